@@ -1,0 +1,1 @@
+"""Narrowgap: dense image classifiers whose train and test scores lie close together."""

@@ -1,0 +1,1 @@
+"""From raw bytes to a stratified split. Knows nothing of Keras or MLflow."""

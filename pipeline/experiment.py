@@ -1,0 +1,293 @@
+"""The schema of `experiments/*.yaml` and of dotted overrides.
+
+Enters: an experiment's name or path, and overrides such as `{"search.trials": "5"}`. Leaves: a frozen `Experiment`.
+Whatever is wrong ends in an `InputError` of one line that names the key, what was given and what was expected.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import InputError
+from pipeline.network.spec import ACTIVATIONS, NetworkSpec
+
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"{value} is not a number")
+    return value
+
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, lt=1, strict=True)]
+Seed = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
+"""From 1: Keras Tuner takes a seed of 0 for none."""
+CountOrShare = Annotated[Count | Share, BeforeValidator(_no_bool)]
+Activation = Literal["relu", "linear", "tanh", "sigmoid", "elu", "selu", "gelu", "silu"]
+assert set(get_args(Activation)) == set(ACTIVATIONS)  # one list in two forms: a Literal cannot be built at run time
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Data(_Section):
+    """Which images, and how they are divided."""
+
+    dataset: Literal["fashion_mnist", "digits"] = "fashion_mnist"
+    """`fashion_mnist` (Zalando's, 70,000 of 28x28) or `digits` (scikit-learn's, 1,797 of 8x8)."""
+    path: str | None = None
+    """A folder with the four IDX files of Fashion-MNIST, gzipped or not; tried before every other source."""
+    validation: CountOrShare = 10_000
+    """Held out of the training images to choose by: a count of images, or a share of them between 0 and 1."""
+    test: CountOrShare | None = None
+    """Held out to report on, as count or share; null takes the data set's own test set (digits: a tenth)."""
+    seed: Seed = 1
+    """Decides which images are held out."""
+
+
+class TrainingOverrides(_Section):
+    """What one fixed network trains differently from the experiment; a key left out is as in `training`."""
+
+    epochs: Count | None = None
+    """As in `training`."""
+    batch_size: Count | None = None
+    """As in `training`."""
+    learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
+    """As in `training`."""
+    schedule: Literal["constant", "cosine"] | None = None
+    """As in `training`."""
+    monitor: Literal["val_loss", "val_accuracy", "loss"] | None = None
+    """As in `training`."""
+    patience: Count | None = None
+    """As in `training`; cannot be switched off here."""
+    restore_best: bool | None = None
+    """As in `training`."""
+
+
+class FixedNetwork(_Section):
+    """One network given in full."""
+
+    hidden: Annotated[list[Count], Field(min_length=1)]
+    """Units of each hidden layer."""
+    dropout: list[Rate]
+    """One rate after the input and one after each hidden layer: one more than `hidden` has entries; 0 is no layer."""
+    activations: list[Activation]
+    """One per hidden layer."""
+    training: TrainingOverrides = TrainingOverrides()
+    """What this network trains differently."""
+
+    @model_validator(mode="after")
+    def _is_a_network(self) -> Self:
+        self.spec()
+        return self
+
+    def spec(self) -> NetworkSpec:
+        return NetworkSpec(tuple(self.hidden), tuple(self.dropout), tuple(self.activations))
+
+
+class Space(_Section):
+    """The networks to search over: ranges to draw from, or a list of fixed networks."""
+
+    depth: Annotated[list[Count], Field(min_length=2, max_length=2)] = [1, 4]
+    """Fewest and most hidden layers."""
+    hidden: Annotated[list[Count], Field(min_length=1)] = [32, 64, 128, 256, 512]
+    """Sizes that a hidden layer can have."""
+    dropout: Annotated[list[Rate], Field(min_length=1)] = [0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    """Rates that can follow a hidden layer; 0 is no dropout there."""
+    input_dropout: Annotated[list[Rate], Field(min_length=1)] = [0, 0.1, 0.2]
+    """Rates that can follow the input."""
+    activation: Activation = "relu"
+    """Of every hidden layer."""
+    networks: Annotated[list[FixedNetwork], Field(min_length=1)] | None = None
+    """Fixed networks to train instead of drawing from the ranges above."""
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        fewest, most = self.depth
+        if fewest > most:
+            raise ValueError(f"depth is [{fewest}, {most}]: an empty range; expected [fewest, most]")
+        for key in ("hidden", "dropout", "input_dropout"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key} is {values}: a value stands there twice")
+        return self
+
+
+class Training(_Section):
+    """How every trial trains."""
+
+    epochs: Count = 20
+    """At most; early stopping can end sooner."""
+    batch_size: Count = 64
+    """Images per step; the last, partial batch of an epoch is used too."""
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
+    """Of Adam, at the start."""
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """`cosine` lets the learning rate fall to 0 over `epochs`."""
+    monitor: Literal["val_loss", "val_accuracy", "loss"] = "val_loss"
+    """What early stopping watches and the best epoch is chosen by; `loss` is the training loss, as in the notebook."""
+    patience: Count | None = 5
+    """Epochs without improvement before training stops; null never stops early."""
+    restore_best: bool = True
+    """Keep the weights of the best epoch; false keeps the last."""
+
+    def merged(self, overrides: TrainingOverrides) -> "Training":
+        """These settings with what `overrides` names put in their place."""
+        return self.model_copy(update=overrides.model_dump(exclude_none=True))
+
+
+class Search(_Section):
+    """How the space is searched."""
+
+    tuner: Literal["random", "grid", "bayesian", "hyperband"] = "bayesian"
+    """Which of Keras Tuner's oracles proposes."""
+    objective: Literal["val_loss", "val_accuracy"] = "val_loss"
+    """What the search minimises (`val_loss`) or maximises (`val_accuracy`)."""
+    trials: Count = 24
+    """How many networks to train at most."""
+    seed: Seed = 1
+    """Decides the proposals and, with a trial's number, its weights, order of images and dropout."""
+
+
+class Selection(_Section):
+    """How the chosen network is picked from the finished trials; only validation figures count."""
+
+    rule: Literal["one_standard_error", "best_loss", "best_accuracy"] = "one_standard_error"
+    """`one_standard_error`: of the networks within one standard error of the best validation accuracy, the one with
+    the smallest gap between train and validation; or plainly the best validation loss or accuracy."""
+
+
+class Experiment(_Section):
+    """One file of `experiments/`: what is asked."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+    """Letters, digits, `_`, `.` and `-`; the name of the file serves."""
+    question: Annotated[str, Field(min_length=1)]
+    """What the experiment is to answer, one sentence; shown in the MLflow UI."""
+    data: Data = Data()
+    """Which images, and how they are divided."""
+    space: Space = Space()
+    """The networks to search over."""
+    training: Training = Training()
+    """How every trial trains."""
+    search: Search = Search()
+    """How the space is searched."""
+    selection: Selection = Selection()
+    """How one network is chosen."""
+
+    def to_yaml(self) -> str:
+        """The resolved experiment, every default spelled out; reading it back gives an equal experiment."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+def load(experiment: str, overrides: Mapping[str, str] | None = None) -> Experiment:
+    """The experiment of that name or path, with dotted overrides (values as YAML would read them) applied."""
+    path = _find(experiment)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}; expected keys such as name, question, data and space")
+    for key, text in (overrides or {}).items():
+        _override(content, key, text)
+    return parse(content, where=str(path) if not overrides else f"{path} with the given overrides")
+
+
+def parse(content: Mapping[str, Any], *, where: str) -> Experiment:
+    """`content` as an experiment; `where` says in messages what it was read from."""
+    _refuse_unknown(content, Experiment, prefix="", where=where)
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{_told(error)} (in {where})") from error
+
+
+def names() -> list[str]:
+    """The experiments that come with the project."""
+    return sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+
+
+def _find(experiment: str) -> Path:
+    if experiment.endswith((".yaml", ".yml")) or "/" in experiment:
+        path = Path(experiment).expanduser()
+        if path.is_file():
+            return path
+        raise InputError(f"no experiment file at {path}; expected a YAML file, or one of: {', '.join(names())}")
+    path = EXPERIMENTS / f"{experiment}.yaml"
+    if path.is_file():
+        return path
+    raise InputError(
+        f"unknown experiment {experiment!r}{_nearest(experiment, names())}; expected one of: {', '.join(names())}, "
+        "or the path of a YAML file"
+    )
+
+
+def _override(content: dict[str, Any], key: str, text: str) -> None:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{key}={text} cannot be read as a YAML value") from error
+    # `1e-3` is text in YAML 1.1, and a number to everybody else.
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            value = text if value == text.strip() else value
+    *sections, last = key.split(".")
+    for section in sections:
+        nested = content.setdefault(section, {})
+        if not isinstance(nested, dict):
+            raise InputError(f"{key} cannot be set: {section} is {nested!r}, not a section")
+        content = nested
+    content[last] = value
+
+
+def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefix: str, where: str) -> None:
+    for key, value in content.items():
+        field = model.model_fields.get(str(key))
+        if field is None:
+            known = list(model.model_fields)
+            hint = _nearest(f"{prefix}{key}", [*(prefix + name for name in known), *_all_keys()])
+            raise InputError(f"unknown key {prefix}{key}{hint}; expected one of: {', '.join(known)} (in {where})")
+        if (
+            isinstance(value, Mapping)
+            and isinstance(field.annotation, type)
+            and issubclass(field.annotation, BaseModel)
+        ):
+            _refuse_unknown(value, field.annotation, prefix=f"{prefix}{key}.", where=where)
+
+
+def _all_keys() -> list[str]:
+    return [
+        f"{section}.{key}"
+        for section, field in Experiment.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        for key in field.annotation.model_fields
+    ]
+
+
+def _nearest(given: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _told(error: ValidationError) -> str:
+    """The first thing wrong, in one line; pydantic's own words where they are clear."""
+    first = error.errors()[0]
+    union = ("int", "float", "constrained")
+    key = ".".join(str(part) for part in first["loc"] if not str(part).startswith(union))
+    message = " ".join(first["msg"].removeprefix("Value error, ").split())
+    given = first.get("input")
+    if first["type"] == "missing":
+        return f"{key} is missing; every experiment needs it"
+    shown = "" if isinstance(given, Mapping | BaseModel) else f" is {given!r}"
+    return f"{key}{shown}: {message[:1].lower()}{message[1:]}" if key else message

@@ -1,0 +1,1 @@
+"""Matplotlib pictures, object-oriented: every function returns a Figure and touches no global state."""

@@ -1,0 +1,1 @@
+"""Scores, gaps and choices: pure functions over arrays, without Keras or MLflow."""

@@ -1,0 +1,1 @@
+"""Ask, train, tell: the search over network specifications."""
