@@ -1,5 +1,6 @@
 """What a network is: a record that the whole pipeline passes around. Knows nothing of Keras."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class NetworkSpec:
     def parameters(self, inputs: int, classes: int) -> int:
         """How many trainable numbers the network has, for `inputs` pixels and `classes` outputs."""
         sizes = (inputs, *self.hidden, classes)
-        return sum((before + 1) * after for before, after in zip(sizes, sizes[1:], strict=False))
+        return sum((before + 1) * after for before, after in itertools.pairwise(sizes))
 
     def architecture(self, inputs: int, classes: int) -> str:
         """For people, such as `784-256(0.2)-128-10`: a size, and the rate of the dropout that follows it."""
