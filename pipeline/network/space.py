@@ -1,0 +1,62 @@
+"""Keras Tuner's hyperparameters ↔ `NetworkSpec`. Owns their names.
+
+Enters: the `space` section of an experiment. Leaves: a `HyperParameters` object for an oracle, and what the values
+that the oracle proposes mean. A hyperparameter of a layer that a shallower network lacks is inactive: absent from the
+values, not zero.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras_tuner
+
+from pipeline.experiment import Space, Training
+from pipeline.network.spec import NetworkSpec
+
+Values = Mapping[str, Any]
+"""What an oracle proposes, by name: `depth`, `hidden_1`…, `dropout_0`…; or `network` for fixed networks."""
+
+
+def hyperparameters(space: Space) -> keras_tuner.HyperParameters:
+    """The space as Keras Tuner knows it: every entry a choice, those of layer i active from depth i on."""
+    hp = keras_tuner.HyperParameters()
+    if space.networks is not None:
+        hp.Choice("network", list(range(len(space.networks))))
+        return hp
+    fewest, most = space.depth
+    hp.Choice("depth", list(range(fewest, most + 1)))
+    hp.Choice("dropout_0", list(space.input_dropout))
+    for layer in range(1, most + 1):
+        with hp.conditional_scope("depth", list(range(max(layer, fewest), most + 1))):
+            hp.Choice(f"hidden_{layer}", list(space.hidden))
+            hp.Choice(f"dropout_{layer}", list(space.dropout))
+    return hp
+
+
+def network(space: Space, values: Values) -> NetworkSpec:
+    """The network that proposed values stand for."""
+    if space.networks is not None:
+        return space.networks[values["network"]].spec()
+    layers = range(1, values["depth"] + 1)
+    return NetworkSpec(
+        hidden=tuple(values[f"hidden_{layer}"] for layer in layers),
+        dropout=(values["dropout_0"], *(values[f"dropout_{layer}"] for layer in layers)),
+        activations=(space.activation,) * values["depth"],
+    )
+
+
+def settings(space: Space, training: Training, values: Values) -> Training:
+    """How the proposed network trains: as the experiment says, save what a fixed network has of its own."""
+    if space.networks is None:
+        return training
+    return training.merged(space.networks[values["network"]].training)
+
+
+def size(space: Space) -> int:
+    """How many different networks the space holds."""
+    if space.networks is not None:
+        return len(space.networks)
+    fewest, most = space.depth
+    per_layer = len(space.hidden) * len(space.dropout)
+    return len(space.input_dropout) * sum(math.prod([per_layer] * depth) for depth in range(fewest, most + 1))

@@ -1,0 +1,162 @@
+"""Keras Tuner's oracles by ask and tell, and nothing else of Keras Tuner.
+
+Enters: an experiment and, one by one, scores. Leaves: `Proposal`s. A fresh `Proposals` of the same experiment that is
+told the same scores at the same places proposes the same networks: that is what a search is resumed by.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from pipeline.experiment import Experiment, Training
+from pipeline.network import space
+from pipeline.network.spec import NetworkSpec
+
+MAX_COLLISIONS = 10_000
+"""Random draws of a network that was tried already, in a row, before a space counts as exhausted; Keras Tuner's own 20
+give up on small spaces with a quarter of the networks untried."""
+HYPERBAND_FACTOR = 3
+"""Of the trials of a round, one in so many goes on to the next, with so many times the epochs."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One network to train."""
+
+    number: int
+    """From 0, in the order of asking."""
+    trial_id: str
+    """Keras Tuner's own name of it."""
+    values: Mapping[str, Any]
+    """The hyperparameters as the oracle gave them, active ones only; Hyperband's own under `tuner/…`."""
+    spec: NetworkSpec
+    settings: Training
+    seed: int
+    """Of the weights, the order of images and dropout."""
+    until: int
+    """The epoch to train to; `settings.epochs` unless Hyperband stops the trial on a lower rung."""
+    parent: int | None
+    """The number of the trial that this one continues (Hyperband)."""
+
+
+class Nothing(Enum):
+    """Why there is no proposal."""
+
+    WAIT = auto()
+    """Ask again after the next tell."""
+    EXHAUSTED = auto()
+    """There is nothing left to try."""
+
+
+class GridOracle(keras_tuner.oracles.GridSearchOracle):  # type: ignore[misc]  # untyped base
+    """Every network of the space once, without waiting for results: the stock oracle has one trial at a time under way
+    until others have ended, to find hyperparameters that appear during a search; here there are none such.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:  # noqa: ARG002 - Keras Tuner's signature
+        values = self._get_next_combination(self._last) if self._last is not None else self._first()
+        if values is None:
+            return {"status": "STOPPED", "values": None}
+        self._last = values
+        return {"status": "RUNNING", "values": values}
+
+    _last: dict[str, Any] | None = None
+
+    def _first(self) -> dict[str, Any]:
+        hp = self.get_space()
+        hp.values = {entry.name: entry.default for entry in hp.space}
+        hp.ensure_active_values()
+        active = {entry.name for entry in hp.space if hp.is_active(entry)}
+        return {name: value for name, value in hp.values.items() if name in active}
+
+
+class Proposals:
+    """One oracle: ask for a network, tell how it did. Every trial that was asked for is to be told, in any order."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._oracle = _quiet(_ORACLES[experiment.search.tuner](experiment))
+        self._numbers: dict[str, int] = {}
+        self._seeds: list[int] = []
+
+    def ask(self) -> Proposal | Nothing:
+        """The next network to train, or why there is none now."""
+        number = len(self._seeds)
+        trial = self._oracle.create_trial(f"worker-{number}")
+        if trial.status == "IDLE":
+            return Nothing.WAIT
+        if trial.status == "STOPPED":
+            return Nothing.EXHAUSTED
+        values = dict(trial.hyperparameters.values)
+        parent = self._numbers[values["tuner/trial_id"]] if "tuner/trial_id" in values else None
+        seed = self._seeds[parent] if parent is not None else _seed_of(self._experiment.search.seed, number)
+        self._numbers[trial.trial_id] = number
+        self._seeds.append(seed)
+        asked = self._experiment
+        settings = space.settings(asked.space, asked.training, values)
+        return Proposal(
+            number=number,
+            trial_id=trial.trial_id,
+            values=values,
+            spec=space.network(asked.space, values),
+            settings=settings,
+            seed=seed,
+            until=values.get("tuner/epochs", settings.epochs),
+            parent=parent,
+        )
+
+    def tell(self, trial_id: str, score: float | None) -> None:
+        """How a trial did on the objective; None for one that failed."""
+        trial = self._oracle.trials[trial_id]
+        if score is None or not np.isfinite(score):
+            trial.status = "FAILED"
+        else:
+            self._oracle.update_trial(trial_id, {self._oracle.objective.name: score})
+            trial.status = "COMPLETED"
+        self._oracle.end_trial(trial)
+
+
+def _seed_of(search_seed: int, number: int) -> int:
+    """A seed of its own for each trial; from 1, so that no library takes it for none."""
+    return 1 + int(np.random.SeedSequence([search_seed, number]).generate_state(1)[0] % (2**31 - 2))
+
+
+def _quiet(oracle: keras_tuner.Oracle) -> keras_tuner.Oracle:
+    """Switches off what the oracle does besides proposing: files, screen, and a raise that leaves its lock held.
+
+    Failures in a row are counted by the search's own loop.
+    """
+    oracle.verbose = 0
+    oracle.save = lambda: None
+    oracle._save_trial = lambda _trial: None  # noqa: SLF001 - no public switch
+    oracle._check_consecutive_failures = lambda: None  # noqa: SLF001 - no public switch
+    oracle._max_collisions = MAX_COLLISIONS  # noqa: SLF001 - no public switch
+    return oracle
+
+
+def _common(experiment: Experiment) -> dict[str, Any]:
+    direction = "max" if experiment.search.objective == "val_accuracy" else "min"
+    return {
+        "objective": keras_tuner.Objective(experiment.search.objective, direction),
+        "hyperparameters": space.hyperparameters(experiment.space),
+        "seed": experiment.search.seed,
+        "allow_new_entries": False,
+        "tune_new_entries": True,
+    }
+
+
+# `max_trials` stays open: the loop counts, and a search that is extended later keeps its trials' names.
+_ORACLES: Mapping[str, Callable[[Experiment], keras_tuner.Oracle]] = {
+    "random": lambda experiment: keras_tuner.oracles.RandomSearchOracle(max_trials=None, **_common(experiment)),
+    "grid": lambda experiment: GridOracle(max_trials=None, **_common(experiment)),
+    "bayesian": lambda experiment: keras_tuner.oracles.BayesianOptimizationOracle(
+        max_trials=None, **_common(experiment)
+    ),
+    "hyperband": lambda experiment: keras_tuner.oracles.HyperbandOracle(
+        max_epochs=experiment.training.epochs, factor=HYPERBAND_FACTOR, **_common(experiment)
+    ),
+}
