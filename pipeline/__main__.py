@@ -1,0 +1,111 @@
+"""The command line: `python -m pipeline STEP --experiment NAME [--some.key VALUE]…`, as MLproject calls it.
+
+Owns exit codes and what is printed about a failure. Heavy libraries are imported inside a step alone, so that bad input
+is told at once.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+# Before TensorFlow is imported anywhere: its start-up notes are no news to the reader of a search.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from rich.console import Console
+
+from pipeline import experiment
+from pipeline.errors import InputError, NarrowgapError
+
+STEPS = ("main", "prepare", "search", "evaluate")
+USAGE = f"""usage: python -m pipeline STEP [--experiment NAME|PATH] [--search_run_id ID] [--some.key VALUE]...
+       python -m pipeline ui [--port N]
+
+STEP: {", ".join(STEPS)}. Experiments: {", ".join(experiment.names())}."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One command line, read."""
+
+    step: str
+    experiment: str = "fashion_mnist"
+    search_run_id: str | None = None
+    overrides: dict[str, str] = field(default_factory=dict)
+
+
+def read(arguments: Sequence[str]) -> Call:
+    """The step, the declared options, and every other `--a.b value` as an override of the experiment."""
+    if not arguments or arguments[0].startswith("-"):
+        raise InputError(f"no step given; expected one of {', '.join((*STEPS, 'ui'))}")
+    step, *rest = arguments
+    if step not in (*STEPS, "ui"):
+        raise InputError(f"unknown step {step!r}; expected one of {', '.join((*STEPS, 'ui'))}")
+    options: dict[str, str] = {}
+    words = iter(rest)
+    for word in words:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or not name:
+            raise InputError(f"{word!r} is no option; expected --key value, such as --search.trials 5")
+        if not equals:
+            try:
+                value = next(words)
+            except StopIteration:
+                raise InputError(f"--{name} has no value; expected --{name} VALUE") from None
+        if name in options:
+            raise InputError(f"--{name} is given twice")
+        options[name] = value
+    name = options.pop("experiment", "fashion_mnist")
+    run_id = options.pop("search_run_id", "") or None
+    if run_id and step != "evaluate":
+        raise InputError(f"search_run_id is for the step evaluate; the step {step} takes none")
+    return Call(step, name, run_id, options)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(USAGE)  # noqa: T201 - this is what was asked for
+        return 0 if arguments else InputError.exit_code
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        _run(read(arguments))
+    except NarrowgapError as error:
+        print(f"narrowgap: {error}", file=sys.stderr)  # noqa: T201 - the one line that bad input gets
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("narrowgap: interrupted; what had finished is in the tracking store", file=sys.stderr)  # noqa: T201
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _run(call: Call) -> None:
+    if call.step == "ui":
+        from pipeline.tracking import ui  # noqa: PLC0415 - MLflow
+
+        ui.serve(**_ui_options(call.overrides))
+        return
+    asked = experiment.load(call.experiment, call.overrides)
+    from pipeline.steps import whole  # noqa: PLC0415 - TensorFlow and MLflow
+
+    whole.run(call.step, asked, search_run_id=call.search_run_id, console=Console(highlight=False))
+
+
+def _ui_options(given: dict[str, str]) -> dict[str, int]:
+    unknown = set(given) - {"port"}
+    if unknown:
+        raise InputError(f"unknown option --{min(unknown)} of ui; expected --port N")
+    if "port" in given and not (given["port"].isdigit() and 0 < int(given["port"]) < 2**16):
+        raise InputError(f"--port is {given['port']!r}; expected a number from 1 to 65535")
+    return {"port": int(given["port"])} if "port" in given else {}
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    """SIGTERM ends the program as Ctrl-C does, so that open runs are closed."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
