@@ -13,6 +13,24 @@ Probabilities = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
+class EarlyStopping:
+    """What early stopping remembers between epochs."""
+
+    best: float | None = None
+    """The best value of the monitored metric so far; None before the first epoch."""
+    best_epoch: int = -1
+    """Where it was reached; the first of equals."""
+    waited: int = 0
+    """Epochs since then."""
+    weights: tuple[NDArray[np.float32], ...] = ()
+    """Of the best epoch, in the order of `keras.Model.get_weights()`."""
+
+    def exhausted(self, patience: int | None) -> bool:
+        """Whether training is to stop."""
+        return patience is not None and self.waited >= patience
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingState:
     """All that training needs to go on as if it had not been interrupted."""
 
@@ -22,6 +40,9 @@ class TrainingState:
     """In the order of `keras.Model.get_weights()`."""
     optimizer: tuple[NDArray[np.generic], ...]
     """The optimizer's variables, in its own order (step count, moments)."""
+    early: EarlyStopping
+    history: Mapping[str, tuple[float, ...]]
+    """Of the epochs done, as in `TrialResult`."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +62,13 @@ class TrialResult:
     spec: NetworkSpec
     seed: int
     history: Mapping[str, tuple[float, ...]]
-    """Per epoch, in order from `first_epoch`: `loss`, `accuracy` (as training reports them: dropout on, while the
-    weights move), `train_loss`, `train_accuracy` (dropout off, on a fixed probe), `val_loss`, `val_accuracy`."""
-    first_epoch: int
-    """The epoch that `history` starts at: 0 unless the trial continued another."""
+    """Per epoch from 0, those of a trial that was continued included: `loss`, `accuracy` (as training reports them:
+    dropout on, while the weights move), `train_loss`, `train_accuracy` (dropout off, on a fixed probe of the training
+    images as large as the validation set), `val_loss`, `val_accuracy`."""
     best_epoch: int
     """The epoch (from 0) whose weights were kept."""
     epochs_run: int
-    """Epochs trained in all, a parent's included."""
+    """Epochs trained in all, those of a trial that was continued included."""
     train: Score
     validation: Score
     test: Score

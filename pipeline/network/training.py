@@ -1,0 +1,239 @@
+"""The compiled trainer. Enters: a spec, settings, a split, a seed. Leaves: a `TrialResult`.
+
+One epoch is one call of one compiled function, which loops over all batches; the last, partial batch is filled up with
+rows of weight 0, so that one compilation serves all. The result is decided by what enters: the same inputs give the same
+bits on the same machine, and going on from a `TrainingState` gives the bits of not having stopped.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from pipeline.data.split import Part, Split
+from pipeline.experiment import Training
+from pipeline.network import scoring
+from pipeline.network.build import build
+from pipeline.network.result import EarlyStopping, TrainingState, TrialResult
+from pipeline.network.spec import NetworkSpec
+
+OnEpoch = Callable[[int, Mapping[str, float]], None]
+Weights = tuple[NDArray[np.float32], ...]
+
+
+def one_thread() -> None:
+    """Lets TensorFlow compute on one thread. Call it before the first operation; later it raises RuntimeError."""
+    threading = tf.config.threading
+    if threading.get_intra_op_parallelism_threads() != 1 or threading.get_inter_op_parallelism_threads() != 1:
+        threading.set_intra_op_parallelism_threads(1)
+        threading.set_inter_op_parallelism_threads(1)
+
+
+def train(
+    spec: NetworkSpec,
+    settings: Training,
+    split: Split,
+    *,
+    seed: int,
+    state: TrainingState | None = None,
+    until: int | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> TrialResult:
+    """Trains one network and scores the weights kept on train, validation and test, with dropout off.
+
+    `settings.epochs` is the length of the learning rate's schedule; training stops at `until` epochs (all, if None), or
+    earlier when `settings.monitor` has not improved for `settings.patience` epochs. `state` continues another trial of
+    the same spec, settings, split and seed. Raises FloatingPointError when a loss is no number any more.
+    """
+    clock = _Clock()
+    trainer = _Trainer(spec, settings, split, seed)
+    state = trainer.start() if state is None else trainer.resume(state)
+    clock.lap("build")
+    last = min(settings.epochs, until or settings.epochs)
+    while state.epoch < last and not state.early.exhausted(settings.patience):
+        fit = trainer.epoch(state.epoch)
+        clock.lap("train" if "compile" in clock.seconds else "compile")
+        measured = fit | trainer.probe()
+        clock.lap("score")
+        _refuse_nan(measured, state.epoch)
+        state = trainer.after(state, measured)
+        if on_epoch is not None:
+            on_epoch(state.epoch - 1, measured)
+    if settings.restore_best:
+        trainer.model.set_weights(state.early.weights)
+    logs = {
+        name: scoring.log_probabilities(trainer.model, part.images, split.pixel_max) for name, part in split.parts()
+    }
+    scores = {name: scoring.score(logs[name], part.labels) for name, part in split.parts()}
+    clock.lap("score")
+    return TrialResult(
+        spec=spec,
+        seed=seed,
+        history=state.history,
+        best_epoch=state.early.best_epoch if settings.restore_best else state.epoch - 1,
+        epochs_run=state.epoch,
+        train=scores["train"],
+        validation=scores["validation"],
+        test=scores["test"],
+        probabilities={name: np.exp(rows) for name, rows in logs.items()},
+        weights=state.early.weights if settings.restore_best else state.weights,
+        state=state,
+        seconds=clock.seconds,
+    )
+
+
+class _Trainer:
+    """One model with its optimizer and its compiled epoch."""
+
+    def __init__(self, spec: NetworkSpec, settings: Training, split: Split, seed: int) -> None:
+        keras.backend.clear_session()  # what earlier networks of this process left in Keras' global state
+        self._settings, self._split, self._seed = settings, split, seed
+        height, width = split.train.images.shape[1:]
+        self.model = build(
+            spec, image_shape=(height, width), classes=split.classes, pixel_max=split.pixel_max, seed=seed
+        )
+        count = len(split.train)
+        self._batch = min(settings.batch_size, count)
+        self._steps = math.ceil(count / self._batch)
+        self._optimizer = keras.optimizers.Adam(_learning_rate(settings, self._steps))
+        self._optimizer.build(self.model.trainable_variables)
+        self._probe = _probe(split, seed)
+        self._run = _compiled_epoch(self.model, self._optimizer, spec.dropout, split.pixel_max)
+        self._flat = split.train.images.reshape(count, -1)
+
+    def start(self) -> TrainingState:
+        return TrainingState(0, self._weights(), self._optimizer_state(), EarlyStopping(), {})
+
+    def resume(self, state: TrainingState) -> TrainingState:
+        self.model.set_weights(state.weights)
+        for variable, value in zip(self._optimizer.variables, state.optimizer, strict=True):
+            variable.assign(value)
+        return state
+
+    def epoch(self, number: int) -> dict[str, float]:
+        """Trains one epoch; its loss and accuracy as training reports them: dropout on, while the weights move."""
+        count = len(self._flat)
+        order = np.random.Generator(np.random.Philox([self._seed, number])).permutation(count)
+        padded = np.concatenate((order, order[: self._steps * self._batch - count]))
+        shape = (self._steps, self._batch)
+        loss, correct = self._run(
+            tf.constant(self._flat[padded].reshape(*shape, -1)),
+            tf.constant(self._split.train.labels[padded].reshape(shape), tf.int32),
+            tf.constant(count - (self._steps - 1) * self._batch, tf.int32),
+            tf.constant([self._seed, number], tf.int32),
+        )
+        return {"loss": float(loss) / count, "accuracy": float(correct) / count}
+
+    def probe(self) -> dict[str, float]:
+        """Scores, dropout off, of the weights as they are now."""
+        measured = {}
+        for name, part in (("train", self._probe), ("val", self._split.validation)):
+            logs = scoring.log_probabilities(self.model, part.images, self._split.pixel_max)
+            score = scoring.score(logs, part.labels)
+            measured |= {f"{name}_loss": score.loss, f"{name}_accuracy": score.accuracy}
+        return measured
+
+    def after(self, state: TrainingState, measured: Mapping[str, float]) -> TrainingState:
+        """The state when one more epoch is done, early stopping as in Keras: an improvement is any."""
+        weights = self._weights()
+        value, best = measured[self._settings.monitor], state.early.best
+        better = best is None or (value > best if self._settings.monitor == "val_accuracy" else value < best)
+        early = (
+            EarlyStopping(value, state.epoch, 0, weights)
+            if better
+            else replace(state.early, waited=state.early.waited + 1)
+        )
+        history = {name: (*state.history.get(name, ()), each) for name, each in measured.items()}
+        return TrainingState(state.epoch + 1, weights, self._optimizer_state(), early, history)
+
+    def _weights(self) -> Weights:
+        return tuple(self.model.get_weights())
+
+    def _optimizer_state(self) -> tuple[NDArray[np.generic], ...]:
+        return tuple(variable.numpy() for variable in self._optimizer.variables)
+
+
+def _compiled_epoch(
+    model: keras.Sequential, optimizer: keras.optimizers.Optimizer, rates: tuple[float, ...], pixel_max: int
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """A function of (images uint8 (steps, batch, pixels), labels int32 (steps, batch), rows that count in the last
+    batch, a pair of seeds) that takes one optimizer step per batch; it returns the sums, over the rows that count, of
+    the cross-entropy and of the correct answers.
+    """
+    *hidden, output = (layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
+    variables = model.trainable_variables
+
+    def dropped(rows: tf.Tensor, place: int, seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        if not rates[place]:
+            return rows
+        # Keras' own layer draws its noise some 200 times slower under XLA on a CPU.
+        key = tf.stack([seed[0] + place, seed[1] * (1 << 20) + step])
+        return tf.nn.experimental.stateless_dropout(rows, rates[place], seed=key, rng_alg="threefry")
+
+    def forward(rows: tf.Tensor, seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        rows = dropped(rows, 0, seed, step)
+        for place, layer in enumerate(hidden, start=1):
+            rows = dropped(layer(rows), place, seed, step)
+        return tf.matmul(rows, output.kernel) + output.bias
+
+    @tf.function(jit_compile=True, autograph=False)
+    def epoch(images: tf.Tensor, labels: tf.Tensor, last: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        steps, batch = images.shape[0], images.shape[1]
+
+        def step(number: tf.Tensor, loss_sum: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            counts = tf.where(number == steps - 1, last, batch)
+            weight = tf.cast(tf.range(batch) < counts, tf.float32)
+            rows = tf.cast(images[number], tf.float32) * (1 / pixel_max)
+            with tf.GradientTape() as tape:
+                answers = forward(rows, seed, number)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[number], answers)
+                total = tf.reduce_sum(losses * weight)
+                loss = total / tf.cast(counts, tf.float32)
+            optimizer.apply(tape.gradient(loss, variables), variables)
+            hits = tf.cast(tf.argmax(answers, axis=1, output_type=tf.int32) == labels[number], tf.float32)
+            return number + 1, loss_sum + total, right + tf.reduce_sum(hits * weight)
+
+        _, loss_sum, right = tf.while_loop(
+            lambda number, *_: number < steps, step, (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
+        )
+        return loss_sum, right
+
+    return epoch
+
+
+def _learning_rate(settings: Training, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * steps)
+
+
+def _probe(split: Split, seed: int) -> Part:
+    """As many training images as there are validation images, the same in every epoch."""
+    size = min(len(split.validation), len(split.train))
+    rows = np.random.Generator(np.random.Philox([seed, 2**32])).permutation(len(split.train))[:size]
+    return Part(split.train.images[rows], split.train.labels[rows])
+
+
+def _refuse_nan(measured: Mapping[str, float], epoch: int) -> None:
+    for name, value in measured.items():
+        if not math.isfinite(value):
+            raise FloatingPointError(f"{name} is {value} in epoch {epoch}: training diverged")
+
+
+class _Clock:
+    """Wall clock by phase, seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """Books the time since the last lap on `phase`."""
+        now = time.perf_counter()
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
+        self._last = now

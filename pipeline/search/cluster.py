@@ -1,0 +1,199 @@
+"""Workers on a Dask cluster: one-thread processes on this machine, or an existing scheduler anywhere.
+
+Enters: jobs. Leaves: outcomes. A worker that dies loses nothing (Dask trains its job again elsewhere, with the same
+result, since a trial is a pure function of its job); a job that kills its worker three times is an outcome with that
+reason. The driver alone keeps state, so that a scheduler that comes back is simply given the open jobs again.
+"""
+
+import logging
+import queue
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dask
+import distributed
+
+from pipeline.data.split import Split
+from pipeline.errors import StoreError
+from pipeline.search import trial
+from pipeline.search.workers import Draw, Job, Outcome
+
+DEATHS = 3
+"""So many workers may die of one job before it counts as failed."""
+RECONNECT_SECONDS = 300
+"""How long a search waits for a scheduler that went away."""
+RENEWED_AFTER = 30
+"""Trials after which a worker process is renewed: TensorFlow keeps about 15 MB per compiled network for ever."""
+POLL_SECONDS = 0.5
+
+_trained = 0
+"""Trials that this worker process has trained."""
+
+
+class DaskWorkers:
+    """Trains on the workers that a Dask scheduler has, however many there are at the moment."""
+
+    def __init__(
+        self, connect: Callable[[], distributed.Client], split: Split, draw: Draw, count: int | None = None
+    ) -> None:
+        self._connect, self._split, self._draw = connect, split, draw
+        self._done: queue.Queue[tuple[Job, distributed.Future]] = queue.Queue()
+        self._open: dict[int, tuple[Job, distributed.Future]] = {}
+        self._client = connect()
+        self._data = self._send_data()
+        self.count = count or max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+
+    def submit(self, job: Job) -> None:
+        future = self._client.submit(
+            _work, job, self._data, self._draw, key=f"narrowgap-{job.number}-{time.monotonic_ns()}", pure=False
+        )
+        self._open[job.number] = job, future
+        future.add_done_callback(lambda done: self._done.put((job, done)))
+
+    def finished(self) -> list[Outcome]:
+        try:
+            job, future = self._done.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            if self._client.status != "running":
+                self._reconnect()
+            return []
+        if self._open.get(job.number, (job, None))[1] is not future:
+            return []  # of a connection that was lost; its job has been submitted again
+        if future.status in {"cancelled", "lost"}:
+            self._reconnect()
+            return []
+        del self._open[job.number]
+        return [_outcome(job, future)]
+
+    def close(self) -> None:
+        for _, future in self._open.values():
+            future.cancel(force=True)
+        self._open.clear()
+        self._client.close(timeout=2)
+
+    def _send_data(self) -> distributed.Future:
+        """The split, once per worker. As a task and not scattered: a task's result is made anew when its holders die."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            return self._client.submit(_same, self._split, key=f"narrowgap-split-{self._split.fingerprint}")
+
+    def _reconnect(self) -> None:
+        """Finds the scheduler again and gives it the open jobs; StoreError when it stays away."""
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        address = self._client.scheduler.address if self._client.scheduler else "the scheduler"
+        self._client.close(timeout=1)
+        while True:
+            try:
+                self._client = self._connect()
+                break
+            except (OSError, TimeoutError) as error:
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"the Dask scheduler at {address} went away and did not come back in {RECONNECT_SECONDS} s; "
+                        "the same command resumes the search once it is there again"
+                    ) from error
+                time.sleep(1)
+        self._data = self._send_data()
+        for job, _ in list(self._open.values()):
+            self.submit(job)
+
+
+@contextmanager
+def local(count: int, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
+    """`count` one-thread worker processes on this machine, reachable over loopback with a passing certificate only."""
+    with (
+        _quiet_logs(),
+        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS - 1}),
+        distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            security=distributed.Security.temporary(),
+            memory_limit="2GiB",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):
+        workers = DaskWorkers(lambda: distributed.Client(cluster), split, draw, count)
+        try:
+            yield workers
+        finally:
+            workers.close()
+
+
+@contextmanager
+def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
+    """The workers of an existing scheduler, `tcp://host:port` or, with Dask's own TLS settings, `tls://host:port`."""
+
+    def connect() -> distributed.Client:
+        client = distributed.Client(address, timeout=10)
+        with tempfile.TemporaryDirectory() as folder:
+            client.upload_file(_package(Path(folder)), load=False)
+        return client
+
+    with _quiet_logs():
+        try:
+            workers = DaskWorkers(connect, split, draw)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise StoreError(
+                f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, or leave "
+                "search.cluster empty to train on this machine"
+            ) from error
+        try:
+            yield workers
+        finally:
+            workers.close()
+
+
+def _work(job: Job, split: Split, draw: Draw) -> Outcome:
+    """One trial, on a worker."""
+    global _trained  # noqa: PLW0603 - what is counted is this process
+    from pipeline.network import training  # noqa: PLC0415 - TensorFlow, only where trials are trained
+
+    training.one_thread()
+    outcome = trial.train(job, split, draw)
+    _trained += 1
+    if _trained == RENEWED_AFTER:
+        worker = distributed.get_worker()
+        worker.loop.call_later(1, worker.close_gracefully, restart=True, reason="narrowgap renews its workers")
+    return outcome
+
+
+def _same(split: Split) -> Split:
+    return split
+
+
+def _outcome(job: Job, future: distributed.Future) -> Outcome:
+    if future.status == "finished":
+        outcome: Outcome = future.result()
+        return outcome
+    error = future.exception()
+    if isinstance(error, distributed.scheduler.KilledWorker):
+        failure = f"killed its worker {DEATHS} times (out of memory, or a crash of the process)"
+    else:
+        failure = trial.told(error)
+    return Outcome(job.number, None, {}, failure, 0.0)
+
+
+def _package(folder: Path) -> str:
+    """This package as a zip file that a worker can import from."""
+    root = Path(__file__).resolve().parents[2]
+    return shutil.make_archive(str(folder / "narrowgap_pipeline"), "zip", root_dir=root, base_dir="pipeline")
+
+
+@contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Dask tells of every closed connection at the end of a search; what matters becomes an outcome or an error."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
