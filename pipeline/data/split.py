@@ -1,9 +1,20 @@
 """Train, validation and test as the trials see them. Enters: a `Dataset`. Leaves: a `Split`."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.data.dataset import Images, Labels
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import Dataset, Images, Labels
+from pipeline.errors import InputError
+from pipeline.experiment import Data
+
+TEST_SHARE = 0.1
+"""Held out of a data set that has no test set of its own, unless the experiment says otherwise."""
+Rows = NDArray[np.int64]
+"""int64, (n,), ascending: positions in a data set."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,3 +55,62 @@ class Split:
     @property
     def classes(self) -> int:
         return len(self.class_names)
+
+
+def split(dataset: Dataset, data: Data) -> Split:
+    """Divides a data set by `data.seed`, each class in the same proportions everywhere.
+
+    `data.validation` and, where the data set has no test set of its own, `data.test` are held out of its training
+    images; a `data.test` for a data set that has one takes so much of that. Raises InputError for an impossible size.
+    """
+    pool = np.arange(len(dataset.labels_train))
+    test_images, test_labels = dataset.images_test, dataset.labels_test
+    if len(test_labels):
+        test = np.arange(len(test_labels))
+        if data.test is not None and _count(data.test, len(test)) != len(test):
+            _, test = _held_out(test, test_labels, data.test, data.seed, key="data.test")
+    else:
+        test_images, test_labels = dataset.images_train, dataset.labels_train
+        pool, test = _held_out(pool, test_labels, data.test or TEST_SHARE, data.seed, key="data.test")
+    train, validation = _held_out(pool, dataset.labels_train, data.validation, data.seed, key="data.validation")
+    return Split(
+        train=Part(dataset.images_train[train], dataset.labels_train[train]),
+        validation=Part(dataset.images_train[validation], dataset.labels_train[validation]),
+        test=Part(test_images[test], test_labels[test]),
+        class_names=dataset.class_names,
+        pixel_max=dataset.pixel_max,
+        data_digest=dataset.digest,
+        fingerprint=_fingerprint(dataset.digest, train, validation, test),
+    )
+
+
+def _held_out(rows: Rows, labels: Labels, size: float, seed: int, *, key: str) -> tuple[Rows, Rows]:
+    """`rows` less a stratified part of `size` (count or share), and that part; both ascending."""
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - a second, for those who split
+
+    count = _count(size, len(rows))
+    classes = len(np.unique(labels[rows]))
+    if count >= len(rows):
+        raise InputError(f"{key} is {size}: {count:,} images of {len(rows):,}; expected fewer, so that some are left")
+    if min(count, len(rows) - count) < classes:
+        raise InputError(
+            f"{key} is {size}: {count:,} images held out and {len(rows) - count:,} left; expected at least {classes} "
+            "on both sides, one of each class"
+        )
+    try:
+        left, held = train_test_split(rows, test_size=count, stratify=labels[rows], random_state=seed)
+    except ValueError as error:
+        raise InputError(f"{key} is {size}: the classes cannot be divided in proportion: {error}") from error
+    return np.sort(left), np.sort(held)
+
+
+def _count(size: float, available: int) -> int:
+    """A count as it is, a share (below 1) of what is available."""
+    return round(size * available) if isinstance(size, float) else size
+
+
+def _fingerprint(digest: str, *parts: Rows) -> str:
+    sha = hashlib.sha256(digest.encode())
+    for rows in parts:
+        sha.update(len(rows).to_bytes(8, "big") + rows.astype(np.int64).tobytes())
+    return sha.hexdigest()

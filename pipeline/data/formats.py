@@ -1,0 +1,90 @@
+"""Files → arrays, refusing what is malformed. Enters: bytes. Leaves: uint8 images and int64 labels."""
+
+import math
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import Dataset, Images, Labels
+from pipeline.errors import InputError
+
+UNSIGNED_BYTE = 0x08
+"""The IDX code of the only element type that these data sets use."""
+
+
+def inflate(name: str, raw: bytes) -> bytes:
+    """The content of a file that may be gzipped, read to the end of the stream, its checksum included."""
+    if not raw.startswith(b"\x1f\x8b"):
+        return raw
+    unzipper = zlib.decompressobj(wbits=31)
+    try:
+        content = unzipper.decompress(raw)
+    except zlib.error as error:
+        raise InputError(f"{name} is damaged: its gzip stream breaks off with {error}; get the file again") from error
+    if not unzipper.eof:
+        raise InputError(f"{name} is truncated: its gzip stream of {len(raw):,} bytes has no end; get the file again")
+    if unzipper.unused_data:
+        extra = len(unzipper.unused_data)
+        raise InputError(f"{name} has {extra:,} bytes after the end of its gzip stream; get the file again")
+    return content
+
+
+def read_idx(name: str, content: bytes, *, dimensions: int) -> NDArray[np.uint8]:
+    """An IDX file of unsigned bytes: magic number, sizes (big-endian), then exactly as many bytes as they say.
+
+    Format: http://yann.lecun.com/exdb/mnist, "the IDX file format".
+    """
+    header = 4 + 4 * dimensions
+    if len(content) < header:
+        raise InputError(f"{name} has {len(content)} bytes; expected at least the {header} of an IDX header")
+    zero, kind, found = int.from_bytes(content[:2], "big"), content[2], content[3]
+    if zero or kind != UNSIGNED_BYTE:
+        raise InputError(
+            f"{name} starts with {content[:4].hex()}; expected 000008{dimensions:02x}: an IDX file of unsigned bytes"
+        )
+    if found != dimensions:
+        kinds = {1: "labels", 3: "images"}
+        raise InputError(
+            f"{name} has {found} dimension{'s' * (found != 1)} ({kinds.get(found, 'unknown')}); expected {dimensions} "
+            f"({kinds.get(dimensions, 'data')}): are images and labels swapped?"
+        )
+    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", dimensions, offset=4))
+    expected = header + math.prod(shape)
+    if len(content) != expected:
+        raise InputError(
+            f"{name} has {len(content):,} bytes; its header {'x'.join(map(str, shape))} asks for {expected:,}: "
+            f"the file is {'truncated' if len(content) < expected else 'too long'}"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def images_and_labels(images: tuple[str, bytes], labels: tuple[str, bytes], *, classes: int) -> tuple[Images, Labels]:
+    """One part of a data set out of its two IDX files, given as (name, content)."""
+    pixels = read_idx(*images, dimensions=3)
+    given = read_idx(*labels, dimensions=1)
+    if len(pixels) != len(given):
+        raise InputError(
+            f"{images[0]} has {len(pixels):,} images and {labels[0]} {len(given):,} labels; expected equal"
+        )
+    if len(given) and given.max() >= classes:
+        raise InputError(f"{labels[0]} has a label {given.max()}; expected 0 to {classes - 1}")
+    return pixels, given.astype(np.int64)
+
+
+def digits() -> Dataset:
+    """Scikit-learn's handwritten digits: 1,797 images of 8x8, pixels 0 to 16, without a test set of their own."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - half a second, only for digits
+
+    bunch = load_digits()
+    images = bunch.images.astype(np.uint8)
+    return Dataset(
+        name="digits",
+        images_train=images,
+        labels_train=bunch.target.astype(np.int64),
+        images_test=images[:0],
+        labels_test=bunch.target[:0].astype(np.int64),
+        class_names=tuple(str(digit) for digit in range(10)),
+        pixel_max=16,
+        source="sklearn.datasets.load_digits",
+    )
