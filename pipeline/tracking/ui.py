@@ -1,0 +1,97 @@
+"""`make ui`: the MLflow UI on the store, for this machine alone. Enters: nothing but the environment. Leaves: a server
+that runs until Ctrl-C, and the link to the newest trials.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import webbrowser
+from urllib.parse import urlsplit
+
+import requests
+
+from pipeline.errors import NarrowgapError
+from pipeline.tracking import views
+from pipeline.tracking.store import Store
+
+HOST = "127.0.0.1"
+START_SECONDS = 90
+
+
+def serve(port: int = 5000) -> None:
+    """Starts the UI, prints and opens the link of the newest trials, and waits; a remote store has its own UI."""
+    store = Store.connect()
+    path = newest(store)
+    if urlsplit(store.uri).scheme in {"http", "https"}:
+        _show(f"{store.uri.rstrip('/')}{path}")
+        return
+    port = _free(port)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
+    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen(command, env=environment, start_new_session=True) as server:
+        try:
+            _wait(server, port)
+            _show(f"http://{HOST}:{port}{path}")
+            server.wait()
+        except KeyboardInterrupt:
+            print("the UI is closed")  # noqa: T201 - this is for the person at the terminal
+        finally:
+            _end(server)
+
+
+def newest(store: Store) -> str:
+    """The path of the view of trials where the newest search is, or of the start page."""
+    pages = store.client.search_experiments()
+    runs = store.client.search_runs(
+        [each.experiment_id for each in pages],
+        "tags.`narrowgap.step` = 'search'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return views.path(runs[0].info.experiment_id) if runs else "/"
+
+
+def _free(port: int) -> int:
+    """The port, or the next one that nobody listens on."""
+    for candidate in range(port, port + 50):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, candidate))
+            except OSError:
+                continue
+            return candidate
+    raise NarrowgapError(f"the ports {port} to {port + 49} are all taken; name another with: make ui PORT=8080")
+
+
+def _wait(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise NarrowgapError(f"the MLflow server ended at once with exit code {server.returncode}; see above")
+        try:
+            if requests.get(f"http://{HOST}:{port}/health", timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.3)
+    raise NarrowgapError(f"the MLflow server did not answer within {START_SECONDS} s")
+
+
+def _show(address: str) -> None:
+    print(f"\nTrials, side by side: {address}\n", flush=True)  # noqa: T201 - this is what `make ui` is for
+    if sys.stdout.isatty() and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+        webbrowser.open(address)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Ends the server with the workers it has started."""
+    if server.poll() is None:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
