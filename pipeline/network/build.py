@@ -2,7 +2,6 @@
 can load and feed with raw pixels, without Narrowgap.
 """
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -48,4 +47,4 @@ def save(model: keras.Model, path: Path) -> None:
         probe = np.random.default_rng(0).integers(0, 2, (8, *model.input_shape[1:])).astype(np.uint8)
         if not np.array_equal(model.predict(probe, verbose=0), copy.predict(probe, verbose=0)):
             raise ValueError(f"{path.name} does not answer as the model that was saved; nothing was written")
-        os.replace(draft, path)
+        draft.replace(path)

@@ -131,7 +131,7 @@ class _Trainer:
 
     def probe(self) -> dict[str, float]:
         """Scores, dropout off, of the weights as they are now."""
-        measured = {}
+        measured: dict[str, float] = {}
         for name, part in (("train", self._probe), ("val", self._split.validation)):
             logs = scoring.log_probabilities(self.model, part.images, self._split.pixel_max)
             score = scoring.score(logs, part.labels)
@@ -160,7 +160,7 @@ class _Trainer:
 
 def _compiled_epoch(
     model: keras.Sequential, optimizer: keras.optimizers.Optimizer, rates: tuple[float, ...], pixel_max: int
-) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+) -> tf.types.experimental.PolymorphicFunction:
     """A function of (images uint8 (steps, batch, pixels), labels int32 (steps, batch), rows that count in the last
     batch, a pair of seeds) that takes one optimizer step per batch; it returns the sums, over the rows that count, of
     the cross-entropy and of the correct answers.
@@ -181,7 +181,7 @@ def _compiled_epoch(
             rows = dropped(layer(rows), place, seed, step)
         return tf.matmul(rows, output.kernel) + output.bias
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
     def epoch(images: tf.Tensor, labels: tf.Tensor, last: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         steps, batch = images.shape[0], images.shape[1]
 

@@ -1,0 +1,75 @@
+"""What the teaching notebook's exploration looked at. Enters: a `Dataset` and its `Split`. Leaves: an `Exploration`."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import Dataset, Images
+from pipeline.data.split import Split
+
+
+@dataclass(frozen=True, eq=False)
+class Exploration:
+    """Figures of a data set and its parts."""
+
+    class_counts: pd.DataFrame
+    """One row per class, one column per part: images."""
+    pixel_min: NDArray[np.uint8]
+    """(h, w): the smallest value of each pixel over the training images."""
+    pixel_max: NDArray[np.uint8]
+    """(h, w): the largest."""
+    intensities: NDArray[np.int64]
+    """(pixel_max + 1,): how often each value occurs in the training images; the zeros are counted too, at 0."""
+    constant_pixels: int
+    """Pixels that never change over the training images."""
+    duplicates: dict[str, int]
+    """Images of the second part that occur in the first one too, byte for byte, by `first/second`."""
+    table: pd.DataFrame
+    """All that, save the pictures, as (what, value)."""
+
+
+def explore(dataset: Dataset, split: Split) -> Exploration:
+    """Looks at the training images, and across the parts."""
+    images = split.train.images
+    low, high = images.min(axis=0), images.max(axis=0)
+    counts = pd.DataFrame(
+        {name: np.bincount(part.labels, minlength=split.classes) for name, part in split.parts()},
+        index=pd.Index(split.class_names, name="class"),
+    )
+    duplicates = _duplicates(split)
+    intensities = np.bincount(images.ravel(), minlength=split.pixel_max + 1)
+    constant = int((low == high).sum())
+    rows = [
+        ("data set", dataset.name),
+        ("source", dataset.source),
+        ("digest", dataset.digest),
+        *((f"{name}: shape", "x".join(map(str, part.images.shape))) for name, part in split.parts()),
+        # Pixels are unsigned bytes: a value cannot be missing, so what can be is an image or a class.
+        *((f"{name}: blank images", int((~part.images.any(axis=(1, 2))).sum())) for name, part in split.parts()),
+        *((f"{name}: classes without an image", int((counts[name] == 0).sum())) for name in counts),
+        ("pixel values", f"{int(low.min())} to {int(high.max())} of 0 to {split.pixel_max}"),
+        ("missing values", "none: every pixel is an unsigned byte"),
+        ("zeros", f"{100 * intensities[0] / intensities.sum():.1f} % of all pixels"),
+        ("pixels that never change", constant),
+        *((f"duplicates, {pair}", count) for pair, count in duplicates.items()),
+    ]
+    return Exploration(
+        counts, low, high, intensities, constant, duplicates, pd.DataFrame(rows, columns=["what", "value"])
+    )
+
+
+def _duplicates(split: Split) -> dict[str, int]:
+    prints = {name: _prints(part.images) for name, part in split.parts()}
+    return {
+        f"{first}/{second}": sum(each in known for each in prints[second])
+        for first, second in combinations(prints, 2)
+        for known in [set(prints[first])]
+    }
+
+
+def _prints(images: Images) -> list[bytes]:
+    """The bytes of every image."""
+    return [image.tobytes() for image in images]

@@ -1,0 +1,43 @@
+"""What is taken for what, on train and on test. Enters: counts. Leaves: a picture."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pipeline.figures.style import canvas
+
+Counts = NDArray[np.int64]
+"""(classes, classes): rows are labels, columns predictions."""
+
+
+def confusion(train: Counts, test: Counts, class_names: Sequence[str], *, title: str = "") -> Figure:
+    """Both matrices side by side; a cell shows its share of the row's images in percent, and the colour that share."""
+    figure, axes = canvas(12.4, 6.1, columns=2)
+    for axis, counts, part in zip(axes, (train, test), ("Train", "Test"), strict=True):
+        _draw(axis, counts, class_names, part)
+    axes[1].set_yticklabels([])
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _draw(axes: Axes, counts: Counts, class_names: Sequence[str], part: str) -> None:
+    rows = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
+    total = int(counts.sum())
+    right = f"{100 * np.trace(counts) / total:.2f} % right" if total else "no images"
+    axes.imshow(shares**0.5, cmap="Blues", vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        share = shares[row, column]
+        shown = f"{100 * share:.0f}" if share >= 0.095 else f"{100 * share:.1f}"
+        axes.text(column, row, shown, ha="center", va="center", fontsize=8, color="white" if share > 0.35 else "black")
+    places = range(len(class_names))
+    axes.set_xticks(places, class_names, rotation=45, ha="right")
+    axes.set_yticks(places, class_names)
+    axes.set_xlabel("predicted", fontsize=9)
+    axes.set_ylabel("label" if part == "Train" else "", fontsize=9)
+    axes.set_title(f"{part}: {total:,} images, {right} (cells in % of the row)", fontsize=10, loc="left")
+    axes.spines[:].set_visible(False)

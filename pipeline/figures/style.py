@@ -1,0 +1,35 @@
+"""How all pictures look. Owns colours and sizes; no pyplot, no global state.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart.
+"""
+
+import io
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+TRAIN, TEST, FIT, MARK, GREY = "#0072B2", "#D55E00", "#56B4E9", "#009E73", "#767676"
+"""Train, validation or test, as training reports it, the chosen one, all that is background."""
+SEQUENTIAL = "viridis"
+DPI = 110
+
+
+def canvas(
+    width: float, height: float, rows: int = 1, columns: int = 1, *, heights: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure of that size in inches, and its axes row by row; rows of equal height unless told otherwise."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
+    flat = [axis for row in axes for axis in row]
+    for axis in flat:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=9)
+    return figure, flat
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
