@@ -10,15 +10,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-# Before TensorFlow is imported anywhere: its start-up notes are no news to the reader of a search.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 from rich.console import Console
 
 from pipeline import experiment
 from pipeline.errors import InputError, NarrowgapError
 
 STEPS = ("main", "prepare", "search", "evaluate")
+LINE = 140
+"""Letters per line where there is no terminal."""
 USAGE = f"""usage: python -m pipeline STEP [--experiment NAME|PATH] [--search_run_id ID] [--some.key VALUE]...
        python -m pipeline ui [--port N]
 
@@ -70,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(USAGE)  # noqa: T201 - this is what was asked for
         return 0 if arguments else InputError.exit_code
     signal.signal(signal.SIGTERM, _terminated)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a run tells nobody but the tracking store
     try:
         _run(read(arguments))
     except NarrowgapError as error:
@@ -88,9 +88,15 @@ def _run(call: Call) -> None:
         ui.serve(**_ui_options(call.overrides))
         return
     asked = experiment.load(call.experiment, call.overrides)
-    from pipeline.steps import whole  # noqa: PLC0415 - TensorFlow and MLflow
+    from pipeline.network.start import start  # noqa: PLC0415 - TensorFlow
 
-    whole.run(call.step, asked, search_run_id=call.search_run_id, console=Console(highlight=False))
+    start()
+    from pipeline.steps import whole  # noqa: PLC0415 - Keras Tuner and MLflow
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = LINE  # no table of a log is to be squeezed into 80 columns
+    whole.run(call.step, asked, search_run_id=call.search_run_id, console=console)
 
 
 def _ui_options(given: dict[str, str]) -> dict[str, int]:

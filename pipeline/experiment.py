@@ -154,6 +154,10 @@ class Search(_Section):
     """How many networks to train at most."""
     seed: Seed = 1
     """Decides the proposals and, with a trial's number, its weights, order of images and dropout."""
+    workers: Literal["auto"] | Count = "auto"
+    """Networks trained at the same time: 1 in this process; more, or `auto` (one per core), in processes of their own."""
+    cluster: str | None = None
+    """`tcp://host:port` or `tls://host:port` of a Dask scheduler to train on, instead of this machine."""
 
 
 class Selection(_Section):

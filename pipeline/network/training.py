@@ -26,14 +26,6 @@ OnEpoch = Callable[[int, Mapping[str, float]], None]
 Weights = tuple[NDArray[np.float32], ...]
 
 
-def one_thread() -> None:
-    """Lets TensorFlow compute on one thread. Call it before the first operation; later it raises RuntimeError."""
-    threading = tf.config.threading
-    if threading.get_intra_op_parallelism_threads() != 1 or threading.get_inter_op_parallelism_threads() != 1:
-        threading.set_intra_op_parallelism_threads(1)
-        threading.set_inter_op_parallelism_threads(1)
-
-
 def train(
     spec: NetworkSpec,
     settings: Training,

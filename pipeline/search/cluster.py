@@ -154,9 +154,6 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
 def _work(job: Job, split: Split, draw: Draw) -> Outcome:
     """One trial, on a worker."""
     global _trained  # noqa: PLW0603 - what is counted is this process
-    from pipeline.network import training  # noqa: PLC0415 - TensorFlow, only where trials are trained
-
-    training.one_thread()
     outcome = trial.train(job, split, draw)
     _trained += 1
     if _trained == RENEWED_AFTER:

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 
 from pipeline.data.split import Split
 from pipeline.network.result import TrialResult
+from pipeline.network.start import start as begin
 from pipeline.search.workers import Draw, Job, Outcome
 
 
 def train(job: Job, split: Split, draw: Draw) -> Outcome:
     """Trains a job on the split; whatever goes wrong with this network becomes the outcome's `failure`."""
+    begin()
     from pipeline.network import training  # noqa: PLC0415 - TensorFlow, only where trials are trained
 
     start = time.perf_counter()

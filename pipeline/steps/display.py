@@ -46,11 +46,11 @@ class Display:
 
     def __init__(self, console: Console, *, total: int, objective: str, workers: int) -> None:
         self._console, self._total, self._objective, self._workers = console, total, objective, workers
-        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
         self._start = time.monotonic()
         self._done = self._fresh = self._failed = 0
         self._best: Seen | None = None
         self._last: Seen | None = None
+        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Self:
         self._start = time.monotonic()

@@ -1,0 +1,38 @@
+"""TensorFlow's start, once per process: without its notes on the screen, and on one thread."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def start() -> None:
+    """Imports TensorFlow (seconds) and lets it compute on one thread: a worker is one thread, and so that the same
+    inputs give the same bits. To be called before the first operation of the process; again is free."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_stderr():
+        import tensorflow as tf  # noqa: PLC0415 - that is what this function is for
+    tf.get_logger().setLevel("ERROR")  # it warns of tracing a function per network, which is so on purpose
+    threading = tf.config.threading
+    if threading.get_intra_op_parallelism_threads() != 1 or threading.get_inter_op_parallelism_threads() != 1:
+        threading.set_intra_op_parallelism_threads(1)
+        threading.set_inter_op_parallelism_threads(1)
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Closes the process's own error stream: TensorFlow writes there from C++, whatever its log level says. An import
+    that fails still raises."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,76 @@
+"""The finished trials of a search, read back from the store. Enters: a search's run. Leaves: rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.findings.selection import Candidate
+from pipeline.network.spec import NetworkSpec
+from pipeline.steps import record
+from pipeline.steps.journal import ASKED_TAG
+from pipeline.tracking.store import Run, Store
+
+MEASURES = (
+    "val_loss", "val_accuracy", "val_accuracy_gap", "test_accuracy", "accuracy_gap", "test_loss", "loss_gap",
+    "fit_accuracy_gap", "fit_loss_gap", "train_accuracy", "train_loss", "best_epoch", "epochs_run", "seconds",
+)  # fmt: skip
+"""The metrics of a row, in the order of the table's columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One trial that finished."""
+
+    number: int
+    run: Run
+    spec: NetworkSpec
+
+    @property
+    def name(self) -> str:
+        return self.run.params["architecture"]
+
+    @property
+    def parameters(self) -> int:
+        return int(self.run.params["parameters"])
+
+    def candidate(self) -> Candidate:
+        """What a selection may know of it."""
+        measured = self.run.metrics
+        return Candidate(
+            self.name, measured["val_loss"], measured["val_accuracy"], measured["val_accuracy_gap"], self.parameters
+        )
+
+    def coordinates(self) -> dict[str, float | None]:
+        """Its place in the space and its figures, by name; layers that it lacks are absent."""
+        sizes = {f"hidden_{layer}": float(units) for layer, units in enumerate(self.spec.hidden, start=1)}
+        rates = {f"dropout_{place}": rate for place, rate in enumerate(self.spec.dropout)}
+        return {"depth": len(self.spec.hidden), **rates, **sizes, **{name: self.run.metrics[name] for name in MEASURES}}
+
+
+def finished(store: Store, search: Run) -> list[Trial]:
+    """In the order of asking."""
+    runs = [run for run in store.children(search) if run.tags.get("narrowgap.step") == "trial"]
+    trials = [
+        Trial(int(run.tags[ASKED_TAG]), run, record.network_of(run.tags)) for run in runs if run.status == "FINISHED"
+    ]
+    return sorted(trials, key=lambda trial: trial.number)
+
+
+def table(trials: Sequence[Trial]) -> pd.DataFrame:
+    """One row per trial: `trials.csv`."""
+    deepest = max(len(trial.spec.hidden) for trial in trials)
+    places = [f"dropout_{place}" for place in range(deepest + 1)]
+    layers = [f"hidden_{layer}" for layer in range(1, deepest + 1)]
+    columns = ["trial", "architecture", "parameters", "depth", *layers, *places, *MEASURES, "run_id"]
+    rows = [
+        {
+            "trial": trial.number,
+            "architecture": trial.name,
+            "parameters": trial.parameters,
+            "run_id": trial.run.id,
+            **trial.coordinates(),
+        }
+        for trial in trials
+    ]
+    return pd.DataFrame(rows, columns=columns)
