@@ -146,8 +146,9 @@ class Training(_Section):
 class Search(_Section):
     """How the space is searched."""
 
-    tuner: Literal["random", "grid", "bayesian", "hyperband"] = "bayesian"
-    """Which of Keras Tuner's oracles proposes."""
+    tuner: Literal["random", "grid", "bayesian", "bayesian_stock", "hyperband"] = "bayesian"
+    """Which of Keras Tuner's oracles proposes; `bayesian` is its Gaussian process with our search for the next network
+    to try, `bayesian_stock` Keras Tuner's own: seconds per proposal, and it can propose a network twice."""
     objective: Literal["val_loss", "val_accuracy"] = "val_loss"
     """What the search minimises (`val_loss`) or maximises (`val_accuracy`)."""
     trials: Count = 24
