@@ -1,7 +1,7 @@
 """The compiled trainer. Enters: a spec, settings, a split, a seed. Leaves: a `TrialResult`.
 
-One epoch is one call of one compiled function, which loops over all batches; the last, partial batch is filled up with
-rows of weight 0, so that one compilation serves all. The result is decided by what enters: the same inputs give the same
+An epoch is a few calls of one compiled function, which loops over a stack of batches; the last, partial batch is filled
+up with rows of weight 0, and a stack may hold fewer batches than it has room for, so that one compilation serves all. The result is decided by what enters: the same inputs give the same
 bits on the same machine, and going on from a `TrainingState` gives the bits of not having stopped.
 """
 
@@ -22,6 +22,8 @@ from pipeline.network.build import build
 from pipeline.network.result import EarlyStopping, TrainingState, TrialResult
 from pipeline.network.spec import NetworkSpec
 
+STEPS = 64
+"""Batches per call of the compiled function: enough to hide the call, few enough to stay in the processor's cache."""
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 Weights = tuple[NDArray[np.float32], ...]
 
@@ -95,8 +97,9 @@ class _Trainer:
         self._optimizer = keras.optimizers.Adam(_learning_rate(settings, self._steps))
         self._optimizer.build(self.model.trainable_variables)
         self._probe = _probe(split, seed)
-        self._run = _compiled_epoch(self.model, self._optimizer, spec.dropout, split.pixel_max)
         self._flat = split.train.images.reshape(count, -1)
+        self._noise = _Noise(spec, split.inputs, seed)
+        self._run = _compiled(self.model, self._optimizer, self._noise, split.pixel_max)
 
     def start(self) -> TrainingState:
         return TrainingState(0, self._weights(), self._optimizer_state(), EarlyStopping(), {})
@@ -111,15 +114,22 @@ class _Trainer:
         """Trains one epoch; its loss and accuracy as training reports them: dropout on, while the weights move."""
         count = len(self._flat)
         order = np.random.Generator(np.random.Philox([self._seed, number])).permutation(count)
-        padded = np.concatenate((order, order[: self._steps * self._batch - count]))
-        shape = (self._steps, self._batch)
-        loss, correct = self._run(
-            tf.constant(self._flat[padded].reshape(*shape, -1)),
-            tf.constant(self._split.train.labels[padded].reshape(shape), tf.int32),
-            tf.constant(count - (self._steps - 1) * self._batch, tf.int32),
-            tf.constant([self._seed, number], tf.int32),
-        )
-        return {"loss": float(loss) / count, "accuracy": float(correct) / count}
+        loss = right = 0.0
+        per_call = STEPS * self._batch
+        for call, start in enumerate(range(0, count, per_call)):
+            rows = order[start : start + per_call]
+            padded = np.concatenate((rows, np.broadcast_to(rows[:1], per_call - len(rows))))
+            shape = (STEPS, self._batch)
+            noise = self._noise.draw(number, call, shape)
+            summed, hits = self._run(
+                self._flat[padded].reshape(*shape, -1),
+                self._split.train.labels[padded].reshape(shape).astype(np.int32),
+                np.int32(len(rows)),
+                *noise,
+            )
+            loss += float(summed)
+            right += float(hits)
+        return {"loss": loss / count, "accuracy": right / count}
 
     def probe(self) -> dict[str, float]:
         """Scores, dropout off, of the weights as they are now."""
@@ -150,52 +160,74 @@ class _Trainer:
         return tuple(variable.numpy() for variable in self._optimizer.variables)
 
 
-def _compiled_epoch(
-    model: keras.Sequential, optimizer: keras.optimizers.Optimizer, rates: tuple[float, ...], pixel_max: int
+class _Noise:
+    """Random numbers for dropout, drawn outside of the compiled function: NumPy's are ten times as fast as XLA's."""
+
+    LEVELS = 2**16
+    """A rate is met to one part in so many."""
+
+    def __init__(self, spec: NetworkSpec, inputs: int, seed: int) -> None:
+        widths = (inputs, *spec.hidden)
+        self.places = [place for place, rate in enumerate(spec.dropout) if rate]
+        """Positions with dropout: 0 after the input, i after hidden layer i."""
+        self.rates = spec.dropout
+        self._widths = [widths[place] for place in self.places]
+        self._seed = seed
+
+    def draw(self, epoch: int, call: int, shape: tuple[int, int]) -> list[NDArray[np.uint16]]:
+        """uint16 (steps, batch, width) per place, the same for the same epoch and call."""
+        bits = np.random.Generator(np.random.SFC64(np.random.SeedSequence([self._seed, epoch, call])))
+        return [
+            np.frombuffer(bits.bytes(2 * math.prod(shape) * width), np.uint16).reshape(*shape, width)
+            for width in self._widths
+        ]
+
+
+def _compiled(
+    model: keras.Sequential, optimizer: keras.optimizers.Optimizer, noise: _Noise, pixel_max: int
 ) -> tf.types.experimental.PolymorphicFunction:
-    """A function of (images uint8 (steps, batch, pixels), labels int32 (steps, batch), rows that count in the last
-    batch, a pair of seeds) that takes one optimizer step per batch; it returns the sums, over the rows that count, of
-    the cross-entropy and of the correct answers.
-    """
+    """A function of (images uint8 (steps, batch, pixels), labels int32 (steps, batch), how many rows count, noise per
+    place) that takes one optimizer step per batch that has rows that count; it returns the sums, over those rows, of
+    the cross-entropy and of the correct answers."""
     *hidden, output = (layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
     variables = model.trainable_variables
 
-    def dropped(rows: tf.Tensor, place: int, seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        if not rates[place]:
+    def dropped(rows: tf.Tensor, place: int, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
+        if place not in drawn:
             return rows
-        # Keras' own layer draws its noise some 200 times slower under XLA on a CPU.
-        key = tf.stack([seed[0] + place, seed[1] * (1 << 20) + step])
-        return tf.nn.experimental.stateless_dropout(rows, rates[place], seed=key, rng_alg="threefry")
+        lost = round(noise.rates[place] * noise.LEVELS)
+        kept = tf.cast(drawn[place], tf.int32) >= lost
+        return tf.where(kept, rows * (noise.LEVELS / (noise.LEVELS - lost)), 0.0)
 
-    def forward(rows: tf.Tensor, seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        rows = dropped(rows, 0, seed, step)
+    def forward(rows: tf.Tensor, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
+        rows = dropped(rows, 0, drawn)
         for place, layer in enumerate(hidden, start=1):
-            rows = dropped(layer(rows), place, seed, step)
+            rows = dropped(layer(rows), place, drawn)
         return tf.matmul(rows, output.kernel) + output.bias
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
-    def epoch(images: tf.Tensor, labels: tf.Tensor, last: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        steps, batch = images.shape[0], images.shape[1]
+    def steps(images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor, *drawn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = images.shape[1]
 
         def step(number: tf.Tensor, loss_sum: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            counts = tf.where(number == steps - 1, last, batch)
-            weight = tf.cast(tf.range(batch) < counts, tf.float32)
+            counted = tf.minimum(count - number * batch, batch)
+            weight = tf.cast(tf.range(batch) < counted, tf.float32)
             rows = tf.cast(images[number], tf.float32) * (1 / pixel_max)
+            here = {place: each[number] for place, each in zip(noise.places, drawn, strict=True)}
             with tf.GradientTape() as tape:
-                answers = forward(rows, seed, number)
+                answers = forward(rows, here)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[number], answers)
                 total = tf.reduce_sum(losses * weight)
-                loss = total / tf.cast(counts, tf.float32)
+                loss = total / tf.cast(counted, tf.float32)
             optimizer.apply(tape.gradient(loss, variables), variables)
             hits = tf.cast(tf.argmax(answers, axis=1, output_type=tf.int32) == labels[number], tf.float32)
             return number + 1, loss_sum + total, right + tf.reduce_sum(hits * weight)
 
-        _, loss_sum, right = tf.while_loop(
-            lambda number, *_: number < steps, step, (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
-        )
+        start = tf.constant(0), tf.constant(0.0), tf.constant(0.0)
+        _, loss_sum, right = tf.while_loop(lambda number, *_: number * batch < count, step, start)
         return loss_sum, right
 
-    return epoch
+    return steps
 
 
 def _learning_rate(settings: Training, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
