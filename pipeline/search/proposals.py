@@ -12,13 +12,12 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
+from pipeline.errors import InputError
 from pipeline.experiment import Experiment, Training
 from pipeline.network import space
 from pipeline.network.spec import NetworkSpec
+from pipeline.search import oracles
 
-MAX_COLLISIONS = 10_000
-"""Random draws of a network that was tried already, in a row, before a space counts as exhausted; Keras Tuner's own 20
-give up on small spaces with a quarter of the networks untried."""
 HYPERBAND_FACTOR = 3
 """Of the trials of a round, one in so many goes on to the next, with so many times the epochs."""
 
@@ -52,34 +51,12 @@ class Nothing(Enum):
     """There is nothing left to try."""
 
 
-class GridOracle(keras_tuner.oracles.GridSearchOracle):  # type: ignore[misc]  # untyped base
-    """Every network of the space once, without waiting for results: the stock oracle has one trial at a time under way
-    until others have ended, to find hyperparameters that appear during a search; here there are none such.
-    """
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:  # noqa: ARG002 - Keras Tuner's signature
-        values = self._get_next_combination(self._last) if self._last is not None else self._first()
-        if values is None:
-            return {"status": "STOPPED", "values": None}
-        self._last = values
-        return {"status": "RUNNING", "values": values}
-
-    _last: dict[str, Any] | None = None
-
-    def _first(self) -> dict[str, Any]:
-        hp = self.get_space()
-        hp.values = {entry.name: entry.default for entry in hp.space}
-        hp.ensure_active_values()
-        active = {entry.name for entry in hp.space if hp.is_active(entry)}
-        return {name: value for name, value in hp.values.items() if name in active}
-
-
 class Proposals:
     """One oracle: ask for a network, tell how it did. Every trial that was asked for is to be told, in any order."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
-        self._oracle = _quiet(_ORACLES[experiment.search.tuner](experiment))
+        self._oracle = _ORACLES[experiment.search.tuner](experiment)
         self._numbers: dict[str, int] = {}
         self._seeds: list[int] = []
 
@@ -120,22 +97,9 @@ class Proposals:
         self._oracle.end_trial(trial)
 
 
-def _seed_of(search_seed: int, number: int) -> int:
-    """A seed of its own for each trial; from 1, so that no library takes it for none."""
-    return 1 + int(np.random.SeedSequence([search_seed, number]).generate_state(1)[0] % (2**31 - 2))
-
-
-def _quiet(oracle: keras_tuner.Oracle) -> keras_tuner.Oracle:
-    """Switches off what the oracle does besides proposing: files, screen, and a raise that leaves its lock held.
-
-    Failures in a row are counted by the search's own loop.
-    """
-    oracle.verbose = 0
-    oracle.save = lambda: None
-    oracle._save_trial = lambda _trial: None  # noqa: SLF001 - no public switch
-    oracle._check_consecutive_failures = lambda: None  # noqa: SLF001 - no public switch
-    oracle._max_collisions = MAX_COLLISIONS  # noqa: SLF001 - no public switch
-    return oracle
+def _seed_of(*numbers: int) -> int:
+    """A seed far from those of other numbers; from 1, so that no library takes it for none."""
+    return 1 + int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 2))
 
 
 def _common(experiment: Experiment) -> dict[str, Any]:
@@ -143,20 +107,31 @@ def _common(experiment: Experiment) -> dict[str, Any]:
     return {
         "objective": keras_tuner.Objective(experiment.search.objective, direction),
         "hyperparameters": space.hyperparameters(experiment.space),
-        "seed": experiment.search.seed,
+        # Keras Tuner counts its seed up by one per draw: of 100 networks, the seeds 1 and 3 would share 98.
+        "seed": _seed_of(experiment.search.seed),
         "allow_new_entries": False,
         "tune_new_entries": True,
     }
 
 
+def _hyperband(experiment: Experiment) -> keras_tuner.Oracle:
+    oracle = oracles.HyperbandOracle(
+        max_epochs=experiment.training.epochs, factor=HYPERBAND_FACTOR, **_common(experiment)
+    )
+    available = space.size(experiment.space)
+    if available < oracle.networks:
+        raise InputError(
+            f"the space holds {available} networks; hyperband starts {oracle.networks} different ones for "
+            f"training.epochs={experiment.training.epochs}: widen the space, or take search.tuner=grid"
+        )
+    return oracle
+
+
 # `max_trials` stays open: the loop counts, and a search that is extended later keeps its trials' names.
 _ORACLES: Mapping[str, Callable[[Experiment], keras_tuner.Oracle]] = {
-    "random": lambda experiment: keras_tuner.oracles.RandomSearchOracle(max_trials=None, **_common(experiment)),
-    "grid": lambda experiment: GridOracle(max_trials=None, **_common(experiment)),
-    "bayesian": lambda experiment: keras_tuner.oracles.BayesianOptimizationOracle(
-        max_trials=None, **_common(experiment)
-    ),
-    "hyperband": lambda experiment: keras_tuner.oracles.HyperbandOracle(
-        max_epochs=experiment.training.epochs, factor=HYPERBAND_FACTOR, **_common(experiment)
-    ),
+    "random": lambda experiment: oracles.RandomOracle(max_trials=None, **_common(experiment)),
+    "grid": lambda experiment: oracles.GridOracle(max_trials=None, **_common(experiment)),
+    "bayesian": lambda experiment: oracles.BayesianOracle(max_trials=None, **_common(experiment)),
+    "bayesian_stock": lambda experiment: oracles.StockBayesianOracle(max_trials=None, **_common(experiment)),
+    "hyperband": _hyperband,
 }
