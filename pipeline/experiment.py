@@ -15,12 +15,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pipeline.errors import InputError
 from pipeline.network.spec import NetworkSpec
 
+_UNION = {"constrained-int", "constrained-float"}
+"""How pydantic names the two forms of a count or share."""
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 
 
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError(f"{value} is not a number")  # noqa: TRY004 - pydantic tells only ValueErrors to the user
+        raise ValueError("expected a count of images (1 or more) or a share of them between 0 and 1")  # noqa: TRY004 - pydantic tells only ValueErrors to the user
     return value
 
 
@@ -262,12 +264,13 @@ def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefi
             known = list(model.model_fields)
             hint = _nearest(f"{prefix}{key}", [*(prefix + name for name in known), *_all_keys()])
             raise InputError(f"unknown key {prefix}{key}{hint}; expected one of: {', '.join(known)} (in {where})")
-        if (
-            isinstance(value, Mapping)
-            and isinstance(field.annotation, type)
-            and issubclass(field.annotation, BaseModel)
-        ):
-            _refuse_unknown(value, field.annotation, prefix=f"{prefix}{key}.", where=where)
+        nested = field.annotation
+        if isinstance(value, Mapping) and isinstance(nested, type) and issubclass(nested, BaseModel):
+            _refuse_unknown(value, nested, prefix=f"{prefix}{key}.", where=where)
+        if model is Space and key == "networks" and isinstance(value, list):
+            for place, each in enumerate(value):
+                if isinstance(each, Mapping):
+                    _refuse_unknown(each, FixedNetwork, prefix=f"{prefix}{key}.{place}.", where=where)
 
 
 def _all_keys() -> list[str]:
@@ -287,11 +290,16 @@ def _nearest(given: str, known: list[str]) -> str:
 def _told(error: ValidationError) -> str:
     """The first thing wrong, in one line; pydantic's own words where they are clear."""
     first = error.errors()[0]
-    union = ("int", "float", "constrained")
-    key = ".".join(str(part) for part in first["loc"] if not str(part).startswith(union))
-    message = " ".join(first["msg"].removeprefix("Value error, ").split())
-    given = first.get("input")
-    if first["type"] == "missing":
+    kind, given = first["type"], first.get("input")
+    parts = [str(part) for part in first["loc"]]
+    if _UNION & set(parts):
+        key = ".".join(part for part in parts if part not in _UNION)
+        return f"{key} is {given!r}: expected a count of images (1 or more) or a share of them between 0 and 1"
+    key = ".".join(parts)
+    if kind == "missing":
         return f"{key} is missing; every experiment needs it"
+    if kind in {"model_type", "model_attributes_type"}:
+        return f"{key} is {given!r}: expected a section of keys"
+    message = " ".join(first["msg"].removeprefix("Value error, ").split())
     shown = "" if isinstance(given, Mapping | BaseModel) else f" is {given!r}"
     return f"{key}{shown}: {message[:1].lower()}{message[1:]}" if key else message

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 def start() -> None:
     """Imports TensorFlow (seconds) and lets it compute on one thread: a worker is one thread, and so that the same
-    inputs give the same bits. To be called before the first operation of the process; again is free."""
+    inputs give the same bits. To be called before the first operation of the process; again is free.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silent_stderr():
         import tensorflow as tf  # noqa: PLC0415 - that is what this function is for
@@ -22,7 +23,8 @@ def start() -> None:
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
     """Closes the process's own error stream: TensorFlow writes there from C++, whatever its log level says. An import
-    that fails still raises."""
+    that fails still raises.
+    """
     if "tensorflow" in sys.modules:
         yield
         return

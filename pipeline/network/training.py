@@ -1,8 +1,9 @@
 """The compiled trainer. Enters: a spec, settings, a split, a seed. Leaves: a `TrialResult`.
 
 An epoch is a few calls of one compiled function, which loops over a stack of batches; the last, partial batch is filled
-up with rows of weight 0, and a stack may hold fewer batches than it has room for, so that one compilation serves all. The result is decided by what enters: the same inputs give the same
-bits on the same machine, and going on from a `TrainingState` gives the bits of not having stopped.
+up with rows of weight 0, and a stack may hold fewer batches than it has room for, so that one compilation serves all.
+The result is decided by what enters: the same inputs give the same bits on the same machine, and going on from a
+`TrainingState` gives the bits of not having stopped.
 """
 
 import math
@@ -188,7 +189,8 @@ def _compiled(
 ) -> tf.types.experimental.PolymorphicFunction:
     """A function of (images uint8 (steps, batch, pixels), labels int32 (steps, batch), how many rows count, noise per
     place) that takes one optimizer step per batch that has rows that count; it returns the sums, over those rows, of
-    the cross-entropy and of the correct answers."""
+    the cross-entropy and of the correct answers.
+    """
     *hidden, output = (layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
     variables = model.trainable_variables
 

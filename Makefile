@@ -1,0 +1,62 @@
+# make run, make test, make ui, make lock. Needs Python 3.11 to 3.13, make and a package index; nothing else.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+EXPERIMENT ?= fashion_mnist
+ARGS ?=
+PORT ?= 5000
+# The runs of an experiment stand under its name in the UI; a path such as my/own.yaml under `own`.
+NAME = $(basename $(notdir $(EXPERIMENT)))
+
+# MLflow and its children find `python` and `uv` in the environment of the lock; nothing is reported to anybody.
+export PATH := $(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run test lint types pytest ui lock pictures
+help:
+	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 10 minutes)"
+	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
+	@echo "make test                                                  lint, types and tests"
+	@echo "make lock                                                  renew requirements*.lock and conda.yaml"
+
+run: $(VENV)/run.stamp
+	mlflow run . --env-manager local --experiment-name "$(NAME)" -P experiment="$(EXPERIMENT)" $(ARGS)
+
+ui: $(VENV)/run.stamp
+	@python -m pipeline ui --port $(PORT)
+
+test: lint types pytest
+
+lint: $(VENV)/test.stamp
+	ruff format --check .
+	ruff check .
+
+types: $(VENV)/test.stamp
+	mypy
+
+pytest: $(VENV)/test.stamp
+	python -m pytest
+
+lock: $(VENV)/run.stamp
+	python .ci/lock.py
+
+pictures: $(VENV)/run.stamp
+	python -m tests.pictures
+
+$(VENV)/run.stamp: requirements.lock
+	@$(MAKE) --no-print-directory $(VENV)/bin/python
+	python -m pip install --quiet --requirement requirements.lock
+	@touch $@
+
+$(VENV)/test.stamp: requirements-dev.lock $(VENV)/run.stamp
+	python -m pip install --quiet --requirement requirements-dev.lock
+	@touch $@
+
+# PYTHON=… names another interpreter; the first of these that fits makes the environment.
+$(VENV)/bin/python:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+		if "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+			echo "making $(VENV) with $$("$$python" --version)"; rm -rf $(VENV); "$$python" -m venv $(VENV) && exit 0; fi; \
+	done; \
+	echo "no Python 3.11 to 3.13 with venv found; install one (Debian: apt install python3-venv), or: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 2

@@ -1,0 +1,183 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from pipeline import experiment
+from pipeline.errors import InputError
+from pipeline.experiment import Experiment, Space, Training, TrainingOverrides, load, parse
+
+SHIPPED = ["digits", "fashion_mnist", "notebook", "smoke"]
+
+
+def test_the_four_experiments_come_with_the_project():
+    assert experiment.names() == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_experiment_loads_under_its_own_name(name):
+    assert load(name).name == name
+
+
+def test_a_path_serves_as_well_as_a_name(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nquestion: Why?\nsearch: {trials: 7}\n")
+    assert load(str(file)).search.trials == 7
+
+
+def test_the_notebooks_two_networks_differ_in_dropout_and_early_stopping_alone():
+    plain, dropped = load("notebook").space.networks or []
+    assert plain.spec().dropout == (0, 0, 0, 0)
+    assert dropped.spec().dropout == (0, 0, 0.1, 0)
+    assert plain.spec().activations == dropped.spec().activations == ("linear", "relu", "relu")
+    base = load("notebook").training
+    assert (base.monitor, base.batch_size, base.schedule, base.epochs) == ("loss", 32, "constant", 500)
+    assert (base.merged(plain.training).patience, base.merged(plain.training).restore_best) == (5, False)
+    assert (base.merged(dropped.training).patience, base.merged(dropped.training).restore_best) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "told"),
+    [
+        ("search.trails", "5", r"unknown key search\.trails \(did you mean search\.trials\?\); expected one of: tuner"),
+        ("trials", "5", r"unknown key trials \(did you mean search\.trials\?\)"),
+        ("trainig.epochs", "5", r"unknown key trainig \(did you mean training\?\)"),
+        ("search.trials", "0", r"search\.trials is 0: .*greater than or equal to 1"),
+        ("search.trials", "abc", r"search\.trials is 'abc': .*valid integer"),
+        ("search.trials", "2.5", r"search\.trials is 2\.5: .*valid integer"),
+        ("search.seed", "0", r"search\.seed is 0: .*greater than or equal to 1"),
+        ("search", "3", r"search is 3: expected a section of keys"),
+        ("search.trials.x", "3", r"search\.trials\.x cannot be set: trials is 3, not a section"),
+        ("space.hidden", "[]", r"space\.hidden is \[\]: .*at least 1 item"),
+        ("space.depth", "[3, 1]", r"space: depth is \[3, 1\]: an empty range"),
+        ("space.depth", "[1]", r"space\.depth is \[1\]: .*at least 2 items"),
+        ("space.dropout", "[0, 1.2]", r"space\.dropout\.1 is 1\.2: .*less than 1"),
+        ("space.hidden", "[8, 8]", r"space: hidden is \[8, 8\]: a value stands there twice"),
+        ("space.networks", "[]", r"space\.networks is \[\]: .*at least 1 item"),
+        ("data.validation", "1.5", r"data\.validation is 1\.5: expected a count of images .* or a share"),
+        ("data.validation", "-3", r"data\.validation is -3: expected a count of images .* or a share"),
+        ("data.validation", "true", r"data\.validation is True: expected a count of images .* or a share"),
+        ("data.dataset", "mnist", r"data\.dataset is 'mnist': .*'fashion_mnist' or 'digits'"),
+        ("training.learning_rate", "0", r"training\.learning_rate is 0: .*greater than 0"),
+        ("training.learning_rate", ".nan", r"training\.learning_rate is nan: .*finite"),
+        ("training.schedule", "cos", r"training\.schedule is 'cos': .*'constant' or 'cosine'"),
+        ("training.restore_best", "maybe", r"training\.restore_best is 'maybe': .*boolean"),
+        ("training.patience", "0", r"training\.patience is 0"),
+        ("search.tuner", "[", r"search\.tuner=\[ cannot be read as a YAML value"),
+    ],
+)
+def test_a_wrong_override_is_told_in_one_line(key, text, told):
+    with pytest.raises(InputError, match=told) as caught:
+        load("smoke", {key: text})
+    assert "\n" not in str(caught.value)
+    assert "smoke.yaml" in str(caught.value) or "cannot be" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("name: x\n", "question is missing"),
+        ("[1, 2]\n", r"holds list; expected keys such as name"),
+        ("name: [\n", "cannot be read as YAML"),
+        ("name: x\nquestion: y\nspace: {networks: [{hidden: [8, 8, 8], dropout: [0, 0], activations: [relu, relu, relu]}]}", (
+            r"dropout has 2 entries for 3 hidden layers; expected 4: one after the input and one after each hidden layer"
+        )),
+        ("name: x\nquestion: y\nspace: {networks: [{hidden: [8], dropout: [0, 0], activations: [rely]}]}", "'rely'"),
+        ("name: x\nquestion: y\nspace: {networks: [{hiden: [8]}]}", r"unknown key space\.networks\.0\.hiden"),
+        ("name: a b\nquestion: y\n", "name is 'a b'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_told_in_one_line(tmp_path, content, told):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError, match=told) as caught:
+        load(str(file))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("fashon_mnist", r"unknown experiment 'fashon_mnist' \(did you mean fashion_mnist\?\)"),
+        ("no/such.yaml", r"no experiment file at no/such\.yaml"),
+    ],
+)
+def test_an_unknown_experiment_is_told_with_those_there_are(name, told):
+    with pytest.raises(InputError, match=told) as caught:
+        load(name)
+    assert "digits, fashion_mnist, notebook, smoke" in str(caught.value)
+
+
+def test_a_number_in_scientific_notation_is_a_number():
+    assert load("smoke", {"training.learning_rate": "1e-3"}).training.learning_rate == 0.001
+
+
+def test_null_switches_patience_off():
+    assert load("smoke", {"training.patience": "null"}).training.patience is None
+
+
+def test_an_override_leaves_the_rest_of_its_section():
+    overridden = load("smoke", {"search.trials": "5"})
+    assert overridden.search.trials == 5
+    assert overridden.search.tuner == load("smoke").search.tuner
+
+
+@given(
+    epochs=st.integers(1, 999),
+    validation=st.one_of(st.integers(1, 10**6), st.floats(0.001, 0.999)),
+    rates=st.lists(st.floats(0, 0.99), min_size=1, max_size=5, unique=True),
+    patience=st.none() | st.integers(1, 50),
+    overrides=st.builds(
+        TrainingOverrides, epochs=st.none() | st.integers(1, 9), restore_best=st.none() | st.booleans()
+    ),
+)
+def test_a_resolved_experiment_reads_back_as_itself(epochs, validation, rates, patience, overrides):
+    network = {"hidden": [8], "dropout": [0, 0.5], "activations": ["tanh"], "training": overrides.model_dump()}
+    asked = Experiment(
+        name="x",
+        question="y: z? #",
+        data={"validation": validation},
+        space={"dropout": rates, "networks": [network]},
+        training={"epochs": epochs, "patience": patience},
+    )
+    assert parse(yaml.safe_load(asked.to_yaml()), where="here") == asked
+
+
+def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
+    nested = [
+        field.annotation
+        for field in model.model_fields.values()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    ]
+    return [model, *(each for inner in nested for each in _models(inner))]
+
+
+def test_every_key_is_documented():
+    undocumented = [
+        f"{model.__name__}.{name}"
+        for model in [*_models(Experiment), experiment.FixedNetwork, TrainingOverrides]
+        for name, field in model.model_fields.items()
+        if not field.description
+    ]
+    assert undocumented == []
+
+
+def test_the_readme_lists_every_key():
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    sections = [(name, field.annotation) for name, field in Experiment.model_fields.items()]
+    keys = [
+        f"{section}.{key}"
+        for section, model in sections
+        if isinstance(model, type) and issubclass(model, BaseModel)
+        for key in model.model_fields
+    ]
+    assert [key for key in keys if not re.search(rf"`{re.escape(key)}`", readme)] == []
+
+
+def test_space_and_training_default_to_the_designs():
+    assert Space().depth == [1, 4]
+    assert Training().schedule == "cosine"
