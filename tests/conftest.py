@@ -39,6 +39,6 @@ def tensorflow() -> object:
     from pipeline.network.start import start
 
     start()
-    import tensorflow
+    import tensorflow as tf
 
-    return tensorflow
+    return tf

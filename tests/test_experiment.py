@@ -83,7 +83,7 @@ def test_a_wrong_override_is_told_in_one_line(key, text, told):
         ("name: x\n", "question is missing"),
         ("[1, 2]\n", r"holds list; expected keys such as name"),
         ("name: [\n", "cannot be read as YAML"),
-        ("name: x\nquestion: y\nspace: {networks: [{hidden: [8, 8, 8], dropout: [0, 0], activations: [relu, relu, relu]}]}", (
+        ("name: x\nquestion: y\nspace: {networks: [{hidden: [8, 8, 8], dropout: [0, 0], activations: [elu, elu, elu]}]}", (
             r"dropout has 2 entries for 3 hidden layers; expected 4: one after the input and one after each hidden layer"
         )),
         ("name: x\nquestion: y\nspace: {networks: [{hidden: [8], dropout: [0, 0], activations: [rely]}]}", "'rely'"),

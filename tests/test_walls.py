@@ -41,7 +41,7 @@ def imports(source: str) -> Iterator[str]:
 
 def breaches(place: str, source: str) -> list[str]:
     """What a file at `place` (below pipeline/) imports through a wall."""
-    folder = place.split("/")[0]
+    folder = place.split("/", maxsplit=1)[0]
     found = []
     for module in imports(source):
         library = module.split(".")[0]
