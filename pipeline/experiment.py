@@ -4,7 +4,6 @@ Enters: an experiment's name or path, and overrides such as `{"search.trials": "
 Whatever is wrong ends in an `InputError` of one line that names the key, what was given and what was expected.
 """
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,24 +13,25 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pipeline.errors import InputError
 from pipeline.network.spec import NetworkSpec
+from pipeline.wording import nearest, told
 
-_UNION = {"constrained-int", "constrained-float"}
-"""How pydantic names the two forms of a count or share."""
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 
 
 def _no_bool(value: Any) -> Any:
+    """`true` is no number to anybody but Python."""
     if isinstance(value, bool):
-        raise ValueError("expected a count of images (1 or more) or a share of them between 0 and 1")  # noqa: TRY004 - pydantic tells only ValueErrors to the user
+        raise ValueError("expected a number")  # noqa: TRY004 - pydantic tells only ValueErrors to the user
     return value
 
 
 Count = Annotated[int, Field(ge=1, strict=True)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_no_bool)]
+LearningRate = Annotated[float, Field(gt=0, le=10), BeforeValidator(_no_bool)]
 Share = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Seed = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 """From 1: Keras Tuner takes a seed of 0 for none."""
-CountOrShare = Annotated[Count | Share, BeforeValidator(_no_bool)]
+CountOrShare = Count | Share
 Activation = Literal["relu", "linear", "tanh", "sigmoid", "elu", "selu", "gelu", "silu"]
 
 
@@ -61,7 +61,7 @@ class TrainingOverrides(_Section):
     """As in `training`."""
     batch_size: Count | None = None
     """As in `training`."""
-    learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
+    learning_rate: LearningRate | None = None
     """As in `training`."""
     schedule: Literal["constant", "cosine"] | None = None
     """As in `training`."""
@@ -129,7 +129,7 @@ class Training(_Section):
     """At most; early stopping can end sooner."""
     batch_size: Count = 64
     """Images per step; the last, partial batch of an epoch is used too."""
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
+    learning_rate: LearningRate = 0.001
     """Of Adam, at the start."""
     schedule: Literal["constant", "cosine"] = "cosine"
     """`cosine` lets the learning rate fall to 0 over `epochs`."""
@@ -202,7 +202,8 @@ def load(experiment: str, overrides: Mapping[str, str] | None = None) -> Experim
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}; expected keys such as name, question, data and space")
+        held = "nothing" if content is None else type(content).__name__
+        raise InputError(f"{path} holds {held}; expected keys such as name, question, data and space")
     for key, text in (overrides or {}).items():
         _override(content, key, text)
     return parse(content, where=str(path) if not overrides else f"{path} with the given overrides")
@@ -214,7 +215,7 @@ def parse(content: Mapping[str, Any], *, where: str) -> Experiment:
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{_told(error)} (in {where})") from error
+        raise InputError(f"{told(error)} (in {where})") from error
 
 
 def names() -> list[str]:
@@ -231,9 +232,9 @@ def _find(experiment: str) -> Path:
     path = EXPERIMENTS / f"{experiment}.yaml"
     if path.is_file():
         return path
+    hint = nearest(experiment, {name: name for name in names()})
     raise InputError(
-        f"unknown experiment {experiment!r}{_nearest(experiment, names())}; expected one of: {', '.join(names())}, "
-        "or the path of a YAML file"
+        f"unknown experiment {experiment!r}{hint}; expected one of: {', '.join(names())}, or the path of a YAML file"
     )
 
 
@@ -262,7 +263,7 @@ def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefi
         field = model.model_fields.get(str(key))
         if field is None:
             known = list(model.model_fields)
-            hint = _nearest(f"{prefix}{key}", [*(prefix + name for name in known), *_all_keys()])
+            hint = _nearest_key(str(key), known, prefix=prefix)
             raise InputError(f"unknown key {prefix}{key}{hint}; expected one of: {', '.join(known)} (in {where})")
         nested = field.annotation
         if isinstance(value, Mapping) and isinstance(nested, type) and issubclass(nested, BaseModel):
@@ -273,33 +274,12 @@ def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefi
                     _refuse_unknown(each, FixedNetwork, prefix=f"{prefix}{key}.{place}.", where=where)
 
 
-def _all_keys() -> list[str]:
-    return [
-        f"{section}.{key}"
+def _nearest_key(given: str, siblings: list[str], *, prefix: str) -> str:
+    """The hint for an unknown key: its like in the same section, or else in any other."""
+    elsewhere = {
+        key: f"{section}.{key}"
         for section, field in Experiment.model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
         for key in field.annotation.model_fields
-    ]
-
-
-def _nearest(given: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _told(error: ValidationError) -> str:
-    """The first thing wrong, in one line; pydantic's own words where they are clear."""
-    first = error.errors()[0]
-    kind, given = first["type"], first.get("input")
-    parts = [str(part) for part in first["loc"]]
-    if _UNION & set(parts):
-        key = ".".join(part for part in parts if part not in _UNION)
-        return f"{key} is {given!r}: expected a count of images (1 or more) or a share of them between 0 and 1"
-    key = ".".join(parts)
-    if kind == "missing":
-        return f"{key} is missing; every experiment needs it"
-    if kind in {"model_type", "model_attributes_type"}:
-        return f"{key} is {given!r}: expected a section of keys"
-    message = " ".join(first["msg"].removeprefix("Value error, ").split())
-    shown = "" if isinstance(given, Mapping | BaseModel) else f" is {given!r}"
-    return f"{key}{shown}: {message[:1].lower()}{message[1:]}" if key else message
+    }
+    return nearest(given, {key: prefix + key for key in siblings}) or nearest(given, elsewhere, likeness=0.85)
