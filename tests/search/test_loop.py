@@ -1,0 +1,249 @@
+"""The life of a search, told with real oracles and a trainer that answers from a formula."""
+
+import dataclasses
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pipeline.errors import InputError, SearchFailedError
+from pipeline.experiment import Experiment, load
+from pipeline.network.result import EarlyStopping, Score, TrainingState, TrialResult
+from pipeline.search.loop import Told, search
+from pipeline.search.proposals import Proposals
+from pipeline.search.trial import told
+from pipeline.search.workers import InProcess, Job, Outcome
+
+TUNERS = ["random", "grid", "bayesian", "hyperband"]
+
+
+def asked(tuner: str = "random", **overrides: str) -> Experiment:
+    return load("smoke", {"search.tuner": tuner, "training.epochs": "9", **overrides})
+
+
+def loss_of(job: Job) -> float:
+    """A formula in the place of training: small for large networks, smaller with every epoch."""
+    return 1 / (sum(job.spec.hidden) + 10 * sum(job.spec.dropout) + job.until)
+
+
+def simulated(job: Job, *, fails: Callable[[Job], str | None] = lambda _job: None) -> Outcome:
+    """An outcome without training."""
+    reason = fails(job)
+    if reason:
+        return Outcome(job.number, None, {}, reason, 0.0)
+    weights = (np.array([job.seed], np.float32),)
+    state = TrainingState(job.until, weights, (), EarlyStopping(), {})
+    score = Score(loss_of(job), 0.5)
+    result = TrialResult(job.spec, job.seed, {}, 0, job.until, score, score, score, {}, weights, state, {})
+    return Outcome(job.number, result, {}, None, 0.0)
+
+
+class Remembering:
+    """A journal in memory: what it recorded is known to the next search."""
+
+    def __init__(self) -> None:
+        self.told: dict[int, Told] = {}
+        self.values: dict[int, dict] = {}
+        self.states: dict[int, TrainingState] = {}
+        self.trained: list[int] = []
+        self.abandoned_trials: list[int] = []
+        self.parents: dict[int, int] = {}
+
+    def known(self, proposal):
+        if proposal.number in self.values and self.values[proposal.number] != dict(proposal.values):
+            raise InputError("another network stands there")
+        return self.told.get(proposal.number)
+
+    def asked(self, proposal):
+        self.values[proposal.number] = dict(proposal.values)
+        if proposal.parent is not None:
+            self.parents[proposal.number] = proposal.parent
+
+    def ended(self, proposal, outcome):
+        self.trained.append(proposal.number)
+        score = None if outcome.result is None else outcome.result.validation.loss
+        self.told[proposal.number] = Told(score, outcome.failure)
+        if outcome.result is not None:
+            self.states[proposal.number] = outcome.result.state
+        return self.told[proposal.number]
+
+    def state(self, number):
+        return self.states[number]
+
+    def abandoned(self, proposal):
+        self.abandoned_trials.append(proposal.number)
+
+
+class OutOfOrder:
+    """Simulated workers that finish in a random order, as many at a time as there are."""
+
+    def __init__(self, count: int, seed: int, train=simulated) -> None:
+        self.count, self._train = count, train
+        self._random = random.Random(seed)  # noqa: S311 - which worker is quicker is no secret
+        self.jobs: list[Job] = []
+        self.most = 0
+
+    def submit(self, job):
+        self.jobs.append(job)
+        self.most = max(self.most, len(self.jobs))
+
+    def finished(self):
+        running = self.jobs[: self.count]
+        return [self._train(self.jobs.pop(self._random.randrange(len(running))))] if running else []
+
+    def close(self):
+        self.jobs.clear()
+
+
+def run(experiment, workers=None, journal=None, *, window=1):
+    journal = journal or Remembering()
+    ending = search(
+        Proposals(experiment), workers or InProcess(simulated), journal, trials=experiment.search.trials, window=window
+    )
+    return ending, journal
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_search_trains_as_many_trials_as_asked_for(tuner):
+    ending, journal = run(asked(tuner, **{"search.trials": "6"}))
+    assert (ending.reason, ending.trials, ending.failed) == ("trials", 6, 0)
+    assert journal.trained == list(range(6))
+
+
+@pytest.mark.parametrize("tuner", ["random", "grid", "bayesian"])
+def test_a_space_of_20_networks_ends_a_search_for_50_early_with_each_network_once(tuner):
+    ending, journal = run(asked(tuner, **{"search.trials": "50"}))
+    assert (ending.reason, ending.trials) == ("exhausted", 20)
+    assert len({tuple(sorted(values.items())) for values in journal.values.values()}) == 20
+
+
+def test_hyperband_to_9_epochs_takes_23_trials_and_continues_those_it_promotes():
+    ending, journal = run(asked("hyperband", **{"search.trials": "99"}))
+    assert (ending.reason, ending.trials) == ("exhausted", 23)
+    trained = sum(values["tuner/epochs"] - values["tuner/initial_epoch"] for values in journal.values.values())
+    assert trained == 75
+    for child, parent in journal.parents.items():
+        own, before = (
+            {key: value for key, value in journal.values[number].items() if not key.startswith("tuner/")}
+            for number in (child, parent)
+        )
+        assert own == before
+        assert journal.values[child]["tuner/initial_epoch"] == journal.values[parent]["tuner/epochs"]
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_order_in_which_workers_finish_changes_nothing(tuner, count):
+    searches = [
+        run(asked(tuner, **{"search.trials": "14"}), OutOfOrder(count, seed), window=2 * count)[1] for seed in range(4)
+    ]
+    assert len({repr(sorted(journal.values.items())) for journal in searches}) == 1
+    assert len({repr(sorted(journal.told.items())) for journal in searches}) == 1
+
+
+def test_no_more_trials_are_under_way_than_the_window_holds():
+    workers = OutOfOrder(2, seed=1)
+    run(asked(**{"search.trials": "12"}), workers, window=4)
+    assert workers.most == 4
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize("window", [1, 4])
+def test_a_search_that_is_stopped_anywhere_goes_on_to_the_same_end(tuner, window):
+    experiment = asked(tuner, **{"search.trials": "14"})
+    whole = run(experiment, OutOfOrder(2, seed=0), window=window)[1]
+    for stop in (1, 3, 8):
+        journal, left = Remembering(), [stop]
+
+        def dies(job, left=left):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return simulated(job)
+
+        with pytest.raises(KeyboardInterrupt):
+            run(experiment, OutOfOrder(2, seed=stop, train=dies), journal, window=window)
+        assert len(journal.told) == stop
+        assert set(journal.abandoned_trials) == set(journal.values) - set(journal.told)
+        run(experiment, OutOfOrder(2, seed=9), journal, window=window)
+        assert journal.values == whole.values
+        assert journal.told == whole.told
+        assert sorted(journal.trained) == sorted(whole.told)
+
+
+def test_another_network_at_a_recorded_place_stops_the_search():
+    journal = run(asked(**{"search.trials": "3"}))[1]
+    journal.told.popitem()
+    with pytest.raises(InputError, match="another network stands there"):
+        run(asked(**{"search.trials": "3", "search.seed": "2"}), journal=journal)
+
+
+def test_raising_the_number_of_trials_trains_only_the_new_ones():
+    journal = run(asked(**{"search.trials": "4"}))[1]
+    run(asked(**{"search.trials": "6"}), journal=journal)
+    assert journal.trained == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(tuner):
+    bad = InProcess(lambda job: simulated(job, fails=lambda each: "boom" if each.number in {0, 2, 3} else None))
+    ending, journal = run(asked(tuner, **{"search.trials": "6"}), bad)
+    assert (ending.trials, ending.failed) == (6, 3)
+    assert [number for number, told in journal.told.items() if told.failure == "boom"] == [0, 2, 3]
+
+
+def test_three_failures_in_a_row_end_the_search_with_the_last_reason():
+    bad = InProcess(lambda job: simulated(job, fails=lambda each: f"boom {each.number}" if each.number else None))
+    journal = Remembering()
+    with pytest.raises(SearchFailedError, match="3 trials in a row failed, the last with: boom 3"):
+        run(asked(**{"search.trials": "9"}), bad, journal)
+    assert sorted(journal.told) == [0, 1, 2, 3]
+
+
+def test_a_search_of_which_every_trial_fails_is_a_failure():
+    bad = InProcess(lambda job: simulated(job, fails=lambda _each: "boom"))
+    with pytest.raises(SearchFailedError, match=r"every trial failed \(2 of 2\), the last with: boom"):
+        run(asked(**{"search.trials": "2"}), bad)
+
+
+def test_a_score_that_is_no_number_counts_as_a_failure_for_the_oracle():
+    proposals = Proposals(asked("bayesian"))
+    first = proposals.ask()
+    proposals.tell(first.trial_id, float("nan"))
+    second = proposals.ask()
+    proposals.tell(second.trial_id, float("inf"))
+    assert proposals.ask().values not in (first.values, second.values)
+
+
+def test_trials_have_seeds_of_their_own_and_a_promoted_one_keeps_its_parents():
+    journal = Remembering()
+    seeds = {}
+
+    def noting(job):
+        seeds[job.number] = job.seed
+        return simulated(job)
+
+    run(asked("hyperband", **{"search.trials": "99"}), InProcess(noting), journal)
+    fresh = [number for number in seeds if number not in journal.parents]
+    assert len({seeds[number] for number in fresh}) == len(fresh)
+    assert all(seeds[child] == seeds[parent] for child, parent in journal.parents.items())
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "ValueError: one"),
+        (MemoryError(), "out of memory (MemoryError: )"),
+        (FloatingPointError("loss is nan in epoch 3"), "FloatingPointError: loss is nan in epoch 3"),
+        (KeyError(), "KeyError"),
+    ],
+)  # fmt: skip
+def test_a_failure_is_told_in_one_line(error, line):
+    assert told(error) == line
+
+
+def test_a_job_is_a_record():
+    job = Job(1, asked().space, asked().training, 2, 3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        job.seed = 5

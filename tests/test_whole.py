@@ -1,0 +1,340 @@
+"""From the outside: through `mlflow run`, and the command line with its exit codes."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+ROOT = Path(__file__).parent.parent
+
+
+def environment(folder: Path, **changes: str) -> dict[str, str]:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return bare | {"PATH": path} | store | changes
+
+
+def mlflow_run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """`mlflow run` as people type it, on a store in `folder`; artifacts go where MLflow puts them from there."""
+    experiment = MlflowClient(f"sqlite:///{folder}/mlflow.db").create_experiment("here", f"{folder}/artifacts")
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "run",
+        str(ROOT),
+        "--env-manager",
+        "local",
+        "--experiment-id",
+        experiment,
+    ]
+    return subprocess.run(
+        [*command, *words],
+        env=environment(folder),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+def narrowgap(folder: Path, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *words],
+        env=environment(folder, PYTHONPATH=str(ROOT), **changes),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def runs(folder: Path) -> dict[str, list]:
+    """All runs of the store, by step, oldest first."""
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    ids = [each.experiment_id for each in client.search_experiments()]
+    found: dict[str, list] = {}
+    for run in client.search_runs(ids, order_by=["attributes.start_time ASC"]):
+        found.setdefault(run.data.tags["narrowgap.step"], []).append(run)
+    return found
+
+
+def artifact(folder: Path, run, path: str) -> bytes:
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    return Path(client.download_artifacts(run.info.run_id, path)).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """One whole run on digits, through `mlflow run`, with two dotted overrides."""
+    folder = tmp_path_factory.mktemp("smoke")
+    done = mlflow_run(folder, "-P", "experiment=smoke", "-P", "search.trials=4", "-P", "training.epochs=2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, done
+
+
+def test_the_whole_leaves_a_nested_run_per_step_trial_and_refit(smoke):
+    folder, _ = smoke
+    found = runs(folder)
+    assert {step: len(each) for step, each in found.items()} == {
+        "main": 1, "prepare": 1, "search": 1, "trial": 4, "evaluate": 1, "refit": 2,
+    }  # fmt: skip
+    parent = {run.info.run_id: run.data.tags.get("mlflow.parentRunId") for each in found.values() for run in each}
+    main, search, evaluate = (found[step][0].info.run_id for step in ("main", "search", "evaluate"))
+    assert {parent[run.info.run_id] for step in ("prepare", "search", "evaluate") for run in found[step]} == {main}
+    assert {parent[run.info.run_id] for run in found["trial"]} == {search}
+    assert {parent[run.info.run_id] for run in found["refit"]} == {evaluate}
+    assert {run.info.status for each in found.values() for run in each} == {"FINISHED"}
+
+
+def test_a_trial_carries_the_names_of_the_contract(smoke):
+    folder, _ = smoke
+    for run in runs(folder)["trial"]:
+        depth = int(run.data.params["depth"])
+        params = {"depth", "parameters", "seed", "architecture", *(f"dropout_{place}" for place in range(depth + 1))}
+        params |= {f"hidden_{layer}" for layer in range(1, depth + 1)} | {"epochs", "batch_size", "learning_rate"}
+        assert params <= set(run.data.params)
+        assert f"hidden_{depth + 1}" not in run.data.params
+        once = {f"{part}_{measure}" for part in ("train", "val", "test") for measure in ("loss", "accuracy")}
+        once |= {"accuracy_gap", "loss_gap", "val_accuracy_gap", "val_loss_gap", "fit_accuracy_gap", "fit_loss_gap"}
+        once |= {"best_epoch", "epochs_run", "seconds"}
+        epoch = {
+            "loss",
+            "accuracy",
+            "train_loss",
+            "train_accuracy",
+            "val_loss",
+            "val_accuracy",
+            "accuracy_gap",
+            "loss_gap",
+        }
+        assert once | {f"epoch/{name}" for name in epoch} == set(run.data.metrics)
+        assert {"narrowgap.experiment", "narrowgap.data_digest", "narrowgap.split"} <= set(run.data.tags)
+        measured = run.data.metrics
+        assert measured["accuracy_gap"] == pytest.approx(measured["train_accuracy"] - measured["test_accuracy"])
+        assert measured["loss_gap"] == pytest.approx(measured["test_loss"] - measured["train_loss"])
+
+
+def test_a_curve_starts_at_step_0_and_has_a_point_per_epoch(smoke):
+    folder, _ = smoke
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    run = runs(folder)["trial"][0]
+    points = client.get_metric_history(run.info.run_id, "epoch/val_loss")
+    assert [point.step for point in points] == [0, 1]
+
+
+def test_no_parents_row_is_empty(smoke):
+    folder, _ = smoke
+    found = runs(folder)
+    for step in ("main", "search", "evaluate"):
+        run = found[step][0]
+        assert {"test_accuracy", "accuracy_gap", "val_accuracy"} <= set(run.data.metrics), step
+        assert "mlflow.note.content" in run.data.tags, step
+    assert found["main"][0].data.metrics["test_accuracy"] == found["evaluate"][0].data.metrics["test_accuracy"]
+    refit = next(run for run in found["refit"] if run.data.tags["narrowgap.role"] == "chosen")
+    assert found["evaluate"][0].data.metrics["accuracy_gap"] == refit.data.metrics["accuracy_gap"]
+
+
+def test_the_override_is_in_the_resolved_experiment(smoke):
+    folder, _ = smoke
+    resolved = artifact(folder, runs(folder)["main"][0], "experiment.yaml").decode()
+    assert "trials: 4" in resolved
+    assert "epochs: 2" in resolved
+
+
+def test_the_pictures_and_tables_are_there(smoke):
+    folder, _ = smoke
+    expected = {
+        "prepare": ["data.csv", "class_counts.png", "pixel_range.png", "intensities.png", "samples/3_3.png"],
+        "trial": ["curves.png", "confusion_matrix.png", "network.txt"],
+        "search": ["trials.csv", "pareto.png", "parallel.png"],
+        "evaluate": ["gaps.csv", "gaps.png", "curves.png", "confusion_matrix.png", "classes.csv", "mistakes.png"],
+    }  # fmt: skip
+    for step, names in expected.items():
+        for name in names:
+            content = artifact(folder, runs(folder)[step][0], name)
+            assert content.startswith(b"\x89PNG") if name.endswith(".png") else len(content) > 20, f"{step}/{name}"
+
+
+def test_the_chosen_network_is_chosen_by_validation_and_has_a_reason(smoke):
+    folder, _ = smoke
+    search = runs(folder)["search"][0]
+    trials = pd.read_csv(io.BytesIO(artifact(folder, search, "trials.csv")))
+    assert len(trials) == 4
+    chosen = trials.set_index("run_id").loc[search.data.tags["narrowgap.chosen_run_id"]]
+    assert chosen["architecture"] == search.data.tags["narrowgap.chosen"]
+    best = trials["val_accuracy"].max()
+    near = trials[trials["val_accuracy"] >= best - np.sqrt(best * (1 - best) / 162)]
+    assert chosen["val_accuracy_gap"] == near["val_accuracy_gap"].min()
+    assert chosen["architecture"] in search.data.tags["narrowgap.reason_chosen"]
+
+
+def test_the_gap_table_shows_both_measures_of_both_networks(smoke):
+    folder, _ = smoke
+    evaluate = runs(folder)["evaluate"][0]
+    table = pd.read_csv(io.BytesIO(artifact(folder, evaluate, "gaps.csv")))
+    assert table[["measure", "network"]].to_numpy().tolist() == [
+        ["honest", "chosen"], ["honest", "baseline"], ["fit", "chosen"], ["fit", "baseline"],
+    ]  # fmt: skip
+    assert table[table["network"] == "baseline"]["dropout"].tolist() == ["N", "N"]
+    np.testing.assert_allclose(table["accuracy_gap"], table["train_accuracy"] - table["test_accuracy"], atol=1e-9)
+    np.testing.assert_allclose(table["loss_gap"], table["test_loss"] - table["train_loss"], atol=1e-9)
+    assert table.groupby("network")["test_accuracy"].nunique().tolist() == [1, 1]
+
+
+def test_the_model_loads_without_pickle_and_with_plain_keras(smoke, monkeypatch):
+    import keras
+    import mlflow.pyfunc
+
+    folder, _ = smoke
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    evaluate = runs(folder)["evaluate"][0]
+    address = evaluate.data.tags["narrowgap.model"]
+    model = mlflow.pyfunc.load_model(address)
+    local = Path(mlflow.artifacts.download_artifacts(address))
+    plain = keras.models.load_model(local / "artifacts" / "network.keras")
+    images = np.random.default_rng(0).integers(0, 17, (9, 8, 8)).astype(np.uint8)
+    answers = model.predict(images)
+    np.testing.assert_array_equal(answers, plain.predict(images, verbose=0))
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+    assert not list(local.rglob("*.pkl")) + list(local.rglob("*pickle*"))
+    assert json.loads((local / "input_example.json").read_text())
+    pins = (local / "requirements.txt").read_text().split()
+    assert all("==" in pin for pin in pins)
+    assert any(pin.startswith("keras==") for pin in pins)
+
+
+def test_the_data_are_inputs_with_their_context(smoke):
+    folder, _ = smoke
+    search = runs(folder)["search"][0]
+    contexts = {each.tags[0].value: each.dataset.digest for each in search.inputs.dataset_inputs}
+    assert set(contexts) == {"training", "validation", "test"}
+    assert len(set(contexts.values())) == 3
+
+
+def test_the_screen_shows_trials_a_summary_and_the_link(smoke):
+    _, done = smoke
+    assert "trial 4/4" in done.stdout
+    assert "Train and test, scored by the same weights with dropout off" in done.stdout
+    assert "See it: http://127.0.0.1:5000/#/experiments/1/runs?" in done.stdout
+
+
+def test_evaluate_alone_takes_the_latest_finished_search_or_a_named_one(smoke):
+    folder, _ = smoke
+    named = runs(folder)["search"][0].info.run_id
+    done = narrowgap(folder, "evaluate", "--experiment", "smoke", "--search_run_id", named)
+    assert done.returncode == 0, done.stderr
+    newest = runs(folder)["evaluate"][-1]
+    assert newest.data.tags["narrowgap.search_run_id"] == named
+    assert "mlflow.parentRunId" not in newest.data.tags
+    # The same finalists, settings and seed: the same bits.
+    assert newest.data.metrics["test_loss"] == runs(folder)["evaluate"][0].data.metrics["test_loss"]
+
+
+def test_one_tiny_trial_on_the_real_fashion_mnist_through_mlflow_run(tmp_path):
+    words = ("search.trials=1", "training.epochs=1", "space.depth=[1, 1]", "space.hidden=[32]", "search.workers=1")
+    done = mlflow_run(tmp_path, "-e", "search", *(word for each in words for word in ("-P", each)))
+    assert done.returncode == 0, done.stderr[-3000:]
+    (trial,) = runs(tmp_path)["trial"]
+    assert trial.data.metrics["test_accuracy"] > 0.75
+    assert trial.data.params["architecture"].startswith("784")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "usage: python -m pipeline"),
+        (("serch",), "narrowgap: unknown step 'serch'; expected one of main, prepare, search, evaluate, ui"),
+        (("search", "--experiment", "nope"), "narrowgap: unknown experiment 'nope'"),
+        (("search", "--search.trails", "5"), r"narrowgap: unknown key search.trails (did you mean search.trials?)"),
+        (("search", "--search.trials", "0"), "narrowgap: search.trials is 0"),
+        (("search", "--search.trials"), "narrowgap: --search.trials has no value; expected --search.trials VALUE"),
+        (("search", "stray"), "narrowgap: 'stray' is no option"),
+        (("search", "--search_run_id", "x"), "narrowgap: search_run_id is for the step evaluate"),
+        (("evaluate", "--experiment", "smoke", "--search_run_id", "abc"), "narrowgap: no run 'abc' in the store"),
+        (("evaluate", "--experiment", "digits"), "narrowgap: no finished search of the experiment digits"),
+        (("search", "--data.path", "/no/such"), "narrowgap: data.path does not serve: there is no folder /no/such"),
+        (("prepare", "--experiment", "smoke", "--data.validation", "5000"), "narrowgap: data.validation is 5000"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, words, told):
+    done = narrowgap(tmp_path, *words)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    shown = done.stderr if words else done.stdout
+    assert told in shown
+    if words:
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_bad_input_leaves_no_run_running(tmp_path):
+    narrowgap(tmp_path, "prepare", "--experiment", "smoke", "--data.validation", "5000")
+    (run,) = runs(tmp_path)["prepare"]
+    assert run.info.status == "FAILED"
+    assert run.data.tags["narrowgap.reason"].startswith("data.validation is 5000")
+
+
+def test_a_store_that_cannot_be_reached_is_exit_code_5(tmp_path):
+    start = time.monotonic()
+    done = narrowgap(tmp_path, "search", "--experiment", "smoke", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert done.returncode == 5
+    assert "narrowgap: the tracking store http://127.0.0.1:9 cannot be reached" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert time.monotonic() - start < 60, "MLflow's own retries take minutes"
+
+
+def test_a_run_of_another_store_is_told_with_the_cure(tmp_path):
+    done = narrowgap(tmp_path, "search", "--experiment", "smoke", MLFLOW_RUN_ID="0" * 32)
+    assert done.returncode == 2
+    assert f"the run {'0' * 32} was made in another store than sqlite:///{tmp_path}/mlflow.db" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_the_finished(tmp_path, number, code):
+    words = ["search", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "40"]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "pipeline", *words, "--training.patience", "null"],
+        env=environment(tmp_path, PYTHONPATH=str(ROOT)), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("trial 2/20"):
+            break
+    time.sleep(0.3)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    found = runs(tmp_path)
+    assert found["search"][0].info.status == "KILLED"
+    statuses = [run.info.status for run in found["trial"]]
+    assert statuses.count("FINISHED") >= 2
+    assert set(statuses) == {"FINISHED", "KILLED"}
+
+
+def test_a_search_whose_trials_all_fail_exits_1_and_says_why(tmp_path):
+    done = narrowgap(
+        tmp_path, "search", "--experiment", "smoke", "--training.learning_rate", "10", "--training.epochs", "1",
+        "--space.activation", "linear", "--space.hidden", "[2000]", "--space.depth", "[3, 3]", "--search.trials", "2",
+        "--training.batch_size", "1", "--space.dropout", "[0, 0.5]",
+    )  # fmt: skip
+    if done.returncode == 0:
+        pytest.skip("these settings do not diverge here")
+    assert done.returncode == 1
+    assert "narrowgap: every trial failed (2 of 2), the last with: FloatingPointError" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [run.info.status for run in runs(tmp_path)["trial"]] == ["FAILED", "FAILED"]
+    assert all("diverged" in run.data.tags["narrowgap.reason"] for run in runs(tmp_path)["trial"])
