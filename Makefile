@@ -5,13 +5,14 @@ BIN := $(CURDIR)/$(VENV)/bin
 EXPERIMENT ?= fashion_mnist
 ARGS ?=
 PORT ?= 5000
-# The runs of an experiment stand under its name in the UI; a path such as my/own.yaml under `own`.
-NAME = $(basename $(notdir $(EXPERIMENT)))
 
 # MLflow and its children find `python` and `uv` in the environment of the lock; nothing is reported to anybody.
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# An environment whose interpreter is gone (moved, upgraded, interrupted) is made again.
+$(shell "$(BIN)/python" -c 'import pip' 2>/dev/null || rm -f $(VENV)/*.stamp)
 
 .PHONY: help run test lint types pytest ui lock pictures
 help:
@@ -20,43 +21,46 @@ help:
 	@echo "make test                                                  lint, types and tests"
 	@echo "make lock                                                  renew requirements*.lock and conda.yaml"
 
+# The runs of an experiment stand under its name in the UI; those of a file such as my/own.yaml under `own`.
 run: $(VENV)/run.stamp
-	mlflow run . --env-manager local --experiment-name "$(NAME)" -P experiment="$(EXPERIMENT)" $(ARGS)
+	@name=$$(basename -- "$(EXPERIMENT)"); name=$${name%.yaml}; name=$${name%.yml}; set -x; \
+	"$(BIN)/python" -m mlflow run . --env-manager local --experiment-name "$$name" -P experiment="$(EXPERIMENT)" $(ARGS)
 
 ui: $(VENV)/run.stamp
-	@python -m pipeline ui --port $(PORT)
+	@"$(BIN)/python" -m pipeline ui --port $(PORT)
 
 test: lint types pytest
 
 lint: $(VENV)/test.stamp
-	ruff format --check .
-	ruff check .
+	"$(BIN)/python" -m ruff format --check .
+	"$(BIN)/python" -m ruff check .
 
 types: $(VENV)/test.stamp
-	mypy
+	"$(BIN)/python" -m mypy
 
 pytest: $(VENV)/test.stamp
-	python -m pytest
+	"$(BIN)/python" -m pytest
 
 lock: $(VENV)/run.stamp
-	python .ci/lock.py
+	"$(BIN)/python" .ci/lock.py
 
 pictures: $(VENV)/run.stamp
-	python -m tests.pictures
+	"$(BIN)/python" -m tests.pictures
 
 $(VENV)/run.stamp: requirements.lock
-	@$(MAKE) --no-print-directory $(VENV)/bin/python
-	python -m pip install --quiet --requirement requirements.lock
+	@"$(BIN)/python" -c 'import pip' 2>/dev/null || { $(MAKE_VENV) }
+	"$(BIN)/python" -m pip install --quiet --requirement requirements.lock
 	@touch $@
 
 $(VENV)/test.stamp: requirements-dev.lock $(VENV)/run.stamp
-	python -m pip install --quiet --requirement requirements-dev.lock
+	"$(BIN)/python" -m pip install --quiet --requirement requirements-dev.lock
 	@touch $@
 
-# PYTHON=… names another interpreter; the first of these that fits makes the environment.
-$(VENV)/bin/python:
-	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
-		if "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
-			echo "making $(VENV) with $$("$$python" --version)"; rm -rf $(VENV); "$$python" -m venv $(VENV) && exit 0; fi; \
-	done; \
-	echo "no Python 3.11 to 3.13 with venv found; install one (Debian: apt install python3-venv), or: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 2
+# PYTHON=… names the interpreter; otherwise the first of these that fits makes the environment.
+define MAKE_VENV
+for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	if "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+		echo "making $(VENV) with $$("$$python" --version)"; rm -rf $(VENV); "$$python" -m venv $(VENV) && made=yes; break; fi; \
+done; \
+[ "$$made" ] || { echo "$(or $(PYTHON),python3) is not Python 3.11 to 3.13 with venv; install one (Debian: apt install python3-venv), or: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 2; };
+endef

@@ -1,42 +1,40 @@
 """`make lock`: the ranges of pyproject.toml into exact pins, for `make` (pip) and for `mlflow run` (conda.yaml) alike."""
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA = """\
-# Written by `make lock`. MLflow's env managers uv and virtualenv read python, pip and the list under `pip:` alone.
+# Written by `make lock`. MLflow's env managers uv and virtualenv read the list under `pip:` and use their own Python.
 name: narrowgap
 channels: [conda-forge]
 dependencies:
-  - python=3.11
+  - python>=3.11,<3.14
   - pip
   - pip:
 """
+OPTIONS = "--quiet --universal --upgrade --python-version 3.11 --fork-strategy fewest --no-header --no-annotate"
+"""One set of pins that serves Python 3.11 to 3.13 on every platform. No hashes: conda.yaml has to be read by people."""
 
 
-def compile_lock(target: str, *options: str) -> None:
-    """One set of pins that serves Python 3.11 to 3.13 on every platform."""
-    command = [
-        "uv",
-        "pip",
-        "compile",
-        "pyproject.toml",
-        "--quiet",
-        "--universal",
-        "--upgrade",
-        "--python-version",
-        "3.11",
-    ]
-    command += ["--fork-strategy", "fewest", "--no-header", "--no-annotate", "--output-file", target, *options]
+def compiled(folder: Path, name: str, *options: str) -> Path:
+    """The pins for the ranges of pyproject.toml, in a file of `folder`."""
+    target = folder / name
+    command = ["uv", "pip", "compile", "pyproject.toml", *OPTIONS.split(), "--output-file", str(target), *options]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return target
 
 
 def main() -> None:
-    compile_lock("requirements.lock")
-    compile_lock("requirements-dev.lock", "--extra", "dev", "--constraint", "requirements.lock")
-    pins = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    listed = "".join(f'      - "{pin}"\n' for pin in pins)
+    with tempfile.TemporaryDirectory() as scratch:
+        run = compiled(Path(scratch), "requirements.lock")
+        dev = compiled(Path(scratch), "requirements-dev.lock", "--extra", "dev", "--constraint", str(run))
+        pins = {each.name: each.read_text(encoding="utf-8") for each in (run, dev)}
+    # Only now that both resolved: three files that belong together.
+    for name, text in pins.items():
+        (ROOT / name).write_text(text, encoding="utf-8")
+    listed = "".join(f'      - "{pin}"\n' for pin in pins["requirements.lock"].splitlines())
     (ROOT / "conda.yaml").write_text(CONDA + listed, encoding="utf-8")
 
 

@@ -173,9 +173,15 @@ def _sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 def test_every_key_is_documented():
+    models: list[type[BaseModel]] = [
+        *_sections(Experiment).values(),
+        Experiment,
+        experiment.FixedNetwork,
+        TrainingOverrides,
+    ]
     undocumented = [
         f"{model.__name__}.{name}"
-        for model in [Experiment, *_sections(Experiment).values(), experiment.FixedNetwork, TrainingOverrides]
+        for model in models
         for name, field in model.model_fields.items()
         if not field.description
     ]
