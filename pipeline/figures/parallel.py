@@ -8,68 +8,90 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from pipeline.figures.style import GREY, SEQUENTIAL, canvas
+from pipeline.figures.style import GREY, canvas
 
-BEHIND = {"fc": "white", "ec": "none", "pad": 0.6, "alpha": 0.75}
+Trials = Sequence[Mapping[str, float | None]]
+"""Values by name; None for a layer that the network does not have."""
+COLOURS = "viridis_r"
+"""The best dark and last drawn: yellow is lost on white."""
+FEW = 8
+"""An axis of at most so many values is spaced evenly and shows each of them."""
 ABSENT = -0.12
 """Where a line runs that has no value on an axis: below it."""
+FAN = 0.05
+"""Trials of one value are fanned out over so much of the axis, ordered as they are coloured."""
 
 
-def parallel(trials: Sequence[Mapping[str, float | None]], names: Sequence[str], *, colour_by: str) -> Figure:
+def parallel(trials: Trials, names: Sequence[str], *, colour_by: str) -> Figure:
     """A line per trial over the axes `names`; a layer that a trial lacks (None) is drawn below the axis, at `none`.
 
-    An axis of few different values is spaced evenly, one of many by value. Colour is the value of `colour_by`.
+    Axes that differ only in a number at the end, such as `dropout_0` and `dropout_1`, share their scale. Colour is the
+    value of `colour_by`.
     """
     figure, (axes,) = canvas(max(8.0, 0.95 * len(names)), 5.0)
-    heights = [_axis(axes, place, name, trials) for place, name in enumerate(names)]
-    values = [_number(trial.get(colour_by)) for trial in trials]
+    values = np.array([_number(trial.get(colour_by)) for trial in trials])
+    order = np.argsort(values, kind="stable")
+    fan = np.empty(len(trials))
+    fan[order] = np.linspace(-FAN / 2, FAN / 2, len(trials)) if len(trials) > 1 else 0.0
+    heights = np.array([_axis(axes, place, name, trials, fan) for place, name in enumerate(names)])
     shade = _shading(values)
-    for index in sorted(range(len(trials)), key=lambda each: values[each]):
-        colour = colormaps[SEQUENTIAL](shade(values[index]))
-        axes.plot(range(len(names)), [height[index] for height in heights], color=colour, alpha=0.75, linewidth=1.3)
-    axes.set_xlim(-0.3, len(names) - 0.7 + 0.4)
+    for index in order:
+        colour = colormaps[COLOURS](shade(values[index]))
+        axes.plot(range(len(names)), heights[:, index], color=colour, alpha=0.8, linewidth=1.2)
+    axes.set_xlim(-0.3, len(names) - 0.3)
     axes.set_ylim(-0.2, 1.1)
     axes.set_yticks([])
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_xticks(range(len(names)), [name.replace("_", "\n", 1) for name in names], fontsize=9)
     axes.tick_params(axis="x", length=0)
-    bar = figure.colorbar(ScalarMappable(shade, SEQUENTIAL), ax=axes, fraction=0.025, pad=0.02)
+    bar = figure.colorbar(ScalarMappable(shade, COLOURS), ax=axes, fraction=0.025, pad=0.02, extend="min")
     bar.set_label(colour_by.replace("_", " "), fontsize=9)
     return figure
 
 
-def _axis(axes: Axes, place: int, name: str, trials: Sequence[Mapping[str, float | None]]) -> list[float]:
-    """Draws one axis with its values and returns the height of each trial on it."""
-    values = [trial.get(name) for trial in trials]
-    known = sorted({value for value in values if value is not None and np.isfinite(value)})
+def _axis(axes: Axes, place: int, name: str, trials: Trials, fan: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Draws one axis with its values and returns the height of each trial on it, (trials,)."""
     axes.plot([place, place], [0, 1], color=GREY, linewidth=0.8, zorder=0)
-    few = len(known) <= 8 and all(value == round(value, 3) for value in known)
-    if few:
-        at = {value: rank / max(len(known) - 1, 1) if len(known) > 1 else 0.5 for rank, value in enumerate(known)}
-        ticks = [(at[value], f"{value:g}") for value in known]
-    else:
-        low, high = known[0], known[-1]
-        at = {value: (value - low) / (high - low) if high > low else 0.5 for value in known}
-        ticks = [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
-    for height, label in ticks:
-        axes.text(
-            place + 0.06,
-            height,
-            label,
-            fontsize=8,
-            va="center",
-            bbox={"fc": "white", "ec": "none", "pad": 0.6, "alpha": 0.75},
-        )
-    if any(value is None for value in values):
-        axes.text(place + 0.06, ABSENT, "none", fontsize=8, va="center", color=GREY)
-    return [ABSENT if value is None or value not in at else at[value] for value in values]
+    family = [each for each in {key for trial in trials for key in trial} if _stem(each) == _stem(name)]
+    known = sorted({value for each in family for trial in trials if (value := trial.get(each)) is not None})
+    known = [value for value in known if np.isfinite(value)]
+    few = len(known) <= FEW and all(value == round(value, 3) for value in known)
+    scale = known if few or len(known) == 1 else [known[0], known[-1]]
+    levels = np.linspace(0, 1, len(scale)) if len(scale) > 1 else np.full(len(scale), 0.5)
+    for height, value in zip(levels, scale, strict=True):
+        _label(axes, place, height, f"{value:g}" if few else f"{value:.3g}", "black")
+    given = [trial.get(name) for trial in trials]
+    absent = np.array([value is None or not np.isfinite(value) for value in given], bool)
+    if absent.any():
+        _label(axes, place, ABSENT, "none", GREY)
+    heights = np.full(len(trials), ABSENT)
+    if scale:
+        present = [value for value in given if value is not None and np.isfinite(value)]
+        heights[~absent] = np.interp(present, scale, levels)
+    return heights + fan if few else np.where(absent, heights + fan, heights)
 
 
-def _shading(values: Sequence[float]) -> Normalize:
-    known = [value for value in values if np.isfinite(value)] or [0.0]
+def _label(axes: Axes, place: int, height: float, text: str, colour: str) -> None:
+    behind = {"fc": "white", "ec": "none", "pad": 0.6, "alpha": 0.8}
+    axes.text(
+        place + 0.07, height, text, fontsize=8, va="center", color=colour, bbox=behind, zorder=4, in_layout=False
+    )  # fmt: skip
+
+
+def _stem(name: str) -> str:
+    """Without the number at its end: which axes share a scale."""
+    return name.rstrip("0123456789") if name[-1:].isdigit() else name
+
+
+def _shading(values: NDArray[np.float64]) -> Normalize:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return Normalize(0, 1, clip=True)
     # The weakest trials would take all the colour from the differences among the good ones.
-    return Normalize(float(np.percentile(known, 20)), max(known), clip=True)
+    low, high = float(np.percentile(known, 20)), float(known.max())
+    return Normalize(low if low < high else high - 0.01, high, clip=True)
 
 
 def _number(value: float | None) -> float:

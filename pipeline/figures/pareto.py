@@ -1,12 +1,20 @@
 """Test accuracy against the honest gap, network by network. Enters: points. Leaves: a picture."""
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.figures.style import GREY, MARK, TEST, TRAIN, canvas
+
+REACH = 3.0
+"""The picture reaches down from the best accuracy so many times as far as the median is."""
+SHAPES = ((MARK, "*", 17), (TEST, "D", 9), (TRAIN, "s", 9))
+"""Colour, marker and size of the first, second and every further network to point out."""
 
 
 @dataclass(frozen=True)
@@ -26,35 +34,39 @@ class Mark:
 
 
 def pareto(points: Sequence[Point], front: Sequence[int], marks: Sequence[Mark] = ()) -> Figure:
-    """All networks, the front that none beats on both, and those to point out. The better ones are up and left."""
-    figure, (axes,) = canvas(7.6, 5.2)
-    axes.scatter(
-        [100 * each.gap for each in points], [100 * each.accuracy for each in points], s=26, color=GREY, alpha=0.6
-    )
-    best = [points[index] for index in front]
-    axes.plot(
-        [100 * each.gap for each in best],
-        [100 * each.accuracy for each in best],
-        "o-",
-        color=TRAIN,
-        markersize=6,
-        linewidth=1.2,
-        label="no network is better on both",
-    )
+    """All networks, the front that none beats on both, and those to point out. The better ones are up and left.
+
+    Networks far below the others are counted in the heading and left out: they would press the rest into a corner.
+    """
+    figure, (axes,) = canvas(7.6, 5.6)
+    floor = _floor(points)
+    shown = [each for each in points if each.accuracy >= floor]
+    best = [points[index] for index in front if points[index].accuracy >= floor]
+    _plot(axes, shown, "o", color=GREY, alpha=0.6, markersize=5, label="a network")
+    _plot(axes, best, "o-", color=TRAIN, markersize=6, linewidth=1.2, label="front: no network is better on both")
     for place, mark in enumerate(marks):
-        colour, shape = ((MARK, "*"), (TEST, "D"))[min(place, 1)]
-        size = 17 if shape == "*" else 9
-        axes.plot(
-            100 * mark.point.gap, 100 * mark.point.accuracy, shape, color=colour, markersize=size, markeredgecolor="white",
-            linestyle="none", label=mark.label,
+        colour, shape, size = SHAPES[min(place, len(SHAPES) - 1)]
+        _plot(
+            axes, [mark.point], shape, label=mark.label, color=colour, markersize=size, markeredgecolor="white", zorder=5
         )  # fmt: skip
-    _frame(axes, len(points))
+    below = sum(each.accuracy < floor for each in points)
+    noun = "network" if len(points) == 1 else "networks"
+    left_out = f" ({below} below {100 * floor:.1f} % not shown)" if below else ""
+    axes.set_title(f"{len(points)} {noun}: better is up and left{left_out}", fontsize=11, loc="left")
+    axes.set_xlabel("honest gap: train less test accuracy, dropout off (points)", fontsize=10)
+    axes.set_ylabel("test accuracy (%)", fontsize=10)
+    axes.grid(color=GREY, alpha=0.2, linewidth=0.6)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8.5, frameon=False)
     return figure
 
 
-def _frame(axes: Axes, count: int) -> None:
-    axes.set_xlabel("honest gap: train less test accuracy, dropout off (points)", fontsize=10)
-    axes.set_ylabel("test accuracy (%)", fontsize=10)
-    axes.set_title(f"{count} networks: better is up and left", fontsize=11, loc="left")
-    axes.grid(color=GREY, alpha=0.2, linewidth=0.6)
-    axes.legend(fontsize=9, frameon=False, loc="best")
+def _plot(axes: Axes, points: Sequence[Point], shape: str, **style: Any) -> None:
+    gaps, accuracies = [100 * each.gap for each in points], [100 * each.accuracy for each in points]
+    axes.plot(gaps, accuracies, shape, **style)
+
+
+def _floor(points: Sequence[Point]) -> float:
+    """The lowest accuracy to show."""
+    known = [each.accuracy for each in points if math.isfinite(each.accuracy)]
+    spread = max(known) - statistics.median(known) if known else 0.0
+    return max(known) - REACH * spread if spread > 0 else -math.inf

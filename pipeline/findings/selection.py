@@ -34,56 +34,73 @@ def choose(candidates: Sequence[Candidate], rule: Rule, *, validation_size: int)
     """Applies a rule; candidates whose figures are not all finite are passed over. Raises ValueError without any left.
 
     `one_standard_error` takes, of the networks within one standard error of the best validation accuracy, the one with
-    the smallest validation gap; ties go to fewer parameters, then to the lower validation loss. The standard error of a
-    share p of n rows is sqrt(p (1 - p) / n) (binomial). The rule is Breiman et al., Classification and Regression
-    Trees (1984), section 3.4.3, with the gap in the place of the tree's size.
+    the smallest validation gap; ties go to fewer parameters, then to the lower validation loss, then to the first. The
+    standard error of a share p of n rows is sqrt(p (1 - p) / n) (binomial). The rule is Breiman et al., Classification
+    and Regression Trees (1984), section 3.4.3, with the gap in the place of the tree's size.
     """
+    if validation_size < 1:
+        raise ValueError(f"validation_size is {validation_size}; expected the number of validation images, 1 or more")
     sound = [index for index, candidate in enumerate(candidates) if _finite(candidate)]
     if not sound:
         raise ValueError(f"none of {len(candidates)} candidates has finite figures; expected at least one")
-    by_loss = min(sound, key=lambda index: (candidates[index].val_loss, candidates[index].parameters))
-    by_accuracy = min(sound, key=lambda index: (-candidates[index].val_accuracy, candidates[index].val_loss))
+    if len(sound) == 1:
+        only = candidates[sound[0]]
+        return Choice(sound[0], f"{only.name} is the only network with finite figures; {_figures(only)}.")
+    by_loss = min(sound, key=lambda each: (candidates[each].val_loss, candidates[each].parameters))
+    by_accuracy = min(sound, key=lambda each: (-candidates[each].val_accuracy, candidates[each].val_loss))
+    chosen, best = candidates[by_loss], candidates[by_accuracy]
     if rule == "best_loss":
-        chosen = candidates[by_loss]
-        return Choice(by_loss, f"{chosen.name} has the lowest validation loss, {chosen.val_loss:.4f}, of {len(sound)}.")
-    best = candidates[by_accuracy]
+        text = f"{chosen.name} has the lowest validation loss, {chosen.val_loss:.4f}, of {len(sound)} networks."
+        return Choice(by_loss, text)
     if rule == "best_accuracy":
-        return Choice(
-            by_accuracy,
-            f"{best.name} has the highest validation accuracy, {_percent(best.val_accuracy)}, of {len(sound)}.",
-        )
+        text = f"{best.name} has the highest validation accuracy of {len(sound)} networks; {_figures(best)}."
+        return Choice(by_accuracy, text)
     error = math.sqrt(best.val_accuracy * (1 - best.val_accuracy) / validation_size)
-    near = [index for index in sound if candidates[index].val_accuracy >= best.val_accuracy - error]
+    near = [each for each in sound if candidates[each].val_accuracy >= best.val_accuracy - error]
     index = min(near, key=lambda each: _gap_first(candidates[each]))
-    return Choice(index, _told(candidates[index], best, len(near), error, others=len(near) - 1))
+    return Choice(index, _told(candidates[index], best, [candidates[each] for each in near], error))
 
 
 def _gap_first(candidate: Candidate) -> tuple[float, int, float]:
     return candidate.val_accuracy_gap, candidate.parameters, candidate.val_loss
 
 
-def _told(chosen: Candidate, best: Candidate, near: int, error: float, *, others: int) -> str:
-    gap = f"{100 * chosen.val_accuracy_gap:.2f} points"
-    if others == 0:
+def _told(chosen: Candidate, best: Candidate, near: Sequence[Candidate], error: float) -> str:
+    """Which network, which one beats it on what, and within what error."""
+    within = f"one standard error ({_points(error)})"
+    if len(near) == 1:
         return (
-            f"{chosen.name} has the highest validation accuracy, {_percent(chosen.val_accuracy)}, and no other network "
-            f"comes within its standard error of {100 * error:.2f} points; its gap is {gap}."
+            f"{chosen.name} has the highest validation accuracy, and no other network comes within {within} of it; "
+            f"{_figures(chosen)}."
         )
     if chosen is best:
         return (
-            f"{chosen.name} has both the highest validation accuracy, {_percent(chosen.val_accuracy)}, and the smallest "
-            f"validation gap, {gap}, of the {near} networks within a standard error of {100 * error:.2f} points."
+            f"{chosen.name} has both the highest validation accuracy and the smallest gap of the {len(near)} networks "
+            f"within {within} of it; {_figures(chosen)}.{_tie(chosen, near)}"
         )
     return (
-        f"{chosen.name} has the smallest validation gap, {gap}, of the {near} networks within one standard error "
-        f"({100 * error:.2f} points) of the best validation accuracy; {best.name} has that, "
-        f"{_percent(best.val_accuracy)} against {_percent(chosen.val_accuracy)}, with a gap of "
-        f"{100 * best.val_accuracy_gap:.2f} points."
+        f"{chosen.name} has the smallest gap of the {len(near)} networks within {within} of the best validation "
+        f"accuracy; {_figures(chosen)}. The best accuracy is that of {best.name}; {_figures(best)}.{_tie(chosen, near)}"
     )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:
+    """What decided among equal gaps; nothing where the gap did."""
+    equals = [each for each in near if each is not chosen and each.val_accuracy_gap == chosen.val_accuracy_gap]
+    if not equals:
+        return ""
+    smaller = all(each.parameters > chosen.parameters for each in equals)
+    decided = "has the fewest parameters" if smaller else "has no more parameters and comes first by validation loss"
+    return f" Its gap is shared by {', '.join(each.name for each in equals)}; of these it {decided}."
+
+
+def _figures(candidate: Candidate) -> str:
+    accuracy = f"validation accuracy {100 * candidate.val_accuracy:.2f} %"
+    return f"{accuracy}, train less validation {_points(candidate.val_accuracy_gap)}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.2f} points"
 
 
 def _finite(candidate: Candidate) -> bool:
