@@ -159,6 +159,10 @@ class Search(_Section):
     """Decides the proposals and, with a trial's number, its weights, order of images and dropout."""
     workers: Literal["auto"] | Count = "auto"
     """Networks trained at the same time: 1 in this process; more, or `auto` (one per core), in processes of their own."""
+    resume: Literal["auto", "never"] = "auto"
+    """`auto` goes on with the experiment's latest search when that did not finish, or is to have more trials."""
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """No trial starts that would not be finished so many minutes after the search began; null sets no limit."""
     cluster: str | None = None
     """`tcp://host:port` or `tls://host:port` of a Dask scheduler to train on, instead of this machine."""
 

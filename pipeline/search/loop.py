@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from pipeline.errors import SearchFailedError
 from pipeline.network.result import TrainingState
+from pipeline.search.deadline import Deadline
 from pipeline.search.proposals import Nothing, Proposal, Proposals
 from pipeline.search.workers import Job, Outcome, Workers
 
@@ -52,18 +53,27 @@ class Journal(Protocol):
 class Ending:
     """Why there are no more trials."""
 
-    reason: Literal["trials", "exhausted"]
+    reason: Literal["trials", "exhausted", "minutes"]
     trials: int
     """Told in all, failures included."""
     failed: int
 
 
-def search(proposals: Proposals, workers: Workers, journal: Journal, *, trials: int, window: int) -> Ending:
-    """Runs a search of at most `trials` trials, with at most `window` of them asked and not told.
+def search(
+    proposals: Proposals,
+    workers: Workers,
+    journal: Journal,
+    *,
+    trials: int,
+    window: int,
+    deadline: Deadline,
+) -> Ending:
+    """Runs a search of at most `trials` trials, with at most `window` of them asked and not told, and none started
+    that would not be finished by the deadline.
 
     Raises SearchFailedError when three trials in a row fail, or all. Whatever stops it, no trial is left open.
     """
-    loop = _Loop(proposals, workers, journal, trials, window)
+    loop = _Loop(proposals, workers, journal, trials, window, deadline)
     try:
         return loop.run()
     except BaseException:
@@ -72,14 +82,23 @@ def search(proposals: Proposals, workers: Workers, journal: Journal, *, trials: 
 
 
 class _Loop:
-    def __init__(self, proposals: Proposals, workers: Workers, journal: Journal, trials: int, window: int) -> None:
+    def __init__(
+        self,
+        proposals: Proposals,
+        workers: Workers,
+        journal: Journal,
+        trials: int,
+        window: int,
+        deadline: Deadline,
+    ) -> None:
         self._proposals, self._workers, self._journal = proposals, workers, journal
-        self._trials, self._window = trials, window
+        self._trials, self._window, self._deadline = trials, window, deadline
         self._pending: deque[Proposal] = deque()
         self._early: dict[int, Told] = {}
         """Ended, but not yet their turn to be told."""
         self._asked = self._failed = self._in_a_row = 0
-        self._exhausted = False
+        self._over: Literal["exhausted", "minutes"] | None = None
+        """Why nothing more is asked for."""
         self._last_failure = ""
 
     def run(self) -> Ending:
@@ -90,7 +109,7 @@ class _Loop:
             self._fill()
         if self._asked and self._failed == self._asked:
             raise SearchFailedError(f"every trial failed ({self._failed} of {self._asked}), {self._last_failure}")
-        return Ending("exhausted" if self._exhausted else "trials", self._asked, self._failed)
+        return Ending(self._over or "trials", self._asked, self._failed)
 
     def abandon(self) -> None:
         for proposal in self._pending:
@@ -99,17 +118,22 @@ class _Loop:
 
     def _fill(self) -> None:
         """Asks until the window is full or there is nothing to ask for."""
-        while not self._exhausted and len(self._pending) < self._window and self._asked < self._trials:
+        while self._over is None and len(self._pending) < self._window and self._asked < self._trials:
             proposal = self._proposals.ask()
             if isinstance(proposal, Nothing):
-                self._exhausted = proposal is Nothing.EXHAUSTED
+                if proposal is Nothing.EXHAUSTED:
+                    self._over = "exhausted"
+                return
+            known = self._journal.known(proposal)
+            if known is None and not self._deadline.allows(proposal):
+                self._over = "minutes"
                 return
             self._asked += 1
             self._pending.append(proposal)
-            known = self._journal.known(proposal)
             if known is not None:
                 self._early[proposal.number] = known
             else:
+                self._deadline.started(proposal)
                 self._journal.asked(proposal)
                 self._workers.submit(_job(proposal, self._journal))
 
@@ -118,7 +142,9 @@ class _Loop:
         by_number = {proposal.number: proposal for proposal in self._pending}
         while self._pending[0].number not in self._early:
             for outcome in self._workers.finished():
-                self._early[outcome.number] = self._journal.ended(by_number[outcome.number], outcome)
+                proposal = by_number[outcome.number]
+                self._deadline.ended(proposal, outcome)
+                self._early[outcome.number] = self._journal.ended(proposal, outcome)
 
     def _tell(self) -> None:
         """Tells the oldest pending trial, and counts failures."""

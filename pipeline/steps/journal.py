@@ -1,13 +1,17 @@
 """The search's journal in the tracking store: one nested run per trial.
 
-Enters: proposals and outcomes from the loop. Leaves: runs, and for the display what was seen.
+Enters: proposals and outcomes from the loop. Leaves: runs, and for the display what was seen. A journal that is opened
+on a search that has trials already knows how those ended; that is all the state that a search has.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.findings.gaps import gaps
+from pipeline.network import state
 from pipeline.network.result import TrainingState
 from pipeline.search.loop import Told
 from pipeline.search.proposals import Proposal
@@ -18,9 +22,11 @@ from pipeline.steps.session import Prepared
 from pipeline.tracking.store import Run, Store
 
 ASKED_TAG = "narrowgap.asked"
-"""A trial's place in the order of asking, from 0."""
+"""A trial's place in the order of asking, from 0; results are told in the same order."""
 PROPOSAL_TAG = "narrowgap.proposal"
 """The hyperparameters as the oracle gave them, as JSON."""
+STATE = "state.npz"
+"""Where the training of a trial stopped; kept where the oracle continues trials."""
 
 
 class StoreJournal:
@@ -31,15 +37,41 @@ class StoreJournal:
     ) -> None:
         self._store, self._search, self._experiment, self._prepared = store, search, experiment, prepared
         self._seen = seen
+        self._keeps_states = experiment.search.tuner == "hyperband"
         self._open: dict[int, Run] = {}
-        self._states: dict[int, TrainingState] = {}
+        self._ended: dict[int, Run] = {}
+        """Runs of an earlier part of the search, and, where states are kept, of this one."""
+        for run in store.children(search):
+            self._remember(run)
 
-    def known(self, proposal: Proposal) -> Told | None:  # noqa: ARG002 - nothing is remembered yet
-        return None
+    def _remember(self, run: Run) -> None:
+        if run.tags.get("narrowgap.step") != "trial":
+            return
+        if run.status in {"FINISHED", "FAILED"}:
+            self._ended.setdefault(int(run.tags[ASKED_TAG]), run)
+        elif run.status == "RUNNING":
+            run.finish("KILLED", "its driver was gone; the trial was trained again")
+
+    def known(self, proposal: Proposal) -> Told | None:
+        run = self._ended.get(proposal.number)
+        if run is None:
+            return None
+        recorded = json.loads(run.tags[PROPOSAL_TAG])
+        if recorded != dict(proposal.values):
+            raise InputError(
+                f"trial {proposal.number} of search {self._search.id} was {_shown(recorded)}, and would now be "
+                f"{_shown(proposal.values)}: the search has changed; start anew with -P search.resume=never"
+            )
+        failure = run.tags.get("narrowgap.reason") if run.status == "FAILED" else None
+        score = None if run.status == "FAILED" else run.metrics[self._experiment.search.objective]
+        gap = run.metrics.get("val_accuracy_gap")
+        self._seen(Seen(self._name(proposal), score, gap, run.metrics.get("seconds", 0.0), failure, earlier=True))
+        if not self._keeps_states:
+            del self._ended[proposal.number]
+        return Told(score, failure)
 
     def asked(self, proposal: Proposal) -> None:
-        split = self._prepared.split
-        run = self._store.child(
+        self._open[proposal.number] = self._store.child(
             self._search,
             step="trial",
             name=f"trial {proposal.number:02d}",
@@ -50,30 +82,36 @@ class StoreJournal:
                 ASKED_TAG: str(proposal.number),
                 PROPOSAL_TAG: json.dumps(dict(proposal.values)),
             },
-            params=record.trial_params(proposal.spec, proposal.settings, proposal.seed, split),
+            params=record.trial_params(proposal.spec, proposal.settings, proposal.seed, self._prepared.split),
         )
-        self._open[proposal.number] = run
 
     def ended(self, proposal: Proposal, outcome: Outcome) -> Told:
         run = self._open.pop(proposal.number)
-        name = proposal.spec.architecture(self._prepared.split.inputs, self._prepared.split.classes)
-        if outcome.result is None:
+        result = outcome.result
+        if result is None:
             run.finish("FAILED", outcome.failure)
-            self._seen(Seen(name, None, None, outcome.seconds, outcome.failure))
+            self._seen(Seen(self._name(proposal), None, None, outcome.seconds, outcome.failure))
             return Told(None, outcome.failure)
-        record.trained(run, outcome.result, self._prepared.split, outcome.pictures)
+        record.trained(run, result, self._prepared.split, outcome.pictures)
+        if self._keeps_states:
+            run.write(STATE, state.to_bytes(result.state))
+            self._ended[proposal.number] = run
         run.finish("FINISHED")
-        if self._experiment.search.tuner == "hyperband":
-            self._states[proposal.number] = outcome.result.state
-        validation = outcome.result.validation
-        score = validation.loss if self._experiment.search.objective == "val_loss" else validation.accuracy
-        self._seen(Seen(name, score, gaps(outcome.result).val_accuracy_gap, outcome.seconds))
+        score = run.metrics[self._experiment.search.objective]
+        self._seen(Seen(self._name(proposal), score, gaps(result).val_accuracy_gap, outcome.seconds))
         return Told(score, None)
 
     def state(self, number: int) -> TrainingState:
-        return self._states[number]
+        return state.from_bytes(self._ended[number].read(STATE))
 
     def abandoned(self, proposal: Proposal) -> None:
         run = self._open.pop(proposal.number, None)
         if run is not None:
             run.finish("KILLED", "the search was stopped before this trial had ended")
+
+    def _name(self, proposal: Proposal) -> str:
+        return proposal.spec.architecture(self._prepared.split.inputs, self._prepared.split.classes)
+
+
+def _shown(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())

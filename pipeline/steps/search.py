@@ -1,14 +1,21 @@
 """The step `search`: ask, train, tell, and sum up. Leaves a run with a nested run per trial and the chosen network."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.errors import SearchFailedError
+from pipeline.experiment import Experiment
 from pipeline.figures import parallel, pareto
 from pipeline.figures.style import png
 from pipeline.findings.pareto import front
 from pipeline.findings.selection import choose
 from pipeline.network import space
 from pipeline.search import loop
+from pipeline.search.deadline import Deadline
 from pipeline.search.proposals import Proposals
 from pipeline.search.workers import Workers
-from pipeline.steps import trials
+from pipeline.steps import resume, trials
 from pipeline.steps.display import Display
 from pipeline.steps.journal import StoreJournal
 from pipeline.steps.prepare import record_inputs
@@ -17,27 +24,87 @@ from pipeline.steps.trials import Trial
 from pipeline.tracking.store import Run
 
 
+@contextmanager
+def search_run(session: Session, root: Run, prepared: Prepared, *, alone: bool) -> Iterator[Run]:
+    """The run to search in, ended with the block: an earlier search's that goes on, or else a new one.
+
+    A search that goes on keeps its run, below the root of today; a step `search` that was called alone is then its
+    parent, and hence a `main`.
+    """
+    before = resume.earlier(session, prepared, root.experiment_id)
+    if before is not None:
+        if alone:
+            root.log(tags={"narrowgap.step": "main"})
+        with session.store.reopen(before, parent=root).open() as run, resume.held(session.store, run, contended=True):
+            session.say(f"search: going on with search {run.id}, begun in another process")
+            yield run
+    elif alone:
+        with resume.held(session.store, root, contended=False):
+            yield root
+    else:
+        with (
+            session.child(root, step="search", name="search", tags={}) as run,
+            resume.held(session.store, run, contended=False),
+        ):
+            yield run
+
+
 def search(session: Session, run: Run, prepared: Prepared, workers: Workers) -> Run:
     """Searches the experiment's space and records what was found; returns the run, which now speaks of its winner."""
     experiment = session.experiment
-    run.log(tags=prepared.tags)
-    record_inputs(run, prepared)
-    size = space.size(experiment.space)
-    wished = experiment.search.trials
+    size, wished = space.size(experiment.space), experiment.search.trials
     if size < wished:
-        session.say(
-            f"search: the space holds {size} networks, fewer than the {wished} trials asked for; it is searched whole"
-        )
+        session.say(f"search: the space holds {size} networks, fewer than the {wished} trials asked for")
+    window = int(run.tags.get(resume.WINDOW_TAG, _window(workers)))
+    _begin(run, prepared, experiment, window)
     total = min(wished, size) if experiment.search.tuner != "hyperband" else wished
     with Display(session.console, total=total, objective=experiment.search.objective, workers=workers.count) as display:
         journal = StoreJournal(session.store, run, experiment, prepared, display.ended)
-        ending = loop.search(Proposals(experiment), workers, journal, trials=wished, window=_window(workers))
+        deadline = Deadline(
+            experiment.search.minutes,
+            workers=workers.count,
+            inputs=prepared.split.inputs,
+            classes=prepared.split.classes,
+        )
+        try:
+            ending = loop.search(
+                Proposals(experiment), workers, journal, trials=wished, window=window, deadline=deadline
+            )
+        except SearchFailedError:
+            run.log(tags={resume.OVER_TAG: "true"})
+            raise
     found = trials.finished(session.store, run)
+    if not found:
+        raise SearchFailedError(f"no trial could be finished within search.minutes={experiment.search.minutes:g}")
     _sum_up(session, run, prepared, found)
-    counted = f"{len(found)} trials{f', {ending.failed} more failed' if ending.failed else ''}"
-    early = ", the space is exhausted" if ending.reason == "exhausted" and ending.trials < wished else ""
-    session.say(f"search: {counted}{early}. Chosen: {run.tags['narrowgap.reason_chosen']}")
+    _say_ending(session, run, ending, len(found))
     return run
+
+
+def _begin(run: Run, prepared: Prepared, experiment: Experiment, window: int) -> None:
+    """What a later process needs to go on with this search."""
+    if resume.IDENTITY_TAG not in run.tags:
+        record_inputs(run, prepared)
+    identity = json.dumps(resume.identity(experiment, prepared))
+    own = {
+        resume.IDENTITY_TAG: identity,
+        resume.WINDOW_TAG: str(window),
+        resume.TRIALS_TAG: str(experiment.search.trials),
+    }
+    run.log(tags=prepared.tags | own)
+    run.write("experiment.yaml", experiment.to_yaml())
+
+
+def _say_ending(session: Session, run: Run, ending: loop.Ending, finished: int) -> None:
+    wished = session.experiment.search.trials
+    counted = f"{finished} trials{f', {ending.failed} more failed' if ending.failed else ''}"
+    why = {
+        "trials": "",
+        "exhausted": ", the space is exhausted",
+        "minutes": f", time is up: {wished - ending.trials} of {wished} were left out, since the next would not have been "
+        f"finished within search.minutes={session.experiment.search.minutes}",
+    }[ending.reason if ending.trials < wished else "trials"]
+    session.say(f"search: {counted}{why}. Chosen: {run.tags['narrowgap.reason_chosen']}")
 
 
 def _window(workers: Workers) -> int:

@@ -31,13 +31,14 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     }
     with session.store.root(step=step, experiment=experiment.name, tags={}).open() as root:
         root.write("experiment.yaml", experiment.to_yaml())
-        views.ensure(session.store, root.experiment_id, question=experiment.question, depth=_depth(experiment))
+        views.ensure(session.store, root, question=experiment.question, depth=_depth(experiment))
         recipes[step](session, root)
+        views.ensure(session.store, root, question=experiment.question, depth=_depth(experiment))  # now with the answer
     took = duration(time.monotonic() - start)
     session.say(f"{step} of {experiment.name} took {took}. Run {root.id} in {session.store.uri}")
-    key = views.SEARCHES if step in {"prepare", "evaluate"} else views.TRIALS
+    view = views.SEARCHES if step in {"prepare", "evaluate"} else views.TRIALS
     hint = "" if session.store.uri.startswith("http") else "   (start the UI with: make ui)"
-    session.say(f"See it: {views.link(session.store, root.experiment_id, key)}{hint}")
+    session.say(f"See it: {views.link(session.store, root, view)}{hint}")
 
 
 def _main(session: Session, root: Run) -> None:
@@ -45,15 +46,17 @@ def _main(session: Session, root: Run) -> None:
         prepared = preparing.prepare(session, run)
     root.log(tags=prepared.tags)
     with workers(session, prepared) as crew:
-        with session.child(root, step="search", name="search", tags={}) as run:
+        with searching.search_run(session, root, prepared, alone=False) as run:
             search = searching.search(session, run, prepared, crew)
         with session.child(root, step="evaluate", name="evaluate", tags={}) as run:
             evaluated = evaluating.evaluate(session, run, prepared, search, crew)
-    root.log(
-        metrics=evaluated.metrics,
-        tags={key: evaluated.tags[key] for key in ("narrowgap.chosen", "mlflow.note.content")},
-    )
+    _speak_for(root, evaluated)
     _print_gaps(session, evaluated)
+
+
+def _speak_for(root: Run, child: Run) -> None:
+    """The root shows what its last step has found, so that no row in the UI is empty."""
+    root.log(metrics=child.metrics, tags={key: child.tags[key] for key in ("narrowgap.chosen", "mlflow.note.content")})
 
 
 def _prepare(session: Session, root: Run) -> None:
@@ -62,8 +65,10 @@ def _prepare(session: Session, root: Run) -> None:
 
 def _search(session: Session, root: Run) -> None:
     prepared = session.load()
-    with workers(session, prepared) as crew:
-        searching.search(session, root, prepared, crew)
+    with workers(session, prepared) as crew, searching.search_run(session, root, prepared, alone=True) as run:
+        searching.search(session, run, prepared, crew)
+    if run is not root:
+        _speak_for(root, run)
 
 
 def _evaluate(session: Session, root: Run, search_run_id: str | None) -> None:

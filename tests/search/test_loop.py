@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import InputError, SearchFailedError
 from pipeline.experiment import Experiment, load
 from pipeline.network.result import EarlyStopping, Score, TrainingState, TrialResult
+from pipeline.search.deadline import Deadline
 from pipeline.search.loop import Told, search
 from pipeline.search.proposals import Proposals
 from pipeline.search.trial import told
@@ -96,10 +97,19 @@ class OutOfOrder:
         self.jobs.clear()
 
 
-def run(experiment, workers=None, journal=None, *, window=1):
+def no_deadline() -> Deadline:
+    return Deadline(None, workers=1, inputs=64, classes=10)
+
+
+def run(experiment, workers=None, journal=None, *, window=1, deadline=None):
     journal = journal or Remembering()
     ending = search(
-        Proposals(experiment), workers or InProcess(simulated), journal, trials=experiment.search.trials, window=window
+        Proposals(experiment),
+        workers or InProcess(simulated),
+        journal,
+        trials=experiment.search.trials,
+        window=window,
+        deadline=deadline or no_deadline(),
     )
     return ending, journal
 
@@ -214,6 +224,60 @@ def test_a_score_that_is_no_number_counts_as_a_failure_for_the_oracle():
     second = proposals.ask()
     proposals.tell(second.trial_id, float("inf"))
     assert proposals.ask().values not in (first.values, second.values)
+
+
+class Clock:
+    """Time that passes when told to, seconds."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_no_trial_starts_that_would_not_be_finished_by_the_deadline():
+    """Every trial takes 10 s; in one minute there is time for six, and the seventh is left out."""
+    clock = Clock()
+
+    def slow(job):
+        clock.now += 10
+        return dataclasses.replace(simulated(job), seconds=10.0)
+
+    deadline = Deadline(1, workers=1, inputs=64, classes=10, clock=clock)
+    ending, journal = run(asked(**{"search.trials": "20"}), InProcess(slow), deadline=deadline)
+    assert (ending.reason, ending.trials) == ("minutes", 6)
+    assert clock.now == 60
+    assert len(journal.values) == 6
+
+
+def test_a_larger_network_is_estimated_to_take_longer():
+    clock = Clock()
+    deadline = Deadline(1, workers=1, inputs=1000, classes=10, clock=clock)
+    proposals = Proposals(
+        asked("grid", **{"space.depth": "[1, 1]", "space.hidden": "[10, 100]", "space.dropout": "[0]"})
+    )
+    small, large = proposals.ask(), proposals.ask()
+    for proposal in (small, large):
+        deadline.started(proposal)
+        million = proposal.spec.parameters(1000, 10) * proposal.until / 1e6
+        deadline.ended(
+            proposal, dataclasses.replace(simulated(Job(0, proposal.spec, None, 1, 9)), seconds=1 + 20 * million)
+        )
+    # small: 1 + 20 * 0.0910 = 2.8 s; large: 1 + 20 * 0.910 = 19.2 s
+    clock.now = 50
+    assert deadline.allows(small)
+    assert not deadline.allows(large)
+    clock.now = 40
+    assert deadline.allows(large)
+    deadline.started(large)
+    assert not deadline.allows(small), "the large one is still under way"
+
+
+def test_a_deadline_stops_no_trial_that_is_known_already():
+    journal = run(asked(**{"search.trials": "4"}))[1]
+    over = Deadline(1e-9, workers=1, inputs=64, classes=10)
+    ending, journal = run(asked(**{"search.trials": "9"}), journal=journal, deadline=over)
+    assert (ending.reason, ending.trials) == ("minutes", 4)
 
 
 def test_trials_have_seeds_of_their_own_and_a_promoted_one_keeps_its_parents():
