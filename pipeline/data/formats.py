@@ -21,12 +21,12 @@ def inflate(name: str, raw: bytes) -> bytes:
     try:
         content = unzipper.decompress(raw)
     except zlib.error as error:
-        raise InputError(f"{name} is damaged: its gzip stream breaks off with {error}; get the file again") from error
+        raise InputError(f"{name} is damaged: its gzip stream breaks off with {error}") from error
     if not unzipper.eof:
-        raise InputError(f"{name} is truncated: its gzip stream of {len(raw):,} bytes has no end; get the file again")
+        raise InputError(f"{name} is truncated: its gzip stream of {len(raw):,} bytes has no end")
     if unzipper.unused_data:
         extra = len(unzipper.unused_data)
-        raise InputError(f"{name} has {extra:,} bytes after the end of its gzip stream; get the file again")
+        raise InputError(f"{name} has {extra:,} bytes after the end of its gzip stream")
     return content
 
 

@@ -67,7 +67,7 @@ def split(dataset: Dataset, data: Data) -> Split:
     test_images, test_labels = dataset.images_test, dataset.labels_test
     if len(test_labels):
         test = np.arange(len(test_labels))
-        if data.test is not None and _count(data.test, len(test)) != len(test):
+        if data.test is not None and data.test != len(test):
             _, test = _held_out(test, test_labels, data.test, data.seed, key="data.test")
     else:
         test_images, test_labels = dataset.images_train, dataset.labels_train
@@ -89,18 +89,20 @@ def _held_out(rows: Rows, labels: Labels, size: float, seed: int, *, key: str) -
     from sklearn.model_selection import train_test_split  # noqa: PLC0415 - a second, for those who split
 
     count = _count(size, len(rows))
-    classes = len(np.unique(labels[rows]))
+    present, images = np.unique(labels[rows], return_counts=True)
     if count >= len(rows):
         raise InputError(f"{key} is {size}: {count:,} images of {len(rows):,}; expected fewer, so that some are left")
-    if min(count, len(rows) - count) < classes:
+    if min(count, len(rows) - count) < len(present):
         raise InputError(
-            f"{key} is {size}: {count:,} images held out and {len(rows) - count:,} left; expected at least {classes} "
-            "on both sides, one of each class"
+            f"{key} is {size}: {count:,} images held out and {len(rows) - count:,} left; expected at least "
+            f"{len(present)} on both sides, one of each class"
         )
-    try:
-        left, held = train_test_split(rows, test_size=count, stratify=labels[rows], random_state=seed)
-    except ValueError as error:
-        raise InputError(f"{key} is {size}: the classes cannot be divided in proportion: {error}") from error
+    if images.min() < 2:
+        raise InputError(
+            f"{key} is {size}: class {present[images.argmin()]} has a single image; expected at least 2, one on each "
+            "side; add images of it or leave the class out"
+        )
+    left, held = train_test_split(rows, test_size=count, stratify=labels[rows], random_state=seed)
     return np.sort(left), np.sort(held)
 
 

@@ -52,7 +52,12 @@ def class_counts(exploration: Exploration) -> Figure:
             places + 0.27 * (index - 1), counts[part], 0.25, color=colour, label=f"{part}: {counts[part].sum():,}"
         )
         axes.bar_label(bars, fontsize=7, fmt="{:,.0f}", rotation=90, padding=2)
-    axes.set_xticks(places, list(counts.index), rotation=30, ha="right")
+    names = [str(name) for name in counts.index]
+    if max(map(len, names)) > 3:
+        axes.set_xticks(places, names, rotation=30, ha="right")
+    else:
+        axes.set_xticks(places, names)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_title("Images per class", fontsize=11, loc="left")
     axes.margins(y=0.18)
     figure.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)

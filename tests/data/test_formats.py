@@ -66,7 +66,9 @@ def test_a_damaged_gzip_stream_is_refused(spoil, told):
 
 def test_images_and_labels_come_as_bytes_and_integers():
     images, labels = images_and_labels(("i", idx(IMAGES)), ("l", idx(LABELS)), classes=2)
-    assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
+    assert images.dtype == np.uint8
+    assert labels.dtype == np.int64
+    assert images[1, 0].tolist() == [12, 13, 14, 15]
     assert labels.tolist() == [1, 0]
 
 

@@ -1,19 +1,28 @@
 import gzip
-import http.server
+import os
 import shutil
-import threading
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.data import sources
-from pipeline.data.sources import FASHION_MNIST, Source, UnavailableError, load
+from pipeline.data import fetch, sources
+from pipeline.data.fetch import UnavailableError
+from pipeline.data.sources import FASHION_MNIST, Source, load
 from pipeline.errors import InputError
 from pipeline.experiment import Data
 
 
 def ignore(_line: str) -> None:
     """Progress that nobody reads."""
+
+
+def given(folder: Path) -> Source:
+    """A source from far away that has the real files."""
+    return Source("elsewhere", lambda _say: fetch.from_folder(folder, FASHION_MNIST), keep=True)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +62,7 @@ def test_a_folder_of_gzipped_files_serves_too(copy):
 
 def test_a_path_without_the_files_is_told_with_what_was_expected(tmp_path):
     with pytest.raises(
-        InputError, match=r"data\.path does not serve: .* has no train-images-idx3-ubyte .*expected the four"
+        InputError, match=r"data\.path does not serve: .* has no train-images-idx3-ubyte .*expected the four .*or leave"
     ):
         load(Data(path=str(tmp_path)), progress=ignore)
 
@@ -63,12 +72,30 @@ def test_a_path_that_is_not_there_is_told(tmp_path):
         load(Data(path=str(tmp_path / "no")), progress=ignore)
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("x" * 300, "cannot be read .File name too long"), ("~nobody-here/x", "Could not determine home directory")],
+)
+def test_a_path_that_cannot_be_one_is_told(path, told):
+    with pytest.raises(InputError, match=rf"data\.path does not serve: .*{told}"):
+        load(Data(path=path), progress=ignore)
+
+
+def test_a_damaged_gzip_file_is_told(copy):
+    path = copy / "train-labels-idx1-ubyte"
+    zipped = bytearray(gzip.compress(path.read_bytes(), 1))
+    zipped[-6] ^= 1
+    path.write_bytes(zipped)
+    with pytest.raises(InputError, match=r"data\.path does not serve: train-labels-idx1-ubyte .* is damaged: its gzip"):
+        load(Data(path=str(copy)), progress=ignore)
+
+
 def test_one_flipped_bit_is_found(copy):
     name = "t10k-images-idx3-ubyte"
     content = bytearray((copy / name).read_bytes())
     content[5000] ^= 1
     (copy / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{name} .* is not Fashion-MNIST's: .* expected {FASHION_MNIST[name]}"):
+    with pytest.raises(InputError, match=rf"{name} .* is not Fashion-MNIST's; .* expected {FASHION_MNIST[name]}"):
         load(Data(path=str(copy)), progress=ignore)
 
 
@@ -94,9 +121,79 @@ def test_a_cache_that_no_longer_matches_is_refused_with_the_cure_and_left_alone(
     path = cache / "t10k-labels-idx1-ubyte"
     spoiled = path.read_bytes()[:-1] + b"\x07"
     path.write_bytes(spoiled)
-    with pytest.raises(InputError, match=r"t10k-labels.* expected 0402a96d.*or delete .*fashion-mnist and run again"):
+    with pytest.raises(InputError, match=r"t10k-labels.* expected 0402a96d.*; delete .*fashion-mnist and run again"):
         load(Data(), progress=ignore)
     assert path.read_bytes() == spoiled
+
+
+def test_a_truncated_cache_is_told_with_both_digests(copy, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWGAP_CACHE", str(tmp_path))
+    cache = copy.rename(tmp_path / "fashion-mnist")
+    (cache / "t10k-labels-idx1-ubyte").write_bytes(b"")
+    # The SHA-256 of nothing begins with e3b0c442.
+    with pytest.raises(InputError, match=r"has 0 bytes; .* SHA-256 e3b0c442.*, expected 0402a96d.*; delete") as caught:
+        load(Data(), progress=ignore)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_in_an_incomplete_cache_is_not_overwritten(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWGAP_CACHE", str(tmp_path))
+    damaged = tmp_path / "fashion-mnist" / "t10k-labels-idx1-ubyte"
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"damaged")
+    sources._first_that_verifies([given(folder)], ignore)
+    assert damaged.read_bytes() == b"damaged"
+    with pytest.raises(InputError, match=r"t10k-labels-idx1-ubyte .* has 7 bytes"):
+        load(Data(), progress=ignore)
+
+
+def test_the_cache_lies_where_the_user_keeps_caches(tmp_path, monkeypatch):
+    monkeypatch.delenv("NARROWGAP_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert sources.cache_folder() == tmp_path / "narrowgap" / "fashion-mnist"
+
+
+def test_the_cache_is_readable_to_whom_the_user_lets(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWGAP_CACHE", str(tmp_path))
+    before = os.umask(0o022)
+    try:
+        sources._first_that_verifies([given(folder)], ignore)
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "fashion-mnist").iterdir()}
+    assert modes == {0o644}
+
+
+WRITER = """
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from pipeline.data.sources import FASHION_MNIST, _keep
+folder = Path(sys.argv[1])
+contents = {name: (folder / name).read_bytes() for name in FASHION_MNIST}
+print("ready", flush=True)
+sys.stdin.readline()
+_keep(contents, print)
+"""
+
+
+def test_two_processes_that_fill_the_cache_at_once_do_not_spoil_it(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("NARROWGAP_CACHE", str(tmp_path))
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    writers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        for _ in range(2)
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write(b"go\n")
+        writer.stdin.flush()
+    assert [writer.communicate()[0] for writer in writers] == [b"", b""]
+    assert sorted(path.name for path in (tmp_path / "fashion-mnist").iterdir()) == sorted(FASHION_MNIST)
+    assert load(Data()).source.startswith("the cache")
 
 
 def test_the_cache_is_read_before_anything_else(folder, tmp_path, monkeypatch):
@@ -110,8 +207,7 @@ def test_the_cache_is_read_before_anything_else(folder, tmp_path, monkeypatch):
 
 def test_what_a_source_gave_is_kept_for_the_next_run(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("NARROWGAP_CACHE", str(tmp_path / "new"))
-    given = Source("elsewhere", lambda _say: {name: (folder / name).read_bytes() for name in FASHION_MNIST}, keep=True)
-    sources._first_that_verifies([given], ignore)
+    sources._first_that_verifies([given(folder)], ignore)
     assert sorted(path.name for path in (tmp_path / "new" / "fashion-mnist").iterdir()) == sorted(FASHION_MNIST)
     assert load(Data(), progress=ignore).source.startswith("the cache")
 
@@ -119,31 +215,32 @@ def test_what_a_source_gave_is_kept_for_the_next_run(folder, tmp_path, monkeypat
 def test_a_cache_that_cannot_be_written_does_not_stop_the_run(folder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("NARROWGAP_CACHE", str(tmp_path / "file"))
-    given = Source("elsewhere", lambda _say: {name: (folder / name).read_bytes() for name in FASHION_MNIST}, keep=True)
     said: list[str] = []
-    assert len(sources._first_that_verifies([given], said.append).labels_train) == 60_000
+    assert len(sources._first_that_verifies([given(folder)], said.append).labels_train) == 60_000
     assert "cannot be written" in said[0]
 
 
-def test_a_source_that_does_not_verify_is_passed_over(folder):
+def test_a_source_that_does_not_verify_is_passed_over_and_told(folder):
     def bad(_say):
-        return dict.fromkeys(FASHION_MNIST, b"rubbish, but long enough for a header")
+        return dict.fromkeys(FASHION_MNIST, b"<html>Please log in to this network</html>")
 
-    def good(_say):
-        return {name: (folder / name).read_bytes() for name in FASHION_MNIST}
+    said: list[str] = []
+    good = Source("good", lambda _say: fetch.from_folder(folder, FASHION_MNIST))
+    assert sources._first_that_verifies([Source("bad", bad), good], said.append).source == "good"
+    assert said[0].startswith(
+        "bad does not serve: train-images-idx3-ubyte (bad) starts with 3c68746d; expected 00000803"
+    )
 
-    found = sources._first_that_verifies([Source("bad", bad, keep=False), Source("good", good, keep=False)], ignore)
-    assert found.source == "good"
+
+def refusing(reason: str) -> Callable[[fetch.Say], dict[str, bytes]]:
+    def read(_say):
+        raise UnavailableError(reason)
+
+    return read
 
 
 def test_when_nothing_serves_every_source_is_listed_with_its_reason_and_the_cures():
-    def refuse(reason):
-        def read(_say):
-            raise UnavailableError(reason)
-
-        return read
-
-    places = [Source("first", refuse("not there"), keep=False), Source("second", refuse("no network"), keep=False)]
+    places = [Source("first", refusing("not there")), Source("second", refusing("no network"), keep=True)]
     with pytest.raises(InputError, match="Fashion-MNIST is to be had nowhere") as caught:
         sources._first_that_verifies(places, ignore)
     assert "  - first: not there\n  - second: no network\nCures: install the package dataset-fashion-mnist" in str(
@@ -151,51 +248,9 @@ def test_when_nothing_serves_every_source_is_listed_with_its_reason_and_the_cure
     )
 
 
-class _Mirror(http.server.BaseHTTPRequestHandler):
-    """A real web server with the real files, gzipped."""
-
-    files: dict[str, bytes]
-
-    def do_GET(self):
-        content = self.files.get(self.path.strip("/"))
-        self.send_response(200 if content else 404)
-        self.send_header("Content-Length", str(len(content or b"")))
-        self.end_headers()
-        self.wfile.write(content or b"")
-
-    def log_message(self, *_args):
-        """Quiet."""
-
-
-@pytest.fixture
-def mirror(folder, monkeypatch):
-    _Mirror.files = {f"{name}.gz": gzip.compress((folder / name).read_bytes(), 1) for name in FASHION_MNIST}
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Mirror)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(sources, "DOWNLOAD", f"http://127.0.0.1:{server.server_port}/")
-    yield _Mirror
-    server.shutdown()
-
-
-def test_a_download_is_verified_and_tells_its_progress(mirror):
-    said: list[str] = []
-    raw = sources._downloaded(said.append)
-    assert sorted(sources._verified(raw, where="mirror")) == sorted(FASHION_MNIST)
-    assert any(line.startswith("downloading train-images-idx3-ubyte: 50 % of") for line in said)
-
-
-def test_a_mirror_without_a_file_is_an_unavailable_source(mirror):
-    del mirror.files["t10k-labels-idx1-ubyte.gz"]
-    with pytest.raises(UnavailableError, match="404"):
-        sources._downloaded(ignore)
-
-
-def test_debians_package_is_fetched_without_root_and_without_installing():
-    try:
-        raw = sources._from_debian(ignore)
-    except UnavailableError as error:
-        pytest.skip(f"Debian's package is not to be had here: {error}")
-    assert sorted(sources._verified(raw, where="Debian")) == sorted(FASHION_MNIST)
+def test_sources_are_tried_from_near_to_far_and_only_far_ones_are_kept():
+    tried = [(source.name.split()[0], source.keep) for source in sources.fashion_mnist_sources()]
+    assert tried == [("the", False), ("Debian's", False), ("download", True), ("Debian's", True)]
 
 
 def test_digits_take_no_path():

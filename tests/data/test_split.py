@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.dataset import Dataset, digest_of
-from pipeline.data.explore import explore
+from pipeline.data.formats import digits
 from pipeline.data.split import split
 from pipeline.errors import InputError
 from pipeline.experiment import Data
@@ -69,8 +69,39 @@ def test_an_impossible_size_is_told_with_the_counts(data, told):
 def test_a_class_of_one_image_cannot_be_divided():
     lone = dataset()
     lone.labels_train[:] = np.append(np.zeros(59, int), 1)
-    with pytest.raises(InputError, match="the classes cannot be divided in proportion"):
+    with pytest.raises(InputError, match=r"data\.validation is 15: class 1 has a single image; expected at least 2"):
         split(lone, Data(validation=15))
+
+
+def test_a_data_set_without_images_cannot_be_divided():
+    with pytest.raises(InputError, match=r"data\.validation is 15: 15 images of 0"):
+        split(dataset(per_class=0), Data(validation=15))
+
+
+def test_unequal_classes_keep_their_proportions():
+    uneven = dataset()
+    uneven.labels_train[:] = np.repeat([0, 1, 2], [40, 16, 4])
+    parts = split(uneven, Data(validation=15))
+    assert np.bincount(parts.validation.labels).tolist() == [10, 4, 1]
+    assert np.bincount(parts.train.labels).tolist() == [30, 12, 3]
+
+
+def test_labels_stay_with_their_images():
+    parts = split(dataset(), Data(validation=15))
+    for part in (parts.train, parts.validation):
+        # Image i is filled with 4i, 4i+1, …, and its class is i // 20.
+        assert (part.images[:, 0, 0].astype(int) // 4 // 20).tolist() == part.labels.tolist()
+
+
+def test_asking_for_the_whole_test_set_is_asking_for_no_part_of_it():
+    every, whole = (split(dataset(), Data(validation=15, test=test)) for test in (None, 6))
+    assert every.fingerprint == whole.fingerprint
+
+
+def test_digits_keep_a_tenth_for_the_test_unless_told_otherwise():
+    parts = split(digits(), Data(dataset="digits", validation=0.1))
+    assert [len(part) for _, part in parts.parts()] == [1455, 162, 180]
+    assert set(np.bincount(parts.test.labels)) <= {17, 18, 19}
 
 
 def test_the_digest_sees_the_last_byte_the_shape_and_the_type():
@@ -79,21 +110,3 @@ def test_the_digest_sees_the_last_byte_the_shape_and_the_type():
     changed[-1, -1, -1] = 1
     digests = {digest_of(each) for each in (base, changed, base.reshape(-1, 4, 1), base.astype(np.int8))}
     assert len(digests) == 4
-
-
-def test_exploring_counts_duplicates_across_parts_blanks_and_constant_pixels():
-    twins = dataset()
-    twins.images_test[0] = twins.images_train[0]
-    twins.images_test[1] = twins.images_train[0]
-    twins.images_train[:, 0, 0] = 7
-    twins.images_test[:2, 0, 0] = 7
-    parts = split(twins, Data(validation=15))
-    seen = explore(twins, parts)
-    found = {pair: count for pair, count in seen.duplicates.items() if pair.endswith("test")}
-    assert sum(found.values()) == 2
-    assert seen.duplicates["train/validation"] == 0
-    assert seen.constant_pixels == 1
-    assert (seen.pixel_min[0, 0], seen.pixel_max[0, 0]) == (7, 7)
-    assert seen.class_counts.loc["b"].tolist() == [15, 5, 2]
-    assert seen.intensities.sum() == 45 * 4
-    assert dict(zip(seen.table["what"], seen.table["value"], strict=True))["train: shape"] == "45x2x2"
