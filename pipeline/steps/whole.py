@@ -35,7 +35,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         recipes[step](session, root)
         views.ensure(session.store, root, question=experiment.question, depth=_depth(experiment))  # now with the answer
     took = duration(time.monotonic() - start)
-    session.say(f"{step} of {experiment.name} took {took}. Run {root.id} in {session.store.uri}")
+    session.say(f"{step} of {experiment.name} took {took}. Run {root.id} in {session.store.shown}")
     view = views.SEARCHES if step in {"prepare", "evaluate"} else views.TRIALS
     hint = "" if session.store.uri.startswith("http") else "   (start the UI with: make ui)"
     session.say(f"See it: {views.link(session.store, root, view)}{hint}")

@@ -24,9 +24,9 @@ START_SECONDS = 90
 def serve(port: int = 5000) -> None:
     """Starts the UI, prints and opens the link of the newest trials, and waits; a remote store has its own UI."""
     store = Store.connect()
-    path = newest(store)
+    path = _newest(store)
     if urlsplit(store.uri).scheme in {"http", "https"}:
-        _show(f"{store.uri.rstrip('/')}{path}")
+        _show(f"{store.uri.rstrip('/')}/{path}")
         return
     port = _free(port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
@@ -35,7 +35,7 @@ def serve(port: int = 5000) -> None:
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         try:
             _wait(server, port)
-            _show(f"http://{HOST}:{port}{path}")
+            _show(f"http://{HOST}:{port}/{path}")
             server.wait()
         except KeyboardInterrupt:
             print("the UI is closed")  # noqa: T201 - this is for the person at the terminal
@@ -43,16 +43,10 @@ def serve(port: int = 5000) -> None:
             _end(server)
 
 
-def newest(store: Store) -> str:
+def _newest(store: Store) -> str:
     """The path of the view of trials where the newest search is, or of the start page."""
-    pages = store.client.search_experiments()
-    runs = store.client.search_runs(
-        [each.experiment_id for each in pages],
-        "tags.`narrowgap.step` = 'search'",
-        max_results=1,
-        order_by=["attributes.start_time DESC"],
-    )
-    return views.path(runs[0].info.experiment_id) if runs else "/"
+    run = store.latest(step="search", status=None)
+    return "" if run is None else views.path(run)
 
 
 def _free(port: int) -> int:

@@ -1,205 +1,115 @@
 """Saved views of the MLflow UI, which by default shows none of what people come for.
 
-Enters: an MLflow experiment. Leaves: the views "Trials" and "Searches" as tags of it, and links that open them. A view is
-written anew when it is as this module wrote it; one that a user has changed stays as it is.
+Enters: the root run of a step. Leaves: on its MLflow experiment the views "Trials" and "Searches" (tags), the note on top
+of the pages, and links that open them. What this module wrote it renews; what a user has changed stays as it is.
 """
 
 import base64
 import hashlib
 import json
 import time
-import uuid
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
 
-from pipeline.tracking.store import Store
+from pipeline.tracking import cards
+from pipeline.tracking.store import Run, Store
 
-TRIALS, SEARCHES = "narrowgap-trials", "narrowgap-searches"
-"""Keys of the views, which stand in their links."""
-VIEW_TAG, OURS_TAG = "mlflow.sharedViewState.", "narrowgap.view."
+TRIALS, SEARCHES = "Trials", "Searches"
+VIEW_TAG, NOTE_TAG = "mlflow.sharedViewState.", "mlflow.note.content"
+PRIMARY_TAG = "mlflow.experiment.primaryMetric."
+SECTION_TAG, ANSWER_TAG = "narrowgap.note.", "narrowgap.answer."
+"""A Narrowgap experiment's part of the note, and what was found last: `mlflow run` puts several under one MLflow
+experiment when it is given no name.
+"""
+MARK_TAG = "narrowgap.written."
+"""Digests of what was written last, to see whether a user has changed it since."""
 LOCAL_UI = "http://127.0.0.1:5000"
 
 
-@dataclass(frozen=True)
-class View:
-    """One saved view."""
-
-    key: str
-    name: str
-    state: dict[str, object]
-
-
-def ensure(store: Store, experiment_id: str, *, question: str, depth: int) -> None:
-    """Writes the views for networks of up to `depth` hidden layers, and the note on top of the experiment's pages."""
-    tags = store.client.get_experiment(experiment_id).tags
-    for view in (_trials(depth), _searches()):
-        text = json.dumps(view.state, sort_keys=True)
-        mark = hashlib.sha256(text.encode()).hexdigest()
-        before = tags.get(VIEW_TAG + view.key)
-        ours = tags.get(OURS_TAG + view.key, "").split(" ")
-        untouched = before is not None and ours[-1] == _mark(before)
-        if before is not None and (not untouched or ours[0] == mark):
-            continue
-        value = _encoded(view)
-        store.client.set_experiment_tag(experiment_id, VIEW_TAG + view.key, value)
-        store.client.set_experiment_tag(experiment_id, OURS_TAG + view.key, f"{mark} {_mark(value)}")
-    notes = {
-        "mlflow.experiment.primaryMetric.name": "test_accuracy",
-        "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
-        "mlflow.note.content": _note(store, experiment_id, question),
-    }
-    for key, value in notes.items():
-        if key not in tags:
-            store.client.set_experiment_tag(experiment_id, key, value)
+def ensure(store: Store, run: Run, *, question: str, depth: int) -> None:
+    """Writes the views for networks of up to `depth` hidden layers, and the note: question, links, and, when the run
+    has chosen a network, that as the answer.
+    """
+    found = store.client.get_experiment(run.experiment_id)
+    tags: dict[str, str] = dict(found.tags)
+    wanted: dict[str, str] = {}
+    name = _experiment(run)
+    states = {TRIALS: cards.trials(name, depth), SEARCHES: cards.searches(name)}
+    for view, state in states.items():
+        title = view if found.name == name else f"{view} of {name}"
+        wanted |= _view(tags, VIEW_TAG + _key(view, name), title, json.dumps(state, sort_keys=True))
+    wanted |= _note(tags, run, question)
+    if PRIMARY_TAG + "name" not in tags:
+        wanted |= {PRIMARY_TAG + "name": "test_accuracy", PRIMARY_TAG + "greaterIsBetter": "True"}
+    for key, value in wanted.items():
+        if tags.get(key) != value:
+            store.client.set_experiment_tag(run.experiment_id, key, value)
 
 
-def link(store: Store, experiment_id: str, key: str = TRIALS) -> str:
-    """The address that opens a view: on the server itself, or on the UI that `make ui` starts."""
+def link(store: Store, run: Run, view: str = TRIALS) -> str:
+    """The address that opens a view of the run's experiment: on the server itself, or on the UI that `make ui` starts."""
     base = store.uri.rstrip("/") if urlsplit(store.uri).scheme in {"http", "https"} else LOCAL_UI
-    return f"{base}{path(experiment_id, key)}"
+    return f"{base}/{path(run, view)}"
 
 
-def path(experiment_id: str, key: str = TRIALS) -> str:
-    """What follows the server's address in `link`."""
-    return f"/#/experiments/{experiment_id}/runs?viewStateShareKey={key}&compareRunsMode=CHART"
+def path(run: Run, view: str = TRIALS) -> str:
+    """What follows the server's address in `link`; without `workflowType` the UI puts its GenAI pages around the runs."""
+    key = quote(_key(view, _experiment(run)))
+    page = f"#/experiments/{run.experiment_id}/runs?viewStateShareKey={key}"
+    return f"{page}&compareRunsMode=CHART&workflowType=machine_learning"
 
 
-def _note(store: Store, experiment_id: str, question: str) -> str:
-    return (
-        f"**{question}**\n\n"
-        f"- [Trials]({link(store, experiment_id)}): every network side by side, test accuracy against the honest gap\n"
-        f"- [Searches]({link(store, experiment_id, SEARCHES)}): searches and evaluations with their winners\n\n"
+def _experiment(run: Run) -> str:
+    return run.tags["narrowgap.experiment"]
+
+
+def _key(view: str, experiment: str) -> str:
+    return f"narrowgap-{view.lower()}-{experiment}"
+
+
+def _view(tags: Mapping[str, str], key: str, title: str, state: str) -> dict[str, str]:
+    """The tags of a view, unless it is there as wanted, or changed by a user."""
+    mark, before = _mark(title + state), tags.get(key)
+    if before is not None:
+        ours, _, wrote = tags.get(MARK_TAG + key, "").partition(" ")
+        if ours == mark or wrote != _mark(before):
+            return {}
+    packed = base64.b64encode(zlib.compress(state.encode(), 9)).decode()
+    now = int(time.time() * 1000)
+    value = json.dumps({"name": title, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
+    return {key: value, MARK_TAG + key: f"{mark} {_mark(value)}"}
+
+
+def _note(tags: Mapping[str, str], run: Run, question: str) -> dict[str, str]:
+    """The tags of the note: one section per Narrowgap experiment, unless a user has changed the text."""
+    name = _experiment(run)
+    answer = _answer(run) or tags.get(ANSWER_TAG + name)
+    section = f"**{question}**\n\n" + (f"{answer}\n\n" if answer else "")
+    section += (
+        f"- [Trials]({path(run)}): every network side by side, test accuracy against the honest gap\n"
+        f"- [Searches]({path(run, SEARCHES)}): each search and evaluation with its winner\n\n"
         "`accuracy_gap` is train less test accuracy, both by the same weights with dropout off; `fit_accuracy_gap` is "
         "what training itself reported, dropout on, less test accuracy."
     )
+    own = {SECTION_TAG + name: section} | ({ANSWER_TAG + name: answer} if answer else {})
+    before = tags.get(NOTE_TAG)
+    if before is not None and tags.get(MARK_TAG + NOTE_TAG) != _mark(before):
+        return own
+    sections = {key: text for key, text in tags.items() if key.startswith(SECTION_TAG)} | {SECTION_TAG + name: section}
+    whole = "\n\n".join(sections[key] for key in sorted(sections))
+    return {**own, NOTE_TAG: whole, MARK_TAG + NOTE_TAG: _mark(whole)}
+
+
+def _answer(run: Run) -> str | None:
+    """What the run has found, when it has chosen a network."""
+    chosen = run.tags.get("narrowgap.chosen")
+    if chosen is None or not {"test_accuracy", "accuracy_gap"} <= run.metrics.keys():
+        return None
+    accuracy, gap = 100 * run.metrics["test_accuracy"], 100 * run.metrics["accuracy_gap"]
+    address = f"#/experiments/{run.experiment_id}/runs/{run.id}"
+    return f"`{chosen}`: test accuracy {accuracy:.2f} %, honest gap {gap:+.2f} points ([{run.name}]({address}))."
 
 
 def _mark(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
-
-
-def _encoded(view: View) -> str:
-    now = int(time.time() * 1000)
-    state = base64.b64encode(zlib.compress(json.dumps(view.state).encode(), 9)).decode()
-    return json.dumps({"name": view.name, "createdAt": now, "updatedAt": now, "state": f"deflate;{state}"})
-
-
-def _trials(depth: int) -> View:
-    layers = range(1, depth + 1)
-    dropouts = [f"dropout_{place}" for place in range(depth + 1)]
-    hidden = [f"hidden_{layer}" for layer in layers]
-    overview, epochs, bars = _sections("Gap and accuracy", "Epoch by epoch", "Best and worst")
-    cards = [
-        _scatter(overview, "accuracy_gap", "test_accuracy", "Test accuracy against honest gap"),
-        _scatter(overview, "val_accuracy_gap", "val_accuracy", "What the search saw: validation accuracy against gap"),
-        _parallel(overview, [*dropouts, *hidden], ["test_accuracy", "accuracy_gap"]),
-        *(_line(epochs, f"epoch/{name}") for name in ("val_loss", "val_accuracy", "accuracy_gap", "loss_gap")),
-        *(_bar(bars, name) for name in ("test_accuracy", "accuracy_gap", "loss_gap", "fit_accuracy_gap")),
-    ]
-    columns = [
-        "params.`architecture`",
-        *(f"metrics.`{name}`" for name in ("test_accuracy", "accuracy_gap", "val_accuracy", "val_loss", "loss_gap")),
-        "metrics.`fit_accuracy_gap`",
-        "params.`parameters`",
-        *(f"params.`{name}`" for name in dropouts),
-        *(f"params.`{name}`" for name in hidden),
-    ]
-    sections = [overview, epochs, bars]
-    return View(TRIALS, "Trials", _state("trial", columns, cards, sections))
-
-
-def _searches() -> View:
-    scores, gaps = _sections("Scores", "Gaps")
-    cards = [
-        *(_bar(scores, name) for name in ("test_accuracy", "val_accuracy", "test_loss")),
-        *(_bar(gaps, name) for name in ("accuracy_gap", "loss_gap", "fit_accuracy_gap")),
-    ]
-    columns = [
-        "tags.`narrowgap.step`",
-        "tags.`narrowgap.chosen`",
-        *(f"metrics.`{name}`" for name in ("test_accuracy", "accuracy_gap", "loss_gap", "val_accuracy", "trials")),
-    ]
-    return View(SEARCHES, "Searches", _state(("main", "search", "evaluate"), columns, cards, [scores, gaps]))
-
-
-def _state(
-    steps: str | Sequence[str],
-    columns: list[str],
-    cards: list[dict[str, object]],
-    sections: list[dict[str, object]],
-) -> dict[str, object]:
-    """What the UI calls its page state, for the runs of these steps; sorted by a metric, nested runs stand unfolded."""
-    one = isinstance(steps, str)
-    which = f"= '{steps}'" if one else "IN (" + ", ".join(f"'{step}'" for step in steps) + ")"
-    return {
-        "searchFilter": f"tags.`narrowgap.step` {which}",
-        "orderByKey": "metrics.`test_accuracy`",
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": columns,
-        "columnOrder": [],
-        "columnWidths": {},
-        "runsExpanded": {},
-        "runsPinned": [],
-        "runsHidden": [],
-        "runsVisibilityMap": {},
-        "runsHiddenMode": "SHOW_ALL",
-        "viewMaximized": False,
-        "runListHidden": False,
-        "isAccordionReordered": True,
-        "useGroupedValuesInCharts": True,
-        "hideEmptyCharts": True,
-        "groupBy": None,
-        "groupsExpanded": {},
-        "autoRefreshEnabled": True,
-        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
-        "compareRunCharts": cards,
-        "compareRunSections": sections,
-    }
-
-
-def _id(*words: str) -> str:
-    """The same card has the same id everywhere."""
-    return uuid.uuid5(uuid.NAMESPACE_URL, "narrowgap/" + "/".join(words)).hex
-
-
-def _sections(*names: str) -> list[dict[str, object]]:
-    return [
-        {"uuid": _id(name), "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
-        for name in names
-    ]
-
-
-def _card(section: dict[str, object], kind: str, name: str) -> dict[str, object]:
-    return {
-        "uuid": _id(str(section["name"]), kind, name),
-        "type": kind,
-        "metricSectionId": section["uuid"],
-        "deleted": False,
-        "isGenerated": False,
-        "runsCountToCompare": 100,
-    }
-
-
-def _scatter(section: dict[str, object], x: str, y: str, title: str) -> dict[str, object]:
-    axes = {axis: {"key": name, "type": "METRIC"} for axis, name in (("xaxis", x), ("yaxis", y))}
-    return {**_card(section, "SCATTER", f"{x} {y}"), **axes, "displayName": title}
-
-
-def _parallel(section: dict[str, object], params: list[str], metrics: list[str]) -> dict[str, object]:
-    chosen = {"selectedParams": params, "selectedMetrics": metrics, "showAllRuns": True}
-    return {**_card(section, "PARALLEL", "space"), **chosen, "displayName": "Dropout and sizes of every trial"}
-
-
-def _line(section: dict[str, object], metric: str) -> dict[str, object]:
-    shape = {"xAxisKey": "step", "xAxisScaleType": "linear", "scaleType": "linear", "lineSmoothness": 0}
-    return {**_card(section, "LINE", metric), "metricKey": metric, "selectedMetricKeys": [metric], **shape}
-
-
-def _bar(section: dict[str, object], metric: str) -> dict[str, object]:
-    return {**_card(section, "BAR", metric), "metricKey": metric}

@@ -1,0 +1,47 @@
+"""Whether a tracking store can be used at all, told in seconds and in one line. Enters: its address. Leaves: or an error."""
+
+import socket
+from urllib.parse import urlsplit
+
+import requests
+
+from pipeline.errors import InputError, NarrowgapError, StoreError
+
+REACH_SECONDS = 5
+
+
+def reach(uri: str) -> None:
+    """Raises StoreError when nobody listens there: MLflow itself would go on trying for minutes."""
+    parts = urlsplit(uri)
+    cure = "start it, or set MLFLOW_TRACKING_URI to a store that is there (unset: a file mlflow.db beside MLproject)"
+    if parts.scheme in {"http", "https"}:
+        try:
+            answer = requests.get(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS)
+        except requests.RequestException as error:
+            kind = type(error).__name__
+            raise StoreError(f"the tracking store {shown(uri)} cannot be reached ({kind}); {cure}") from error
+        if answer.status_code >= 500:
+            raise StoreError(f"the tracking store {shown(uri)} answers {answer.status_code} {answer.reason}; {cure}")
+    elif parts.hostname and not parts.scheme.startswith("databricks"):
+        ports = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+        port = parts.port or ports.get(parts.scheme.split("+")[0], 0)
+        try:
+            socket.create_connection((parts.hostname, port), timeout=REACH_SECONDS).close()
+        except OSError as error:
+            raise StoreError(f"the tracking store {shown(uri)} cannot be reached ({error}); {cure}") from error
+
+
+def shown(uri: str) -> str:
+    """The address without user and password."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rsplit("@", maxsplit=1)[-1]).geturl() if "@" in parts.netloc else uri
+
+
+def refused(uri: str, error: Exception) -> NarrowgapError:
+    """What MLflow or the database said, as bad input or as an unreachable store."""
+    told = " ".join(str(error).split())[:300]
+    if urlsplit(uri).scheme in {"", "file"}:
+        return InputError(
+            f"MLflow refuses the store {uri} ({told}); expected sqlite:///mlflow.db or a server's address"
+        )
+    return StoreError(f"the tracking store {shown(uri)} does not answer as one: {told}")

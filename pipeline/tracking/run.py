@@ -1,0 +1,166 @@
+"""One run of the tracking store. Enters: figures, texts, files. Leaves: a run that is always ended."""
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from pipeline.errors import InputError, NarrowgapError
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_IN_ALL = 1000, 100, 100, 1000
+"""MLflow's limits of one `log_batch`."""
+MOST_PARAM_LETTERS, MOST_TAG_LETTERS = 6000, 8000
+"""MLflow cuts longer values without a word."""
+MOST_REASON_LETTERS = 4000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric's curve."""
+
+    name: str
+    value: float
+    step: int
+
+
+@dataclass(eq=False)
+class Run:
+    """One run of the store."""
+
+    _client: MlflowClient = field(repr=False)
+    id: str
+    experiment_id: str
+    name: str
+    status: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    """Latest values."""
+    artifact_uri: str
+    start_time_ms: int
+    adopted: bool = False
+    """Whether `mlflow run` made it."""
+
+    def log(
+        self,
+        *,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        series: Iterable[Point] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Writes figures in one call, or in as few as MLflow's limits allow."""
+        now = int(time.time() * 1000)
+        points = [Metric(name, float(value), now, 0) for name, value in (metrics or {}).items()]
+        points += [Metric(point.name, float(point.value), now, point.step) for point in series]
+        settings = [Param(key, _param(key, value)) for key, value in (params or {}).items()]
+        labels = [RunTag(key, _tag(key, value)) for key, value in (tags or {}).items()]
+        while points or settings or labels:
+            room = MOST_IN_ALL - len(settings[:MOST_PARAMS]) - len(labels[:MOST_TAGS])
+            some = min(MOST_METRICS, room)
+            self._client.log_batch(self.id, points[:some], settings[:MOST_PARAMS], labels[:MOST_TAGS], synchronous=True)
+            points, settings, labels = points[some:], settings[MOST_PARAMS:], labels[MOST_TAGS:]
+        self.params.update({key: _param(key, value) for key, value in (params or {}).items()})
+        self.metrics.update({name: float(value) for name, value in (metrics or {}).items()})
+        self.tags.update({key: str(value) for key, value in (tags or {}).items()})
+
+    def write(self, path: str, content: bytes | str) -> None:
+        """One artifact, whole or not at all."""
+        data = content.encode() if isinstance(content, str) else content
+        folder = self._local_folder()
+        if folder is not None:
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f".{target.name}.{os.getpid()}")
+            draft.write_bytes(data)
+            draft.replace(target)
+            return
+        with tempfile.TemporaryDirectory() as temporary:
+            file = Path(temporary) / Path(path).name
+            file.write_bytes(data)
+            parent = str(Path(path).parent)
+            self._client.log_artifact(self.id, str(file), None if parent == "." else parent)
+
+    def read(self, path: str) -> bytes:
+        """One artifact; InputError when the run has none of that name."""
+        with tempfile.TemporaryDirectory() as temporary:
+            try:
+                return Path(self._client.download_artifacts(self.id, path, temporary)).read_bytes()
+            except (MlflowException, OSError) as error:
+                raise InputError(f"run {self.id} has no artifact {path}: is it a run of Narrowgap's?") from error
+
+    def inputs(self, *, name: str, digest: str, context: str, source: str, shape: Sequence[int]) -> None:
+        """A data set that the run used, in the context training, validation or test; MLflow keeps 36 letters of a
+        digest, the whole stands in the run's tags.
+        """
+        profile = f'{{"num_rows": {shape[0]}, "shape": {list(shape)}}}'
+        dataset = Dataset(name, digest[:36], "narrowgap", source, profile=profile)
+        tag = InputTag("mlflow.data.context", context)
+        self._client.log_inputs(self.id, [DatasetInput(dataset, [tag])])
+
+    def note(self, markdown: str) -> None:
+        """The text that the UI shows on top of the run."""
+        self.log(tags={"mlflow.note.content": markdown})
+
+    def finish(self, status: Status, reason: str | None = None) -> None:
+        """Ends the run; the reason of a failure stands in the tag `narrowgap.reason`."""
+        if reason is not None:
+            cut = reason if len(reason) <= MOST_REASON_LETTERS else reason[: MOST_REASON_LETTERS - 1] + "…"
+            self.log(tags={"narrowgap.reason": cut})
+        self._client.set_terminated(self.id, status)
+        self.status = status
+
+    @contextmanager
+    def open(self) -> Iterator["Run"]:
+        """A block at whose end the run is ended: FINISHED, FAILED with the reason, or KILLED.
+
+        A run that `mlflow run` made is ended as FINISHED by `mlflow run` itself, by the exit code.
+        """
+        try:
+            yield self
+        except (KeyboardInterrupt, SystemExit):
+            self._ended("KILLED", "interrupted")
+            raise
+        except BaseException as error:
+            self._ended(
+                "FAILED", f"{error}" if isinstance(error, NarrowgapError) else f"{type(error).__name__}: {error}"
+            )
+            raise
+        if not self.adopted:
+            self.finish("FINISHED")
+
+    def _ended(self, status: Status, reason: str) -> None:
+        """Ends the run without hiding what ended it, should the store be gone too."""
+        with contextlib.suppress(MlflowException, OSError):
+            self.finish(status, reason)
+
+    def _local_folder(self) -> Path | None:
+        parts = urlsplit(self.artifact_uri)
+        if parts.scheme in {"", "file"}:
+            return Path(unquote(parts.path))
+        return None
+
+
+def _param(key: str, value: object) -> str:
+    return _whole(f"the param {key}", str(value), MOST_PARAM_LETTERS)
+
+
+def _tag(key: str, value: object) -> str:
+    return _whole(f"the tag {key}", str(value), MOST_TAG_LETTERS)
+
+
+def _whole(what: str, text: str, most: int) -> str:
+    if len(text) > most:
+        raise ValueError(f"{what} has {len(text)} letters; expected {most} or fewer: MLflow would cut the rest")
+    return text
