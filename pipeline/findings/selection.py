@@ -89,9 +89,8 @@ def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:
     equals = [each for each in near if each is not chosen and each.val_accuracy_gap == chosen.val_accuracy_gap]
     if not equals:
         return ""
-    smaller = all(each.parameters > chosen.parameters for each in equals)
-    decided = "has the fewest parameters" if smaller else "has no more parameters and comes first by validation loss"
-    return f" Its gap is shared by {', '.join(each.name for each in equals)}; of these it {decided}."
+    shared = ", ".join(each.name for each in equals)
+    return f" Its gap is shared by {shared}; fewer parameters decided, then lower validation loss, then the order."
 
 
 def _figures(candidate: Candidate) -> str:

@@ -1,0 +1,387 @@
+"""Every picture shows what it is said to show; each is also rendered, as for a run."""
+
+import io
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from pipeline.figures import classes as classes_picture
+from pipeline.figures import confusion as confusion_picture
+from pipeline.figures import curves as curves_picture
+from pipeline.figures import gaps as gaps_picture
+from pipeline.figures import mistakes as mistakes_picture
+from pipeline.figures import parallel as parallel_picture
+from pipeline.figures import pareto as pareto_picture
+from pipeline.figures import reliability as reliability_picture
+from pipeline.figures.parallel import ABSENT, FAN
+from pipeline.figures.pareto import Mark, Point
+from pipeline.figures.style import FIT, MARK, TEST, TRAIN, canvas, png
+from pipeline.findings import calibration, classes, pareto
+from pipeline.findings.mistakes import surest
+from pipeline.findings.table import Row, gaps_table
+from pipeline.network.spec import notebook_network
+from tests.figures.samples import CLASS_NAMES, images, labels_and_probabilities, searched, trial
+
+NAMES = [
+    *(f"dropout_{place}" for place in range(5)),
+    *(f"hidden_{layer}" for layer in range(1, 5)),
+    "val_accuracy", "test_accuracy", "accuracy_gap",
+]  # fmt: skip
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """(height, width, 4) of the PNG; a picture that is blank or does not draw fails here."""
+    drawn = imread(io.BytesIO(png(figure)), format="png")
+    assert drawn.std() > 0
+    return drawn
+
+
+def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
+    """x and y of the one line of that label."""
+    (found,) = [each for each in axes.get_lines() if each.get_label() == label]
+    return list(map(float, found.get_xdata())), list(map(float, found.get_ydata()))
+
+
+def written(axes: Axes) -> list[str]:
+    return [each.get_text() for each in axes.texts]
+
+
+def legend(figure: Figure) -> list[str]:
+    return [each.get_text() for each in figure.legends[0].get_texts()]
+
+
+class TestCurves:
+    def test_both_measures_are_drawn_with_labelled_axes(self) -> None:
+        result = trial()
+        figure = curves_picture.curves(result, title="784-10")
+        loss, accuracy = figure.axes
+        for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+            assert line(axes, "train, dropout off") == (list(range(20)), list(result.history[f"train_{name}"]))
+            assert line(axes, "validation")[1] == list(result.history[f"val_{name}"])
+            assert line(axes, "train as training reports it")[1] == list(result.history[name])
+            assert line(axes, "weights kept")[0] == [result.best_epoch] * 2
+            assert axes.get_xlabel() == "epoch, from 0"
+        assert pixels(figure).shape[2] == 4
+
+    def test_the_shaded_area_reaches_from_train_to_validation(self) -> None:
+        result = trial(epochs=3)
+        loss, _ = curves_picture.curves(result).axes
+        (shaded,) = loss.collections
+        corners = shaded.get_paths()[0].vertices
+        for epoch in range(3):
+            heights = corners[corners[:, 0] == epoch][:, 1]
+            assert heights.min() == min(result.history["train_loss"][epoch], result.history["val_loss"][epoch])
+            assert heights.max() == max(result.history["train_loss"][epoch], result.history["val_loss"][epoch])
+
+    def test_the_headings_give_the_gap_of_the_weights_kept(self) -> None:
+        history = {
+            "loss": (0.9, 0.7), "accuracy": (0.6, 0.7), "train_loss": (0.5, 0.3), "train_accuracy": (0.8, 0.95),
+            "val_loss": (0.6, 0.7), "val_accuracy": (0.78, 0.75),
+        }  # fmt: skip
+        figure = curves_picture.curves(replace(trial(), history=history, best_epoch=0, epochs_run=2))
+        assert [axes.get_title(loc="left") for axes in figure.axes] == [
+            "Loss (nats), gap 0.100 to validation",
+            "Accuracy, gap 2.0 points to validation",
+        ]
+
+    def test_a_single_epoch_shows_dots_and_a_strip_of_gap(self) -> None:
+        result = trial(epochs=1)
+        figure = curves_picture.curves(result)
+        loss, _ = figure.axes
+        assert {each.get_marker() for each in loss.get_lines()} == {"o", "None"}
+        corners = loss.collections[0].get_paths()[0].vertices
+        assert np.ptp(corners[:, 0]) == pytest.approx(0.12)
+        assert np.ptp(corners[:, 1]) == pytest.approx(
+            abs(result.history["val_loss"][0] - result.history["train_loss"][0])
+        )
+        assert [tick for tick in loss.get_xticks() if -0.5 <= tick <= 0.5] == [0]
+        pixels(figure)
+
+    def test_a_loss_that_is_not_a_number_leaves_the_other_epochs(self) -> None:
+        result = trial(epochs=4)
+        broken = {**result.history, "val_loss": (0.5, 0.4, math.nan, math.nan)}
+        figure = curves_picture.curves(replace(result, history=broken, best_epoch=1))
+        assert line(figure.axes[0], "validation")[1][:2] == [0.5, 0.4]
+        pixels(figure)
+
+    def test_the_legend_stands_outside_the_curves_and_names_each_once(self) -> None:
+        assert legend(curves_picture.curves(trial())) == [
+            "gap", "train, dropout off", "validation", "train as training reports it", "weights kept",
+        ]  # fmt: skip
+
+    def test_the_name_of_a_deep_network_stays_on_the_page(self) -> None:
+        inside_the_page(curves_picture.curves(trial(), title="784(0.2)-512(0.5)-512(0.5)-512(0.5)-512(0.5)-10"))
+
+
+class TestConfusion:
+    def test_train_and_test_stand_side_by_side_with_their_accuracy(self) -> None:
+        train, test = np.diag([60, 40]), np.array([[6, 2], [1, 1]])
+        figure = confusion_picture.confusion(train, test, ("cat", "dog"), title="4-2")
+        left, right = figure.axes
+        assert left.get_title(loc="left") == "Train: 100 images, 100.00 % right"
+        assert right.get_title(loc="left") == "Test: 10 images, 70.00 % right"
+        assert left.get_ylabel() == "label"
+        assert "predicted" in right.get_xlabel()
+        assert [each.get_text() for each in left.get_yticklabels()] == ["cat", "dog"]
+        assert [each.get_text() for each in right.get_xticklabels()] == ["cat", "dog"]
+        pixels(figure)
+
+    def test_a_cell_shows_its_share_of_the_row_in_percent(self) -> None:
+        figure = confusion_picture.confusion(np.diag([1, 1]), np.array([[184, 16], [100, 100]]), ("a", "b"))
+        cells = {each.get_position(): each.get_text() for each in figure.axes[1].texts}
+        assert cells == {(0, 0): "92", (1, 0): "8.0", (0, 1): "50", (1, 1): "50"}
+
+    def test_shares_under_half_a_percent_are_left_to_the_colour(self) -> None:
+        figure = confusion_picture.confusion(np.array([[997, 3], [5, 995]]), np.diag([1, 1]), ("a", "b"))
+        assert written(figure.axes[0]) == ["100", "0.5", "100"]
+
+    def test_a_class_without_images_is_an_empty_row(self) -> None:
+        figure = confusion_picture.confusion(np.diag([5, 0, 5]), np.diag([1, 0, 1]), ("a", "b", "c"))
+        assert [each.get_position() for each in figure.axes[0].texts] == [(0, 0), (2, 2)]
+        pixels(figure)
+
+    def test_no_images_at_all_are_said_to_be_none(self) -> None:
+        figure = confusion_picture.confusion(np.zeros((2, 2), int), np.diag([1, 1]), ("a", "b"))
+        assert figure.axes[0].get_title(loc="left") == "Train: 0 images, no images"
+        pixels(figure)
+
+    def test_the_long_names_of_ten_classes_stay_on_the_page(self) -> None:
+        labels, probabilities = labels_and_probabilities(2000, noise=1.5)
+        counts = classes.confusion(labels, probabilities)
+        inside_the_page(confusion_picture.confusion(counts, counts, CLASS_NAMES, title="784-10"))
+
+
+class TestPareto:
+    def test_the_front_is_drawn_in_points_and_percent(self) -> None:
+        points = [Point(0.05, 0.90), Point(0.03, 0.89), Point(0.06, 0.88)]
+        figure = pareto_picture.pareto(points, [1, 0])
+        (axes,) = figure.axes
+        gaps, accuracies = line(axes, "front: no network is better on both")
+        assert gaps == pytest.approx([3, 5])
+        assert accuracies == pytest.approx([89, 90])
+        assert len(line(axes, "a network")[0]) == 3
+        assert "honest gap" in axes.get_xlabel()
+        assert axes.get_ylabel() == "test accuracy (%)"
+        pixels(figure)
+
+    def test_the_chosen_and_the_baseline_are_told_apart_and_named(self) -> None:
+        marks = [Mark(Point(0.05, 0.90), "chosen: 784-10"), Mark(Point(0.07, 0.87), "notebook: 784-128-10")]
+        figure = pareto_picture.pareto([Point(0.05, 0.90), Point(0.06, 0.89)], [0], marks)
+        shapes = {each.get_label(): (each.get_marker(), each.get_color()) for each in figure.axes[0].get_lines()}
+        assert shapes["chosen: 784-10"] == ("*", MARK)
+        assert shapes["notebook: 784-128-10"] == ("D", TEST)
+        assert legend(figure)[-2:] == ["chosen: 784-10", "notebook: 784-128-10"]
+
+    def test_networks_that_learned_nothing_are_counted_instead_of_drawn(self) -> None:
+        # Best .90, median .89: the picture reaches down to .90 - 3 x .01 = .87.
+        points = [Point(0.05, 0.90), Point(0.05, 0.895), Point(0.05, 0.89), Point(0.05, 0.88), Point(0.0, 0.1)]
+        figure = pareto_picture.pareto(points, [4, 0])
+        (axes,) = figure.axes
+        assert axes.get_title(loc="left") == "5 networks: better is up and left (1 below 87.0 % not shown)"
+        assert line(axes, "front: no network is better on both")[1] == pytest.approx([90])
+        assert axes.get_ylim()[0] > 87
+
+    def test_a_single_network_is_drawn(self) -> None:
+        figure = pareto_picture.pareto([Point(0.05, 0.90)], [0], [Mark(Point(0.05, 0.90), "chosen")])
+        assert figure.axes[0].get_title(loc="left") == "1 network: better is up and left"
+        pixels(figure)
+
+    def test_a_network_without_figures_is_left_out(self) -> None:
+        figure = pareto_picture.pareto([Point(0.05, 0.90), Point(math.nan, math.nan)], [0])
+        assert len(line(figure.axes[0], "a network")[0]) == 1
+        pixels(figure)
+
+    def test_no_network_draws_empty_axes(self) -> None:
+        figure = pareto_picture.pareto([], [])
+        assert figure.axes[0].get_title(loc="left") == "0 networks: better is up and left"
+        pixels(figure)
+
+    def test_two_hundred_networks_and_long_names_stay_on_the_page(self) -> None:
+        points = [Point(float(each["accuracy_gap"] or 0), float(each["test_accuracy"] or 0)) for each in searched(200)]
+        best = pareto.front([each.accuracy for each in points], [each.gap for each in points])
+        marks = [Mark(points[0], "chosen on validation: 784(0.2)-512(0.5)-256(0.5)-128(0.5)-64(0.5)-10")]
+        inside_the_page(pareto_picture.pareto(points, list(best), marks))
+
+
+class TestParallel:
+    @pytest.mark.parametrize("count", [1, 2, 24, 200])
+    def test_every_trial_is_a_line_over_every_axis(self, count: int) -> None:
+        figure = parallel_picture.parallel(searched(count), NAMES, colour_by="test_accuracy")
+        lines = [each for each in figure.axes[0].get_lines() if len(each.get_xdata()) == len(NAMES)]
+        assert len(lines) == count
+        assert [each.get_text() for each in figure.axes[0].get_xticklabels()] == [
+            each.replace("_", "\n", 1) for each in NAMES
+        ]
+        inside_the_page(figure)
+
+    def test_a_layer_that_a_network_lacks_is_drawn_below_its_axis_at_none(self) -> None:
+        trials = [
+            {"hidden_1": 64.0, "hidden_2": None, "score": 0.9},
+            {"hidden_1": 32.0, "hidden_2": 64.0, "score": 0.8},
+        ]
+        heights = lines_of(trials, ["hidden_1", "hidden_2", "score"])
+        assert heights[0] == pytest.approx([1, ABSENT, 1], abs=FAN)
+        assert heights[1] == pytest.approx([0, 1, 0], abs=FAN)
+        figure = parallel_picture.parallel(trials, ["hidden_1", "hidden_2", "score"], colour_by="score")
+        assert written(figure.axes[0]).count("none") == 1
+
+    def test_a_value_that_is_not_a_number_is_drawn_like_one_that_is_missing(self) -> None:
+        trials = [{"hidden_1": 64.0, "score": math.nan}, {"hidden_1": 32.0, "score": 0.8}]
+        assert lines_of(trials, ["hidden_1", "score"])[0][1] == pytest.approx(ABSENT, abs=FAN)
+
+    def test_the_same_rate_has_the_same_height_on_every_dropout_axis(self) -> None:
+        trials = [
+            {"dropout_0": 0.1, "dropout_1": 0.5, "score": 0.9123},
+            {"dropout_0": 0.0, "dropout_1": 0.1, "score": 0.8123},
+        ]
+        first, second = lines_of(trials, ["dropout_0", "dropout_1", "score"])
+        assert first[:2] == pytest.approx([0.5, 1], abs=FAN)
+        assert second[:2] == pytest.approx([0, 0.5], abs=FAN)
+
+    def test_the_best_trial_is_drawn_last(self) -> None:
+        trials: list[dict[str, float | None]] = [{"a": 1.0, "score": value} for value in (0.8, 0.95, 0.9)]
+        drawn = parallel_picture.parallel(trials, ["a", "score"], colour_by="score").axes[0].get_lines()
+        assert float(drawn[-1].get_ydata()[1]) == pytest.approx(1, abs=FAN)
+
+    def test_trials_without_a_colour_are_drawn(self) -> None:
+        pixels(parallel_picture.parallel([{"a": 1.0}, {"a": 2.0}], ["a", "b"], colour_by="score"))
+
+
+def lines_of(trials: Sequence[dict[str, float | None]], names: list[str]) -> list[list[float]]:
+    """Heights of every trial's line, in the order of the trials, of which the last name decides the drawing order."""
+    drawn = parallel_picture.parallel(trials, names, colour_by=names[-1]).axes[0].get_lines()[len(names) :]
+    order = sorted(range(len(trials)), key=lambda each: np.nan_to_num(trials[each][names[-1]] or 0.0))
+    heights = dict(zip(order, drawn, strict=True))
+    return [list(map(float, heights[each].get_ydata())) for each in range(len(trials))]
+
+
+class TestGaps:
+    def table_of(self, count: int) -> list[Row]:
+        rows = [Row("chosen", "784(0.1)-512(0.3)-256(0.3)-10", trial())]
+        return [*rows, Row("baseline", "784-128-64-32-10", trial(spec=notebook_network()))][:count]
+
+    def test_the_gap_is_written_beside_every_network_by_both_measures(self) -> None:
+        table = gaps_table(self.table_of(2))
+        figure = gaps_picture.gaps(table)
+        accuracy, loss = figure.axes
+        assert sorted(written(accuracy)) == sorted(f"{100 * gap:+.2f}" for gap in table["accuracy_gap"])
+        assert sorted(written(loss)) == sorted(f"{gap:+.3f}" for gap in table["loss_gap"])
+        assert [each.get_text() for each in accuracy.get_yticklabels()] == [
+            "chosen\n784(0.1)-512(0.3)-256(0.3)-10",
+            "baseline\n784-128-64-32-10",
+        ]
+        assert legend(figure) == ["train, dropout off", "test", "train as fitted, dropout on"]
+        inside_the_page(figure)
+
+    def test_test_and_both_measures_of_train_have_their_own_colours(self) -> None:
+        accuracy, _ = gaps_picture.gaps(gaps_table(self.table_of(1))).axes
+        dots = [each for each in accuracy.get_lines() if each.get_marker() in {"o", "D"}]
+        assert {each.get_color() for each in dots} == {TRAIN, TEST, FIT}
+        assert len(dots) == 4
+
+    def test_one_network_that_is_as_good_on_test_as_on_train_is_drawn(self) -> None:
+        flat = {"accuracy": (0.5,), "loss": (0.7,)}
+        same = trial(epochs=1)
+        same = replace(same, history={**same.history, **flat}, train=same.test)
+        pixels(gaps_picture.gaps(gaps_table([Row("chosen", "x", same)])))
+
+
+class TestReliability:
+    def test_a_bar_is_as_high_as_its_bin_was_right(self) -> None:
+        labels, probabilities = labels_and_probabilities(400, noise=1.5)
+        measured = calibration.reliability(labels, probabilities)
+        figure = reliability_picture.reliability(measured, part="test")
+        above, below = figure.axes
+        np.testing.assert_allclose([bar.get_height() for bar in above.patches], measured.accuracy)
+        np.testing.assert_allclose([bar.get_height() for bar in below.patches], measured.share)
+        error = 100 * measured.expected_calibration_error
+        assert above.get_title(loc="left") == f"Calibration on test: expected error {error:.2f} points"
+        assert line(above, "perfectly calibrated") == ([0, 1], [0, 1])
+        inside_the_page(figure)
+
+    def test_a_network_that_is_always_sure_leaves_empty_bins(self) -> None:
+        measured = calibration.reliability(np.array([0, 1]), np.eye(2, dtype=np.float32))
+        pixels(reliability_picture.reliability(measured, part="test"))
+
+
+class TestMistakes:
+    def test_every_mistake_is_shown_with_what_it_was_taken_for_and_what_it_is(self) -> None:
+        found = surest(np.array([0, 1]), np.array([[0.1, 0.9], [0.7, 0.3]], np.float32), most=5)
+        shown = images(2)
+        figure = mistakes_picture.mistakes(shown, found, ("cat", "dog"), pixel_max=255, part="test")
+        (axes,) = figure.axes
+        assert written(axes) == ["dog 90.0 %", "is cat", "cat 70.0 %", "is dog"]
+        for drawn, row in zip(axes.images, (0, 1), strict=True):
+            np.testing.assert_array_equal(drawn.get_array(), shown[row])
+            assert drawn.get_clim() == (0, 255)
+
+    def test_thirty_mistakes_fill_five_rows_that_do_not_overlap(self) -> None:
+        labels, probabilities = labels_and_probabilities(500, noise=2)
+        found = surest(labels, probabilities, most=30)
+        figure = mistakes_picture.mistakes(images(500), found, CLASS_NAMES, pixel_max=255, part="test")
+        boxes = [(left, top) for left, _, _, top in (each.get_extent() for each in figure.axes[0].images)]
+        assert len(boxes) == len(set(boxes)) == 30
+        assert len({round(top, 6) for _, top in boxes}) == 5
+        inside_the_page(figure)
+
+    def test_no_mistake_is_said_to_be_none(self) -> None:
+        figure = mistakes_picture.mistakes(images(1), [], ("cat", "dog"), pixel_max=255, part="test")
+        assert figure.get_suptitle() == "No mistake on test"
+        pixels(figure)
+
+
+class TestClasses:
+    def test_the_weakest_class_comes_first(self) -> None:
+        labels = np.array([0, 0, 1, 1])
+        shares = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], np.float32)
+        figure = classes_picture.classes(classes.per_class(labels, shares, ("cat", "dog")), part="test")
+        (axes,) = figure.axes
+        # dog: precision 1, recall 1/2, F1 2/3; cat: precision 2/3, recall 1, F1 4/5.
+        assert [each.get_text() for each in axes.get_yticklabels()] == ["dog", "cat"]
+        assert [bar.get_width() for bar in axes.patches] == pytest.approx([1, 2 / 3, 1 / 2, 1])
+        assert written(axes) == ["100.0", "66.7", "50.0", "100.0"]
+        assert legend(figure) == ["precision", "recall"]
+        inside_the_page(figure)
+
+
+def inside_the_page(figure: Figure) -> None:
+    """Nothing is cut off: the outermost pixels of the page are white."""
+    drawn = pixels(figure)
+    for edge in (drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]):
+        assert np.all(edge == 1)
+
+
+def test_a_png_shows_what_savefig_shows() -> None:
+    ours, theirs = io.BytesIO(png(curves_picture.curves(trial()))), io.BytesIO()
+    curves_picture.curves(trial()).savefig(theirs, format="png")
+    theirs.seek(0)
+    np.testing.assert_array_equal(imread(ours, format="png"), imread(theirs, format="png"))
+
+
+def test_the_same_input_gives_the_same_bytes_also_from_two_threads() -> None:
+    with ThreadPoolExecutor(2) as threads:
+        drawn = list(threads.map(lambda _: png(curves_picture.curves(trial(epochs=5))), range(4)))
+    assert len(set(drawn)) == 1
+
+
+def test_no_picture_touches_the_state_of_pyplot() -> None:
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    png(curves_picture.curves(trial(epochs=2)))
+    assert plt.get_fignums() == before
+
+
+def test_axes_come_row_by_row_on_white() -> None:
+    figure, axes = canvas(4, 3, rows=2, columns=3)
+    assert len(axes) == 6
+    assert axes[1].get_subplotspec().colspan.start == 1
+    assert figure.get_facecolor() == to_rgba("white")

@@ -1,0 +1,165 @@
+"""Gaps by both measures, the metrics under their contract names, and the notebook's table."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.findings.gaps import gaps
+from pipeline.findings.metrics import epoch_metrics, trial_metrics
+from pipeline.findings.table import Row, gaps_table, markdown
+from pipeline.network.result import Score, TrialResult
+from pipeline.network.spec import notebook_network
+from tests.figures.samples import SPEC, scored, trial
+
+shares = st.floats(0, 1)
+losses = st.floats(0, 10)
+scores = st.builds(Score, loss=losses, accuracy=shares)
+
+
+def worked() -> TrialResult:
+    """Dropout on, training reports .86; with it off the same weights score .93."""
+    return scored(train=Score(0.2, 0.93), validation=Score(0.35, 0.90), test=Score(0.4, 0.88), fit=Score(0.5, 0.86))
+
+
+def test_the_honest_gap_scores_the_same_weights_on_both_sides() -> None:
+    found = gaps(worked())
+    assert found.accuracy_gap == pytest.approx(0.05)
+    assert found.loss_gap == pytest.approx(0.2)
+
+
+def test_the_validation_gap_reads_validation() -> None:
+    found = gaps(worked())
+    assert found.val_accuracy_gap == pytest.approx(0.03)
+    assert found.val_loss_gap == pytest.approx(0.15)
+
+
+def test_the_fit_gap_takes_what_training_last_reported() -> None:
+    found = gaps(worked())
+    assert found.fit_accuracy_gap == pytest.approx(-0.02)
+    assert found.fit_loss_gap == pytest.approx(-0.1)
+
+
+def test_the_notebooks_published_figures_give_its_published_gaps() -> None:
+    # No dropout: train .9590 / .1097 (fit), test .8823 / .7011.
+    notebook = scored(
+        train=Score(0.1, 0.96), validation=Score(0.7, 0.88), test=Score(0.7011, 0.8823), fit=Score(0.1097, 0.959)
+    )
+    assert gaps(notebook).fit_accuracy_gap == pytest.approx(0.0767)
+    assert gaps(notebook).fit_loss_gap == pytest.approx(0.5914)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(train=scores, validation=scores, test=scores, fit=scores)
+def test_every_gap_is_positive_exactly_where_train_does_better(
+    train: Score, validation: Score, test: Score, fit: Score
+) -> None:
+    found = gaps(scored(train=train, validation=validation, test=test, fit=fit))
+    assert (found.accuracy_gap > 0) == (train.accuracy > test.accuracy)
+    assert (found.val_accuracy_gap > 0) == (train.accuracy > validation.accuracy)
+    assert (found.fit_accuracy_gap > 0) == (fit.accuracy > test.accuracy)
+    assert (found.loss_gap > 0) == (train.loss < test.loss)
+    assert (found.val_loss_gap > 0) == (train.loss < validation.loss)
+    assert (found.fit_loss_gap > 0) == (fit.loss < test.loss)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(test=scores, other=scores)
+def test_validation_gaps_do_not_move_with_the_test_set(test: Score, other: Score) -> None:
+    one, another = gaps(replace(worked(), test=test)), gaps(replace(worked(), test=other))
+    assert (one.val_accuracy_gap, one.val_loss_gap) == (another.val_accuracy_gap, another.val_loss_gap)
+
+
+def test_a_loss_that_is_not_a_number_leaves_the_accuracy_gap_alone() -> None:
+    found = gaps(replace(worked(), train=Score(math.nan, 0.93)))
+    assert math.isnan(found.loss_gap)
+    assert found.accuracy_gap == pytest.approx(0.05)
+
+
+def test_a_trial_is_logged_under_the_names_of_the_contract() -> None:
+    assert trial_metrics(worked()) == pytest.approx(
+        {
+            "train_loss": 0.2,
+            "train_accuracy": 0.93,
+            "val_loss": 0.35,
+            "val_accuracy": 0.90,
+            "test_loss": 0.4,
+            "test_accuracy": 0.88,
+            "accuracy_gap": 0.05,
+            "loss_gap": 0.2,
+            "val_accuracy_gap": 0.03,
+            "val_loss_gap": 0.15,
+            "fit_accuracy_gap": -0.02,
+            "fit_loss_gap": -0.1,
+            "best_epoch": 0.0,
+            "epochs_run": 2.0,
+        }
+    )
+
+
+def test_epochs_are_logged_from_0_with_the_gap_to_validation() -> None:
+    history = {
+        "loss": (0.9, 0.7),
+        "accuracy": (0.6, 0.7),
+        "train_loss": (0.5, 0.3),
+        "train_accuracy": (0.8, 0.9),
+        "val_loss": (0.6, 0.55),
+        "val_accuracy": (0.78, 0.82),
+    }
+    logged = {(name, epoch): value for name, value, epoch in epoch_metrics(replace(worked(), history=history))}
+    assert logged == pytest.approx(
+        {(f"epoch/{name}", epoch): values[epoch] for name, values in history.items() for epoch in (0, 1)}
+        | {("epoch/accuracy_gap", 0): 0.02, ("epoch/accuracy_gap", 1): 0.08}
+        | {("epoch/loss_gap", 0): 0.1, ("epoch/loss_gap", 1): 0.25}
+    )
+
+
+def test_no_name_and_epoch_is_logged_twice() -> None:
+    logged = [(name, epoch) for name, _, epoch in epoch_metrics(trial(epochs=7))]
+    assert len(logged) == len(set(logged)) == 8 * 7
+
+
+def rows() -> list[Row]:
+    baseline = replace(worked(), spec=notebook_network())
+    return [Row("chosen", "784(0.1)-512(0.3)-256(0.3)-10", worked()), Row("baseline", "784-128-64-32-10", baseline)]
+
+
+def test_the_table_shows_both_networks_by_both_measures() -> None:
+    table = gaps_table(rows())
+    shown = list(table[["measure", "network", "dropout"]].itertuples(index=False, name=None))
+    assert shown == [
+        ("honest", "chosen", "Y"),
+        ("honest", "baseline", "N"),
+        ("fit", "chosen", "Y"),
+        ("fit", "baseline", "N"),
+    ]
+    assert table["train_accuracy"].tolist() == pytest.approx([0.93, 0.93, 0.86, 0.86])
+    assert table["accuracy_gap"].tolist() == pytest.approx([0.05, 0.05, -0.02, -0.02])
+    assert table["train_loss"].tolist() == pytest.approx([0.2, 0.2, 0.5, 0.5])
+    assert table["loss_gap"].tolist() == pytest.approx([0.2, 0.2, -0.1, -0.1])
+
+
+def test_in_every_row_of_the_table_the_gap_is_the_difference_of_its_columns() -> None:
+    table = gaps_table([Row("a", "x", trial()), Row("b", "y", trial(epochs=3, spec=notebook_network()))])
+    assert (table["train_accuracy"] - table["test_accuracy"]).tolist() == pytest.approx(table["accuracy_gap"].tolist())
+    assert (table["test_loss"] - table["train_loss"]).tolist() == pytest.approx(table["loss_gap"].tolist())
+
+
+def test_the_note_has_a_line_per_network_and_measure_in_percent_and_points() -> None:
+    lines = markdown(gaps_table(rows())).splitlines()
+    assert "| chosen: 784(0.1)-512(0.3)-256(0.3)-10 | Y | 93.00 | 88.00 | +5.00 | 0.2000 | 0.4000 | +0.2000 |" in lines
+    assert "| baseline: 784-128-64-32-10 | N | 86.00 | 88.00 | -2.00 | 0.5000 | 0.4000 | -0.1000 |" in lines
+    assert sum(line.startswith(("| chosen", "| baseline")) for line in lines) == 4
+
+
+def test_every_line_of_a_markdown_table_has_as_many_cells_as_its_heading() -> None:
+    cells = {line.count("|") for line in markdown(gaps_table(rows())).splitlines() if line.startswith("|")}
+    assert cells == {9}
+
+
+def test_a_network_has_dropout_when_any_rate_is_above_0() -> None:
+    only_input = replace(SPEC, dropout=(0.1, 0.0, 0.0))
+    table = gaps_table([Row("one", "x", replace(worked(), spec=only_input))])
+    assert table["dropout"].tolist() == ["Y", "Y"]
