@@ -19,6 +19,8 @@ from pipeline.tracking.run import Point, Run, Status
 
 __all__ = ["Point", "Run", "Status", "Store"]
 
+PAGE = 1000
+"""Runs that are read at a time."""
 FIRST_USE_TRIES = 5
 """The creation of a fresh SQLite store's tables is unguarded: of two processes at once, one fails, and tries again."""
 
@@ -131,7 +133,7 @@ class Store:
                 [run.experiment_id],
                 where,
                 ViewType.ACTIVE_ONLY,
-                max_results=1000,
+                max_results=PAGE,
                 order_by=["attributes.start_time ASC"],
                 page_token=token,
             )

@@ -15,21 +15,28 @@ import requests
 
 from pipeline.errors import NarrowgapError
 from pipeline.tracking import views
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import Run, Store
 
 HOST = "127.0.0.1"
 START_SECONDS = 90
 
 
 def serve(port: int = 5000) -> None:
-    """Starts the UI, prints and opens the link of the newest trials, and waits; a remote store has its own UI."""
+    """Starts the UI, prints and opens the link of the newest trials, and waits. A remote store has its own UI, and one
+    that shows this store already is used as it is.
+    """
     store = Store.connect()
-    path = _newest(store)
+    newest = store.latest(step="search", status=None)
+    path = "" if newest is None else views.path(newest)
     if urlsplit(store.uri).scheme in {"http", "https"}:
         _show(f"{store.uri.rstrip('/')}/{path}")
         return
+    if newest is not None and _serves(port, newest):
+        _show(f"http://{HOST}:{port}/{path}")
+        return
     port = _free(port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
+    command += ["--artifacts-destination", "mlruns"]  # of runs that come through this server; the others know their folder
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
@@ -43,10 +50,13 @@ def serve(port: int = 5000) -> None:
             _end(server)
 
 
-def _newest(store: Store) -> str:
-    """The path of the view of trials where the newest search is, or of the start page."""
-    run = store.latest(step="search", status=None)
-    return "" if run is None else views.path(run)
+def _serves(port: int, run: Run) -> bool:
+    """Whether what listens there is an MLflow server that knows the run."""
+    try:
+        address = f"http://{HOST}:{port}/api/2.0/mlflow/runs/get"
+        return requests.get(address, params={"run_id": run.id}, timeout=2).ok
+    except requests.RequestException:
+        return False
 
 
 def _free(port: int) -> int:
