@@ -2,7 +2,6 @@
 
 import io
 import math
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,6 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from pipeline.figures import classes as classes_picture
 from pipeline.figures import confusion as confusion_picture
@@ -21,7 +23,7 @@ from pipeline.figures import mistakes as mistakes_picture
 from pipeline.figures import parallel as parallel_picture
 from pipeline.figures import pareto as pareto_picture
 from pipeline.figures import reliability as reliability_picture
-from pipeline.figures.parallel import ABSENT, FAN
+from pipeline.figures.parallel import ABSENT, FAN, Trials
 from pipeline.figures.pareto import Mark, Point
 from pipeline.figures.style import FIT, MARK, TEST, TRAIN, canvas, png
 from pipeline.findings import calibration, classes, pareto
@@ -37,9 +39,9 @@ NAMES = [
 ]  # fmt: skip
 
 
-def pixels(figure: Figure) -> np.ndarray:
+def pixels(figure: Figure) -> NDArray[np.float32]:
     """(height, width, 4) of the PNG; a picture that is blank or does not draw fails here."""
-    drawn = imread(io.BytesIO(png(figure)), format="png")
+    drawn = np.asarray(imread(io.BytesIO(png(figure)), format="png"), np.float32)
     assert drawn.std() > 0
     return drawn
 
@@ -47,7 +49,25 @@ def pixels(figure: Figure) -> np.ndarray:
 def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
     """x and y of the one line of that label."""
     (found,) = [each for each in axes.get_lines() if each.get_label() == label]
-    return list(map(float, found.get_xdata())), list(map(float, found.get_ydata()))
+    return xs(found), ys(found)
+
+
+def xs(drawn: Line2D) -> list[float]:
+    return list(np.asarray(drawn.get_xdata(), float).tolist())
+
+
+def ys(drawn: Line2D) -> list[float]:
+    return list(np.asarray(drawn.get_ydata(), float).tolist())
+
+
+def bars(axes: Axes) -> list[Rectangle]:
+    return [each for each in axes.patches if isinstance(each, Rectangle)]
+
+
+def shaded(axes: Axes) -> NDArray[np.float64]:
+    """(n, 2): the corners of the one shaded area."""
+    (area,) = axes.collections
+    return np.asarray(area.get_paths()[0].vertices, float)
 
 
 def written(axes: Axes) -> list[str]:
@@ -74,8 +94,7 @@ class TestCurves:
     def test_the_shaded_area_reaches_from_train_to_validation(self) -> None:
         result = trial(epochs=3)
         loss, _ = curves_picture.curves(result).axes
-        (shaded,) = loss.collections
-        corners = shaded.get_paths()[0].vertices
+        corners = shaded(loss)
         for epoch in range(3):
             heights = corners[corners[:, 0] == epoch][:, 1]
             assert heights.min() == min(result.history["train_loss"][epoch], result.history["val_loss"][epoch])
@@ -97,7 +116,7 @@ class TestCurves:
         figure = curves_picture.curves(result)
         loss, _ = figure.axes
         assert {each.get_marker() for each in loss.get_lines()} == {"o", "None"}
-        corners = loss.collections[0].get_paths()[0].vertices
+        corners = shaded(loss)
         assert np.ptp(corners[:, 0]) == pytest.approx(0.12)
         assert np.ptp(corners[:, 1]) == pytest.approx(
             abs(result.history["val_loss"][0] - result.history["train_loss"][0])
@@ -215,7 +234,7 @@ class TestParallel:
     @pytest.mark.parametrize("count", [1, 2, 24, 200])
     def test_every_trial_is_a_line_over_every_axis(self, count: int) -> None:
         figure = parallel_picture.parallel(searched(count), NAMES, colour_by="test_accuracy")
-        lines = [each for each in figure.axes[0].get_lines() if len(each.get_xdata()) == len(NAMES)]
+        lines = [each for each in figure.axes[0].get_lines() if len(xs(each)) == len(NAMES)]
         assert len(lines) == count
         assert [each.get_text() for each in figure.axes[0].get_xticklabels()] == [
             each.replace("_", "\n", 1) for each in NAMES
@@ -223,7 +242,7 @@ class TestParallel:
         inside_the_page(figure)
 
     def test_a_layer_that_a_network_lacks_is_drawn_below_its_axis_at_none(self) -> None:
-        trials = [
+        trials: Trials = [
             {"hidden_1": 64.0, "hidden_2": None, "score": 0.9},
             {"hidden_1": 32.0, "hidden_2": 64.0, "score": 0.8},
         ]
@@ -234,11 +253,11 @@ class TestParallel:
         assert written(figure.axes[0]).count("none") == 1
 
     def test_a_value_that_is_not_a_number_is_drawn_like_one_that_is_missing(self) -> None:
-        trials = [{"hidden_1": 64.0, "score": math.nan}, {"hidden_1": 32.0, "score": 0.8}]
+        trials: Trials = [{"hidden_1": 64.0, "score": math.nan}, {"hidden_1": 32.0, "score": 0.8}]
         assert lines_of(trials, ["hidden_1", "score"])[0][1] == pytest.approx(ABSENT, abs=FAN)
 
     def test_the_same_rate_has_the_same_height_on_every_dropout_axis(self) -> None:
-        trials = [
+        trials: Trials = [
             {"dropout_0": 0.1, "dropout_1": 0.5, "score": 0.9123},
             {"dropout_0": 0.0, "dropout_1": 0.1, "score": 0.8123},
         ]
@@ -247,20 +266,20 @@ class TestParallel:
         assert second[:2] == pytest.approx([0, 0.5], abs=FAN)
 
     def test_the_best_trial_is_drawn_last(self) -> None:
-        trials: list[dict[str, float | None]] = [{"a": 1.0, "score": value} for value in (0.8, 0.95, 0.9)]
+        trials: Trials = [{"a": 1.0, "score": value} for value in (0.8, 0.95, 0.9)]
         drawn = parallel_picture.parallel(trials, ["a", "score"], colour_by="score").axes[0].get_lines()
-        assert float(drawn[-1].get_ydata()[1]) == pytest.approx(1, abs=FAN)
+        assert ys(drawn[-1])[1] == pytest.approx(1, abs=FAN)
 
     def test_trials_without_a_colour_are_drawn(self) -> None:
         pixels(parallel_picture.parallel([{"a": 1.0}, {"a": 2.0}], ["a", "b"], colour_by="score"))
 
 
-def lines_of(trials: Sequence[dict[str, float | None]], names: list[str]) -> list[list[float]]:
+def lines_of(trials: Trials, names: list[str]) -> list[list[float]]:
     """Heights of every trial's line, in the order of the trials, of which the last name decides the drawing order."""
     drawn = parallel_picture.parallel(trials, names, colour_by=names[-1]).axes[0].get_lines()[len(names) :]
     order = sorted(range(len(trials)), key=lambda each: np.nan_to_num(trials[each][names[-1]] or 0.0))
     heights = dict(zip(order, drawn, strict=True))
-    return [list(map(float, heights[each].get_ydata())) for each in range(len(trials))]
+    return [ys(heights[each]) for each in range(len(trials))]
 
 
 class TestGaps:
@@ -300,8 +319,8 @@ class TestReliability:
         measured = calibration.reliability(labels, probabilities)
         figure = reliability_picture.reliability(measured, part="test")
         above, below = figure.axes
-        np.testing.assert_allclose([bar.get_height() for bar in above.patches], measured.accuracy)
-        np.testing.assert_allclose([bar.get_height() for bar in below.patches], measured.share)
+        assert [bar.get_height() for bar in bars(above)] == pytest.approx(measured.accuracy.tolist(), nan_ok=True)
+        assert [bar.get_height() for bar in bars(below)] == pytest.approx(measured.share.tolist())
         error = 100 * measured.expected_calibration_error
         assert above.get_title(loc="left") == f"Calibration on test: expected error {error:.2f} points"
         assert line(above, "perfectly calibrated") == ([0, 1], [0, 1])
@@ -346,7 +365,7 @@ class TestClasses:
         (axes,) = figure.axes
         # dog: precision 1, recall 1/2, F1 2/3; cat: precision 2/3, recall 1, F1 4/5.
         assert [each.get_text() for each in axes.get_yticklabels()] == ["dog", "cat"]
-        assert [bar.get_width() for bar in axes.patches] == pytest.approx([1, 2 / 3, 1 / 2, 1])
+        assert [bar.get_width() for bar in bars(axes)] == pytest.approx([1, 2 / 3, 1 / 2, 1])
         assert written(axes) == ["100.0", "66.7", "50.0", "100.0"]
         assert legend(figure) == ["precision", "recall"]
         inside_the_page(figure)
@@ -383,5 +402,6 @@ def test_no_picture_touches_the_state_of_pyplot() -> None:
 def test_axes_come_row_by_row_on_white() -> None:
     figure, axes = canvas(4, 3, rows=2, columns=3)
     assert len(axes) == 6
-    assert axes[1].get_subplotspec().colspan.start == 1
+    first, second, below = (axes[place].get_position() for place in (0, 1, 3))
+    assert (second.x0 > first.x0, below.y0 < first.y0) == (True, True)
     assert figure.get_facecolor() == to_rgba("white")

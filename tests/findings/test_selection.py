@@ -93,7 +93,8 @@ def test_best_accuracy_looks_at_accuracy_and_between_equals_at_the_loss() -> Non
 @pytest.mark.parametrize("broken", ["val_loss", "val_accuracy", "val_accuracy_gap"])
 def test_a_network_without_finite_figures_is_passed_over(rule: Rule, broken: str) -> None:
     for value in (math.nan, math.inf, -math.inf):
-        diverged = replace(network("diverged", 0.99, -0.5, loss=0.01), **{broken: value})
+        figures = {"val_loss": 0.01, "val_accuracy": 0.99, "val_accuracy_gap": -0.5} | {broken: value}
+        diverged = Candidate("diverged", parameters=1, **figures)
         assert choose([diverged, SURE, CALM], rule, validation_size=10_000).index != 0
 
 
