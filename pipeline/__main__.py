@@ -88,10 +88,7 @@ def _run(call: Call) -> None:
         ui.serve(**_ui_options(call.overrides))
         return
     asked = experiment.load(call.experiment, call.overrides)
-    from pipeline.network.start import start  # noqa: PLC0415 - TensorFlow
-
-    start()
-    from pipeline.steps import whole  # noqa: PLC0415 - Keras Tuner and MLflow
+    from pipeline.steps import whole  # noqa: PLC0415 - MLflow
 
     console = Console(highlight=False)
     if not console.is_terminal:

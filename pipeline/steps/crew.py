@@ -8,27 +8,27 @@ from functools import partial
 from pipeline.search import trial
 from pipeline.search.workers import InProcess, Workers
 from pipeline.steps.draw import draw
-from pipeline.steps.session import Prepared, Session
+from pipeline.steps.session import Session
 
 
 @contextmanager
-def workers(session: Session, prepared: Prepared) -> Iterator[Workers]:
+def workers(session: Session) -> Iterator[Workers]:
     """The workers that the experiment asks for; their processes end with the block."""
-    asked = session.experiment.search
+    asked, split = session.experiment.search, session.prepared.split
     if asked.cluster is not None:
         from pipeline.search import cluster  # noqa: PLC0415 - Dask, only where it serves
 
-        with cluster.remote(asked.cluster, prepared.split, draw) as remote:
+        with cluster.remote(asked.cluster, split, draw) as remote:
             session.say(f"workers: {remote.count} of the Dask scheduler {asked.cluster}")
             yield remote
         return
     count = cores() if asked.workers == "auto" else asked.workers
     if count == 1:
-        yield InProcess(partial(trial.train, split=prepared.split, draw=draw))
+        yield InProcess(partial(trial.train, split=split, draw=draw))
         return
     from pipeline.search import cluster  # noqa: PLC0415 - Dask, only where it serves
 
-    with cluster.local(count, prepared.split, draw) as local:
+    with cluster.local(count, split, draw) as local:
         yield local
 
 

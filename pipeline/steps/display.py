@@ -14,6 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.steps.session import duration
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -29,16 +31,6 @@ class Seen:
     failure: str | None = None
     earlier: bool = False
     """Trained before this process started (a resumed search)."""
-
-
-def duration(seconds: float) -> str:
-    """Such as `8 s`, `3 min 20 s` or `2 h 5 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class Display:
@@ -71,7 +63,7 @@ class Display:
         self._last = trial
         if self._better(trial):
             self._best = trial
-        if not self._console.is_terminal or trial.failure:
+        if not trial.earlier and (trial.failure or not self._console.is_terminal):
             self._console.print(Text(self._line(trial)), soft_wrap=True)
 
     def _better(self, trial: Seen) -> bool:
@@ -88,8 +80,7 @@ class Display:
         if trial.objective is None:
             return f"{head}  FAILED: {trial.failure}"
         mark = "  (best so far)" if trial is self._best else ""
-        when = "recorded earlier" if trial.earlier else duration(trial.seconds)
-        return f"{head}  {self._measured(trial)}  {when}{mark}  {self._left()}"
+        return f"{head}  {self._measured(trial)}  {duration(trial.seconds)}{mark}  {self._left()}".rstrip()
 
     def _measured(self, trial: Seen) -> str:
         gap = "" if trial.accuracy_gap is None else f"  gap {100 * trial.accuracy_gap:+.1f} points"

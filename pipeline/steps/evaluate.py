@@ -50,8 +50,9 @@ class Refit:
     pictures: dict[str, bytes]
 
 
-def find_search(session: Session, run_id: str | None) -> Run:
+def find_search(session: Session) -> Run:
     """The search to evaluate: the one that was named, or the experiment's latest that finished."""
+    run_id = session.search_run_id
     if run_id is not None:
         run = session.store.get(run_id)
         if run.tags.get("narrowgap.step") == "main":
@@ -80,15 +81,16 @@ def check_same(search: Run, prepared: Prepared) -> None:
         )
 
 
-def evaluate(session: Session, run: Run, prepared: Prepared, search: Run, workers: Workers) -> Run:
+def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> None:
     """Refits the chosen network and the baseline and records how they compare."""
     if "narrowgap.chosen_run_id" not in search.tags:
         raise SearchFailedError(f"search {search.id} has chosen no network: did it end early?")
+    prepared = session.prepared
     run.log(tags={**prepared.tags, "narrowgap.search_run_id": search.id})
     record_inputs(run, prepared)
     finalists = _finalists(session, search)
     session.say(f"evaluate: training {' and '.join(f'the {each.role}' for each in finalists)} again with a fresh seed")
-    refits = _refit(session, run, prepared, finalists, workers)
+    refits = _refit(session, run, finalists, workers)
     chosen = refits[0]
     _compare(session, run, prepared.split, refits, search)
     _look_closely(run, prepared.split, chosen)
@@ -97,7 +99,6 @@ def evaluate(session: Session, run: Run, prepared: Prepared, search: Run, worker
         tags={"narrowgap.chosen": chosen.run.params["architecture"], **record.network_tag(chosen.finalist.spec)},
     )
     _log_model(run, prepared.split, chosen)
-    return run
 
 
 def _finalists(session: Session, search: Run) -> list[Finalist]:
@@ -126,10 +127,10 @@ def _settings(experiment: Experiment, spec: NetworkSpec) -> Training:
     return experiment.training
 
 
-def _refit(session: Session, run: Run, prepared: Prepared, finalists: list[Finalist], workers: Workers) -> list[Refit]:
+def _refit(session: Session, run: Run, finalists: list[Finalist], workers: Workers) -> list[Refit]:
     """Trains the finalists on the workers; raises SearchFailedError when one fails."""
     seed = 1 + int(np.random.SeedSequence([session.experiment.search.seed, 2**32]).generate_state(1)[0] % (2**31 - 2))
-    runs: dict[int, Run] = {}
+    prepared, runs = session.prepared, dict[int, Run]()
     for number, finalist in enumerate(finalists):
         runs[number] = session.store.child(
             run,

@@ -1,4 +1,4 @@
-"""The step `prepare`: load, verify, split and look at the data. Leaves a run with pictures, tables and the inputs."""
+"""The step `prepare`: look at the data. Leaves a run with pictures, tables and the inputs."""
 
 import re
 
@@ -9,9 +9,9 @@ from pipeline.steps.session import Prepared, Session
 from pipeline.tracking.store import Run
 
 
-def prepare(session: Session, run: Run) -> Prepared:
-    """Loads the data and records what the notebook's exploration looked at."""
-    prepared = session.load()
+def prepare(session: Session, run: Run) -> None:
+    """Records what the notebook's exploration looked at."""
+    prepared = session.prepared
     run.log(tags=prepared.tags)
     record_inputs(run, prepared)
     split = prepared.split
@@ -37,7 +37,6 @@ def prepare(session: Session, run: Run) -> Prepared:
     doubles = ", ".join(f"{count} {pair}" for pair, count in exploration.duplicates.items())
     run.note(f"{prepared.dataset.name}: {sizes}. Exact duplicates across the parts: {doubles}.")
     session.say(f"data: {prepared.dataset.name} from {prepared.dataset.source}; {sizes}; duplicates: {doubles}")
-    return prepared
 
 
 def record_inputs(run: Run, prepared: Prepared) -> None:

@@ -44,7 +44,7 @@ def identity(experiment: Experiment, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def earlier(session: Session, prepared: Prepared, experiment_id: str) -> Run | None:
+def earlier(session: Session, experiment_id: str) -> Run | None:
     """The experiment's latest search here, if it is to go on: it did not finish, or it is to have more trials.
 
     Raises BusyError when somebody is searching there now, InputError when it is another search than this one.
@@ -57,7 +57,7 @@ def earlier(session: Session, prepared: Prepared, experiment_id: str) -> Run | N
     )
     if run is None or OVER_TAG in run.tags:
         return None
-    different = _differences(json.loads(run.tags[IDENTITY_TAG]), identity(asked, prepared))
+    different = _differences(json.loads(run.tags[IDENTITY_TAG]), identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_TAG]) else None
     _refuse_held(run)

@@ -25,33 +25,34 @@ from pipeline.tracking.store import Run
 
 
 @contextmanager
-def search_run(session: Session, root: Run, prepared: Prepared, *, alone: bool) -> Iterator[Run]:
+def search_run(session: Session, root: Run, *, alone: bool) -> Iterator[Run]:
     """The run to search in, ended with the block: an earlier search's that goes on, or else a new one.
 
     A search that goes on keeps its run, below the root of today; a step `search` that was called alone is then its
     parent, and hence a `main`.
     """
-    before = resume.earlier(session, prepared, root.experiment_id)
+    before = resume.earlier(session, root.experiment_id)
     if before is not None:
         if alone:
             root.log(tags={"narrowgap.step": "main"})
         with session.store.reopen(before, parent=root).open() as run, resume.held(session.store, run, contended=True):
-            session.say(f"search: going on with search {run.id}, begun in another process")
+            done = sum(each.status in {"FINISHED", "FAILED"} for each in session.store.children(run))
+            session.say(f"search: going on with search {run.id}, of which {done} trials are done")
             yield run
     elif alone:
         with resume.held(session.store, root, contended=False):
             yield root
     else:
         with (
-            session.child(root, step="search", name="search", tags={}) as run,
+            session.child(root, step="search", name="search") as run,
             resume.held(session.store, run, contended=False),
         ):
             yield run
 
 
-def search(session: Session, run: Run, prepared: Prepared, workers: Workers) -> Run:
+def search(session: Session, run: Run, workers: Workers) -> Run:
     """Searches the experiment's space and records what was found; returns the run, which now speaks of its winner."""
-    experiment = session.experiment
+    experiment, prepared = session.experiment, session.prepared
     size, wished = space.size(experiment.space), experiment.search.trials
     if size < wished:
         session.say(f"search: the space holds {size} networks, fewer than the {wished} trials asked for")
@@ -76,7 +77,7 @@ def search(session: Session, run: Run, prepared: Prepared, workers: Workers) -> 
     found = trials.finished(session.store, run)
     if not found:
         raise SearchFailedError(f"no trial could be finished within search.minutes={experiment.search.minutes:g}")
-    _sum_up(session, run, prepared, found)
+    _sum_up(session, run, found)
     _say_ending(session, run, ending, len(found))
     return run
 
@@ -114,13 +115,13 @@ def _window(workers: Workers) -> int:
     return 1 if workers.count == 1 else 2 * workers.count
 
 
-def _sum_up(session: Session, run: Run, prepared: Prepared, found: list[Trial]) -> None:
+def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     """Table, pictures, and the chosen network with its figures and reason."""
     experiment = session.experiment
     choice = choose(
         [trial.candidate() for trial in found],
         experiment.selection.rule,
-        validation_size=len(prepared.split.validation),
+        validation_size=len(session.prepared.split.validation),
     )
     chosen = found[choice.index]
     run.write("trials.csv", trials.table(found).to_csv(index=False))

@@ -1,6 +1,6 @@
 """What every step is handed: the experiment, the store, the screen. Owns how a step's run is opened and tagged."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,6 +31,12 @@ class Prepared:
         return digest_of(part.images, part.labels)
 
 
+def load(experiment: Experiment, *, progress: Callable[[str], None]) -> Prepared:
+    """The data set and its split; raises InputError for data that do not serve."""
+    dataset = sources.load(experiment.data, progress=progress)
+    return Prepared(dataset, split(dataset, experiment.data))
+
+
 @dataclass(frozen=True)
 class Session:
     """One call of the command line."""
@@ -38,19 +44,27 @@ class Session:
     experiment: Experiment
     store: Store
     console: Console
+    prepared: Prepared
+    search_run_id: str | None = None
+    """The search to evaluate, when one was named."""
 
     def say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, markup=False)
 
-    def load(self) -> Prepared:
-        """The data set and its split; raises InputError for data that do not serve."""
-        dataset = sources.load(self.experiment.data, progress=self.say)
-        return Prepared(dataset, split(dataset, self.experiment.data))
-
     @contextmanager
-    def child(self, parent: Run, *, step: str, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
+    def child(self, parent: Run, *, step: str, name: str) -> Iterator[Run]:
         """A nested run of a step, ended with the block: FINISHED, FAILED with the reason, or KILLED."""
-        own = {"narrowgap.experiment": self.experiment.name, **tags}
-        with self.store.child(parent, step=step, name=name, tags=own).open() as run:
+        tags = {"narrowgap.experiment": self.experiment.name, **self.prepared.tags}
+        with self.store.child(parent, step=step, name=name, tags=tags).open() as run:
             run.write("experiment.yaml", self.experiment.to_yaml())
             yield run
+
+
+def duration(seconds: float) -> str:
+    """Such as `8 s`, `3 min 20 s` or `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
