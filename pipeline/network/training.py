@@ -171,17 +171,23 @@ class _Noise:
         widths = (inputs, *spec.hidden)
         self.places = [place for place, rate in enumerate(spec.dropout) if rate]
         """Positions with dropout: 0 after the input, i after hidden layer i."""
-        self.rates = spec.dropout
+        self._rates = spec.dropout
         self._widths = [widths[place] for place in self.places]
         self._seed = seed
 
     def draw(self, epoch: int, call: int, shape: tuple[int, int]) -> list[NDArray[np.uint16]]:
         """uint16 (steps, batch, width) per place, the same for the same epoch and call."""
-        bits = np.random.Generator(np.random.SFC64(np.random.SeedSequence([self._seed, epoch, call])))
+        bits = np.random.SFC64(np.random.SeedSequence([self._seed, epoch, call]))
+        counts = [math.prod(shape) * width for width in self._widths]
         return [
-            np.frombuffer(bits.bytes(2 * math.prod(shape) * width), np.uint16).reshape(*shape, width)
-            for width in self._widths
+            # Whole words, four numbers each: nine times as fast as `Generator.bytes`, for the same numbers.
+            bits.random_raw(math.ceil(count / 4)).view(np.uint16)[:count].reshape(*shape, width)
+            for count, width in zip(counts, self._widths, strict=True)
         ]
+
+    def lost(self, place: int) -> int:
+        """Numbers below this one are dropped; never all of them, however close to 1 the rate is."""
+        return min(round(self._rates[place] * self.LEVELS), self.LEVELS - 1)
 
 
 def _compiled(
@@ -197,7 +203,7 @@ def _compiled(
     def dropped(rows: tf.Tensor, place: int, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
         if place not in drawn:
             return rows
-        lost = round(noise.rates[place] * noise.LEVELS)
+        lost = noise.lost(place)
         kept = tf.cast(drawn[place], tf.int32) >= lost
         return tf.where(kept, rows * (noise.LEVELS / (noise.LEVELS - lost)), 0.0)
 

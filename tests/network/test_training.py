@@ -118,12 +118,23 @@ def test_dropout_loses_the_asked_share_and_keeps_the_mean():
 
     noise = _Noise(NetworkSpec((7,), (0.25, 0), ("relu",)), 100, seed=1)
     (drawn,) = noise.draw(0, 0, (50, 20))
-    lost = (drawn < round(0.25 * noise.LEVELS)).mean()
+    lost = (drawn < noise.lost(0)).mean()
     # 100,000 draws: the standard deviation of the share is 0.0014.
     assert lost == pytest.approx(0.25, abs=0.006)
     assert noise.places == [0]
     assert not np.array_equal(drawn, noise.draw(0, 1, (50, 20))[0])
     assert np.array_equal(drawn, noise.draw(0, 0, (50, 20))[0])
+
+
+@pytest.mark.parametrize(
+    ("rate", "lost"),
+    # Of 65,536: 0.5 is half; 0.1 is 6,553.6, rounded; 0.999999 would be all of them, and leave nothing to scale up.
+    [(0.5, 32_768), (0.1, 6_554), (1e-9, 0), (0.999999, 65_535)],
+)
+def test_a_rate_is_met_to_one_part_in_65536_and_never_drops_everything(rate, lost):
+    from pipeline.network.training import _Noise
+
+    assert _Noise(NetworkSpec((7,), (rate, 0), ("relu",)), 4, seed=1).lost(0) == lost
 
 
 def test_dropout_is_on_in_training_and_off_in_scoring(digits_split):
