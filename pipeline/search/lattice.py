@@ -51,14 +51,6 @@ class Lattice:
         """`count` networks as Keras Tuner draws them, each choice evenly; repetitions occur."""
         return self._trimmed(self._filled(count, rng))
 
-    def spread(self, count: int, rng: np.random.Generator) -> Rows:
-        """`count` networks that have each value of each choice equally often, as far as `count` divides (a Latin
-        hypercube); repetitions can occur in a small space.
-        """
-        shape = (count, len(self._counts))
-        strata = np.argsort(rng.random(shape), axis=0)
-        return self._trimmed(((strata + rng.random(shape)) / count * self._counts).astype(np.int16))
-
     def neighbours(self, rows: Rows, rng: np.random.Generator) -> Rows:
         """The networks that differ from one of `rows` in one choice; where a deeper network has a choice more, its
         value is drawn.

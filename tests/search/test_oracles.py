@@ -197,6 +197,19 @@ def test_trials_under_way_move_the_next_proposals_away_and_leave_the_length_scal
     assert driven.gpr.kernel_ == alone.gpr.kernel_
 
 
+@pytest.mark.parametrize(
+    ("scores", "capped"),
+    [
+        pytest.param([0.3, 0.4, 0.5, 0.6, 900.0], [0.3, 0.4, 0.5, 0.6, 0.9], id="median .5, lead .2: at most .5 + .4"),
+        pytest.param([0.3, 0.4, 0.5], [0.3, 0.4, 0.5], id="nothing is that bad"),
+        pytest.param([0.3, 0.3, 0.3, 9.0], [0.3, 0.3, 0.3, 9.0], id="the median is the best: no scale to cap by"),
+        pytest.param([0.3], [0.3], id="one"),
+    ],
+)
+def test_bad_scores_are_capped_in_proportion_to_the_good_ones(scores, capped):
+    assert oracles._capped(np.array(scores)) == pytest.approx(capped)
+
+
 def test_the_length_scale_is_the_likeliest_of_those_on_offer():
     offered = oracles.LENGTH_SCALES
 
