@@ -11,7 +11,7 @@ from pipeline.tracking.store import Store
 @pytest.fixture(scope="session")
 def fresh_database(tmp_path_factory) -> Path:
     """The file of an empty store."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    file: Path = tmp_path_factory.mktemp("store") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
         patch.chdir(file.parent)

@@ -79,7 +79,7 @@ def test_children_are_found_over_several_pages_and_no_strangers_among_them(store
 
 
 def test_the_latest_run_is_of_the_step_the_experiment_and_the_status(store, monkeypatch):
-    def ended(step: str, experiment: str, status: str) -> str:
+    def ended(step, experiment, status):
         run = store.root(step=step, experiment=experiment, tags={})
         run.finish(status)
         return run.id

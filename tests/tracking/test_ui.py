@@ -1,0 +1,196 @@
+"""`python -m pipeline ui` as people use it: a server, a link, and a page where the trials stand side by side."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pipeline.tracking import views
+from pipeline.tracking.run import Run
+from pipeline.tracking.store import Store
+from tests.tracking.samples import DEPTH, EPOCHS, QUESTION, search
+
+ROOT = Path(__file__).parents[2]
+TRIALS = 12
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+PAGE_SECONDS = 60
+
+
+class Served(NamedTuple):
+    """A store with a search in it, and the UI on it."""
+
+    process: subprocess.Popen[str]
+    link: str
+    folder: Path
+    found: Run
+
+    @property
+    def base(self) -> str:
+        return self.link.split("/#")[0]
+
+
+def command(port: int) -> list[str]:
+    return [sys.executable, "-m", "pipeline", "ui", "--port", str(port)]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "PYTHONPATH": str(ROOT)}
+
+
+def link_in(line: str) -> str:
+    found = re.search(r"http://\S+", line)
+    assert found, line
+    return found.group()
+
+
+@pytest.fixture(scope="module")
+def served(fresh_database, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ui")
+    shutil.copy(fresh_database, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        store = Store.connect()
+        found = search(store, trials=TRIALS)
+        views.ensure(store, found, question=QUESTION, depth=DEPTH)
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # somebody else's: the UI takes the next one
+        port = taken.getsockname()[1]
+        process = subprocess.Popen(
+            command(port),
+            cwd=folder,
+            env=environment(folder),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        line = next(line for line in lines if "http://" in line)
+    threading.Thread(target=lambda: list(lines), daemon=True).start()
+    assert f":{port}/" not in line
+    yield Served(process, link_in(line), folder, found)
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def test_the_printed_link_is_the_view_of_the_newest_trials(served):
+    assert served.link == f"{served.base}/{views.path(served.found)}"
+
+
+def test_a_ui_that_shows_the_store_already_is_used_again(served):
+    port = int(served.base.rsplit(":", 1)[1])
+
+    done = subprocess.run(
+        command(port),
+        cwd=served.folder,
+        env=environment(served.folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert link_in(done.stdout) == served.link
+    assert served.process.poll() is None
+
+
+def test_a_store_behind_a_server_takes_runs_figures_and_files(served, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", served.base)
+    store = Store.connect()
+    root = store.root(step="search", experiment="remote", tags={})
+    with store.child(root, step="trial", name="trial 00", tags={}, params={"depth": 1}).open() as trial:
+        trial.log(metrics={"test_accuracy": 0.5})
+        trial.write("pictures/curves.png", b"\x89PNG\r\n\x00")
+
+    found = store.get(trial.id)
+    assert (found.status, found.params, found.metrics) == ("FINISHED", {"depth": "1"}, {"test_accuracy": 0.5})
+    assert found.read("pictures/curves.png") == b"\x89PNG\r\n\x00"
+    assert [run.id for run in store.children(root)] == [trial.id]
+    views.ensure(store, root, question=QUESTION, depth=1)
+    assert views.link(store, root).startswith(f"{served.base}/#/experiments/{root.experiment_id}/runs?")
+
+
+@pytest.fixture(scope="module")
+def page(served):
+    """A browser in which the printed link is open."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1600,3600"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.get(served.link)
+    yield driver
+    driver.quit()
+
+
+def appear(page, what: str, script: str, count: int) -> list[Any]:
+    """What the script returns, as soon as it has `count` entries."""
+    deadline = time.monotonic() + PAGE_SECONDS
+    found: list[Any] = []
+    while time.monotonic() < deadline:
+        found = page.execute_script(f"return {script}") or []
+        if len(found) >= count:
+            return found
+        time.sleep(0.3)
+    shot = Path(os.environ.get("CI_ARTIFACTS", ".")) / "ui.png"
+    raise AssertionError(f"{what}: {found} on the page after {PAGE_SECONDS} s; {page.save_screenshot(str(shot))}")
+
+
+def texts(selector: str) -> str:
+    return f"[...document.querySelectorAll('{selector}')].map(e => e.textContent)"
+
+
+def test_the_link_opens_every_trial_side_by_side(page):
+    names = {f"trial {number:02d}" for number in range(TRIALS)}
+
+    rows = appear(page, "rows of the table", texts("[role=row] a"), TRIALS)
+    assert set(rows) == names
+
+    plots = "[...document.querySelectorAll('.js-plotly-plot')].filter(p => p.data && p.data.length)"
+    scatter = f"""{plots}.filter(p => p.layout.xaxis?.title?.text == 'accuracy_gap').map(
+        p => [p.layout.yaxis.title.text, p.data[0].type, p.data[0].x.length])"""
+    assert appear(page, "the scatter", scatter, 1) == [["test_accuracy", "scatter", TRIALS]]
+
+    axes = "[...document.querySelectorAll('.parcoords')].map(c => [...c.querySelectorAll('.label')].map(e => e.textContent))"
+    figures = ["accuracy_gap", "test_accuracy"]
+    assert appear(page, "the parallel coordinates", axes, DEPTH) == [
+        ["depth", "dropout_0", "dropout_1", "hidden_1", *figures],
+        ["depth", "dropout_0", "dropout_1", "dropout_2", "hidden_1", "hidden_2", *figures],
+        ["dropout_0", "dropout_1", "dropout_2", "dropout_3", "hidden_1", "hidden_2", "hidden_3", *figures],
+    ]
+
+    curves = f"""{plots}.filter(p => p.layout.xaxis?.title?.text == 'Step').map(
+        p => p.data.filter(d => d.x.length == {EPOCHS} && d.name).length)"""
+    lines = appear(page, "the curves", curves, 4)
+    assert min(int(count) for count in lines) >= TRIALS
+
+
+def test_the_note_on_top_of_the_page_leads_to_the_view_of_searches(served, page):
+    links = "[...document.querySelectorAll('a')].filter(a => a.textContent == 'Searches').map(a => a.href)"
+
+    assert appear(page, "the link", links, 1) == [f"{served.base}/{views.path(served.found, views.SEARCHES)}"]
+
+
+def test_ctrl_c_ends_the_ui_and_its_server(served):
+    served.process.send_signal(signal.SIGINT)
+
+    assert served.process.wait(timeout=30) == 0
+    port = int(served.base.rsplit(":", 1)[1])
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
