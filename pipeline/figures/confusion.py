@@ -43,7 +43,8 @@ def _draw(axes: Axes, counts: Counts, class_names: Sequence[str], part: str) -> 
             color="white" if share > 0.35 else "black",
         )  # fmt: skip
     places = range(len(class_names))
-    axes.set_xticks(places, class_names, rotation=45, ha="right")
+    slanted = max(map(len, class_names)) > 3
+    axes.set_xticks(places, class_names, rotation=45 if slanted else 0, ha="right" if slanted else "center")
     axes.set_yticks(places, class_names)
     axes.set_xlabel(f"predicted, % of the row ({100 * SMALLEST:g} and more)", fontsize=9)
     axes.set_ylabel("label" if part == "Train" else "", fontsize=9)

@@ -29,7 +29,7 @@ def mistakes(
         axes.imshow(
             images[mistake.row], cmap="gray_r", vmin=0, vmax=pixel_max, extent=extent, interpolation="nearest"
         )  # fmt: skip
-        taken = f"{class_names[mistake.predicted]} {100 * mistake.confidence:.1f} %"
+        taken = f"{class_names[mistake.predicted]} ({100 * mistake.confidence:.1f} %)"
         for text, colour, line in ((taken, TEST, 0.1), (f"is {class_names[mistake.label]}", "black", 0.23)):
             axes.text(
                 left + 0.5, top + line, text, fontsize=8.5, color=colour, ha="center", va="center", in_layout=False

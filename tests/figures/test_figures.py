@@ -333,12 +333,12 @@ class TestReliability:
 
 class TestMistakes:
     def test_every_mistake_is_shown_with_what_it_was_taken_for_and_what_it_is(self) -> None:
-        found = surest(np.array([0, 1]), np.array([[0.1, 0.9], [0.7, 0.3]], np.float32), most=5)
+        found = surest(np.array([1, 0]), np.array([[0.7, 0.3], [0.1, 0.9]], np.float32), most=5)
         shown = images(2)
         figure = mistakes_picture.mistakes(shown, found, ("cat", "dog"), pixel_max=255, part="test")
         (axes,) = figure.axes
-        assert written(axes) == ["dog 90.0 %", "is cat", "cat 70.0 %", "is dog"]
-        for drawn, row in zip(axes.images, (0, 1), strict=True):
+        assert written(axes) == ["dog (90.0 %)", "is cat", "cat (70.0 %)", "is dog"]
+        for drawn, row in zip(axes.images, (1, 0), strict=True):
             np.testing.assert_array_equal(drawn.get_array(), shown[row])
             assert drawn.get_clim() == (0, 255)
 

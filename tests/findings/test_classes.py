@@ -115,8 +115,10 @@ def test_the_surest_mistake_comes_first() -> None:
 
 
 def test_equally_sure_mistakes_stay_in_the_order_of_their_rows() -> None:
-    equal = np.tile(np.array([[0.25, 0.75]], np.float32), (6, 1))
-    assert [each.row for each in surest(np.array([0, 1, 0, 0, 1, 0]), equal, most=3)] == [0, 2, 3]
+    # Every other row is surer; more rows than a sort by insertion, which is always stable, would take.
+    shares = np.tile(np.array([[0.25, 0.75], [0.125, 0.875]], np.float32), (200, 1))
+    found = surest(np.zeros(400, int), shares, most=300)
+    assert [each.row for each in found] == [*range(1, 400, 2), *range(0, 200, 2)]
 
 
 def test_a_network_without_mistakes_shows_none() -> None:
