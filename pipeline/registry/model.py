@@ -37,8 +37,8 @@ def log_model(run: Run, model: Any, example: NDArray[np.uint8], *, name: str = "
     logger.setLevel(logging.ERROR)  # it warns of what is so on purpose: integers in the signature, code without types
     mlflow.set_experiment(experiment_id=run.experiment_id)  # where MLflow lists the model, whatever run is active
     try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*[Tt]ype hint")
+        # Its advice on type hints gets past every filter.
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
             path = Path(folder) / "network.keras"
             save(model, path)
             info = Model.log(

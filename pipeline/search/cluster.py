@@ -29,6 +29,7 @@ RECONNECT_SECONDS = 300
 """How long a search waits for a scheduler that went away."""
 RENEWED_AFTER = 30
 """Trials after which a worker process is renewed: TensorFlow keeps about 15 MB per compiled network for ever."""
+CONNECT_SECONDS = 10
 POLL_SECONDS = 0.5
 
 _trained = 0
@@ -132,9 +133,9 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
     """The workers of an existing scheduler, `tcp://host:port` or, with Dask's own TLS settings, `tls://host:port`."""
 
     def connect() -> distributed.Client:
-        client = distributed.Client(address, timeout=10)
+        client = distributed.Client(address, timeout=CONNECT_SECONDS)
         with tempfile.TemporaryDirectory() as folder:
-            client.upload_file(_package(Path(folder)), load=False)
+            client.upload_file(_package(Path(folder)))
         return client
 
     with _quiet_logs():

@@ -1,0 +1,62 @@
+"""`make pictures`: the README's pictures, from the latest whole run in the store: its artifacts, and the UI in a browser."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from pipeline.tracking import views
+from pipeline.tracking.store import Run, Store
+
+DOCS = Path(__file__).parent.parent / "docs"
+PORT = 5057
+SECONDS = 90
+
+
+def main() -> None:
+    store = Store.connect()
+    main_run = store.latest(step="main")
+    if main_run is None:
+        sys.exit("no finished main run in the store; make one with: make run")
+    steps = {run.tags["narrowgap.step"]: run for run in store.children(main_run)}
+    DOCS.mkdir(exist_ok=True)
+    for step, name in (
+        ("search", "pareto.png"),
+        ("search", "parallel.png"),
+        ("evaluate", "gaps.png"),
+        ("evaluate", "curves.png"),
+        ("evaluate", "confusion_matrix.png"),
+        ("evaluate", "mistakes.png"),
+    ):
+        (DOCS / name).write_bytes(steps[step].read(name))
+    photograph(store, steps["search"])
+
+
+def photograph(store: Store, search: Run) -> None:
+    """The view of all trials in the real UI, in headless Chromium."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--workers", "1"]
+    with subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(PORT)]) as server:
+        try:
+            options = webdriver.ChromeOptions()
+            for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1600,1250"):
+                options.add_argument(flag)
+            browser = webdriver.Chrome(options)
+            try:
+                wait = WebDriverWait(browser, SECONDS)
+                time.sleep(10)  # the server's start
+                browser.get(f"http://127.0.0.1:{PORT}/{views.path(search)}")
+                wait.until(lambda page: len(page.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")) >= 2)
+                time.sleep(6)  # the charts draw themselves
+                browser.save_screenshot(str(DOCS / "trials.png"))
+            finally:
+                browser.quit()
+        finally:
+            server.terminate()
+
+
+if __name__ == "__main__":
+    main()
