@@ -66,7 +66,7 @@ def find_search(session: Session) -> Run:
     latest = session.store.latest(step="search", experiment=name)
     if latest is None:
         raise InputError(
-            f"no finished search of the experiment {name} in {session.store.uri}; run one: mlflow run . -e search"
+            f"no finished search of the experiment {name} in {session.store.shown}; run one: mlflow run . -e search"
         )
     return latest
 

@@ -74,7 +74,7 @@ class StoreJournal:
         self._open[proposal.number] = self._store.child(
             self._search,
             step="trial",
-            name=f"trial {proposal.number:02d}",
+            name=f"{proposal.number:02d} {self._name(proposal)}",
             tags={
                 "narrowgap.experiment": self._experiment.name,
                 **self._prepared.tags,
