@@ -176,6 +176,7 @@ def test_a_cosine_rate_starts_whole_is_half_in_the_middle_and_ends_at_nothing():
     from pipeline.network.training import _learning_rate
 
     rate = _learning_rate(settings(schedule="cosine", epochs=10), 7)
+    assert not isinstance(rate, float)
     assert [float(rate(step)) for step in (0, 35, 70)] == pytest.approx([0.01, 0.005, 0], abs=1e-8)
 
 
