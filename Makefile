@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # An environment whose interpreter is gone (moved, upgraded, interrupted) is made again.
-$(shell "$(BIN)/python" -c 'import pip' 2>/dev/null || rm -f $(VENV)/*.stamp)
+$(shell "$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || rm -f $(VENV)/*.stamp)
 
 .PHONY: help run test lint types pytest ui lock pictures
 help:
@@ -48,7 +48,7 @@ pictures: $(VENV)/run.stamp
 	"$(BIN)/python" -m tests.pictures
 
 $(VENV)/run.stamp: requirements.lock
-	@"$(BIN)/python" -c 'import pip' 2>/dev/null || { $(MAKE_VENV) }
+	@"$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || { $(MAKE_VENV) }
 	"$(BIN)/python" -m pip install --quiet --requirement requirements.lock
 	@touch $@
 

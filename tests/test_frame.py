@@ -1,6 +1,8 @@
-"""The project's frame: pins, entry points, and what is (not) in the repository."""
+"""The project's frame: pins, entry points, the Makefile, and what is (not) in the repository."""
 
+import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,6 +29,12 @@ def _ranges(extra: str | None = None) -> list[Requirement]:
 def test_conda_yaml_holds_the_pins_of_the_lock():
     conda = yaml.safe_load((ROOT / "conda.yaml").read_text())
     assert conda["dependencies"][-1]["pip"] == _pins("requirements.lock")
+
+
+def test_conda_yaml_asks_for_the_pythons_that_the_project_supports():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = Requirement(yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"][0])
+    assert (asked.name, asked.specifier) == ("python", SpecifierSet(project["requires-python"]))
 
 
 @pytest.mark.parametrize(("file", "extra"), [("requirements.lock", None), ("requirements-dev.lock", "dev")])
@@ -52,6 +61,71 @@ def test_mlproject_offers_every_step():
     for name, entry in project["entry_points"].items():
         assert entry["command"].startswith(f"python -m pipeline {name} --experiment {{experiment}}")
         assert "'" not in entry["command"], "MLflow quotes the values itself"
+
+
+def _make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`make` as a user calls it, not as the child of the `make test` that may run this."""
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("no make here")
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAKE") and key != "MFLAGS"}
+    return subprocess.run(
+        [make, *arguments], cwd=folder, env=inherited, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The Makefile and the locks in a folder whose name has a space."""
+    folder = tmp_path / "narrow gap"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for name in ("Makefile", "requirements.lock", "requirements-dev.lock"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+@pytest.fixture
+def made(checkout):
+    """A checkout with a finished environment, whose Python says what it is asked to run."""
+    python = checkout / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
+    python.chmod(0o755)
+    (checkout / ".venv" / "run.stamp").touch()
+    return checkout
+
+
+def test_make_says_in_one_line_that_no_python_serves(checkout):
+    done = _make(checkout, "run", "PYTHON=/bin/false")
+    assert done.returncode == 2
+    told = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert len(told) == 1
+    assert told[0].startswith("/bin/false is not Python 3.11 to 3.13 with venv; install one")
+
+
+def test_make_run_hands_a_name_and_overrides_to_mlflow(made):
+    done = _make(made, "run", "EXPERIMENT=digits", "ARGS=-P search.trials=5")
+    assert "<mlflow><run><.><--env-manager><local><--experiment-name><digits>" in done.stdout
+    assert "<-P><experiment=digits><-P><search.trials=5>" in done.stdout
+
+
+def test_make_run_takes_a_file_of_the_users_own(made):
+    done = _make(made, "run", "EXPERIMENT=my files/own.yaml")
+    assert "<--experiment-name><own><-P><experiment=my files/own.yaml>" in done.stdout
+
+
+def test_make_leaves_a_finished_environment_alone(made):
+    assert _make(made, "--question", ".venv/run.stamp").returncode == 0
+
+
+def test_make_makes_an_environment_again_whose_python_is_gone(made):
+    (made / ".venv" / "bin" / "python").unlink()
+    assert _make(made, "--question", ".venv/run.stamp").returncode == 1
+
+
+def test_make_installs_again_when_the_lock_is_newer(made):
+    stamp = (made / ".venv" / "run.stamp").stat().st_mtime
+    os.utime(made / "requirements.lock", (stamp + 9, stamp + 9))
+    assert _make(made, "--question", ".venv/run.stamp").returncode == 1
 
 
 def _tracked() -> list[str]:

@@ -1,6 +1,7 @@
 """The walls of the design, held by reading every import."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,8 +36,8 @@ def imports(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
 
 
 def breaches(place: str, source: str) -> list[str]:
@@ -47,6 +48,8 @@ def breaches(place: str, source: str) -> list[str]:
         library = module.split(".")[0]
         if library in ALLOWED and not place.startswith(ALLOWED[library]):
             found.append(f"{place} imports {library}")
+        if module.startswith("."):
+            found.append(f"{place} imports {module}, relatively")
         if library == "experiments":
             found.append(f"{place} imports experiments")
         parts = module.split(".")
@@ -90,6 +93,9 @@ def test_no_import_goes_through_a_wall(place):
         ("tracking/x.py", "import pipeline.search.loop", "tracking/x.py imports pipeline.search"),
         ("experiment.py", "from pipeline.data import split", "experiment.py imports pipeline.data"),
         ("steps/x.py", "import experiments.mine", "steps/x.py imports experiments"),
+        ("experiment.py", "from .data import split", "experiment.py imports .data.split, relatively"),
+        ("findings/x.py", "if True:\n    import tensorflow.keras", "findings/x.py imports tensorflow"),
+        ("tracking/x.py", "from pipeline import steps", "tracking/x.py imports pipeline.steps"),
     ],
 )
 def test_a_breach_is_seen(place, source, breach):
@@ -98,6 +104,13 @@ def test_a_breach_is_seen(place, source, breach):
 
 def test_a_pure_record_may_be_imported_anywhere():
     assert breaches("findings/x.py", "from pipeline.network.result import TrialResult") == []
+
+
+@pytest.mark.parametrize("record", sorted(PURE_RECORDS))
+def test_a_pure_record_has_no_library_behind_it(record):
+    source = (ROOT / record.replace(".", "/")).with_suffix(".py").read_text()
+    libraries = {module.split(".")[0] for module in imports(source)} - sys.stdlib_module_names
+    assert libraries <= {"numpy", "pipeline"}
 
 
 def test_there_is_something_to_hold_the_walls_around():
