@@ -1,6 +1,7 @@
 """`make lock`: the ranges of pyproject.toml into exact pins, for `make` (pip) and for `mlflow run` (conda.yaml) alike."""
 
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,8 +22,8 @@ OPTIONS = "--quiet --universal --upgrade --python-version 3.11 --fork-strategy f
 def compiled(folder: Path, name: str, *options: str) -> Path:
     """The pins for the ranges of pyproject.toml, in a file of `folder`."""
     target = folder / name
-    command = ["uv", "pip", "compile", "pyproject.toml", *OPTIONS.split(), "--output-file", str(target), *options]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *OPTIONS.split(), *options]
+    subprocess.run([*command, "--output-file", str(target)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return target
 
 
