@@ -20,6 +20,7 @@ from pipeline.data.split import Part, Split
 from pipeline.experiment import Training
 from pipeline.network import scoring
 from pipeline.network.build import build
+from pipeline.network.dropout import Noise
 from pipeline.network.result import EarlyStopping, TrainingState, TrialResult
 from pipeline.network.spec import NetworkSpec
 
@@ -43,7 +44,8 @@ def train(
 
     `settings.epochs` is the length of the learning rate's schedule; training stops at `until` epochs (all, if None), or
     earlier when `settings.monitor` has not improved for `settings.patience` epochs. `state` continues another trial of
-    the same spec, settings, split and seed. Raises FloatingPointError when a loss is no number any more.
+    the same spec, settings, split and seed; the best epoch and the patience used up so far go on with it. Raises
+    FloatingPointError when a loss is no number any more.
     """
     clock = _Clock()
     trainer = _Trainer(spec, settings, split, seed)
@@ -99,7 +101,7 @@ class _Trainer:
         self._optimizer.build(self.model.trainable_variables)
         self._probe = _probe(split, seed)
         self._flat = split.train.images.reshape(count, -1)
-        self._noise = _Noise(spec, split.inputs, seed)
+        self._noise = Noise(spec, split.inputs, seed)
         self._run = _compiled(self.model, self._optimizer, self._noise, split.pixel_max)
 
     def start(self) -> TrainingState:
@@ -161,37 +163,8 @@ class _Trainer:
         return tuple(variable.numpy() for variable in self._optimizer.variables)
 
 
-class _Noise:
-    """Random numbers for dropout, drawn outside of the compiled function: NumPy's are ten times as fast as XLA's."""
-
-    LEVELS = 2**16
-    """A rate is met to one part in so many."""
-
-    def __init__(self, spec: NetworkSpec, inputs: int, seed: int) -> None:
-        widths = (inputs, *spec.hidden)
-        self.places = [place for place, rate in enumerate(spec.dropout) if rate]
-        """Positions with dropout: 0 after the input, i after hidden layer i."""
-        self._rates = spec.dropout
-        self._widths = [widths[place] for place in self.places]
-        self._seed = seed
-
-    def draw(self, epoch: int, call: int, shape: tuple[int, int]) -> list[NDArray[np.uint16]]:
-        """uint16 (steps, batch, width) per place, the same for the same epoch and call."""
-        bits = np.random.SFC64(np.random.SeedSequence([self._seed, epoch, call]))
-        counts = [math.prod(shape) * width for width in self._widths]
-        return [
-            # Whole words, four numbers each: nine times as fast as `Generator.bytes`, for the same numbers.
-            bits.random_raw(math.ceil(count / 4)).view(np.uint16)[:count].reshape(*shape, width)
-            for count, width in zip(counts, self._widths, strict=True)
-        ]
-
-    def lost(self, place: int) -> int:
-        """Numbers below this one are dropped; never all of them, however close to 1 the rate is."""
-        return min(round(self._rates[place] * self.LEVELS), self.LEVELS - 1)
-
-
 def _compiled(
-    model: keras.Sequential, optimizer: keras.optimizers.Optimizer, noise: _Noise, pixel_max: int
+    model: keras.Sequential, optimizer: keras.optimizers.Optimizer, noise: Noise, pixel_max: int
 ) -> tf.types.experimental.PolymorphicFunction:
     """A function of (images uint8 (steps, batch, pixels), labels int32 (steps, batch), how many rows count, noise per
     place) that takes one optimizer step per batch that has rows that count; it returns the sums, over those rows, of
@@ -200,17 +173,10 @@ def _compiled(
     *hidden, output = (layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
     variables = model.trainable_variables
 
-    def dropped(rows: tf.Tensor, place: int, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
-        if place not in drawn:
-            return rows
-        lost = noise.lost(place)
-        kept = tf.cast(drawn[place], tf.int32) >= lost
-        return tf.where(kept, rows * (noise.LEVELS / (noise.LEVELS - lost)), 0.0)
-
     def forward(rows: tf.Tensor, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
-        rows = dropped(rows, 0, drawn)
+        rows = noise.applied(rows, 0, drawn)
         for place, layer in enumerate(hidden, start=1):
-            rows = dropped(layer(rows), place, drawn)
+            rows = noise.applied(layer(rows), place, drawn)
         return tf.matmul(rows, output.kernel) + output.bias
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow is untyped

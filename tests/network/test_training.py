@@ -97,6 +97,40 @@ def test_one_epoch_equals_plain_keras_batch_by_batch(tiny_split):
     assert ours.history["loss"][0] == pytest.approx(sum(losses) / 37, rel=1e-4)
 
 
+def test_one_epoch_with_dropout_equals_a_loop_by_hand_under_the_same_draws(tiny_split):
+    """What is kept is scaled up by 1 / (1 - rate), after the input and after each hidden layer."""
+    import keras
+    import tensorflow as tf
+
+    from pipeline.network.build import build
+    from pipeline.network.dropout import Noise
+    from pipeline.network.training import STEPS
+
+    rates = (0.25, 0.5, 0.125)  # of 65,536, all whole numbers
+    spec = NetworkSpec((6, 5), rates, ("linear", "relu"))
+    ours = train(spec, tiny_split, until=1)
+    model = build(spec, image_shape=(4, 4), classes=3, pixel_max=255, seed=3)
+    (first, first_bias), (second, second_bias), (last, last_bias) = (layer.weights for layer in model.layers[3::2])
+    drawn = Noise(spec, 16, seed=3).draw(0, 0, (STEPS, 8))
+    order = np.random.Generator(np.random.Philox([3, 0])).permutation(37)
+    optimizer = keras.optimizers.Adam(0.01)
+    for step, start in enumerate(range(0, 37, 8)):
+        rows = order[start : start + 8]
+        masks = [
+            np.float32(each[step, : len(rows)] >= 65_536 * rate) / (1 - rate)
+            for each, rate in zip(drawn, rates, strict=True)
+        ]
+        with tf.GradientTape() as tape:
+            pixels = tf.constant(tiny_split.train.images[rows].reshape(-1, 16) / 255, tf.float32)
+            linear = (pixels * masks[0]) @ first + first_bias
+            relu = tf.nn.relu((linear * masks[1]) @ second + second_bias)
+            answers = tf.nn.log_softmax((relu * masks[2]) @ last + last_bias)
+            loss = -tf.reduce_mean(tf.gather(answers, tiny_split.train.labels[rows], batch_dims=1))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+    for mine, theirs in zip(ours.weights, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-4, atol=2e-6)
+
+
 def test_the_last_partial_batch_is_trained_on(tiny_split):
     """One image more than a batch: the optimizer takes two steps, so the odd image moves the weights."""
     rows = slice(0, 9)
@@ -113,10 +147,10 @@ def test_a_batch_larger_than_the_data_is_the_data(tiny_split):
     assert int(train(PLAIN, tiny_split, settings=settings(batch_size=500), until=1).state.optimizer[0]) == 1
 
 
-def test_dropout_loses_the_asked_share_and_keeps_the_mean():
-    from pipeline.network.training import _Noise
+def test_dropout_loses_the_asked_share_and_draws_anew_in_every_call():
+    from pipeline.network.dropout import Noise
 
-    noise = _Noise(NetworkSpec((7,), (0.25, 0), ("relu",)), 100, seed=1)
+    noise = Noise(NetworkSpec((7,), (0.25, 0), ("relu",)), 100, seed=1)
     (drawn,) = noise.draw(0, 0, (50, 20))
     lost = (drawn < noise.lost(0)).mean()
     # 100,000 draws: the standard deviation of the share is 0.0014.
@@ -132,9 +166,9 @@ def test_dropout_loses_the_asked_share_and_keeps_the_mean():
     [(0.5, 32_768), (0.1, 6_554), (1e-9, 0), (0.999999, 65_535)],
 )
 def test_a_rate_is_met_to_one_part_in_65536_and_never_drops_everything(rate, lost):
-    from pipeline.network.training import _Noise
+    from pipeline.network.dropout import Noise
 
-    assert _Noise(NetworkSpec((7,), (rate, 0), ("relu",)), 4, seed=1).lost(0) == lost
+    assert Noise(NetworkSpec((7,), (rate, 0), ("relu",)), 4, seed=1).lost(0) == lost
 
 
 def test_dropout_is_on_in_training_and_off_in_scoring(digits_split):
@@ -207,6 +241,20 @@ def test_without_restoring_the_last_weights_are_kept(digits_split):
 @pytest.mark.parametrize(("waited", "patience", "stops"), [(1, 2, False), (2, 2, True), (9, None, False)])
 def test_patience_counts_epochs_without_improvement(waited, patience, stops):
     assert EarlyStopping(waited=waited).exhausted(patience) is stops
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values"), [("val_accuracy", (0.5, 0.7, 0.7, 0.6)), ("val_loss", (2.0, 1.0, 1.0, 1.5))]
+)
+def test_of_equally_good_epochs_the_first_is_the_best(tiny_split, monitor, values):
+    from pipeline.network.training import _Trainer
+
+    trainer = _Trainer(PLAIN, settings(monitor=monitor), tiny_split, 1)
+    state = trainer.start()
+    for value in values:
+        state = trainer.after(state, {monitor: value})
+    assert (state.early.best, state.early.best_epoch, state.early.waited) == (values[1], 1, 2)
+    assert state.history[monitor] == values
 
 
 def test_a_trial_that_had_stopped_early_does_not_train_on_when_promoted(digits_split):
