@@ -15,7 +15,7 @@ from pipeline.search import loop
 from pipeline.search.deadline import Deadline
 from pipeline.search.proposals import Proposals
 from pipeline.search.workers import Workers
-from pipeline.steps import resume, trials
+from pipeline.steps import holder, resume, trials
 from pipeline.steps.display import Display
 from pipeline.steps.journal import StoreJournal
 from pipeline.steps.prepare import record_inputs
@@ -35,17 +35,17 @@ def search_run(session: Session, root: Run, *, alone: bool) -> Iterator[Run]:
     if before is not None:
         if alone:
             root.log(tags={"narrowgap.step": "main"})
-        with session.store.reopen(before, parent=root).open() as run, resume.held(session.store, run, contended=True):
+        with session.store.reopen(before, parent=root).open() as run, holder.held(session.store, run, contended=True):
             done = sum(each.status in {"FINISHED", "FAILED"} for each in session.store.children(run))
             session.say(f"search: going on with search {run.id}, of which {done} trials are done")
             yield run
     elif alone:
-        with resume.held(session.store, root, contended=False):
+        with holder.held(session.store, root, contended=False):
             yield root
     else:
         with (
             session.child(root, step="search", name="search") as run,
-            resume.held(session.store, run, contended=False),
+            holder.held(session.store, run, contended=False),
         ):
             yield run
 

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from pipeline.experiment import Experiment
 from pipeline.network.start import start
+from pipeline.steps import holder
 from pipeline.steps.session import Session, duration, load
 from pipeline.tracking import views
 from pipeline.tracking.store import Store
@@ -15,10 +16,11 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     """Runs a step as the root run of this process, and prints where to look."""
     began = time.monotonic()
     store = Store.connect()
-    with store.root(step=step, experiment=experiment.name, tags={}).open() as root:
+    with store.root(step=step, experiment=experiment.name, tags=holder.mark()).open() as root:
         root.write("experiment.yaml", experiment.to_yaml())
         prepared = load(experiment, progress=lambda line: console.print(line, soft_wrap=True, markup=False))
         session = Session(experiment, store, console, prepared, search_run_id)
+        holder.sweep(store, root, experiment.name)
         views.ensure(store, root, question=experiment.question, depth=_depth(experiment))
         if step == "prepare":
             from pipeline.steps.prepare import prepare  # noqa: PLC0415 - needs no TensorFlow
@@ -30,7 +32,9 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
 
             RECIPES[step](session, root)
         views.ensure(store, root, question=experiment.question, depth=_depth(experiment))  # now with the answer
-    session.say(f"{step} of {experiment.name} took {duration(time.monotonic() - began)}. Run {root.id} in {store.uri}")
+    session.say(
+        f"{step} of {experiment.name} took {duration(time.monotonic() - began)}. Run {root.id} in {store.shown}"
+    )
     view = views.SEARCHES if step in {"prepare", "evaluate"} else views.TRIALS
     hint = "" if store.uri.startswith("http") else "   (start the UI with: make ui)"
     session.say(f"See it: {views.link(store, root, view)}{hint}")

@@ -5,10 +5,13 @@ UI. With a write-ahead log none does; after a power cut the last moments can be 
 """
 
 import contextlib
+import os
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from mlflow.tracking import MlflowClient
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 
@@ -19,6 +22,24 @@ def file_of(uri: str) -> Path | None:
         return None
     name = make_url(uri).database
     return Path(name) if name and name != ":memory:" else None
+
+
+def create(file: Path) -> None:
+    """Makes the tables of a store that is not there yet: beside its place, and then at once.
+
+    MLflow makes them one by one and unguarded: a process that is killed meanwhile leaves a file that MLflow refuses for
+    ever, and of two processes at the same time one fails.
+    """
+    if file.exists():
+        return
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".mlflow-db-") as folder:
+        draft, whole = Path(folder) / "draft.db", Path(folder) / "whole.db"
+        MlflowClient(f"sqlite:///{draft}").search_experiments(max_results=1)
+        # A copy, since MLflow keeps its connections to the draft open.
+        with contextlib.closing(sqlite3.connect(draft)) as opened:
+            opened.execute("VACUUM INTO ?", (str(whole),))
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            os.link(whole, file)
 
 
 def quicken(file: Path) -> None:

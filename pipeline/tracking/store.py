@@ -3,7 +3,6 @@
 import getpass
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,8 +20,6 @@ __all__ = ["Point", "Run", "Status", "Store"]
 
 PAGE = 1000
 """Runs that are read at a time."""
-FIRST_USE_TRIES = 5
-"""The creation of a fresh SQLite store's tables is unguarded: of two processes at once, one fails, and tries again."""
 
 
 class Store:
@@ -44,15 +41,13 @@ class Store:
         uri = get_tracking_uri()
         reach(uri)
         file = sqlite.file_of(uri)
-        for attempt in range(1, FIRST_USE_TRIES + 1):
-            try:
-                client = MlflowClient(uri)
-                client.search_experiments(max_results=1)
-                break
-            except Exception as error:
-                if file is None or attempt == FIRST_USE_TRIES:
-                    raise refused(uri, error) from error
-            time.sleep(1)
+        try:
+            if file is not None:
+                sqlite.create(file)
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
+        except Exception as error:
+            raise refused(uri, error) from error
         if file is not None:
             sqlite.quicken(file)
         return cls(client, uri)
@@ -117,6 +112,14 @@ class Store:
         ids = [experiment_id] if experiment_id else [each.experiment_id for each in everywhere]
         found = self.client.search_runs(ids, where, max_results=1, order_by=["attributes.start_time DESC"])
         return self._run(found[0]) if found else None
+
+    def running(self, *, experiment_id: str, experiment: str) -> list[Run]:
+        """The runs of an experiment that have not ended, or whose driver could not end them."""
+        where = f"tags.`narrowgap.experiment` = '{experiment}' and attributes.status = 'RUNNING'"
+        pages = _pages(
+            lambda token: self.client.search_runs([experiment_id], where, max_results=PAGE, page_token=token)
+        )
+        return [self._run(each) for each in pages]
 
     def reopen(self, run: Run, *, parent: Run | None = None) -> Run:
         """A run that had ended goes on, below another parent if one is given; returns it as it is now."""

@@ -36,7 +36,10 @@ def serve(port: int = 5000) -> None:
         return
     port = _free(port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
-    command += ["--artifacts-destination", "mlruns"]  # of runs that come through this server; the others know their folder
+    command += [
+        "--artifacts-destination",
+        "mlruns",
+    ]  # of runs that come through this server; the others know their folder
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
