@@ -311,6 +311,7 @@ def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_th
         env=environment(tmp_path, PYTHONPATH=str(ROOT)), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
+    assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("trial 2/20"):
             break

@@ -64,6 +64,8 @@ def test_two_processes_give_the_same_bits_as_this_one_and_bring_their_pictures(d
         outcomes = collect(workers, 4)
     for number, outcome in outcomes.items():
         here = trial.train(job(number), digits_split, no_pictures)
+        assert outcome.result is not None
+        assert here.result is not None
         assert outcome.result.history == here.result.history
         assert outcome.pictures == {"none.png": b"drawn"}
         for theirs, ours in zip(outcome.result.weights, here.result.weights, strict=True):

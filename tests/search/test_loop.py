@@ -12,7 +12,7 @@ from pipeline.experiment import Experiment, load
 from pipeline.network.result import EarlyStopping, Score, TrainingState, TrialResult
 from pipeline.search.deadline import Deadline
 from pipeline.search.loop import Told, search
-from pipeline.search.proposals import Proposals
+from pipeline.search.proposals import Proposal, Proposals
 from pipeline.search.trial import told
 from pipeline.search.workers import InProcess, Job, Outcome
 
@@ -217,13 +217,19 @@ def test_a_search_of_which_every_trial_fails_is_a_failure():
         run(asked(**{"search.trials": "2"}), bad)
 
 
+def ask(proposals: Proposals) -> Proposal:
+    proposal = proposals.ask()
+    assert isinstance(proposal, Proposal)
+    return proposal
+
+
 def test_a_score_that_is_no_number_counts_as_a_failure_for_the_oracle():
     proposals = Proposals(asked("bayesian"))
-    first = proposals.ask()
+    first = ask(proposals)
     proposals.tell(first.trial_id, float("nan"))
-    second = proposals.ask()
+    second = ask(proposals)
     proposals.tell(second.trial_id, float("inf"))
-    assert proposals.ask().values not in (first.values, second.values)
+    assert ask(proposals).values not in (first.values, second.values)
 
 
 class Clock:
@@ -256,12 +262,13 @@ def test_a_larger_network_is_estimated_to_take_longer():
     proposals = Proposals(
         asked("grid", **{"space.depth": "[1, 1]", "space.hidden": "[10, 100]", "space.dropout": "[0]"})
     )
-    small, large = proposals.ask(), proposals.ask()
+    small, large = ask(proposals), ask(proposals)
     for proposal in (small, large):
         deadline.started(proposal)
         million = proposal.spec.parameters(1000, 10) * proposal.until / 1e6
         deadline.ended(
-            proposal, dataclasses.replace(simulated(Job(0, proposal.spec, None, 1, 9)), seconds=1 + 20 * million)
+            proposal,
+            dataclasses.replace(simulated(Job(0, proposal.spec, proposal.settings, 1, 9)), seconds=1 + 20 * million),
         )
     # small: 1 + 20 * 0.0910 = 2.8 s; large: 1 + 20 * 0.910 = 19.2 s
     clock.now = 50
@@ -305,9 +312,3 @@ def test_trials_have_seeds_of_their_own_and_a_promoted_one_keeps_its_parents():
 )  # fmt: skip
 def test_a_failure_is_told_in_one_line(error, line):
     assert told(error) == line
-
-
-def test_a_job_is_a_record():
-    job = Job(1, asked().space, asked().training, 2, 3)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        job.seed = 5
