@@ -20,6 +20,7 @@ import distributed
 
 from pipeline.data.split import Split
 from pipeline.errors import StoreError
+from pipeline.network.start import start
 from pipeline.search import trial
 from pipeline.search.workers import Draw, Job, Outcome
 
@@ -70,6 +71,11 @@ class DaskWorkers:
             return []
         del self._open[job.number]
         return [_outcome(job, future)]
+
+    def warm_up(self) -> None:
+        """Lets every worker import TensorFlow now, while the driver does the same, and not when its first job comes."""
+        for address in self._client.scheduler_info(n_workers=-1)["workers"]:
+            distributed.fire_and_forget(self._client.submit(_warm, workers=[address], pure=False))
 
     def close(self) -> None:
         for _, future in self._open.values():
@@ -122,6 +128,7 @@ def local(count: int, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
         ) as cluster,
     ):
         workers = DaskWorkers(lambda: distributed.Client(cluster), split, draw, count)
+        workers.warm_up()
         try:
             yield workers
         finally:
@@ -161,6 +168,11 @@ def _work(job: Job, split: Split, draw: Draw) -> Outcome:
         worker = distributed.get_worker()
         worker.loop.call_later(1, worker.close_gracefully, restart=True, reason="narrowgap renews its workers")
     return outcome
+
+
+def _warm() -> None:
+    start()
+    import pipeline.network.training  # noqa: F401, PLC0415 - Keras, only where trials are trained
 
 
 def _same(split: Split) -> Split:

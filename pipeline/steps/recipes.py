@@ -6,45 +6,43 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 from rich.table import Table
 
+from pipeline.search.workers import Workers
 from pipeline.steps import evaluate as evaluating
 from pipeline.steps import prepare as preparing
 from pipeline.steps import search as searching
-from pipeline.steps.crew import workers
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
 
-Recipe = Callable[[Session, Run], None]
+Recipe = Callable[[Session, Run, Workers], None]
 
 
-def main(session: Session, root: Run) -> None:
+def main(session: Session, root: Run, crew: Workers) -> None:
     """Prepare, search, evaluate: a nested run each."""
     prepared = session.prepared
     root.log(tags=prepared.tags)
     with session.child(root, step="prepare", name="prepare") as run:
         preparing.prepare(session, run)
-    with workers(session) as crew:
-        with searching.search_run(session, root, alone=False) as run:
-            search = searching.search(session, run, crew)
-        with session.child(root, step="evaluate", name="evaluate") as run:
-            evaluating.evaluate(session, run, search, crew)
+    with searching.search_run(session, root, alone=False) as run:
+        search = searching.search(session, run, crew)
+    with session.child(root, step="evaluate", name="evaluate") as run:
+        evaluating.evaluate(session, run, search, crew)
     _speak_for(root, run)
     _print_gaps(session, run)
 
 
-def search(session: Session, root: Run) -> None:
+def search(session: Session, root: Run, crew: Workers) -> None:
     """A search alone, or the rest of one that was interrupted."""
-    with workers(session) as crew, searching.search_run(session, root, alone=True) as run:
+    with searching.search_run(session, root, alone=True) as run:
         searching.search(session, run, crew)
     if run is not root:
         _speak_for(root, run)
 
 
-def evaluate(session: Session, root: Run) -> None:
+def evaluate(session: Session, root: Run, crew: Workers) -> None:
     """The named search, or the experiment's latest that finished."""
     found = evaluating.find_search(session)
     evaluating.check_same(found, session.prepared)
-    with workers(session) as crew:
-        evaluating.evaluate(session, root, found, crew)
+    evaluating.evaluate(session, root, found, crew)
     _print_gaps(session, root)
 
 

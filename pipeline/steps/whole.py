@@ -7,6 +7,7 @@ from rich.console import Console
 from pipeline.experiment import Experiment
 from pipeline.network.start import start
 from pipeline.steps import holder
+from pipeline.steps.crew import workers
 from pipeline.steps.session import Session, duration, load
 from pipeline.tracking import views
 from pipeline.tracking.store import Store
@@ -27,10 +28,11 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
 
             prepare(session, root)
         else:
-            start()
-            from pipeline.steps.recipes import RECIPES  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
+            with workers(session) as crew:  # their processes start while this one imports
+                start()
+                from pipeline.steps.recipes import RECIPES  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
 
-            RECIPES[step](session, root)
+                RECIPES[step](session, root, crew)
         views.ensure(store, root, question=experiment.question, depth=_depth(experiment))  # now with the answer
     session.say(
         f"{step} of {experiment.name} took {duration(time.monotonic() - began)}. Run {root.id} in {store.shown}"
