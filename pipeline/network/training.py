@@ -193,7 +193,12 @@ def _compiled(
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[number], answers)
                 total = tf.reduce_sum(losses * weight)
                 loss = total / tf.cast(counted, tf.float32)
-            optimizer.apply(tape.gradient(loss, variables), variables)
+            # Not `optimizer.apply`: it sums over replicas by a custom gradient, which TensorFlow registers for ever and
+            # the whole graph with it (6 MB per network).
+            rate = optimizer.learning_rate
+            for gradient, variable in zip(tape.gradient(loss, variables), variables, strict=True):
+                optimizer.update_step(gradient, variable, rate)
+            optimizer.iterations.assign_add(1)
             hits = tf.cast(tf.argmax(answers, axis=1, output_type=tf.int32) == labels[number], tf.float32)
             return number + 1, loss_sum + total, right + tf.reduce_sum(hits * weight)
 

@@ -281,6 +281,21 @@ def test_a_loss_that_is_no_number_is_a_failure_with_its_epoch(digits_split):
         train(PLAIN, digits_split, settings=broken)
 
 
+def test_a_trained_network_leaves_no_graph_in_the_process(tiny_split):
+    """A worker trains many networks; the optimizer's own `apply` would keep the graph of each of them."""
+    import gc
+
+    def graphs() -> int:
+        gc.collect()
+        return sum(type(each).__name__ == "FuncGraph" for each in gc.get_objects())
+
+    train(SMALL, tiny_split, until=1)
+    before = graphs()
+    for seed in (1, 2):
+        train(SMALL, tiny_split, until=1, seed=seed)
+    assert graphs() <= before
+
+
 def test_every_epoch_is_reported(tiny_split):
     seen = []
     train(PLAIN, tiny_split, on_epoch=lambda epoch, measured: seen.append((epoch, sorted(measured))))
