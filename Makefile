@@ -44,7 +44,7 @@ pytest: $(VENV)/test.stamp
 lock: $(VENV)/run.stamp
 	"$(BIN)/python" .ci/lock.py
 
-pictures: $(VENV)/run.stamp
+pictures: $(VENV)/test.stamp
 	"$(BIN)/python" -m tests.pictures
 
 $(VENV)/run.stamp: requirements.lock

@@ -162,8 +162,8 @@ class Search(_Section):
     resume: Literal["auto", "never"] = "auto"
     """`auto` goes on with the experiment's latest search when that did not finish, or is to have more trials."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """No trial starts that would not be finished so many minutes after the search began; null sets no limit."""
-    cluster: str | None = None
+    """No trial starts that would not be finished so many minutes after the search, or its going on, began."""
+    cluster: Annotated[str, Field(pattern=r"^(tcp|tls)://[^\s:/]+:\d+$")] | None = None
     """`tcp://host:port` or `tls://host:port` of a Dask scheduler to train on, instead of this machine."""
 
 

@@ -9,7 +9,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pipeline.tracking import views
+from pipeline.tracking import ui, views
 from pipeline.tracking.store import Run, Store
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -19,10 +19,10 @@ SECONDS = 90
 
 def main() -> None:
     store = Store.connect()
-    main_run = store.latest(step="main")
-    if main_run is None:
-        sys.exit("no finished main run in the store; make one with: make run")
-    steps = {run.tags["narrowgap.step"]: run for run in store.children(main_run)}
+    evaluated = store.latest(step="evaluate")
+    if evaluated is None:
+        sys.exit("no finished evaluation in the store; make one with: make run")
+    steps = {"evaluate": evaluated, "search": store.get(evaluated.tags["narrowgap.search_run_id"])}
     DOCS.mkdir(exist_ok=True)
     for step, name in (
         ("search", "pareto.png"),
@@ -41,13 +41,13 @@ def photograph(store: Store, search: Run) -> None:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--workers", "1"]
     with subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(PORT)]) as server:
         try:
+            ui._wait(server, PORT)
             options = webdriver.ChromeOptions()
             for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1600,1250"):
                 options.add_argument(flag)
             browser = webdriver.Chrome(options)
             try:
                 wait = WebDriverWait(browser, SECONDS)
-                time.sleep(10)  # the server's start
                 browser.get(f"http://127.0.0.1:{PORT}/{views.path(search)}")
                 wait.until(lambda page: len(page.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")) >= 2)
                 time.sleep(6)  # the charts draw themselves

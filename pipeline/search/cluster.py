@@ -28,7 +28,9 @@ DEATHS = 3
 """So many workers may die of one job before it counts as failed."""
 RECONNECT_SECONDS = 300
 """How long a search waits for a scheduler that went away."""
-RENEWED_AFTER = 30
+DEAF_TO_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+"""Ctrl-C reaches every process of a terminal; the driver alone answers it, and ends its workers."""
+RENEWED_AFTER = 12
 """Trials after which a worker process is renewed: TensorFlow keeps about 15 MB per compiled network for ever."""
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.5
@@ -112,16 +114,18 @@ class DaskWorkers:
 
 @contextmanager
 def local(count: int, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
-    """`count` one-thread worker processes on this machine, reachable over loopback with a passing certificate only."""
+    """`count` one-thread worker processes on this machine, over loopback; jobs need the certificate made for this run."""
     with (
         _quiet_logs(),
-        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS - 1}),
+        dask.config.set(
+            {"distributed.scheduler.allowed-failures": DEATHS - 1, "distributed.worker.preload": [DEAF_TO_CTRL_C]}
+        ),
         distributed.LocalCluster(
             n_workers=count,
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             security=distributed.Security.temporary(),
             memory_limit="2GiB",
             silence_logs=logging.CRITICAL,

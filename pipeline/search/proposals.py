@@ -70,7 +70,7 @@ class Proposals:
             return Nothing.EXHAUSTED
         values = dict(trial.hyperparameters.values)
         parent = self._numbers[values["tuner/trial_id"]] if "tuner/trial_id" in values else None
-        seed = self._seeds[parent] if parent is not None else _seed_of(self._experiment.search.seed, number)
+        seed = self._seeds[parent] if parent is not None else seed_of(self._experiment.search.seed, number)
         self._numbers[trial.trial_id] = number
         self._seeds.append(seed)
         asked = self._experiment
@@ -97,7 +97,7 @@ class Proposals:
         self._oracle.end_trial(trial)
 
 
-def _seed_of(*numbers: int) -> int:
+def seed_of(*numbers: int) -> int:
     """A seed far from those of other numbers; from 1, so that no library takes it for none."""
     return 1 + int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 2))
 
@@ -108,7 +108,7 @@ def _common(experiment: Experiment) -> dict[str, Any]:
         "objective": keras_tuner.Objective(experiment.search.objective, direction),
         "hyperparameters": space.hyperparameters(experiment.space),
         # Keras Tuner counts its seed up by one per draw: of 100 networks, the seeds 1 and 3 would share 98.
-        "seed": _seed_of(experiment.search.seed),
+        "seed": seed_of(experiment.search.seed),
         "allow_new_entries": False,
         "tune_new_entries": True,
     }

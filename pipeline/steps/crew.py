@@ -4,11 +4,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
+
+import psutil
 
 from pipeline.search import trial
 from pipeline.search.workers import InProcess, Workers
 from pipeline.steps.draw import draw
 from pipeline.steps.session import Session
+
+WORKER_BYTES = 2 * 1024**3
+"""What a worker may take, at most."""
 
 
 @contextmanager
@@ -22,7 +28,7 @@ def workers(session: Session) -> Iterator[Workers]:
             session.say(f"workers: {remote.count} of the Dask scheduler {asked.cluster}")
             yield remote
         return
-    count = cores() if asked.workers == "auto" else asked.workers
+    count = fitting(asked.trials) if asked.workers == "auto" else asked.workers
     if count == 1:
         yield InProcess(partial(trial.train, split=split, draw=draw))
         return
@@ -32,6 +38,18 @@ def workers(session: Session) -> Iterator[Workers]:
         yield local
 
 
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def fitting(trials: int) -> int:
+    """How many workers this machine has cores and memory for; no more than the search has use for."""
+    by_memory = int(psutil.virtual_memory().available / WORKER_BYTES)
+    return max(1, min(_cores(), by_memory, trials // 2))
+
+
+def _cores() -> int:
+    """How many this process may use, a container's quota included."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.is_file():
+        allowed, period = quota.read_text().split()
+        if allowed != "max":
+            count = min(count, max(1, round(int(allowed) / int(period))))
+    return count

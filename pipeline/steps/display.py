@@ -36,8 +36,8 @@ class Seen:
 class Display:
     """A context that is told of every ended trial. `total` is the most trials that there will be."""
 
-    def __init__(self, console: Console, *, total: int, objective: str, workers: int) -> None:
-        self._console, self._total, self._objective, self._workers = console, total, objective, workers
+    def __init__(self, console: Console, *, total: int, objective: str) -> None:
+        self._console, self._total, self._objective = console, total, objective
         self._start = time.monotonic()
         self._done = self._fresh = self._failed = 0
         self._best: Seen | None = None

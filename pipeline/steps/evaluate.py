@@ -5,11 +5,9 @@ Leaves a run with both gap tables, pictures and the model, and a nested run per 
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from pipeline.data.split import Split
-from pipeline.errors import InputError, SearchFailedError
-from pipeline.experiment import Experiment, Training, parse
+from pipeline.errors import SearchFailedError
+from pipeline.experiment import Experiment, Training
 from pipeline.figures import classes as classes_figure
 from pipeline.figures import gaps as gaps_figure
 from pipeline.figures import mistakes as mistakes_figure
@@ -21,13 +19,17 @@ from pipeline.network.build import build
 from pipeline.network.result import TrialResult
 from pipeline.network.spec import NetworkSpec, notebook_network
 from pipeline.registry.model import log_model
+from pipeline.search.proposals import seed_of
 from pipeline.search.workers import Job, Outcome, Workers
 from pipeline.steps import record
+from pipeline.steps.found import recorded
 from pipeline.steps.prepare import record_inputs
-from pipeline.steps.session import Prepared, Session
+from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
 
 MOST_MISTAKES = 30
+REFIT = 2**32
+"""A number that no trial has: a refit is trained with a seed that the search has not seen."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Finalist:
     """One network to train again."""
 
     role: str
-    """`chosen` or `baseline`."""
+    """`chosen`, `baseline`, or for further fixed networks `other 2`, …"""
     spec: NetworkSpec
     settings: Training
 
@@ -50,41 +52,8 @@ class Refit:
     pictures: dict[str, bytes]
 
 
-def find_search(session: Session) -> Run:
-    """The search to evaluate: the one that was named, or the experiment's latest that finished."""
-    run_id = session.search_run_id
-    if run_id is not None:
-        run = session.store.get(run_id)
-        if run.tags.get("narrowgap.step") == "main":
-            nested = [each for each in session.store.children(run) if each.tags.get("narrowgap.step") == "search"]
-            run = nested[0] if nested else run
-        if run.tags.get("narrowgap.step") != "search":
-            step = run.tags.get("narrowgap.step", "none of Narrowgap's")
-            raise InputError(f"run {run_id} is of the step {step}; expected a run of the step search, or main")
-        return run
-    name = session.experiment.name
-    latest = session.store.latest(step="search", experiment=name)
-    if latest is None:
-        raise InputError(
-            f"no finished search of the experiment {name} in {session.store.shown}; run one: mlflow run . -e search"
-        )
-    return latest
-
-
-def check_same(search: Run, prepared: Prepared) -> None:
-    """Raises InputError when the data are not those that the search used."""
-    theirs, ours = search.tags.get("narrowgap.split"), prepared.split.fingerprint
-    if theirs != ours:
-        raise InputError(
-            f"search {search.id} used another split of the data ({str(theirs)[:12]}) than this experiment asks for now "
-            f"({ours[:12]}); set data.* as in its artifact experiment.yaml, or run a new search"
-        )
-
-
 def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> None:
     """Refits the chosen network and the baseline and records how they compare."""
-    if "narrowgap.chosen_run_id" not in search.tags:
-        raise SearchFailedError(f"search {search.id} has chosen no network: did it end early?")
     prepared = session.prepared
     run.log(tags={**prepared.tags, "narrowgap.search_run_id": search.id})
     record_inputs(run, prepared)
@@ -102,21 +71,20 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> None:
 
 
 def _finalists(session: Session, search: Run) -> list[Finalist]:
-    """The chosen network first, then the notebook's without dropout (left out where it is the chosen one)."""
-    searched = parse_recorded(search)
+    """The chosen network first; then the other fixed networks, if the space is a list of such, or else the notebook's
+    without dropout as the baseline (left out where it is the chosen one).
+    """
+    searched = recorded(search)
     trial = session.store.get(search.tags["narrowgap.chosen_run_id"])
-    spec, baseline = record.network_of(trial.tags), notebook_network()
-    chosen = Finalist("chosen", spec, _settings(searched, spec))
-    others = [] if spec == baseline else [Finalist("baseline", baseline, _settings(searched, baseline))]
-    return [chosen, *others]
-
-
-def parse_recorded(run: Run) -> Experiment:
-    """The experiment as the run recorded it."""
-    import yaml  # noqa: PLC0415 - small, but only here
-
-    content = yaml.safe_load(run.read("experiment.yaml"))
-    return parse(content, where=f"the artifact experiment.yaml of run {run.id}")
+    chosen = record.network_of(trial.tags)
+    others = [fixed.spec() for fixed in searched.space.networks or ()] or [notebook_network()]
+    finalists = [Finalist("chosen", chosen, _settings(searched, chosen))]
+    for spec in others:
+        if spec != chosen:
+            plain = not any(spec.dropout) and "baseline" not in {each.role for each in finalists}
+            role = "baseline" if plain else f"other {len(finalists)}"
+            finalists.append(Finalist(role, spec, _settings(searched, spec)))
+    return finalists
 
 
 def _settings(experiment: Experiment, spec: NetworkSpec) -> Training:
@@ -129,7 +97,7 @@ def _settings(experiment: Experiment, spec: NetworkSpec) -> Training:
 
 def _refit(session: Session, run: Run, finalists: list[Finalist], workers: Workers) -> list[Refit]:
     """Trains the finalists on the workers; raises SearchFailedError when one fails."""
-    seed = 1 + int(np.random.SeedSequence([session.experiment.search.seed, 2**32]).generate_state(1)[0] % (2**31 - 2))
+    seed = seed_of(session.experiment.search.seed, REFIT)
     prepared, runs = session.prepared, dict[int, Run]()
     for number, finalist in enumerate(finalists):
         runs[number] = session.store.child(

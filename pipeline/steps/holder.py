@@ -26,24 +26,17 @@ GONE_SECONDS = 120
 
 def mark() -> dict[str, str]:
     """The tag of a run that this process works on."""
-    now = time.time()
     started = psutil.Process().create_time()
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "started": started, "since": now, "beat": now}
+    holder = {"host": socket.gethostname(), "pid": os.getpid(), "started": started, "beat": time.time()}
     return {HOLDER_TAG: json.dumps(holder)}
 
 
 @contextmanager
-def held(store: Store, run: Run, *, contended: bool) -> Iterator[None]:
-    """Marks the run as this process's own, with a sign of life. Where others may want it too (`contended`), it looks
-    again a moment later, and raises BusyError when another was quicker: the last to write has it.
-    """
-    mine = mark()
-    run.log(tags=mine)
-    if contended:
-        time.sleep(SETTLE_SECONDS)
-        refuse_held(store.get(run.id))
+def beating(run: Run) -> Iterator[None]:
+    """A sign of life on a run that this process works on, now and every few seconds while the block lasts."""
+    run.log(tags=mark())
     stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=(run, mine, stop), daemon=True)
+    beat = threading.Thread(target=_beat, args=(run, stop), daemon=True)
     beat.start()
     try:
         yield
@@ -52,11 +45,24 @@ def held(store: Store, run: Run, *, contended: bool) -> Iterator[None]:
         beat.join()
 
 
+@contextmanager
+def held(store: Store, run: Run) -> Iterator[None]:
+    """Takes a run that others may want too: marks it as this process's own and looks again a moment later. Raises
+    BusyError, with nothing else changed, when another was quicker: the last to write has it.
+    """
+    refuse_held(store.get(run.id))
+    run.log(tags=mark())
+    time.sleep(SETTLE_SECONDS)
+    refuse_held(store.get(run.id))
+    with beating(run):
+        yield
+
+
 def refuse_held(run: Run) -> None:
     """Raises BusyError, naming the holder, when somebody else works on the run."""
     holder = holder_of(run)
     if holder and alive(run) and holder["pid"] != os.getpid():
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
         raise BusyError(
             f"search {run.id} is being run by process {holder['pid']} on {holder['host']} since {since}; wait for it, or "
             "start another with -P search.resume=never"
@@ -83,23 +89,23 @@ def holder_of(run: Run) -> dict[str, Any]:
 
 def sweep(store: Store, root: Run, experiment: str) -> int:
     """Ends as KILLED what drivers that are gone have left RUNNING of an experiment (a search can go on all the same);
-    returns how many runs that were.
+    returns how many runs that were. A run is worked on by whom its nearest ancestor with a holder names; below one that
+    has ended, nobody is at work.
     """
-    left = store.running(experiment_id=root.experiment_id, experiment=experiment)
-    by_id = {run.id: run for run in left}
     swept = 0
+    left = store.running(experiment_id=root.experiment_id, experiment=experiment)
     for run in left:
         top = run
-        while HOLDER_TAG not in top.tags and top.tags.get("mlflow.parentRunId") in by_id:
-            top = by_id[top.tags["mlflow.parentRunId"]]
-        if run.id != root.id and HOLDER_TAG in top.tags and not alive(top):
+        while HOLDER_TAG not in top.tags and top.status == "RUNNING" and "mlflow.parentRunId" in top.tags:
+            top = store.get(top.tags["mlflow.parentRunId"])
+        named = HOLDER_TAG in top.tags or top.id != run.id
+        if run.id != root.id and named and (top.status != "RUNNING" or not alive(top)):
             run.finish("KILLED", "its driver was gone")
             swept += 1
     return swept
 
 
-def _beat(run: Run, mine: dict[str, str], stop: threading.Event) -> None:
-    holder = json.loads(mine[HOLDER_TAG])
+def _beat(run: Run, stop: threading.Event) -> None:
     while not stop.wait(BEAT_SECONDS):
         with suppress(Exception):  # a store that is away for a moment; the driver itself finds out if it stays away
-            run.log(tags={HOLDER_TAG: json.dumps({**holder, "beat": time.time()})})
+            run.log(tags=mark())

@@ -86,10 +86,10 @@ class StoreJournal:
         )
 
     def ended(self, proposal: Proposal, outcome: Outcome) -> Told:
-        run = self._open.pop(proposal.number)
-        result = outcome.result
+        run, result = self._open[proposal.number], outcome.result
         if result is None:
             run.finish("FAILED", outcome.failure)
+            del self._open[proposal.number]
             self._seen(Seen(self._name(proposal), None, None, outcome.seconds, outcome.failure))
             return Told(None, outcome.failure)
         record.trained(run, result, self._prepared.split, outcome.pictures)
@@ -97,6 +97,7 @@ class StoreJournal:
             run.write(STATE, state.to_bytes(result.state))
             self._ended[proposal.number] = run
         run.finish("FINISHED")
+        del self._open[proposal.number]
         score = run.metrics[self._experiment.search.objective]
         self._seen(Seen(self._name(proposal), score, gaps(result).val_accuracy_gap, outcome.seconds))
         return Told(score, None)

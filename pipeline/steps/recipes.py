@@ -13,16 +13,17 @@ from pipeline.steps import search as searching
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
 
-Recipe = Callable[[Session, Run, Workers], None]
+Recipe = Callable[[Session, Run, Workers, Run | None], None]
+"""Takes the session, the root run, the workers, and the search to go on with or to evaluate."""
 
 
-def main(session: Session, root: Run, crew: Workers) -> None:
+def main(session: Session, root: Run, crew: Workers, before: Run | None) -> None:
     """Prepare, search, evaluate: a nested run each."""
     prepared = session.prepared
     root.log(tags=prepared.tags)
     with session.child(root, step="prepare", name="prepare") as run:
         preparing.prepare(session, run)
-    with searching.search_run(session, root, alone=False) as run:
+    with searching.search_run(session, root, before, alone=False) as run:
         search = searching.search(session, run, crew)
     with session.child(root, step="evaluate", name="evaluate") as run:
         evaluating.evaluate(session, run, search, crew)
@@ -30,19 +31,19 @@ def main(session: Session, root: Run, crew: Workers) -> None:
     _print_gaps(session, run)
 
 
-def search(session: Session, root: Run, crew: Workers) -> None:
+def search(session: Session, root: Run, crew: Workers, before: Run | None) -> None:
     """A search alone, or the rest of one that was interrupted."""
-    with searching.search_run(session, root, alone=True) as run:
+    with searching.search_run(session, root, before, alone=True) as run:
         searching.search(session, run, crew)
     if run is not root:
         _speak_for(root, run)
 
 
-def evaluate(session: Session, root: Run, crew: Workers) -> None:
+def evaluate(session: Session, root: Run, crew: Workers, before: Run | None) -> None:
     """The named search, or the experiment's latest that finished."""
-    found = evaluating.find_search(session)
-    evaluating.check_same(found, session.prepared)
-    evaluating.evaluate(session, root, found, crew)
+    if before is None:
+        raise ValueError("no search to evaluate")
+    evaluating.evaluate(session, root, before, crew)
     _print_gaps(session, root)
 
 

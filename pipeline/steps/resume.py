@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
-from pipeline.steps.holder import refuse_held
+from pipeline.steps.holder import alive, refuse_held
 from pipeline.steps.session import Prepared, Session
 from pipeline.tracking.store import Run
 
@@ -26,7 +26,7 @@ def identity(experiment: Experiment, prepared: Prepared) -> dict[str, Any]:
     asked = experiment.model_dump(mode="json")
     search = {key: asked["search"][key] for key in ("tuner", "objective", "seed")}
     return {
-        "data": asked["data"] | prepared.tags,
+        "data": {key: value for key, value in asked["data"].items() if key != "path"} | prepared.tags,
         "space": asked["space"],
         "training": asked["training"],
         "search": search,
@@ -49,6 +49,8 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     different = _differences(json.loads(run.tags[IDENTITY_TAG]), identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_TAG]) else None
+    if different and alive(run):
+        return None  # somebody is at another search; this one is new
     refuse_held(run)
     if different:
         raise InputError(

@@ -23,30 +23,29 @@ from pipeline.steps.session import Prepared, Session
 from pipeline.steps.trials import Trial
 from pipeline.tracking.store import Run
 
+TRIALS_PER_PLACE = 4
+"""Of so many trials, one may be asked for before the others are told."""
+
 
 @contextmanager
-def search_run(session: Session, root: Run, *, alone: bool) -> Iterator[Run]:
+def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) -> Iterator[Run]:
     """The run to search in, ended with the block: an earlier search's that goes on, or else a new one.
 
     A search that goes on keeps its run, below the root of today; a step `search` that was called alone is then its
     parent, and hence a `main`.
     """
-    before = resume.earlier(session, root.experiment_id)
     if before is not None:
-        if alone:
-            root.log(tags={"narrowgap.step": "main"})
-        with session.store.reopen(before, parent=root).open() as run, holder.held(session.store, run, contended=True):
-            done = sum(each.status in {"FINISHED", "FAILED"} for each in session.store.children(run))
-            session.say(f"search: going on with search {run.id}, of which {done} trials are done")
-            yield run
+        with holder.held(session.store, before):
+            if alone:
+                root.log(tags={"narrowgap.step": "main"})
+            with session.store.reopen(before, parent=root).open() as run:
+                done = sum(each.status in {"FINISHED", "FAILED"} for each in session.store.children(run))
+                session.say(f"search: going on with search {run.id}, of which {done} trials are done")
+                yield run
     elif alone:
-        with holder.held(session.store, root, contended=False):
-            yield root
+        yield root
     else:
-        with (
-            session.child(root, step="search", name="search") as run,
-            holder.held(session.store, run, contended=False),
-        ):
+        with session.child(root, step="search", name="search") as run, holder.beating(run):
             yield run
 
 
@@ -56,10 +55,10 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
     size, wished = space.size(experiment.space), experiment.search.trials
     if size < wished:
         session.say(f"search: the space holds {size} networks, fewer than the {wished} trials asked for")
-    window = int(run.tags.get(resume.WINDOW_TAG, _window(workers)))
+    window = int(run.tags.get(resume.WINDOW_TAG, _window(workers, wished)))
     _begin(run, prepared, experiment, window)
     total = min(wished, size) if experiment.search.tuner != "hyperband" else wished
-    with Display(session.console, total=total, objective=experiment.search.objective, workers=workers.count) as display:
+    with Display(session.console, total=total, objective=experiment.search.objective) as display:
         journal = StoreJournal(session.store, run, experiment, prepared, display.ended)
         deadline = Deadline(
             experiment.search.minutes,
@@ -77,6 +76,8 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
     found = trials.finished(session.store, run)
     if not found:
         raise SearchFailedError(f"no trial could be finished within search.minutes={experiment.search.minutes:g}")
+    if ending.reason == "minutes":
+        run.log(tags={resume.TRIALS_TAG: str(ending.trials)})  # the same command goes on with the rest
     _sum_up(session, run, found)
     _say_ending(session, run, ending, len(found))
     return run
@@ -108,11 +109,11 @@ def _say_ending(session: Session, run: Run, ending: loop.Ending, finished: int) 
     session.say(f"search: {counted}{why}. Chosen: {run.tags['narrowgap.reason_chosen']}")
 
 
-def _window(workers: Workers) -> int:
+def _window(workers: Workers, wished: int) -> int:
     """Trials asked for and not told at a time: with many workers, one in hand for each, so that none waits for the
     oldest trial to end.
     """
-    return 1 if workers.count == 1 else 2 * workers.count
+    return 1 if workers.count == 1 else max(1, min(2 * workers.count, wished // TRIALS_PER_PLACE))
 
 
 def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:

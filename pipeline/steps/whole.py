@@ -6,7 +6,7 @@ from rich.console import Console
 
 from pipeline.experiment import Experiment
 from pipeline.network.start import start
-from pipeline.steps import holder
+from pipeline.steps import found, holder, resume
 from pipeline.steps.crew import workers
 from pipeline.steps.session import Session, duration, load
 from pipeline.tracking import views
@@ -17,7 +17,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     """Runs a step as the root run of this process, and prints where to look."""
     began = time.monotonic()
     store = Store.connect()
-    with store.root(step=step, experiment=experiment.name, tags=holder.mark()).open() as root:
+    with store.root(step=step, experiment=experiment.name, tags=holder.mark()).open() as root, holder.beating(root):
         root.write("experiment.yaml", experiment.to_yaml())
         prepared = load(experiment, progress=lambda line: console.print(line, soft_wrap=True, markup=False))
         session = Session(experiment, store, console, prepared, search_run_id)
@@ -28,11 +28,13 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
 
             prepare(session, root)
         else:
+            # What can be refused is refused before processes and TensorFlow start.
+            before = found.search_for(session) if step == "evaluate" else resume.earlier(session, root.experiment_id)
             with workers(session) as crew:  # their processes start while this one imports
                 start()
                 from pipeline.steps.recipes import RECIPES  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
 
-                RECIPES[step](session, root, crew)
+                RECIPES[step](session, root, crew, before)
         views.ensure(store, root, question=experiment.question, depth=_depth(experiment))  # now with the answer
     session.say(
         f"{step} of {experiment.name} took {duration(time.monotonic() - began)}. Run {root.id} in {store.shown}"

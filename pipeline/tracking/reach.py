@@ -13,7 +13,7 @@ REACH_SECONDS = 5
 def reach(uri: str) -> None:
     """Raises StoreError when nobody listens there: MLflow itself would go on trying for minutes."""
     parts = urlsplit(uri)
-    cure = "start it, or set MLFLOW_TRACKING_URI to a store that is there (unset: a file mlflow.db beside MLproject)"
+    cure = "start it, or set MLFLOW_TRACKING_URI to a store that is there (unset: mlflow.db in the working directory)"
     if parts.scheme in {"http", "https"}:
         try:
             answer = requests.get(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS)

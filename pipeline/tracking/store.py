@@ -1,6 +1,7 @@
 """The tracking store. Enters: MLFLOW_TRACKING_URI and names. Leaves: runs, made or found."""
 
 import getpass
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,7 @@ class Store:
         """
         uri = get_tracking_uri()
         reach(uri)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # that it makes tables is no news to its user
         file = sqlite.file_of(uri)
         try:
             if file is not None:
@@ -124,6 +126,8 @@ class Store:
     def reopen(self, run: Run, *, parent: Run | None = None) -> Run:
         """A run that had ended goes on, below another parent if one is given; returns it as it is now."""
         self.client.update_run(run.id, status="RUNNING")
+        if "narrowgap.reason" in run.tags:
+            self.client.delete_tag(run.id, "narrowgap.reason")
         if parent is not None:
             self.client.set_tag(run.id, "mlflow.parentRunId", parent.id)
         return self.get(run.id)

@@ -24,6 +24,7 @@ experiment when it is given no name.
 """
 MARK_TAG = "narrowgap.written."
 """Digests of what was written last, to see whether a user has changed it since."""
+MOST_NOTE_LETTERS = 4000
 LOCAL_UI = "http://127.0.0.1:5000"
 
 
@@ -98,6 +99,8 @@ def _note(tags: Mapping[str, str], run: Run, question: str) -> dict[str, str]:
         return own
     sections = {key: text for key, text in tags.items() if key.startswith(SECTION_TAG)} | {SECTION_TAG + name: section}
     whole = "\n\n".join(sections[key] for key in sorted(sections))
+    if len(whole) > MOST_NOTE_LETTERS:
+        whole = section  # of many experiments under one, the note is the latest's
     return {**own, NOTE_TAG: whole, MARK_TAG + NOTE_TAG: _mark(whole)}
 
 
