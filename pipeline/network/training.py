@@ -24,8 +24,8 @@ from pipeline.network.dropout import Noise
 from pipeline.network.result import EarlyStopping, TrainingState, TrialResult
 from pipeline.network.spec import NetworkSpec
 
-STEPS = 64
-"""Batches per call of the compiled function: enough to hide the call, few enough to stay in the processor's cache."""
+ROWS = 8_192
+"""Images per call of the compiled function: enough to hide the call, few enough to bound the memory of their noise."""
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 Weights = tuple[NDArray[np.float32], ...]
 
@@ -118,11 +118,12 @@ class _Trainer:
         count = len(self._flat)
         order = np.random.Generator(np.random.Philox([self._seed, number])).permutation(count)
         loss = right = 0.0
-        per_call = STEPS * self._batch
+        steps = max(1, min(ROWS // self._batch, -(-count // self._batch)))
+        per_call = steps * self._batch
         for call, start in enumerate(range(0, count, per_call)):
             rows = order[start : start + per_call]
             padded = np.concatenate((rows, np.broadcast_to(rows[:1], per_call - len(rows))))
-            shape = (STEPS, self._batch)
+            shape = (steps, self._batch)
             noise = self._noise.draw(number, call, shape)
             summed, hits = self._run(
                 self._flat[padded].reshape(*shape, -1),

@@ -10,6 +10,7 @@ from pipeline.steps import found, holder, resume
 from pipeline.steps.crew import workers
 from pipeline.steps.session import Session, duration, load
 from pipeline.tracking import views
+from pipeline.tracking.reach import answering
 from pipeline.tracking.store import Store
 
 
@@ -17,7 +18,11 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     """Runs a step as the root run of this process, and prints where to look."""
     began = time.monotonic()
     store = Store.connect()
-    with store.root(step=step, experiment=experiment.name, tags=holder.mark()).open() as root, holder.beating(root):
+    with (
+        answering(store.uri),
+        store.root(step=step, experiment=experiment.name, tags=holder.mark()).open() as root,
+        holder.beating(root),
+    ):
         root.write("experiment.yaml", experiment.to_yaml())
         prepared = load(experiment, progress=lambda line: console.print(line, soft_wrap=True, markup=False))
         session = Session(experiment, store, console, prepared, search_run_id)

@@ -1,9 +1,13 @@
 """Whether a tracking store can be used at all, told in seconds and in one line. Enters: its address. Leaves: or an error."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import requests
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
 
 from pipeline.errors import InputError, NarrowgapError, StoreError
 
@@ -29,6 +33,22 @@ def reach(uri: str) -> None:
             socket.create_connection((parts.hostname, port), timeout=REACH_SECONDS).close()
         except OSError as error:
             raise StoreError(f"the tracking store {shown(uri)} cannot be reached ({error}); {cure}") from error
+
+
+@contextmanager
+def answering(uri: str) -> Iterator[None]:
+    """Turns a store that stops answering in the middle of the block into a StoreError; MLflow has retried by then."""
+    try:
+        yield
+    except (MlflowException, requests.RequestException, OperationalError) as error:
+        told = " ".join(str(error).split())[:300]
+        refused_it = isinstance(error, MlflowException) and error.error_code != "TEMPORARILY_UNAVAILABLE"
+        if refused_it and "API request to" not in told:
+            raise
+        raise StoreError(
+            f"the tracking store {shown(uri)} has stopped answering ({told}); what had finished is there; the same command "
+            "goes on when it is back"
+        ) from error
 
 
 def shown(uri: str) -> str:
