@@ -1,11 +1,13 @@
 """`make pictures`: the README's pictures, from the latest whole run in the store: its artifacts, and the UI in a browser."""
 
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -43,13 +45,17 @@ def photograph(store: Store, search: Run) -> None:
         try:
             ui._wait(server, PORT)
             options = webdriver.ChromeOptions()
-            for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1600,1250"):
+            for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1600,1500"):
                 options.add_argument(flag)
-            browser = webdriver.Chrome(options)
+            browser = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
             try:
                 wait = WebDriverWait(browser, SECONDS)
                 browser.get(f"http://127.0.0.1:{PORT}/{views.path(search)}")
                 wait.until(lambda page: len(page.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")) >= 2)
+                for close in browser.find_elements(
+                    By.CSS_SELECTOR, "[aria-label='Close'], [aria-label='Close Assistant']"
+                ):
+                    close.click()  # the assistant's panel, and the notice that this is a saved view
                 time.sleep(6)  # the charts draw themselves
                 browser.save_screenshot(str(DOCS / "trials.png"))
             finally:
