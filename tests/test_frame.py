@@ -142,3 +142,9 @@ def test_mlruns_travels_as_an_empty_store():
 def test_no_data_database_or_model_is_tracked():
     forbidden = re.compile(r"\.(db|keras|h5|pkl|npz|gz|zip)$|-ubyte$")
     assert [path for path in _tracked() if forbidden.search(path)] == []
+
+
+def test_every_file_that_the_readme_shows_or_links_is_tracked():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert len(links) > 5
+    assert sorted(set(links) - set(_tracked())) == []
