@@ -1,6 +1,7 @@
 import gzip
 import http.server
 import shutil
+import socket
 import threading
 import time
 from pathlib import Path
@@ -114,9 +115,10 @@ def test_a_host_that_never_answers_is_left(mirror, monkeypatch):
         from_web(mirror.base, NAMES, print)
 
 
-def test_a_host_that_refuses_is_told_by_its_reason(mirror):
-    base = mirror.base
-    mirror.server_close()
+def test_a_host_that_refuses_is_told_by_its_reason():
+    with socket.socket() as nobody:  # a port that was free a moment ago, and on which nobody listens
+        nobody.bind(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
     with pytest.raises(UnavailableError, match="Connection refused"):
         from_web(base, NAMES, print)
 
