@@ -1,6 +1,7 @@
 """Dropout for the compiled trainer. Enters: a spec and a seed. Leaves: random numbers per call, and how they are applied.
 
-The numbers are drawn outside of the compiled function: NumPy's are ten times as fast as XLA's.
+The numbers are drawn by NumPy, outside of the compiled function: drawn inside, by XLA on a CPU, dropout in every position
+took as long as the rest of an epoch.
 """
 
 import math
