@@ -90,11 +90,17 @@ def test_best_accuracy_looks_at_accuracy_and_between_equals_at_the_loss() -> Non
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("broken", ["val_loss", "val_accuracy", "val_accuracy_gap"])
+@pytest.mark.parametrize("broken", ["val_loss", "val_accuracy", "val_accuracy_gap", "val_accuracy_sd"])
 def test_a_network_without_finite_figures_is_passed_over(rule: Rule, broken: str) -> None:
     for value in (math.nan, math.inf, -math.inf):
-        figures = {"val_loss": 0.01, "val_accuracy": 0.99, "val_accuracy_gap": -0.5} | {broken: value}
-        diverged = Candidate("diverged", parameters=1, **figures)
+        figures = {
+            "val_loss": 0.01,
+            "val_accuracy": 0.99,
+            "val_accuracy_gap": -0.5,
+            "val_accuracy_sd": 0.0,
+            broken: value,
+        }
+        diverged = Candidate("diverged", parameters=1, seeds=2, **figures)
         assert choose([diverged, SURE, CALM], rule, validation_size=10_000).index != 0
 
 
@@ -120,8 +126,77 @@ def test_a_validation_set_without_images_is_refused() -> None:
 
 def test_a_candidate_has_no_figure_of_the_test_set() -> None:
     assert [each.name for each in fields(Candidate)] == [
-        "name", "val_loss", "val_accuracy", "val_accuracy_gap", "parameters",
+        "name", "val_loss", "val_accuracy", "val_accuracy_gap", "parameters", "val_accuracy_sd", "seeds",
     ]  # fmt: skip
+
+
+def metrics(accuracy: float, *, loss: float = 0.3, gap: float = 0.03) -> dict[str, float]:
+    """Of one seed; with more than a selection may know."""
+    return {"val_loss": loss, "val_accuracy": accuracy, "val_accuracy_gap": gap, "test_accuracy": 0.5}
+
+
+def test_a_candidate_of_seeds_holds_their_means_and_the_scatter_of_accuracy() -> None:
+    seeds = [metrics(0.898, loss=0.2, gap=0.02), metrics(0.900, loss=0.3, gap=0.03), metrics(0.902, loss=0.4, gap=0.04)]
+    candidate = Candidate.of_seeds("a", seeds, 10)
+    assert (candidate.name, candidate.parameters, candidate.seeds) == ("a", 10, 3)
+    assert (candidate.val_loss, candidate.val_accuracy, candidate.val_accuracy_gap) == pytest.approx((0.3, 0.9, 0.03))
+    assert candidate.val_accuracy_sd == pytest.approx(0.002)
+
+
+def test_a_candidate_of_one_seed_is_that_of_a_trial() -> None:
+    assert Candidate.of_seeds("a", [metrics(0.9)], 10) == Candidate("a", 0.3, 0.9, 0.03, 10)
+
+
+def test_a_candidate_without_seeds_or_with_a_seed_that_diverged_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected one per seed, at least one"):
+        Candidate.of_seeds("a", [], 10)
+    with pytest.raises(ValueError, match="expected finite numbers only"):
+        Candidate.of_seeds("a", [metrics(0.9), metrics(0.9, loss=math.nan)], 10)
+
+
+def test_over_seeds_the_error_is_their_scatter_over_the_root_of_their_number() -> None:
+    # .004 / sqrt(4) is .002: down to .898, whatever the number of validation images.
+    sure = replace(SURE, val_accuracy_sd=0.004, seeds=4)
+    near, far = (replace(CALM, val_accuracy=accuracy, seeds=4) for accuracy in (0.8981, 0.8979))
+    for size in (100, 1_000_000):
+        assert choose([sure, near], "one_standard_error", validation_size=size).index == 1
+        assert choose([sure, far], "one_standard_error", validation_size=size).index == 0
+
+
+def test_the_error_is_that_of_the_best_network_not_of_the_others() -> None:
+    sure = replace(SURE, val_accuracy_sd=0.0002, seeds=4)
+    loose = replace(CALM, val_accuracy_sd=0.1, seeds=4)
+    assert choose([sure, loose], "one_standard_error", validation_size=10).index == 0
+
+
+def test_seeds_that_agree_exactly_fall_back_on_the_binomial_error() -> None:
+    agreed = Candidate.of_seeds("agreed", [metrics(0.9, gap=0.05)] * 3, 10)
+    assert agreed.val_accuracy_sd == 0
+    choice = choose([agreed, CALM, WEAK], "one_standard_error", validation_size=10_000)
+    assert choice.index == 1
+    assert "within one standard error (0.30 points, binomial, as its 3 seeds agree)" in choice.reason
+
+
+def test_the_reason_over_seeds_speaks_of_means_and_of_how_many_seeds() -> None:
+    sure, calm = (replace(each, val_accuracy_sd=0.004, seeds=4) for each in (SURE, CALM))
+    choice = choose([sure, replace(calm, val_accuracy=0.8985)], "one_standard_error", validation_size=10_000)
+    assert choice.reason == (
+        "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.20 points over its 4 seeds) of "
+        "the best mean validation accuracy; mean validation accuracy 89.85 %, train less validation 3.00 points (4 seeds). "
+        "The best accuracy is that of 784-512-10; mean validation accuracy 90.00 %, train less validation 5.00 points "
+        "(4 seeds)."
+    )
+
+
+@pytest.mark.parametrize("rule", ["best_loss", "best_accuracy"])
+def test_the_other_rules_look_at_means_and_say_so(rule: Rule) -> None:
+    # The first has the best single seed, the second the better means.
+    lucky = Candidate.of_seeds("lucky", [metrics(0.95, loss=0.1), metrics(0.85, loss=0.5)], 10)
+    steady = Candidate.of_seeds("steady", [metrics(0.91, loss=0.2), metrics(0.91, loss=0.2)], 10)
+    choice = choose([lucky, steady], rule, validation_size=10_000)
+    assert choice.index == 1
+    assert " mean validation " in choice.reason
+    assert "(2 seeds)" in choice.reason
 
 
 candidates = st.lists(
