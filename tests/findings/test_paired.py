@@ -100,12 +100,30 @@ def test_the_interval_of_loss_is_that_of_another_bootstrap(sample: tuple[Labels,
     assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.16 * float(means.std()))
 
 
-def test_a_recalls_interval_is_that_of_the_accuracy_on_its_class_alone(
-    sample: tuple[Labels, Probabilities, Probabilities], compared: Comparison
+@pytest.mark.parametrize(
+    ("only_first", "only_second", "agreed", "low", "high"),
+    [
+        # (4 - 2) / 12 and 1.959964 sqrt((6/12 - (2/12)^2) / 12).
+        (
+            3,
+            1,
+            6,
+            1 / 6 - 1.959964 * math.sqrt((1 / 2 - 1 / 36) / 12),
+            1 / 6 + 1.959964 * math.sqrt((1 / 2 - 1 / 36) / 12),
+        ),
+        # No row tells them apart: still not certain. 1.959964 sqrt(2/100 / 100).
+        (0, 0, 98, -1.959964 * math.sqrt(2e-4), 1.959964 * math.sqrt(2e-4)),
+        # (3 - 1) / 4 and 1.959964 sqrt((1 - 1/4) / 4) = .849, cut to 1.
+        (2, 0, 0, 0.5 - 1.959964 * math.sqrt(3 / 16), 1),
+        (0, 2, 0, -1, -0.5 + 1.959964 * math.sqrt(3 / 16)),
+    ],
+)
+def test_a_recalls_interval_is_the_adjusted_wald_one_worked_by_hand(
+    only_first: int, only_second: int, agreed: int, low: float, high: float
 ) -> None:
-    labels, first, second = sample
-    own = labels == 6
-    assert compared.classes[6].recall == compare(labels[own], first[own], second[own], seed=1).accuracy
+    found = compare(*outcomes(only_first, only_second, agreed), seed=1, resamples=10).classes[0].recall
+    assert found.estimate == pytest.approx((only_first - only_second) / (only_first + only_second + agreed))
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6)
 
 
 def test_exchanging_the_models_turns_every_sign(
@@ -132,7 +150,8 @@ def test_a_higher_level_has_a_wider_interval(
     sample: tuple[Labels, Probabilities, Probabilities], compared: Comparison
 ) -> None:
     wide = compare(*sample, seed=1, level=0.99)
-    assert wide.accuracy.low < compared.accuracy.low < compared.accuracy.high < wide.accuracy.high
+    for one, other in ((wide.accuracy, compared.accuracy), (wide.classes[6].recall, compared.classes[6].recall)):
+        assert one.low < other.low < other.high < one.high
     assert wide.level == 0.99
 
 
@@ -237,9 +256,9 @@ def test_what_does_not_fit_is_refused(
         compare(np.array(labels, np.int64), first, second, seed=1)
 
 
-@pytest.mark.parametrize(("resamples", "level"), [(0, 0.95), (10, 0.0), (10, 1.0), (10, math.nan)])
+@pytest.mark.parametrize(("resamples", "level"), [(1, 0.95), (10, 0.0), (10, 1.0), (10, math.nan)])
 def test_resamples_and_levels_out_of_range_are_refused(resamples: int, level: float) -> None:
-    with pytest.raises(ValueError, match=f"resamples is {resamples}, level {level}; expected 1 or more, and a share"):
+    with pytest.raises(ValueError, match=f"resamples is {resamples}, level {level}; expected 2 or more, and a share"):
         compare(np.array([0, 1]), GOOD, GOOD, seed=1, resamples=resamples, level=level)
 
 
