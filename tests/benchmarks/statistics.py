@@ -5,7 +5,7 @@ Simulated seeds, and simulated pairs of models, whose true differences are known
 although the models are equal. The last column is the Monte-Carlo error of the share found (one standard error).
 
 A pair answers the same rows of ten classes; part of each row's difficulty is shared, part is the model's own, as with two
-networks that learned from the same images: each is right on 89 % of rows, the better one on 90 %, and just one of them on 5 %.
+networks that learned from the same images: each is right on 89 % of rows, a better one on 90 %, just one of them on 5 %.
 """
 
 import argparse
