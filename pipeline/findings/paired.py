@@ -31,7 +31,7 @@ class Interval:
 
     Of accuracy and loss: percentile bootstrap. Its ends are NaN for fewer than two rows, and equal the estimate where no two
     rows differ, for a bootstrap knows nothing but its rows. That happens to recalls, whose rows are few (of 36 rows it holds
-    the truth in about 70 of 100 cases at a level of 95 %: tests/benchmarks/statistics.py); hence theirs is the adjusted Wald
+    the truth in 67 of 100 cases at a level of 95 %: tests/benchmarks/statistics.py); hence theirs is the adjusted Wald
     interval of a paired difference (Bonett and Price, Journal of Educational and Behavioral Statistics 37, 2012).
     """
 
