@@ -122,10 +122,12 @@ class TestWholePage:
         assert "@import" not in style
         assert "://" not in page
 
-    def test_a_browser_is_told_to_load_nothing_and_to_run_nothing(self) -> None:
+    def test_a_browser_is_told_to_load_nothing_and_to_run_nothing_but_the_pages_own(self) -> None:
         (policy,) = [each["content"] for each in Read(render(report())).all("meta") if "http-equiv" in each]
         assert policy is not None
-        assert policy.split("; ")[:3] == ["default-src 'none'", "img-src data:", "style-src 'unsafe-inline'"]
+        rules = policy.split("; ")
+        assert rules[:3] == ["default-src 'none'", "img-src data:", "style-src 'unsafe-inline'"]
+        assert re.fullmatch(r"script-src 'sha256-[\w+/]{43}='", rules[3])
 
     def test_question_answer_facts_and_commands_stand_in_it(self) -> None:
         read = Read(render(report()))
@@ -176,7 +178,9 @@ class TestWholePage:
             ATTACK, ATTACK, [Table(ATTACK, frame, {"figure": lambda _: "<i>"})], [picture(alt=ATTACK, caption=ATTACK)]
         )
         read = Read(render(Report(ATTACK, ATTACK, ATTACK, [(ATTACK, ATTACK)], [section], [(ATTACK, ATTACK)])))
-        assert {"script", "b", "i"}.isdisjoint(tag for tag, _ in read.tags)
+        assert {"b", "i"}.isdisjoint(tag for tag, _ in read.tags)
+        assert len(read.all("script")) == 1
+        assert "taken" not in read.told("script")[0]
         (image,) = read.all("img")
         assert image["alt"] == ATTACK
         assert [each for each in read.tags if "onerror" in each[1]] == []
@@ -355,6 +359,10 @@ return [...document.querySelectorAll('body *')].filter(e => !inside(e)).filter(e
 """Elements that stick out of the window, other than inside what scrolls by itself."""
 
 
+BELOW = "return Math.round(document.querySelector('#commands').getBoundingClientRect().bottom - innerHeight)"
+"""How far the last section reaches below the window, in CSS pixels."""
+
+
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_nothing_overflows_and_every_picture_has_loaded(opened: Any, width: int) -> None:
     page = opened(crowded(), width)
@@ -381,8 +389,34 @@ def test_nothing_is_asked_of_a_network_and_no_markup_of_a_name_has_run(opened: A
     names = page.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
     assert [name for name in names if not name.startswith("data:")] == []
     assert page.title == "T" * 60
-    assert page.execute_script("return document.scripts.length") == 0
+    assert page.execute_script("return document.scripts.length") == 1
     assert page.get_log("browser") == []
+
+
+def test_the_contents_lead_to_their_sections(opened: Any) -> None:
+    page = opened(crowded(), DESK)
+    page.find_element("css selector", "nav li:last-child a").click()
+    assert page.execute_script("return location.hash") == "#commands"
+    assert page.execute_script(BELOW) <= 0
+
+
+def test_in_the_sandboxed_frame_of_the_mlflow_ui_they_do_so_too(browser: Any, tmp_path: Path) -> None:
+    host = tmp_path / "host.html"
+    host.write_text("<!doctype html><iframe sandbox=allow-scripts width=1000 height=600></iframe>")
+    browser.get(host.as_uri())
+    browser.execute_async_script(
+        """const frame = document.querySelector('iframe');
+        frame.onload = arguments[1];
+        frame.src = URL.createObjectURL(new Blob([arguments[0]], {type: 'text/html'}))""",
+        render(crowded()),
+    )
+    browser.switch_to.frame(0)
+    try:
+        assert browser.execute_script(BELOW) > 600
+        browser.find_element("css selector", "nav li:last-child a").click()
+        assert browser.execute_script(BELOW) <= 0
+    finally:
+        browser.switch_to.default_content()
 
 
 def luminance(colour: str) -> float:
