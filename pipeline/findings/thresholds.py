@@ -105,7 +105,7 @@ def threshold_for(curve: Curve, target_accuracy: float) -> Threshold:
     Against luck with few rows, what has to reach it is the lower Wilson bound (one-sided, 95 %) of the accuracy. So m
     answers without a mistake show at most m / (m + 2.71): for .95 it takes 52 of them. The bound holds threshold by
     threshold, not for the one that is picked among all: in tests/benchmarks/conformal.py validation picks one that misses
-    its target in truth in 2 to 8 of 100 draws, and without the bound in about 50 of 100.
+    its target in truth in 1 to 8 of 100 draws, and without the bound in 48 to 67.
 
     Raises ValueError for a target out of (0, 1].
     """

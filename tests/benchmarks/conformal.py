@@ -80,7 +80,7 @@ def _thresholds(labels: Labels, probabilities: Probabilities, draws: int, genera
         for size in (200, 1000, 10_000):
             guarded, bare = [], []
             for _ in range(draws):
-                rows = generator.choice(len(labels), size, replace=False)
+                rows = generator.integers(len(labels), size=size)  # with replacement: as independent as fresh images
                 curve = thresholds.curve(labels[rows], probabilities[rows])
                 guarded.append(thresholds.threshold_for(curve, target).value)
                 reaching = np.flatnonzero(curve.accuracy >= target)

@@ -43,8 +43,13 @@ class TestCoverage:
     def test_both_curves_are_drawn_in_percent_with_labelled_axes(self) -> None:
         figure = coverage(VALIDATION, TEST_CURVE)
         (axes,) = figure.axes
-        np.testing.assert_allclose(part(axes, "validation"), [[50, 75, 100], [100, 100 * 70 / 75, 80]])
-        np.testing.assert_allclose(part(axes, "test"), [[40, 100], [95, 78]])
+        for name, shares, accuracies in (
+            ("validation", [50, 75, 100], [100, 100 * 70 / 75, 80]),
+            ("test", [40, 100], [95, 78]),
+        ):
+            across, up = part(axes, name)
+            assert across == pytest.approx(shares)
+            assert up == pytest.approx(accuracies)
         assert [each.get_color() for each in axes.get_lines()] == [TRAIN, TEST]
         assert "highest confidence first" in axes.get_xlabel()
         assert axes.get_ylabel() == "accuracy of the answers (%)"
