@@ -23,6 +23,7 @@ from statsmodels.stats.multitest import multipletests  # type: ignore[import-unt
 from pipeline.findings.design import design
 from pipeline.findings.importance import importance
 from pipeline.findings.regression import LEAST_FREEDOM, Array, Regression, regress
+from pipeline.findings.words import position
 
 UNITS = {"test_accuracy": "points", "accuracy_gap": "points", "loss_gap": "hundredths of a nat"}
 """Outcomes and the unit of their effects: a hundredth of the outcome's own."""
@@ -68,7 +69,7 @@ class Effect:
         """For people."""
         kind, number = self.column.split("_")
         if kind == "dropout":
-            return "after the input" if number == "0" else f"after hidden layer {number}"
+            return position(int(number))
         return f"hidden layer {number}" if kind == "hidden" else f"{number} hidden layers"
 
 
@@ -182,7 +183,7 @@ def _why(column: pd.Series, estimate: float, outcome: Array, freedom: int) -> st
         return "too few networks"
     if np.ptp(outcome) == 0:
         return "the outcome never varied"
-    return "never varied apart from the others"
+    return "never varied alone"
 
 
 def table(found: Effects) -> pd.DataFrame:

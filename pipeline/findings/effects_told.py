@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from pipeline.findings.effects import FLOOR, LEVEL, Effect, Effects, Fit
+from pipeline.findings.words import listed
 
 
 def sentence(found: Effects) -> str:
@@ -45,11 +46,6 @@ def networks(found: Effects) -> str:
     return f"{count} network" + ("" if count == 1 else "s")
 
 
-def listed(names: Sequence[str]) -> str:
-    """Such as `a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 _OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
 
 
@@ -58,7 +54,7 @@ def _fitted(fit: Fit) -> str:
     if math.isnan(of.r_squared):
         return f"cannot be fitted, {of.rows} networks leave {of.freedom} degrees of freedom"
     return (
-        f"R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f}; a random forest on held-out networks "
+        f"{of.rows} networks that tell of more than themselves, R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f}; a random forest on held-out networks "
         f"{fit.forest_r_squared:.2f}), residual sd {of.residual_sd:.2f} {fit.unit}, {of.freedom} degrees of freedom"
     )
 
