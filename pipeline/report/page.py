@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONG = 24
-"""Letters from which a column of text keeps some width on a phone, instead of a word per line."""
+"""Letters from which a column of text may wrap, and keeps some width on a phone."""
 ABSENT = "\N{EN DASH}"
 MINUS = re.compile(r"(?<!\w)-(?=[\d.])")
 """A hyphen that means a negative number: not the one in `784-10`, `1e-05` or a date."""
