@@ -109,6 +109,11 @@ def beyond(charted: Chart) -> list[str]:
     return [each for each in told if each]
 
 
+def outside(value: float, limits: Limits) -> bool:
+    """Whether a number is beyond limits that are known; a value that is no number is not beyond but worse: see `beyond`."""
+    return limits.known and (value < limits.low or value > limits.high)
+
+
 def refit_noise(values: Sequence[float]) -> Noise | None:
     """Of refits of one recipe with other seeds: their standard deviation; None for fewer than two finite ones."""
     known = _finite(values)
@@ -166,7 +171,7 @@ def _told(night: Night, measure: str, limits: Limits) -> str:
     name = f"{measure.replace('_', ' ')} of the {night.role} {night.name}"
     if not math.isfinite(value):
         return f"the {name} is {value}"
-    if not limits.known or limits.low <= value <= limits.high:
+    if not outside(value, limits):
         return ""
     side, bound = ("above", limits.high) if value > limits.high else ("below", limits.low)
     return f"the {name}, {shown(measure, value)}, is {side} its limit of {shown(measure, bound)} ({limits.how})"
