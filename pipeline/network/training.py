@@ -6,9 +6,11 @@ The result is decided by what enters: the same inputs give the same bits on the 
 `TrainingState` gives the bits of not having stopped.
 """
 
+import functools
+import gc
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import keras
@@ -88,6 +90,7 @@ class _Trainer:
     """One model with its optimizer and its compiled epoch."""
 
     def __init__(self, spec: NetworkSpec, settings: Training, split: Split, seed: int) -> None:
+        _spare_the_imports()
         keras.backend.clear_session()  # what earlier networks of this process left in Keras' global state
         self._settings, self._split, self._seed = settings, split, seed
         height, width = split.train.images.shape[1:]
@@ -97,17 +100,22 @@ class _Trainer:
         count = len(split.train)
         self._batch = min(settings.batch_size, count)
         self._steps = math.ceil(count / self._batch)
+        self._kernels = [keras.Variable(each) for each in _joined(tuple(self.model.get_weights()))]
         self._optimizer = keras.optimizers.Adam(_learning_rate(settings, self._steps))
-        self._optimizer.build(self.model.trainable_variables)
+        self._optimizer.build(self._kernels)
         self._probe = _probe(split, seed)
         self._flat = split.train.images.reshape(count, -1)
         self._noise = Noise(spec, split.inputs, seed)
-        self._run = _compiled(self.model, self._optimizer, self._noise, split.pixel_max)
+        activations = [keras.activations.get(name) for name in spec.activations]
+        self._run = _compiled(self._kernels, activations, self._optimizer, self._noise, split.pixel_max)
 
     def start(self) -> TrainingState:
-        return TrainingState(0, self._weights(), self._optimizer_state(), EarlyStopping(), {})
+        weights = tuple(self.model.get_weights())
+        return TrainingState(0, weights, self._optimizer_state(), EarlyStopping(), {})
 
     def resume(self, state: TrainingState) -> TrainingState:
+        for kernel, joined in zip(self._kernels, _joined(state.weights), strict=True):
+            kernel.assign(joined)
         self.model.set_weights(state.weights)
         for variable, value in zip(self._optimizer.variables, state.optimizer, strict=True):
             variable.assign(value)
@@ -133,6 +141,7 @@ class _Trainer:
             )
             loss += float(summed)
             right += float(hits)
+        self.model.set_weights(_parted(self._kernels))
         return {"loss": loss / count, "accuracy": right / count}
 
     def probe(self) -> dict[str, float]:
@@ -146,7 +155,7 @@ class _Trainer:
 
     def after(self, state: TrainingState, measured: Mapping[str, float]) -> TrainingState:
         """The state when one more epoch is done, early stopping as in Keras: an improvement is any."""
-        weights = self._weights()
+        weights = tuple(self.model.get_weights())
         value, best = measured[self._settings.monitor], state.early.best
         better = best is None or (value > best if self._settings.monitor == "val_accuracy" else value < best)
         early = (
@@ -157,28 +166,45 @@ class _Trainer:
         history = {name: (*state.history.get(name, ()), each) for name, each in measured.items()}
         return TrainingState(state.epoch + 1, weights, self._optimizer_state(), early, history)
 
-    def _weights(self) -> Weights:
-        return tuple(self.model.get_weights())
-
     def _optimizer_state(self) -> tuple[NDArray[np.generic], ...]:
         return tuple(variable.numpy() for variable in self._optimizer.variables)
 
 
+def _joined(weights: Weights) -> list[NDArray[np.float32]]:
+    """A model's weights, a kernel (inputs, units) and a bias (units,) per layer in turn, as one array (inputs + 1, units)
+    per layer, the bias last: half as many variables to update, and a quarter less time to compile.
+    """
+    pairs = zip(weights[::2], weights[1::2], strict=True)
+    return [np.concatenate((kernel, bias[None])) for kernel, bias in pairs]
+
+
+def _parted(kernels: Sequence[keras.Variable]) -> list[NDArray[np.float32]]:
+    """The inverse of `_joined`."""
+    arrays = [kernel.numpy() for kernel in kernels]
+    return [part for each in arrays for part in (each[:-1], each[-1])]
+
+
 def _compiled(
-    model: keras.Sequential, optimizer: keras.optimizers.Optimizer, noise: Noise, pixel_max: int
+    kernels: Sequence[keras.Variable],
+    activations: Sequence[Callable[[tf.Tensor], tf.Tensor]],
+    optimizer: keras.optimizers.Optimizer,
+    noise: Noise,
+    pixel_max: int,
 ) -> tf.types.experimental.PolymorphicFunction:
     """A function of (images uint8 (steps, batch, pixels), labels int32 (steps, batch), how many rows count, noise per
     place) that takes one optimizer step per batch that has rows that count; it returns the sums, over those rows, of
-    the cross-entropy and of the correct answers.
+    the cross-entropy and of the correct answers. The kernels are as `_joined` makes them, one per layer.
     """
-    *hidden, output = (layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
-    variables = model.trainable_variables
+    values = [kernel.value for kernel in kernels]
+
+    def dense(rows: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
+        return tf.matmul(tf.pad(rows, [[0, 0], [0, 1]], constant_values=1.0), kernel.value)
 
     def forward(rows: tf.Tensor, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
         rows = noise.applied(rows, 0, drawn)
-        for place, layer in enumerate(hidden, start=1):
-            rows = noise.applied(layer(rows), place, drawn)
-        return tf.matmul(rows, output.kernel) + output.bias
+        for place, (kernel, activation) in enumerate(zip(kernels, activations, strict=False), start=1):
+            rows = noise.applied(activation(dense(rows, kernel)), place, drawn)
+        return dense(rows, kernels[-1])
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
     def steps(images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor, *drawn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -197,8 +223,8 @@ def _compiled(
             # Not `optimizer.apply`: it sums over replicas by a custom gradient, which TensorFlow registers for ever and
             # the whole graph with it (6 MB per network).
             rate = optimizer.learning_rate
-            for gradient, variable in zip(tape.gradient(loss, variables), variables, strict=True):
-                optimizer.update_step(gradient, variable, rate)
+            for gradient, kernel in zip(tape.gradient(loss, values), kernels, strict=True):
+                optimizer.update_step(gradient, kernel, rate)
             optimizer.iterations.assign_add(1)
             hits = tf.cast(tf.argmax(answers, axis=1, output_type=tf.int32) == labels[number], tf.float32)
             return number + 1, loss_sum + total, right + tf.reduce_sum(hits * weight)
@@ -208,6 +234,14 @@ def _compiled(
         return loss_sum, right
 
     return steps
+
+
+@functools.cache
+def _spare_the_imports() -> None:
+    """Takes what the process has imported so far out of Python's garbage collection: `clear_session` looks through all
+    that there is, 0.2 s per network for the libraries alone.
+    """
+    gc.freeze()
 
 
 def _learning_rate(settings: Training, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:

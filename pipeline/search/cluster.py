@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,17 +48,40 @@ class DaskWorkers:
     ) -> None:
         self._connect, self._split, self._draw = connect, split, draw
         self._done: queue.Queue[tuple[Job, distributed.Future]] = queue.Queue()
-        self._open: dict[int, tuple[Job, distributed.Future]] = {}
+        self._open: dict[int, tuple[Job, distributed.Future, str | None]] = {}
+        """Handed out: the job, its future, and the worker it was meant for (None: whichever comes)."""
+        self._waiting: deque[Job] = deque()
         self._client = connect()
         self._data = self._send_data()
-        self.count = count or max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+        self.count = count or max(1, len(self._addresses()))
 
     def submit(self, job: Job) -> None:
-        future = self._client.submit(
-            _work, job, self._data, self._draw, key=f"narrowgap-{job.number}-{time.monotonic_ns()}", pure=False
-        )
-        self._open[job.number] = job, future
-        future.add_done_callback(lambda done: self._done.put((job, done)))
+        self._waiting.append(job)
+        self._feed()
+
+    def _addresses(self) -> set[str]:
+        """Of the workers that there are now."""
+        return set(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def _feed(self) -> None:
+        """Hands a job to every worker that has none; the others wait here. Left to itself, Dask gives two jobs to a
+        worker that has the data and none to one that has yet to fetch them, and what a worker was given it keeps.
+        """
+        idle = self._addresses() - {address for _, _, address in self._open.values()}
+        while self._waiting and (idle or not self._open):
+            job, address = self._waiting.popleft(), idle.pop() if idle else None
+            future = self._client.submit(
+                _work,
+                job,
+                self._data,
+                self._draw,
+                key=f"narrowgap-{job.number}-{time.monotonic_ns()}",
+                pure=False,
+                workers=address and [address],
+                allow_other_workers=address is not None,  # should this one die
+            )
+            self._open[job.number] = job, future, address
+            future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
 
     def finished(self) -> list[Outcome]:
         try:
@@ -65,24 +89,27 @@ class DaskWorkers:
         except queue.Empty:
             if self._client.status != "running":
                 self._reconnect()
+            self._feed()  # a worker may have come
             return []
-        if self._open.get(job.number, (job, None))[1] is not future:
+        if self._open.get(job.number, (job, None, None))[1] is not future:
             return []  # of a connection that was lost; its job has been submitted again
         if future.status in {"cancelled", "lost"}:
             self._reconnect()
             return []
         del self._open[job.number]
+        self._feed()
         return [_outcome(job, future)]
 
     def warm_up(self) -> None:
         """Lets every worker import TensorFlow now, while the driver does the same, and not when its first job comes."""
-        for address in self._client.scheduler_info(n_workers=-1)["workers"]:
+        for address in self._addresses():
             distributed.fire_and_forget(self._client.submit(_warm, workers=[address], pure=False))
 
     def close(self) -> None:
-        for _, future in self._open.values():
+        for _, future, _ in self._open.values():
             future.cancel(force=True)
         self._open.clear()
+        self._waiting.clear()
         self._client.close(timeout=2)
 
     def _send_data(self) -> distributed.Future:
@@ -108,8 +135,9 @@ class DaskWorkers:
                     ) from error
                 time.sleep(1)
         self._data = self._send_data()
-        for job, _ in list(self._open.values()):
-            self.submit(job)
+        self._waiting.extendleft(job for job, *_ in reversed(self._open.values()))
+        self._open.clear()
+        self._feed()
 
 
 @contextmanager

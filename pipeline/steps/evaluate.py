@@ -133,7 +133,7 @@ def _ended(finalist: Finalist, outcome: Outcome, run: Run, split: Split) -> Refi
     if outcome.result is None:
         run.finish("FAILED", outcome.failure)
         raise SearchFailedError(f"the {finalist.role} could not be trained again: {outcome.failure}")
-    record.trained(run, outcome.result, split, outcome.pictures)
+    record.trained(run, outcome.result, split, outcome.pictures, seconds=outcome.seconds)
     run.finish("FINISHED")
     return Refit(finalist, outcome.result, run, dict(outcome.pictures))
 

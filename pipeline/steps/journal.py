@@ -92,7 +92,7 @@ class StoreJournal:
             del self._open[proposal.number]
             self._seen(Seen(self._name(proposal), None, None, outcome.seconds, outcome.failure))
             return Told(None, outcome.failure)
-        record.trained(run, result, self._prepared.split, outcome.pictures)
+        record.trained(run, result, self._prepared.split, outcome.pictures, seconds=outcome.seconds)
         if self._keeps_states:
             run.write(STATE, state.to_bytes(result.state))
             self._ended[proposal.number] = run

@@ -41,10 +41,12 @@ def network_of(tags: Mapping[str, str]) -> NetworkSpec:
     return NetworkSpec(tuple(content["hidden"]), tuple(content["dropout"]), tuple(content["activations"]))
 
 
-def trained(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, bytes]) -> None:
-    """Writes curves, scores, gaps and pictures of one trained network; the run stays open."""
+def trained(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, seconds: float) -> None:
+    """Writes curves, scores, gaps and pictures of one trained network, and its wall clock, pictures included; the run
+    stays open.
+    """
     run.log(
-        metrics={**metrics.trial_metrics(result), "seconds": sum(result.seconds.values())},
+        metrics={**metrics.trial_metrics(result), "seconds": seconds},
         series=(Point(*each) for each in metrics.epoch_metrics(result)),
     )
     for name, content in pictures.items():

@@ -55,7 +55,7 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
     size, wished = space.size(experiment.space), experiment.search.trials
     if size < wished:
         session.say(f"search: the space holds {size} networks, fewer than the {wished} trials asked for")
-    window = int(run.tags.get(resume.WINDOW_TAG, _window(workers, wished)))
+    window = int(run.tags.get(resume.WINDOW_TAG, _window(workers, experiment)))
     _begin(run, prepared, experiment, window)
     total = min(wished, size) if experiment.search.tuner != "hyperband" else wished
     with Display(session.console, total=total, objective=experiment.search.objective) as display:
@@ -109,11 +109,16 @@ def _say_ending(session: Session, run: Run, ending: loop.Ending, finished: int) 
     session.say(f"search: {counted}{why}. Chosen: {run.tags['narrowgap.reason_chosen']}")
 
 
-def _window(workers: Workers, wished: int) -> int:
+def _window(workers: Workers, experiment: Experiment) -> int:
     """Trials asked for and not told at a time: with many workers, one in hand for each, so that none waits for the
-    oldest trial to end.
+    oldest trial to end; fewer where a proposal learns from the results, and would have too few to learn from.
     """
-    return 1 if workers.count == 1 else max(1, min(2 * workers.count, wished // TRIALS_PER_PLACE))
+    if workers.count == 1:
+        return 1
+    ahead = 2 * workers.count
+    if experiment.search.tuner in {"random", "grid"}:
+        return ahead
+    return max(1, min(ahead, experiment.search.trials // TRIALS_PER_PLACE))
 
 
 def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
