@@ -27,7 +27,7 @@ def placement(found: Placement) -> Figure:
             _panel(axes, found, outcome, place)
             axes.set_ylim(*_limits(found, outcome))
             axes.tick_params(labelleft=axes is axes_row[0], labelbottom=row == 1)
-        axes_row[0].set_ylabel(f"{PANELS[outcome][0]} (points)", fontsize=9)
+        axes_row[0].set_ylabel(f"change in {PANELS[outcome][0]} (points)", fontsize=9)
     for place, axes in zip(places, panels, strict=False):
         axes.set_title(_titled(found, place), fontsize=10, loc="left")
     for axes in panels[len(places) :]:

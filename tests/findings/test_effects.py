@@ -29,7 +29,7 @@ def by_hand(
     design_: NDArray[np.float64], outcome: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coefficients and HC3 covariance by their formulas: (X'X)^-1 X' diag(e² / (1 - h)²) X (X'X)^-1."""
-    estimate = np.linalg.lstsq(design_, outcome, rcond=None)[0]
+    estimate = np.asarray(np.linalg.lstsq(design_, outcome, rcond=None)[0], np.float64)
     inverse = np.linalg.inv(design_.T @ design_)
     leverage = np.einsum("ij,jk,ik->i", design_, inverse, design_)
     weight = ((outcome - design_ @ estimate) / (1 - leverage)) ** 2
