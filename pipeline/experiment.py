@@ -73,6 +73,21 @@ class TrainingOverrides(_Section):
     """As in `training`."""
 
 
+class Published(_Section):
+    """Figures from elsewhere, by the notebook's measure: train as training last reported it."""
+
+    source: Annotated[str, Field(min_length=1)]
+    """Who says so."""
+    train_accuracy: Share
+    """0 to 1."""
+    train_loss: Annotated[float, Field(ge=0)]
+    """Nats."""
+    test_accuracy: Share
+    """0 to 1."""
+    test_loss: Annotated[float, Field(ge=0)]
+    """Nats."""
+
+
 class FixedNetwork(_Section):
     """One network given in full."""
 
@@ -84,6 +99,8 @@ class FixedNetwork(_Section):
     """One per hidden layer."""
     training: TrainingOverrides = TrainingOverrides()
     """What this network trains differently."""
+    published: Published | None = None
+    """What others report of it, shown beside what is measured here."""
 
     @model_validator(mode="after")
     def _is_a_network(self) -> Self:
@@ -167,12 +184,26 @@ class Search(_Section):
     """`tcp://host:port` or `tls://host:port` of a Dask scheduler to train on, instead of this machine."""
 
 
+class Evaluation(_Section):
+    """What is trained again, to tell merit from luck."""
+
+    finalists: Count = 3
+    """Networks of the search that are trained again, the best by the selection's rule; fixed networks are all of them."""
+    seeds: Count = 5
+    """Times that each is trained again, from seeds that the search has not seen; the same ones for every network."""
+    target_accuracy: Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)] | None = None
+    """The accuracy to reach on the images that are answered, by leaving out unsure ones; null asks for none."""
+
+
 class Selection(_Section):
-    """How the chosen network is picked from the finished trials; only validation figures count."""
+    """How the chosen network is picked; only validation figures count."""
 
     rule: Literal["one_standard_error", "best_loss", "best_accuracy"] = "one_standard_error"
     """`one_standard_error`: of the networks within one standard error of the best validation accuracy, the one with
     the smallest gap between train and validation; or plainly the best validation loss or accuracy."""
+    tolerance: Share | None = None
+    """For `one_standard_error`: so much validation accuracy, 0 to 1, may be given up for a smaller gap, instead of one
+    standard error; 0.01 is one point."""
 
 
 class Experiment(_Section):
@@ -190,6 +221,8 @@ class Experiment(_Section):
     """How every trial trains."""
     search: Search = Search()
     """How the space is searched."""
+    evaluation: Evaluation = Evaluation()
+    """What is trained again, to tell merit from luck."""
     selection: Selection = Selection()
     """How one network is chosen."""
 

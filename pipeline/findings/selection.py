@@ -61,13 +61,31 @@ class Choice:
     """A sentence for people."""
 
 
-def choose(candidates: Sequence[Candidate], rule: Rule, *, validation_size: int) -> Choice:
+def ranked(
+    candidates: Sequence[Candidate], rule: Rule, *, validation_size: int, most: int, tolerance: float | None = None
+) -> list[int]:
+    """Positions of at most `most` candidates: the one chosen by the rule, then the one chosen of the others, and so on.
+    Fewer where no more have finite figures.
+    """
+    left = [index for index, candidate in enumerate(candidates) if _finite(candidate)]
+    best: list[int] = []
+    while left and len(best) < most:
+        rest = [candidates[index] for index in left]
+        choice = choose(rest, rule, validation_size=validation_size, tolerance=tolerance)
+        best.append(left.pop(choice.index))
+    return best
+
+
+def choose(
+    candidates: Sequence[Candidate], rule: Rule, *, validation_size: int, tolerance: float | None = None
+) -> Choice:
     """Applies a rule; candidates whose figures are not all finite are passed over. Raises ValueError without any left.
 
     `one_standard_error` takes, of the networks within one standard error of the best (mean) validation accuracy, the one
     with the smallest validation gap; ties go to fewer parameters, then to the lower validation loss, then to the first. The
     error is that of the best network (`Candidate.standard_error`): how far its seeds scatter; for one seed, or seeds that
-    agree exactly and so tell nothing, what drawing other validation images would change. The rule is Breiman et al.,
+    agree exactly and so tell nothing, what drawing other validation images would change. `tolerance`, a share of the
+    validation images, takes the error's place where it is given. The rule is Breiman et al.,
     Classification and Regression Trees (1984), section 3.4.3, with the gap in the place of the tree's size.
     """
     if validation_size < 1:
@@ -90,19 +108,19 @@ def choose(candidates: Sequence[Candidate], rule: Rule, *, validation_size: int)
             f"{best.name} has the highest {_mean(best)}validation accuracy of {len(sound)} networks; {_figures(best)}."
         )
         return Choice(by_accuracy, text)
-    error = best.standard_error(validation_size)
+    error = best.standard_error(validation_size) if tolerance is None else tolerance
     near = [each for each in sound if candidates[each].val_accuracy >= best.val_accuracy - error]
     index = min(near, key=lambda each: _gap_first(candidates[each]))
-    return Choice(index, _told(candidates[index], best, [candidates[each] for each in near], error))
+    within = f"{_points(error)}" if tolerance is not None else f"one standard error ({_points(error)}{_basis(best)})"
+    return Choice(index, _told(candidates[index], best, [candidates[each] for each in near], within))
 
 
 def _gap_first(candidate: Candidate) -> tuple[float, int, float]:
     return candidate.val_accuracy_gap, candidate.parameters, candidate.val_loss
 
 
-def _told(chosen: Candidate, best: Candidate, near: Sequence[Candidate], error: float) -> str:
+def _told(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
     """Which network, which one beats it on what, and within what error."""
-    within = f"one standard error ({_points(error)}{_basis(best)})"
     measure = f"{_mean(best)}validation accuracy"
     if len(near) == 1:
         return (

@@ -1,17 +1,20 @@
 """The notebook's table: dropout no and yes, train and test, accuracy and loss, by both measures of train.
 
-Enters: trained networks with their names. Leaves: a table, and the same as markdown.
+Enters: networks with the metrics of their seeds. Leaves: a table of means with intervals, and the same as markdown.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from pipeline.findings.gaps import gaps
-from pipeline.network.result import TrialResult
+from pipeline.findings.seeds import Summary, summarise
 
 MEASURES = {"honest": "train with dropout off", "fit": "train as training last reported it, dropout on"}
+FIGURES = ("train_accuracy", "test_accuracy", "accuracy_gap", "train_loss", "test_loss", "loss_gap")
+"""Columns with a mean, and with the bounds of its 95 % interval as `…_low` and `…_high`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,48 +24,76 @@ class Row:
     role: str
     """Such as `chosen` or `baseline`."""
     architecture: str
-    result: TrialResult
+    dropout: bool
+    """Whether it has any."""
+    seeds: Sequence[Mapping[str, float]]
+    """Metrics by their names in the tracking store, one mapping per seed."""
 
 
 def gaps_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """One line per measure and network; gaps positive where train does better."""
+    """One line per measure and network; gaps positive where train does better; bounds NaN for a single seed."""
     lines = []
     for measure in MEASURES:
         for row in rows:
-            result, gap = row.result, gaps(row.result)
-            honest = measure == "honest"
+            figures = [_honest(each) if measure == "honest" else _fit(each) for each in row.seeds]
+            summaries = {name: summarise(each[name] for each in figures) for name in FIGURES}
             lines.append(
                 {
                     "measure": measure,
                     "network": row.role,
                     "architecture": row.architecture,
-                    "dropout": "Y" if any(result.spec.dropout) else "N",
-                    "train_accuracy": result.train.accuracy if honest else result.history["accuracy"][-1],
-                    "test_accuracy": result.test.accuracy,
-                    "accuracy_gap": gap.accuracy_gap if honest else gap.fit_accuracy_gap,
-                    "train_loss": result.train.loss if honest else result.history["loss"][-1],
-                    "test_loss": result.test.loss,
-                    "loss_gap": gap.loss_gap if honest else gap.fit_loss_gap,
+                    "dropout": "Y" if row.dropout else "N",
+                    "seeds": len(row.seeds),
+                    **{name: summary.mean for name, summary in summaries.items()},
+                    **{key: value for name, summary in summaries.items() for key, value in _bounds(name, summary)},
                 }
             )
     return pd.DataFrame(lines)
 
 
+def _bounds(name: str, summary: Summary) -> list[tuple[str, float]]:
+    return [(f"{name}_low", summary.low), (f"{name}_high", summary.high)]
+
+
+def _honest(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: metrics[name] for name in FIGURES}
+
+
+def _fit(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The same figures with train as training last reported it."""
+    accuracy_gap, loss_gap = metrics["fit_accuracy_gap"], metrics["fit_loss_gap"]
+    return {
+        "train_accuracy": metrics["test_accuracy"] + accuracy_gap,
+        "test_accuracy": metrics["test_accuracy"],
+        "accuracy_gap": accuracy_gap,
+        "train_loss": metrics["test_loss"] - loss_gap,
+        "test_loss": metrics["test_loss"],
+        "loss_gap": loss_gap,
+    }
+
+
 def markdown(table: pd.DataFrame) -> str:
-    """The table for a run's note: accuracies in percent, gaps in points."""
+    """The table for a run's note: accuracies in percent, gaps in points, half of the 95 % interval behind a ±."""
     lines = []
     for measure, title in MEASURES.items():
         lines += [
             f"**{measure.capitalize()} measure** ({title})",
             "",
-            "| network | dropout | train accuracy | test accuracy | gap, points | train loss | test loss | gap |",
-            "|---|---|---|---|---|---|---|---|",
+            "| network | dropout | seeds | train accuracy | test accuracy | gap, points | train loss | test loss | gap |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for row in table[table["measure"] == measure].to_dict("records"):
-            lines.append(
-                f"| {row['network']}: {row['architecture']} | {row['dropout']} "
-                f"| {100 * row['train_accuracy']:.2f} | {100 * row['test_accuracy']:.2f} | {100 * row['accuracy_gap']:+.2f} "
-                f"| {row['train_loss']:.4f} | {row['test_loss']:.4f} | {row['loss_gap']:+.4f} |"
-            )
+            accuracies = [f"{100 * row[name]:.2f}{_reach(row, name, 100, 2)}" for name in FIGURES[:2]]
+            gap = f"{100 * row['accuracy_gap']:+.2f}{_reach(row, 'accuracy_gap', 100, 2)}"
+            losses = [f"{row[name]:.4f}{_reach(row, name, 1, 4)}" for name in FIGURES[3:5]]
+            loss_gap = f"{row['loss_gap']:+.4f}{_reach(row, 'loss_gap', 1, 4)}"
+            cells = [f"{row['network']}: {row['architecture']}", row["dropout"], str(row["seeds"])]
+            lines.append(f"| {' | '.join([*cells, *accuracies, gap, *losses, loss_gap])} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _reach(row: Mapping[Hashable, Any], name: str, scale: float, digits: int) -> str:
+    """Half of the interval; nothing for a single seed."""
+    half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+    return "" if math.isnan(half) else f" ± {scale * half:.{digits}f}"

@@ -34,10 +34,10 @@ class Seen:
 
 
 class Display:
-    """A context that is told of every ended trial. `total` is the most trials that there will be."""
+    """A context that is told of every ended trial, or refit. `total` is the most of them that there will be."""
 
-    def __init__(self, console: Console, *, total: int, objective: str) -> None:
-        self._console, self._total, self._objective = console, total, objective
+    def __init__(self, console: Console, *, total: int, objective: str, noun: str = "trial") -> None:
+        self._console, self._total, self._objective, self._noun = console, total, objective, noun
         self._start = time.monotonic()
         self._done = self._fresh = self._failed = 0
         self._best: Seen | None = None
@@ -76,7 +76,7 @@ class Display:
         return trial.objective < self._best.objective
 
     def _line(self, trial: Seen) -> str:
-        head = f"trial {self._done}/{self._total}  {trial.name}"
+        head = f"{self._noun} {self._done}/{self._total}  {trial.name}"
         if trial.objective is None:
             return f"{head}  FAILED: {trial.failure}"
         mark = "  (best so far)" if trial is self._best else ""
@@ -94,7 +94,7 @@ class Display:
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
-        table.add_row("trials", ProgressBar(total=self._total, completed=self._done, width=40), self._counts())
+        table.add_row(f"{self._noun}s", ProgressBar(total=self._total, completed=self._done, width=40), self._counts())
         if self._best:
             table.add_row("best so far", Text(self._best.name), self._measured(self._best))
         if self._last and self._last.objective is not None:

@@ -1,181 +1,127 @@
-"""The step `evaluate`: the chosen network beside the notebook's without dropout, trained again and looked at closely.
+"""The step `evaluate`: the search's finalists beside the notebook's networks, trained again with several seeds.
 
-Leaves a run with both gap tables, pictures and the model, and a nested run per refit.
+Leaves a run with tables, pictures, the model and the report, and a nested run per refit.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from pipeline.data.split import Split
-from pipeline.errors import SearchFailedError
-from pipeline.experiment import Experiment, Training
-from pipeline.figures import classes as classes_figure
-from pipeline.figures import gaps as gaps_figure
-from pipeline.figures import mistakes as mistakes_figure
-from pipeline.figures import reliability as reliability_figure
-from pipeline.figures.style import png
-from pipeline.findings import calibration, classes, metrics, mistakes
-from pipeline.findings.table import Row, gaps_table, markdown
+from pipeline.experiment import Experiment
+from pipeline.findings.selection import Candidate, choose
+from pipeline.findings.table import gaps_table, markdown
 from pipeline.network.build import build
-from pipeline.network.result import TrialResult
-from pipeline.network.spec import NetworkSpec, notebook_network
 from pipeline.registry.model import log_model
-from pipeline.search.proposals import seed_of
-from pipeline.search.workers import Job, Outcome, Workers
-from pipeline.steps import record
+from pipeline.search.workers import Workers
+from pipeline.steps import closeup, looks, record, trials
+from pipeline.steps.finalists import finalists
 from pipeline.steps.found import recorded
+from pipeline.steps.looks import Evaluated, Look
 from pipeline.steps.prepare import record_inputs
-from pipeline.steps.session import Session
+from pipeline.steps.refits import ROLE_TAG, Group, refit
+from pipeline.steps.report import REPORT, report
+from pipeline.steps.session import TEST_TAG, Session
 from pipeline.tracking.store import Run
 
-MOST_MISTAKES = 30
-REFIT = 2**32
-"""A number that no trial has: a refit is trained with a seed that the search has not seen."""
-
-
-@dataclass(frozen=True)
-class Finalist:
-    """One network to train again."""
-
-    role: str
-    """`chosen`, `baseline`, or for further fixed networks `other 2`, …"""
-    spec: NetworkSpec
-    settings: Training
-
-
-@dataclass(frozen=True, eq=False)
-class Refit:
-    """A finalist, trained again."""
-
-    finalist: Finalist
-    result: TrialResult
-    run: Run
-    pictures: dict[str, bytes]
+LOOKS: Sequence[Callable[[Evaluated], Look | None]] = (
+    looks.gaps,
+    looks.published,
+    looks.selection,
+    looks.pareto,
+    looks.placement_effects,
+    looks.designed_placement,
+    looks.significance,
+    closeup.training,
+    closeup.by_class,
+    closeup.calibrated,
+    closeup.unsure,
+)
+"""In the order of the report."""
+HEADLINES = ("test_accuracy", "accuracy_gap", "test_loss", "loss_gap", "fit_accuracy_gap", "val_accuracy")
+"""Of these, the evaluate run carries scatter and interval too."""
 
 
 def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> None:
-    """Refits the chosen network and the baseline and records how they compare."""
+    """Trains the finalists again, chooses among them on validation, and records what there is to see."""
     prepared = session.prepared
     run.log(tags={**prepared.tags, "narrowgap.search_run_id": search.id})
     record_inputs(run, prepared)
-    finalists = _finalists(session, search)
-    session.say(f"evaluate: training {' and '.join(f'the {each.role}' for each in finalists)} again with a fresh seed")
-    refits = _refit(session, run, finalists, workers)
-    chosen = refits[0]
-    _compare(session, run, prepared.split, refits, search)
-    _look_closely(run, prepared.split, chosen)
-    run.log(
-        metrics=metrics.trial_metrics(chosen.result),
-        tags={"narrowgap.chosen": chosen.run.params["architecture"], **record.network_tag(chosen.finalist.spec)},
-    )
-    _log_model(run, prepared.split, chosen)
-
-
-def _finalists(session: Session, search: Run) -> list[Finalist]:
-    """The chosen network first; then the other fixed networks, if the space is a list of such, or else the notebook's
-    without dropout as the baseline (left out where it is the chosen one).
-    """
     searched = recorded(search)
-    trial = session.store.get(search.tags["narrowgap.chosen_run_id"])
-    chosen = record.network_of(trial.tags)
-    others = [fixed.spec() for fixed in searched.space.networks or ()] or [notebook_network()]
-    finalists = [Finalist("chosen", chosen, _settings(searched, chosen))]
-    for spec in others:
-        if spec != chosen:
-            plain = not any(spec.dropout) and "baseline" not in {each.role for each in finalists}
-            role = "baseline" if plain else f"other {len(finalists)}"
-            finalists.append(Finalist(role, spec, _settings(searched, spec)))
-    return finalists
+    asked = searched.model_copy(
+        update={"evaluation": session.experiment.evaluation, "selection": session.experiment.selection}
+    )
+    found = trials.finished(session.store, search)
+    contestants = finalists(asked, found, len(prepared.split.validation))
+    session.say(
+        f"evaluate: training {len(contestants)} networks again, each with {asked.evaluation.seeds} fresh seeds: "
+        f"{', '.join(each.role for each in contestants)}"
+    )
+    groups = refit(session, run, contestants, workers)
+    evaluated = _chosen(
+        asked.model_copy(update={"question": session.experiment.question}), prepared.split, found, groups
+    )
+    for refitted in evaluated.chosen.refits:
+        refitted.run.log(tags={ROLE_TAG: "chosen"})
+    seen = [each for look in LOOKS if (each := look(evaluated)) is not None]
+    _record(session, run, evaluated, seen)
+    _log_model(run, prepared.split, evaluated.chosen)
+    run.write(REPORT, report(session, run, evaluated, [each.section for each in seen if each.section]))
 
 
-def _settings(experiment: Experiment, spec: NetworkSpec) -> Training:
-    """As the search trained it: a fixed network may have settings of its own."""
-    for fixed in experiment.space.networks or ():
-        if fixed.spec() == spec:
-            return experiment.training.merged(fixed.training)
-    return experiment.training
+def _chosen(experiment: Experiment, split: Split, found: list[trials.Trial], groups: Sequence[Group]) -> Evaluated:
+    """The choice among the finalists by the means over their seeds; references only stand beside them."""
+    eligible = [group for group in groups if not group.finalist.reference]
+    choice = choose(
+        [Candidate.of_seeds(each.architecture, each.metrics, each.parameters) for each in eligible],
+        experiment.selection.rule,
+        validation_size=len(split.validation),
+        tolerance=experiment.selection.tolerance,
+    )
+    chosen = eligible[choice.index]
+    others = [group for group in groups if group is not chosen]
+    return Evaluated(experiment, split, found, [chosen, *others], choice)
 
 
-def _refit(session: Session, run: Run, finalists: list[Finalist], workers: Workers) -> list[Refit]:
-    """Trains the finalists on the workers; raises SearchFailedError when one fails."""
-    seed = seed_of(session.experiment.search.seed, REFIT)
-    prepared, runs = session.prepared, dict[int, Run]()
-    for number, finalist in enumerate(finalists):
-        runs[number] = session.store.child(
-            run,
-            step="refit",
-            name=f"refit {finalist.role}",
-            tags={
-                "narrowgap.experiment": session.experiment.name,
-                "narrowgap.role": finalist.role,
-                **prepared.tags,
-                **record.network_tag(finalist.spec),
-            },
-            params=record.trial_params(finalist.spec, finalist.settings, seed, prepared.split),
-        )
-        workers.submit(Job(number, finalist.spec, finalist.settings, seed, finalist.settings.epochs))
-    refits: dict[int, Refit] = {}
-    try:
-        while len(refits) < len(finalists):
-            for outcome in workers.finished():
-                refits[outcome.number] = _ended(
-                    finalists[outcome.number], outcome, runs[outcome.number], prepared.split
-                )
-                del runs[outcome.number]
-    except BaseException:
-        for unfinished in runs.values():
-            if unfinished.status == "RUNNING":
-                unfinished.finish("KILLED", "the evaluation was stopped before this refit had ended")
-        raise
-    return [refits[number] for number in range(len(finalists))]
+def _record(session: Session, run: Run, evaluated: Evaluated, seen: Sequence[Look]) -> None:
+    """Artifacts, the winner's means under the names of the contract, and the note."""
+    for look in seen:
+        for name, content in look.artifacts.items():
+            run.write(name, content)
+    summaries = evaluated.chosen.summaries
+    metrics = {name: summary.mean for name, summary in summaries.items()}
+    if len(evaluated.chosen.refits) > 1:
+        for name in HEADLINES:
+            summary = summaries[name]
+            metrics |= {f"{name}_sd": summary.sd, f"{name}_low": summary.low, f"{name}_high": summary.high}
+    for look in seen:
+        metrics |= look.metrics
+    on_test = {TEST_TAG: session.prepared.tags[TEST_TAG]}
+    uses = sum(session.store.count(step=step, tags=on_test) for step in ("trial", "refit"))
+    run.log(
+        metrics=metrics | {"test_uses": uses, "seeds": len(evaluated.chosen.refits)},
+        tags={
+            "narrowgap.chosen": evaluated.chosen.architecture,
+            "narrowgap.reason_chosen": evaluated.choice.reason,
+            **record.network_tag(evaluated.chosen.finalist.spec),
+        },
+    )
+    table = markdown(gaps_table(looks.rows(evaluated)[: looks.MOST_IN_PICTURE]))
+    run.note(
+        f"**{session.experiment.question}**\n\n{evaluated.choice.reason}\n\n{table}\n\nThis test set has been scored {uses} "
+        "times in this store: the more often, the more a choice that looks at it is luck. Nothing here was chosen by it."
+    )
+    session.say(f"evaluate: chosen {evaluated.choice.reason}")
 
 
-def _ended(finalist: Finalist, outcome: Outcome, run: Run, split: Split) -> Refit:
-    if outcome.result is None:
-        run.finish("FAILED", outcome.failure)
-        raise SearchFailedError(f"the {finalist.role} could not be trained again: {outcome.failure}")
-    record.trained(run, outcome.result, split, outcome.pictures, seconds=outcome.seconds)
-    run.finish("FINISHED")
-    return Refit(finalist, outcome.result, run, dict(outcome.pictures))
-
-
-def _compare(session: Session, run: Run, split: Split, refits: list[Refit], search: Run) -> None:
-    """The notebook's table by both measures: csv, picture, note, screen."""
-    rows = [
-        Row(refit.finalist.role, refit.finalist.spec.architecture(split.inputs, split.classes), refit.result)
-        for refit in refits
-    ]
-    table = gaps_table(rows)
-    run.write("gaps.csv", table.to_csv(index=False))
-    run.write("gaps.png", png(gaps_figure.gaps(table)))
-    reason = search.tags["narrowgap.reason_chosen"]
-    run.note(f"**{session.experiment.question}**\n\n{reason}\n\n{markdown(table)}")
-
-
-def _look_closely(run: Run, split: Split, chosen: Refit) -> None:
-    """Curves, confusion, classes, calibration and mistakes of the chosen network."""
-    for name, content in chosen.pictures.items():
-        run.write(name, content)
-    test, probabilities = split.test, chosen.result.probabilities["test"]
-    by_class = classes.per_class(test.labels, probabilities, split.class_names)
-    run.write("classes.csv", by_class.to_csv(index=False))
-    run.write("classes.png", png(classes_figure.classes(by_class, part="test")))
-    measured = calibration.reliability(test.labels, probabilities)
-    run.log(metrics={"test_calibration_error": measured.expected_calibration_error})
-    run.write("reliability.png", png(reliability_figure.reliability(measured, part="test")))
-    found = mistakes.surest(test.labels, probabilities, most=MOST_MISTAKES)
-    page = mistakes_figure.mistakes(test.images, found, split.class_names, pixel_max=split.pixel_max, part="test")
-    run.write("mistakes.png", png(page))
-
-
-def _log_model(run: Run, split: Split, chosen: Refit) -> None:
+def _log_model(run: Run, split: Split, chosen: Group) -> None:
     height, width = split.train.images.shape[1:]
+    kept = chosen.typical
     model = build(
         chosen.finalist.spec,
         image_shape=(height, width),
         classes=split.classes,
         pixel_max=split.pixel_max,
-        seed=chosen.result.seed,
+        seed=kept.seed,
     )
-    model.set_weights(chosen.result.weights)
+    model.set_weights(kept.weights)
     address = log_model(run, model, split.test.images[:5])
-    run.log(tags={"narrowgap.model": address})
+    run.log(tags={"narrowgap.model": address, "narrowgap.model_refit": kept.run.id})

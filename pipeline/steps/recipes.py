@@ -10,7 +10,9 @@ from pipeline.search.workers import Workers
 from pipeline.steps import evaluate as evaluating
 from pipeline.steps import prepare as preparing
 from pipeline.steps import search as searching
+from pipeline.steps.report import REPORT
 from pipeline.steps.session import Session
+from pipeline.steps.wording import interval, percent, points
 from pipeline.tracking.store import Run
 
 Recipe = Callable[[Session, Run, Workers, Run | None], None]
@@ -28,6 +30,7 @@ def main(session: Session, root: Run, crew: Workers, before: Run | None) -> None
     with session.child(root, step="evaluate", name="evaluate") as run:
         evaluating.evaluate(session, run, search, crew)
     _speak_for(root, run)
+    root.write(REPORT, run.read(REPORT))
     _print_gaps(session, run)
 
 
@@ -56,20 +59,29 @@ def _speak_for(root: Run, child: Run) -> None:
 
 
 def _print_gaps(session: Session, run: Run) -> None:
-    """The summary: what was trained again, with both gaps."""
+    """The summary: what was trained again, with both gaps and their intervals over seeds."""
     gaps = pd.read_csv(io.BytesIO(run.read("gaps.csv")))
     shown = Table(title="Train and test, scored by the same weights with dropout off", title_justify="left")
-    for column in ("network", "architecture", "test accuracy", "honest gap", "fit gap", "test loss", "loss gap"):
+    for column in (
+        "network",
+        "architecture",
+        "test accuracy, %",
+        "honest gap, points",
+        "fit gap",
+        "test loss",
+        "loss gap",
+    ):
         shown.add_column(column, justify="left" if column in {"network", "architecture"} else "right")
-    fit = gaps[gaps["measure"] == "fit"].set_index("network")
+    fit = gaps[gaps["measure"] == "fit"].set_index("architecture")
     for row in gaps[gaps["measure"] == "honest"].to_dict("records"):
         shown.add_row(
             row["network"],
             row["architecture"],
-            f"{100 * row['test_accuracy']:.2f} %",
-            f"{100 * row['accuracy_gap']:+.2f} points",
-            f"{100 * fit.loc[row['network'], 'accuracy_gap']:+.2f} points",
+            interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"], write=percent),
+            interval(row["accuracy_gap"], row["accuracy_gap_low"], row["accuracy_gap_high"], write=points),
+            points(fit.loc[row["architecture"], "accuracy_gap"]),
             f"{row['test_loss']:.4f}",
             f"{row['loss_gap']:+.4f}",
         )
     session.console.print(shown)
+    session.say(f"Report: {REPORT} among the artifacts of run {run.id}")

@@ -128,6 +128,7 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
         [trial.candidate() for trial in found],
         experiment.selection.rule,
         validation_size=len(session.prepared.split.validation),
+        tolerance=experiment.selection.tolerance,
     )
     chosen = found[choice.index]
     run.write("trials.csv", trials.table(found).to_csv(index=False))

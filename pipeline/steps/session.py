@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from rich.console import Console
 
@@ -12,6 +13,9 @@ from pipeline.data.split import Part, Split, split
 from pipeline.experiment import Experiment
 from pipeline.tracking.store import Run, Store
 
+TEST_TAG = "narrowgap.test_digest"
+"""SHA-256 (hex) of the test images and labels that a run was scored on."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -20,10 +24,14 @@ class Prepared:
     dataset: Dataset
     split: Split
 
-    @property
+    @cached_property
     def tags(self) -> dict[str, str]:
         """What a run that used these data says of them."""
-        return {"narrowgap.data_digest": self.dataset.digest, "narrowgap.split": self.split.fingerprint}
+        return {
+            "narrowgap.data_digest": self.dataset.digest,
+            "narrowgap.split": self.split.fingerprint,
+            TEST_TAG: self.digest_of(self.split.test),
+        }
 
     @staticmethod
     def digest_of(part: Part) -> str:

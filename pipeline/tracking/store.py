@@ -123,6 +123,15 @@ class Store:
         )
         return [self._run(each) for each in pages]
 
+    def count(self, *, step: str, tags: Mapping[str, str]) -> int:
+        """How many runs of a step finished in the whole store with such tags."""
+        where = f"attributes.status = 'FINISHED' and tags.`narrowgap.step` = '{step}'"
+        where += "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items())
+        everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
+        ids = [each.experiment_id for each in everywhere]
+        pages = _pages(lambda token: self.client.search_runs(ids, where, max_results=PAGE, page_token=token))
+        return sum(1 for _ in pages)
+
     def reopen(self, run: Run, *, parent: Run | None = None) -> Run:
         """A run that had ended goes on, below another parent if one is given; returns it as it is now."""
         self.client.update_run(run.id, status="RUNNING")

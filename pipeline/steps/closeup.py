@@ -1,0 +1,141 @@
+"""The chosen network, looked at closely. Enters: what was trained. Leaves: `Look`s, as in `looks.py`.
+
+All of the refit with the median validation loss, which is also the model that is kept.
+"""
+
+import pandas as pd
+
+from pipeline.figures import classes as classes_figure
+from pipeline.figures import coverage as coverage_figure
+from pipeline.figures import mistakes as mistakes_figure
+from pipeline.figures import reliability as reliability_figure
+from pipeline.figures.style import png
+from pipeline.findings import calibration, classes, conformal, mistakes, temperature, thresholds
+from pipeline.findings.policies import POLICIES, answer
+from pipeline.report.page import Picture, Section, Table
+from pipeline.steps.looks import Evaluated, Look
+from pipeline.steps.wording import percent
+
+MOST_MISTAKES = 30
+
+
+def training(evaluated: Evaluated) -> Look:
+    """Its curves and confusion matrices."""
+    refit, name = evaluated.chosen.typical, evaluated.chosen.architecture
+    figures = refit.metrics
+    curves, confusion = refit.pictures["curves.png"], refit.pictures["confusion_matrix.png"]
+    kept = (
+        f"{figures['epochs_run']:.0f} epochs, the weights of epoch {figures['best_epoch']:.0f} (from 0) kept; train "
+        f"accuracy {percent(figures['train_accuracy'])} %, test {percent(figures['test_accuracy'])} %."
+    )
+    section = Section(
+        "Training and confusion",
+        f"The seed with the median validation loss of {len(evaluated.chosen.refits)}: {kept}",
+        pictures=[
+            Picture(curves, f"Loss and accuracy of {name} per epoch on train and validation. {kept}", "Curves"),
+            Picture(confusion, f"Confusion matrices of {name} on train and on test.", "What is taken for what"),
+        ],
+    )
+    return Look({"curves.png": curves, "confusion_matrix.png": confusion}, section=section)
+
+
+def by_class(evaluated: Evaluated) -> Look:
+    """Precision and recall per class, and the mistakes it is surest of."""
+    split, probabilities = evaluated.split, evaluated.chosen.typical.test
+    table = classes.per_class(split.test.labels, probabilities, split.class_names)
+    bars = png(classes_figure.classes(table, part="test"))
+    found = mistakes.surest(split.test.labels, probabilities, most=MOST_MISTAKES)
+    page = png(
+        mistakes_figure.mistakes(split.test.images, found, split.class_names, pixel_max=split.pixel_max, part="test")
+    )
+    section = Section(
+        "Classes and mistakes",
+        pictures=[
+            Picture(bars, "Precision, recall and F1 of every class on test.", "By class, on test"),
+            Picture(page, f"The {len(found)} test images that it is wrong about and surest of.", "Its surest mistakes"),
+        ],
+    )
+    return Look({"classes.csv": table.to_csv(index=False), "classes.png": bars, "mistakes.png": page}, section=section)
+
+
+def calibrated(evaluated: Evaluated) -> Look:
+    """Whether its confidence is right, before and after temperature scaling, the temperature found on validation."""
+    refit, split = evaluated.chosen.typical, evaluated.split
+    found = temperature.fit(split.validation.labels, refit.validation)
+    before = calibration.reliability(split.test.labels, refit.test)
+    after = calibration.reliability(split.test.labels, temperature.scaled(refit.test, found))
+    picture = png(reliability_figure.reliability(before, part="test", scaled=after, temperature=found))
+    errors = before.expected_calibration_error, after.expected_calibration_error
+    text = (
+        f"Confidence is off by {percent(errors[0])} points on average on test, and by {percent(errors[1])} once "
+        f"probabilities are scaled by the temperature {found:.3f}, found on validation (1 changes nothing, more is less "
+        "sure)."
+    )
+    return Look(
+        {"reliability.png": picture},
+        {"test_calibration_error": errors[0], "test_calibration_error_scaled": errors[1], "temperature": found},
+        Section("Calibration", text, pictures=[Picture(picture, text, "Accuracy by confidence, on test")]),
+    )
+
+
+def unsure(evaluated: Evaluated) -> Look:
+    """Answers that may be declined: accuracy against coverage, the threshold for a wished accuracy, sets of candidates."""
+    refit, split = evaluated.chosen.typical, evaluated.split
+    validation = thresholds.curve(split.validation.labels, refit.validation)
+    test = thresholds.curve(split.test.labels, refit.test)
+    target, chosen, checked, text = evaluated.experiment.evaluation.target_accuracy, None, None, ""
+    metrics = {"risk_area": test.risk_area}
+    if target is not None:
+        chosen = thresholds.threshold_for(validation, target)
+        text = chosen.reason
+        if chosen.value is not None:
+            checked = thresholds.checked(chosen, split.test.labels, refit.test)
+            text += (
+                f" On test, {percent(checked.coverage)} % are answered, {percent(checked.accuracy)} % of them right (95 % "
+                f"interval {percent(checked.low)} to {percent(checked.high)})."
+            )
+            metrics |= {"min_confidence": chosen.value, "answered_share": checked.coverage}
+            metrics |= {"answered_accuracy": checked.accuracy} if checked.answered else {}
+    sets = conformal.fit(split.validation.labels, refit.validation)
+    held = conformal.checked(sets, split.test.labels, refit.test)
+    metrics |= {
+        "conformal_coverage": held.coverage,
+        "conformal_set_size": held.size,
+        "conformal_quantile": sets.quantile,
+    }
+    text += (
+        f"\n\nSets of candidates that are to hold the label in {100 * sets.coverage:g} of 100 images hold it in "
+        f"{percent(held.coverage)} % of test (95 % interval {percent(held.low)} to {percent(held.high)}), with "
+        f"{held.size:.2f} classes on average; {percent(held.singletons)} % are a single class."
+    )
+    picture = png(coverage_figure.coverage(validation, test, chosen, checked))
+    table = _policies(evaluated, min_confidence=chosen.value if chosen else None, quantile=sets.quantile)
+    alt = "Accuracy of the answers against the share of images that are answered, on validation and test."
+    section = Section(
+        "Answers that may be declined",
+        text.strip(),
+        [Table("What each policy does on test", table)],
+        [Picture(picture, alt, "Accuracy against coverage")],
+    )
+    return Look({"policies.csv": table.to_csv(index=False), "coverage.png": picture}, metrics, section)
+
+
+def _policies(evaluated: Evaluated, *, min_confidence: float | None, quantile: float) -> pd.DataFrame:
+    """Answered share and accuracy of every policy on test; `min_confidence` and `min_margin` at one half, lacking a wish."""
+    labels, probabilities = evaluated.split.test.labels, evaluated.chosen.typical.test
+    least = 0.5 if min_confidence is None else min_confidence
+    lines = []
+    for policy in POLICIES:
+        found = answer(probabilities, policy, min_confidence=least, min_margin=0.5, quantile=quantile)
+        right = (found.label == labels)[found.accepted]
+        setting = {"min_confidence": f"{least:.4f} or more", "min_margin": "0.5000 or more"}.get(policy, "")
+        lines.append(
+            {
+                "policy": policy,
+                "setting": setting,
+                "answered, %": percent(found.accepted.mean()),
+                "of them right, %": percent(right.mean()) if len(right) else None,
+                "classes per answer": f"{found.candidates.sum(axis=1).mean():.2f}",
+            }
+        )
+    return pd.DataFrame(lines)
