@@ -1,27 +1,49 @@
-"""A trained network into a run, as MLflow model. Enters: a Keras model. Leaves: the model's address.
+"""A trained network into a run, as MLflow model. Enters: a Keras model and how it is to answer. Leaves: its address.
 
-What is logged is code (`served.py`) beside the `.keras` file, with signature, example and pinned requirements. Plain Keras
-loads the file `artifacts/network.keras` in it.
+What is logged is code (`served.py`, `policies.py`) beside the `.keras` file, with signature, example and pinned
+requirements.
+Plain Keras loads the file `artifacts/network.keras` in it.
 """
 
+import json
 import logging
+import shutil
 import tempfile
 import warnings
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import mlflow.pyfunc
 import numpy as np
-from mlflow.models import Model, infer_signature
+from mlflow.models import Model, ModelSignature
+from mlflow.types import DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array, ColSpec
 from numpy.typing import NDArray
 
+from pipeline.findings import policies
 from pipeline.network.build import save
 from pipeline.tracking.store import Run
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
-NEEDED = ("keras", "mlflow", "numpy", "tensorflow")
+NEEDED = ("keras", "mlflow", "numpy", "pandas", "tensorflow")
 """What loading the model takes; pinned as in the lock."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a model reads images, and answers when a request does not say."""
+
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int]
+    """Height and width, pixels."""
+    pixel_max: int
+    quantile: float
+    """Of the policy `candidates`, as `conformal.fit` finds it on validation."""
+    min_confidence: float = 0.5
+    min_margin: float = 0.5
+    policy: policies.Policy = "argmax"
 
 
 def requirements() -> list[str]:
@@ -30,28 +52,55 @@ def requirements() -> list[str]:
     return [pins[name] for name in NEEDED]
 
 
-def log_model(run: Run, model: Any, example: NDArray[np.uint8], *, name: str = "model") -> str:
+def signature(serving: Serving) -> ModelSignature:
+    """What comes out, and the params of a request with their defaults. The input is checked by the model itself, which
+    takes images and flat rows: MLflow's schema can only say one of them.
+    """
+    answer = [
+        ColSpec(DataType.long, "label"),
+        ColSpec(DataType.string, "class"),
+        ColSpec(DataType.double, "confidence"),
+        ColSpec(DataType.double, "margin"),
+        ColSpec(DataType.boolean, "accepted"),
+        ColSpec(Array(DataType.string), "candidates"),
+    ]
+    params = [
+        ParamSpec("policy", DataType.string, serving.policy),
+        ParamSpec("min_confidence", DataType.double, serving.min_confidence),
+        ParamSpec("min_margin", DataType.double, serving.min_margin),
+    ]
+    return ModelSignature(outputs=Schema(answer), params=ParamSchema(params))
+
+
+def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving, *, name: str = "model") -> str:
     """Logs a Keras model that takes raw pixels uint8 (n, h, w) and gives probabilities (n, classes)."""
     logger = logging.getLogger("mlflow")
     before = logger.level
-    logger.setLevel(logging.ERROR)  # it warns of what is so on purpose: integers in the signature, code without types
+    logger.setLevel(logging.ERROR)  # it warns of what is so on purpose: no schema of the input, code without types
     mlflow.set_experiment(experiment_id=run.experiment_id)  # where MLflow lists the model, whatever run is active
     try:
         # Its advice on type hints gets past every filter.
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
-            path = Path(folder) / "network.keras"
-            save(model, path)
             info = Model.log(
                 artifact_path=None,
                 name=name,
                 flavor=mlflow.pyfunc,
                 run_id=run.id,
                 python_model=str(Path(__file__).with_name("served.py")),
-                artifacts={"keras": str(path)},
-                signature=infer_signature(example, model.predict(example, verbose=0)),
+                artifacts=_files(Path(folder), model, serving),
+                signature=signature(serving),
                 input_example=example,
                 pip_requirements=requirements(),
             )
     finally:
         logger.setLevel(before)
     return str(info.model_uri)
+
+
+def _files(folder: Path, model: Any, serving: Serving) -> dict[str, str]:
+    """What travels beside `served.py`, by the names that it knows."""
+    network, settings, code = folder / "network.keras", folder / "settings.json", folder / "policies.py"
+    save(model, network)
+    settings.write_text(json.dumps(asdict(serving), indent=2), encoding="utf-8")
+    shutil.copyfile(policies.__file__, code)
+    return {"keras": str(network), "settings": str(settings), "policies": str(code)}

@@ -1,23 +1,90 @@
-"""What MLflow loads and serves: code and a `.keras` file, no pickle. This file travels with the model, alone; it may
-import nothing of Narrowgap.
+"""What MLflow loads and serves: code and a `.keras` file, no pickle. This file travels with the model, alone, beside
+`policies.py` and `settings.json`; it may import nothing of Narrowgap.
 """
 
+import importlib.util
+import json
+from pathlib import Path
 from typing import Any
 
 import keras
 import mlflow.models
 import mlflow.pyfunc
 import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from numpy.typing import NDArray
 
 
 class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is untyped
-    """Raw images uint8 (n, h, w) to probabilities float32 (n, classes)."""
+    """Images of raw pixels, 0 to `pixel_max`, as (n, h, w) or flat rows (n, h * w), to one answer per row.
+
+    The answer: `label`, `class`, `confidence` and `margin` (0 to 1), `accepted`, and `candidates`, the names of the classes
+    left. The params `policy`, `min_confidence` and `min_margin` are those of `policies.answer`; their defaults stand in the
+    signature.
+    """
 
     def load_context(self, context: Any) -> None:
         self._model = keras.models.load_model(context.artifacts["keras"])
+        self._settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
+        self._policies = _module("narrowgap_policies", context.artifacts["policies"])
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002 - MLflow takes type hints for a schema
-        return np.asarray(self._model.predict(np.asarray(model_input), verbose=0))
+        images = self._images(model_input)
+        asked = {key: value for key, value in (params or {}).items() if value is not None}
+        probabilities = self._model.predict(images, verbose=0)
+        try:
+            found = self._policies.answer(
+                probabilities,
+                asked.pop("policy", self._settings["policy"]),
+                min_confidence=asked.pop("min_confidence", self._settings["min_confidence"]),
+                min_margin=asked.pop("min_margin", self._settings["min_margin"]),
+                quantile=self._settings["quantile"],
+            )
+        except ValueError as error:
+            raise _refused(str(error)) from error
+        names = self._settings["class_names"]
+        return pd.DataFrame(
+            {
+                "label": found.label,
+                "class": [names[label] for label in found.label],
+                "confidence": found.confidence,
+                "margin": found.margin,
+                "accepted": found.accepted,
+                "candidates": [[names[label] for label in np.flatnonzero(row)] for row in found.candidates],
+            }
+        )
+
+    def _images(self, given: Any) -> NDArray[np.float32]:
+        """The input as float32 (n, h, w); refused with a reason where it is no such thing."""
+        height, width = self._settings["image_shape"]
+        expected = f"expected images ({height}, {width}), or flat rows of {height * width}, of raw pixels"
+        try:
+            pixels = np.asarray(given, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise _refused(f"the input is no array of numbers ({error}); {expected}") from error
+        if pixels.shape[1:] not in {(height, width), (height * width,)} or not len(pixels):
+            raise _refused(f"the input has the shape {pixels.shape}; {expected}, one or more of them")
+        most = self._settings["pixel_max"]
+        if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > most:
+            raise _refused(f"pixels range from {pixels.min():g} to {pixels.max():g}; expected 0 to {most}")
+        return pixels.reshape(-1, height, width)
+
+
+def _refused(reason: str) -> MlflowException:
+    """Answered by the scoring server as 400, with the reason."""
+    return MlflowException(reason, error_code=INVALID_PARAMETER_VALUE)
+
+
+def _module(name: str, path: str) -> Any:
+    """A Python file as a module, wherever it lies."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 mlflow.models.set_model(Classifier())

@@ -10,26 +10,26 @@ from pipeline.experiment import Experiment
 from pipeline.findings.selection import Candidate, choose
 from pipeline.findings.table import gaps_table, markdown
 from pipeline.network.build import build
-from pipeline.registry.model import log_model
+from pipeline.registry.model import Serving, log_model
 from pipeline.search.workers import Workers
-from pipeline.steps import closeup, looks, record, trials
+from pipeline.steps import closeup, contest, landscape, record, trials
 from pipeline.steps.finalists import finalists
 from pipeline.steps.found import recorded
 from pipeline.steps.looks import Evaluated, Look
 from pipeline.steps.prepare import record_inputs
-from pipeline.steps.refits import ROLE_TAG, Group, refit
+from pipeline.steps.refits import ROLE_TAG, Group, fresh_seeds, refit
 from pipeline.steps.report import REPORT, report
 from pipeline.steps.session import TEST_TAG, Session
 from pipeline.tracking.store import Run
 
 LOOKS: Sequence[Callable[[Evaluated], Look | None]] = (
-    looks.gaps,
-    looks.published,
-    looks.selection,
-    looks.pareto,
-    looks.placement_effects,
-    looks.designed_placement,
-    looks.significance,
+    contest.gaps,
+    contest.published,
+    contest.selection,
+    landscape.pareto,
+    landscape.placement_effects,
+    landscape.designed_placement,
+    contest.significance,
     closeup.training,
     closeup.by_class,
     closeup.calibrated,
@@ -51,11 +51,12 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> None:
     )
     found = trials.finished(session.store, search)
     contestants = finalists(asked, found, len(prepared.split.validation))
+    seeds = fresh_seeds(asked)
     session.say(
-        f"evaluate: training {len(contestants)} networks again, each with {asked.evaluation.seeds} fresh seeds: "
-        f"{', '.join(each.role for each in contestants)}"
+        f"evaluate: training {len(contestants)} networks again, each with the same {len(seeds)} fresh seeds: "
+        f"{'; '.join(each.role for each in contestants)}"
     )
-    groups = refit(session, run, contestants, workers)
+    groups = refit(session, run, contestants, workers, seeds=seeds)
     evaluated = _chosen(
         asked.model_copy(update={"question": session.experiment.question}), prepared.split, found, groups
     )
@@ -104,12 +105,21 @@ def _record(session: Session, run: Run, evaluated: Evaluated, seen: Sequence[Loo
             **record.network_tag(evaluated.chosen.finalist.spec),
         },
     )
-    table = markdown(gaps_table(looks.rows(evaluated)[: looks.MOST_IN_PICTURE]))
-    run.note(
-        f"**{session.experiment.question}**\n\n{evaluated.choice.reason}\n\n{table}\n\nThis test set has been scored {uses} "
-        "times in this store: the more often, the more a choice that looks at it is luck. Nothing here was chosen by it."
-    )
+    parts = [
+        f"**{session.experiment.question}**",
+        evaluated.choice.reason,
+        markdown(gaps_table(contest.rows(evaluated)[: contest.MOST_IN_PICTURE])),
+        *(f"```\n{look.told}\n```" for look in seen if look.told),
+        (
+            f"This test set has been scored {uses} times in this store: the more often, the more a choice that looks at it "
+            "is luck. Nothing here was chosen by it."
+        ),
+    ]
+    run.note("\n\n".join(parts))
     session.say(f"evaluate: chosen {evaluated.choice.reason}")
+    for look in seen:
+        if look.told:
+            session.say(look.told)
 
 
 def _log_model(run: Run, split: Split, chosen: Group) -> None:
@@ -123,5 +133,12 @@ def _log_model(run: Run, split: Split, chosen: Group) -> None:
         seed=kept.seed,
     )
     model.set_weights(kept.weights)
-    address = log_model(run, model, split.test.images[:5])
+    serving = Serving(
+        class_names=tuple(split.class_names),
+        image_shape=(height, width),
+        pixel_max=split.pixel_max,
+        quantile=run.metrics["conformal_quantile"],
+        min_confidence=run.metrics.get("min_confidence", Serving.min_confidence),
+    )
+    address = log_model(run, model, split.test.images[:5], serving)
     run.log(tags={"narrowgap.model": address, "narrowgap.model_refit": kept.run.id})
