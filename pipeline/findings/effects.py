@@ -18,9 +18,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
 
 from pipeline.findings.design import design
+from pipeline.findings.holm import holm
 from pipeline.findings.importance import importance
 from pipeline.findings.regression import LEAST_FREEDOM, Array, Regression, regress
 from pipeline.findings.words import position
@@ -99,7 +99,7 @@ class Fit:
         pairs = [
             self.regression.difference_p(1 + names.index(one.column), 1 + names.index(each.column)) for each in others
         ]
-        return list(multipletests(pairs, LEVEL, method="holm")[0]) if pairs else []
+        return [bool(p < LEVEL) for p in holm(pairs)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,9 +166,8 @@ def judged(regression: Regression, families: Sequence[str]) -> tuple[list[Verdic
     """Verdict and Holm's p of every column, (columns,), each within its family."""
     corrected = np.full(len(regression.p), np.nan)
     for family in set(families):
-        told = np.isfinite(regression.p) & (np.array(families) == family)
-        if told.any():
-            corrected[told] = multipletests(regression.p[told], LEVEL, method="holm")[1]
+        own = np.array(families) == family
+        corrected[own] = holm(regression.p[own])
     signs: list[Verdict] = ["raises" if estimate > 0 else "lowers" for estimate in regression.estimate]
     return [sign if p < LEVEL else "cannot tell" for sign, p in zip(signs, corrected, strict=True)], corrected
 

@@ -54,7 +54,8 @@ def _fitted(fit: Fit) -> str:
     if math.isnan(of.r_squared):
         return f"cannot be fitted, {of.rows} networks leave {of.freedom} degrees of freedom"
     return (
-        f"{of.rows} networks that tell of more than themselves, R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f}; a random forest on held-out networks "
+        f"{of.rows} networks that tell of more than themselves, R² {of.r_squared:.2f} "
+        f"(adjusted {of.adjusted_r_squared:.2f}; a random forest on held-out networks "
         f"{fit.forest_r_squared:.2f}), residual sd {of.residual_sd:.2f} {fit.unit}, {of.freedom} degrees of freedom"
     )
 

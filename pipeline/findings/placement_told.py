@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
 
+from pipeline.findings.holm import holm
 from pipeline.findings.placement import Placement
 from pipeline.findings.seeds import Summary
 from pipeline.findings.words import listed, position
@@ -68,4 +67,4 @@ def _minus(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, fl
 def _told_apart(differences: Sequence[Mapping[int, float]]) -> list[bool]:
     """Which means over seeds are not 0: Student's t, corrected for their number (Holm)."""
     p = [float(stats.ttest_1samp(list(each.values()), 0).pvalue) if len(each) > 1 else 1.0 for each in differences]
-    return [bool(each) for each in multipletests(np.nan_to_num(p, nan=1.0), LEVEL, method="holm")[0]] if p else []
+    return [bool(each < LEVEL) for each in holm(p)]

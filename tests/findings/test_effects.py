@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
 
 from pipeline.findings.design import design
 from pipeline.findings.effects import Effects, effects, judged, table
 from pipeline.findings.effects_told import model, sentence
+from pipeline.findings.holm import holm
 from pipeline.findings.importance import importance
 from pipeline.findings.regression import regress
 from tests.findings.trials import known, networks
@@ -182,6 +184,14 @@ def test_holm_corrects_within_a_family_as_worked_by_hand() -> None:
     verdicts, corrected = judged(regression, ["a", "a", "a", "b", "b"])
     assert corrected.tolist() == pytest.approx([0.04, 0.04, 0.03, math.nan, 0.03], nan_ok=True)
     assert verdicts == ["raises", "lowers", "lowers", "cannot tell", "raises"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_holm_agrees_with_statsmodels_ties_and_ones_included(count: int) -> None:
+    p = np.round(np.random.default_rng(count).uniform(0, 0.2, count), 2)
+    p[-1] = 1.0 if count > 2 else p[-1]
+    assert holm(p).tolist() == pytest.approx(multipletests(p, method="holm")[1].tolist())
+    assert holm([]).tolist() == []
 
 
 def test_missing_columns_are_named() -> None:

@@ -15,7 +15,7 @@ NETWORK = (256, 128, 64)
 
 
 def refit(
-    seed: int, accuracy: float, gap: float, *, hidden: tuple[int, ...] = NETWORK, **rates: float
+    seed: int, accuracy: float, gap: float, hidden: tuple[int, ...] = NETWORK, /, **rates: float
 ) -> dict[str, float]:  # fmt: skip
     """One row; `dropout_1=.2` is a layer, what is not named has none."""
     sizes = {f"hidden_{layer}": float(units) for layer, units in enumerate(hidden, start=1)}
@@ -80,8 +80,8 @@ def test_the_slope_of_a_seed_is_the_least_squares_line_through_no_dropout() -> N
 def test_networks_of_other_sizes_and_with_more_layers_of_dropout_are_passed_over() -> None:
     others = [
         refit(1, 0.1, 0.9, dropout_1=0.2, dropout_2=0.2),
-        refit(1, 0.2, 0.8, hidden=(32,), dropout_1=0.2),
-        refit(1, 0.3, 0.7, hidden=(32,)),
+        refit(1, 0.2, 0.8, (32,), dropout_1=0.2),
+        refit(1, 0.3, 0.7, (32,)),
     ]
     found = placed(*others, *PLAIN, *FIRST)
     assert found.hidden == NETWORK
@@ -89,7 +89,7 @@ def test_networks_of_other_sizes_and_with_more_layers_of_dropout_are_passed_over
 
 
 def test_a_network_never_trained_without_dropout_is_not_the_fixed_one() -> None:
-    unpaired = [refit(seed, 0.9, 0.01, hidden=(512,), dropout_0=rate) for seed in (1, 2, 3) for rate in (0.1, 0.2)]
+    unpaired = [refit(seed, 0.9, 0.01, (512,), dropout_0=rate) for seed in (1, 2, 3) for rate in (0.1, 0.2)]
     assert placed(*unpaired, *PLAIN, *FIRST).hidden == NETWORK
 
 
