@@ -7,7 +7,12 @@ difference; the paired bootstrap sees that (for the gap, together with the train
 another seed is really another network, better or worse on any number of test images, and no resampling of rows sees that.
 Of two networks of one recipe whose seeds scatter with sd s, the difference scatters with s sqrt(2); with s estimated from
 refits, difference / (s sqrt(2)) follows Student's t. Each of the three improvements is held to a third of `Rule.alpha`
-(Bonferroni), so that together they are wrongly seen at most so often. `tests/benchmarks/gate.py` measures how often.
+(Bonferroni), so that together they are wrongly seen at most so often.
+
+Measured by `tests/benchmarks/gate.py`, alpha .05, seeds' noise from 5 refits: of two networks of one recipe the second was
+promoted in 0 of 50 pairs really trained on digits, and in 2.3 % (180 test images), 3.3 % and 1.2 % (10,000) of simulated
+ones; by the noise of rows alone in 10 %, 19 % and 29 %, by "the larger accuracy wins" in 34 to 50 %. The price is power:
+a recipe that is better by 1 point is promoted in 36 % at 180 images and in 82 % at 10,000; with 30 refits in 50 and 98 %.
 """
 
 import math

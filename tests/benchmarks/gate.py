@@ -1,5 +1,7 @@
 """How often the promotion gate promotes, rightly and wrongly: `python -m tests.benchmarks.gate [--quick]`.
 
+Ten minutes of processor time, five on two free cores; `--quick` one.
+
 *Wrongly*: champion and challenger are one recipe with two seeds; 50 such pairs are really trained on digits (10 divisions
 of the data, 10 seeds each), more are simulated. *Rightly*: the challenger's recipe is better by 0.5, 1 or 2 points
 (simulated). Beside the gate stand what people do today, "the larger accuracy wins", the non-inferiority margin on its own,
