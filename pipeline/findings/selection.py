@@ -4,7 +4,7 @@ A candidate is one trained network, or the mean over several seeds of one.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -62,18 +62,15 @@ class Choice:
 
 
 def ranked(
-    candidates: Sequence[Candidate], rule: Rule, *, validation_size: int, most: int, tolerance: float | None = None
-) -> list[int]:
-    """Positions of at most `most` candidates: the one chosen by the rule, then the one chosen of the others, and so on.
-    Fewer where no more have finite figures.
+    candidates: Sequence[Candidate], rule: Rule, *, validation_size: int, tolerance: float | None = None
+) -> Iterator[int]:
+    """Positions of the candidates: the one chosen by the rule, then the one chosen of the others, and so on; those whose
+    figures are not all finite are left out.
     """
     left = [index for index, candidate in enumerate(candidates) if _finite(candidate)]
-    best: list[int] = []
-    while left and len(best) < most:
+    while left:
         rest = [candidates[index] for index in left]
-        choice = choose(rest, rule, validation_size=validation_size, tolerance=tolerance)
-        best.append(left.pop(choice.index))
-    return best
+        yield left.pop(choose(rest, rule, validation_size=validation_size, tolerance=tolerance).index)
 
 
 def choose(

@@ -3,6 +3,9 @@
 All of the refit with the median validation loss, which is also the model that is kept.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import pandas as pd
 
 from pipeline.figures import classes as classes_figure
@@ -17,6 +20,8 @@ from pipeline.steps.looks import Evaluated, Look
 from pipeline.steps.wording import percent
 
 MOST_MISTAKES = 30
+EXAMPLE = 0.5
+"""The threshold that is shown where no accuracy is wished for, or none reaches it."""
 
 
 def training(evaluated: Evaluated) -> Look:
@@ -25,12 +30,16 @@ def training(evaluated: Evaluated) -> Look:
     figures = refit.metrics
     curves, confusion = refit.pictures["curves.png"], refit.pictures["confusion_matrix.png"]
     kept = (
-        f"{figures['epochs_run']:.0f} epochs, the weights of epoch {figures['best_epoch']:.0f} (from 0) kept; train "
-        f"accuracy {percent(figures['train_accuracy'])} %, test {percent(figures['test_accuracy'])} %."
+        f"{figures['epochs_run']:.0f} epochs, of which epoch {figures['best_epoch']:.0f} (from 0) left the weights kept; "
+        f"train accuracy {percent(figures['train_accuracy'])} %, test {percent(figures['test_accuracy'])} %."
+    )
+    seeds = len(evaluated.chosen.refits)
+    which = (
+        f"Of its {seeds} seeds, here and below, the one with the median validation loss" if seeds > 1 else "One seed"
     )
     section = Section(
         "Training and confusion",
-        f"The seed with the median validation loss of {len(evaluated.chosen.refits)}: {kept}",
+        f"{which}: {kept}",
         pictures=[
             Picture(curves, f"Loss and accuracy of {name} per epoch on train and validation. {kept}", "Curves"),
             Picture(confusion, f"Confusion matrices of {name} on train and on test.", "What is taken for what"),
@@ -83,59 +92,83 @@ def unsure(evaluated: Evaluated) -> Look:
     refit, split = evaluated.chosen.typical, evaluated.split
     validation = thresholds.curve(split.validation.labels, refit.validation)
     test = thresholds.curve(split.test.labels, refit.test)
-    target, chosen, checked, text = evaluated.experiment.evaluation.target_accuracy, None, None, ""
-    metrics = {"risk_area": test.risk_area}
-    if target is not None:
-        chosen = thresholds.threshold_for(validation, target)
-        text = chosen.reason
-        if chosen.value is not None:
-            checked = thresholds.checked(chosen, split.test.labels, refit.test)
-            text += (
-                f" On test, {percent(checked.coverage)} % are answered, {percent(checked.accuracy)} % of them right (95 % "
-                f"interval {percent(checked.low)} to {percent(checked.high)})."
-            )
-            metrics |= {"min_confidence": chosen.value, "answered_share": checked.coverage}
-            metrics |= {"answered_accuracy": checked.accuracy} if checked.answered else {}
+    wish = _wish(evaluated, validation)
     sets = conformal.fit(split.validation.labels, refit.validation)
     held = conformal.checked(sets, split.test.labels, refit.test)
-    metrics |= {
+    candidates = (
+        f"Sets of candidates that are to hold the label in {100 * sets.coverage:g} of 100 images hold it in "
+        f"{percent(held.coverage)} % of test (95 % interval {percent(held.low)} to {percent(held.high)}), with "
+        f"{held.size:.2f} classes on average; {percent(held.singletons)} % are a single class."
+    )
+    picture = png(coverage_figure.coverage(validation, test, wish.chosen, wish.checked))
+    table = _policies(evaluated, min_confidence=wish.chosen.value if wish.chosen else None, quantile=sets.quantile)
+    alt = "Accuracy of the answers against the share of images that are answered, on validation and test."
+    formats = {"threshold": "{:.4f}".format, "answered": percent, "right": percent, "classes": "{:.2f}".format}
+    shown = Table(
+        "What each policy does on test: % of all answered, % of those right, classes per answer", table, formats
+    )
+    section = Section(
+        "Answers that may be declined",
+        f"{wish.text}\n\n{candidates}",
+        [shown],
+        [Picture(picture, alt, "Accuracy against coverage")],
+    )
+    metrics = {
+        "risk_area": test.risk_area,
         "conformal_coverage": held.coverage,
         "conformal_set_size": held.size,
         "conformal_quantile": sets.quantile,
     }
-    text += (
-        f"\n\nSets of candidates that are to hold the label in {100 * sets.coverage:g} of 100 images hold it in "
-        f"{percent(held.coverage)} % of test (95 % interval {percent(held.low)} to {percent(held.high)}), with "
-        f"{held.size:.2f} classes on average; {percent(held.singletons)} % are a single class."
+    artifacts: dict[str, bytes | str] = {"policies.csv": table.to_csv(index=False), "coverage.png": picture}
+    return Look(artifacts, {**metrics, **wish.metrics}, section)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What becomes of `evaluation.target_accuracy`."""
+
+    text: str
+    chosen: thresholds.Threshold | None = None
+    checked: thresholds.Checked | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def _wish(evaluated: Evaluated, validation: thresholds.Curve) -> _Wish:
+    """The threshold that reaches the wished accuracy on validation, and what it does on test."""
+    target, refit = evaluated.experiment.evaluation.target_accuracy, evaluated.chosen.typical
+    if target is None:
+        return _Wish(
+            "No accuracy is wished for (evaluation.target_accuracy): the thresholds in the table are examples."
+        )
+    chosen = thresholds.threshold_for(validation, target)
+    if chosen.value is None:
+        return _Wish(chosen.reason, chosen)
+    checked = thresholds.checked(chosen, evaluated.split.test.labels, refit.test)
+    metrics = {"min_confidence": chosen.value, "answered_share": checked.coverage}
+    if not checked.answered:
+        return _Wish(f"{chosen.reason} On test, none is answered.", chosen, checked, metrics)
+    text = (
+        f"{chosen.reason} On test, {percent(checked.coverage)} % are answered, {percent(checked.accuracy)} % of them right "
+        f"(95 % interval {percent(checked.low)} to {percent(checked.high)})."
     )
-    picture = png(coverage_figure.coverage(validation, test, chosen, checked))
-    table = _policies(evaluated, min_confidence=chosen.value if chosen else None, quantile=sets.quantile)
-    alt = "Accuracy of the answers against the share of images that are answered, on validation and test."
-    section = Section(
-        "Answers that may be declined",
-        text.strip(),
-        [Table("What each policy does on test", table)],
-        [Picture(picture, alt, "Accuracy against coverage")],
-    )
-    return Look({"policies.csv": table.to_csv(index=False), "coverage.png": picture}, metrics, section)
+    return _Wish(text, chosen, checked, metrics | {"answered_accuracy": checked.accuracy})
 
 
 def _policies(evaluated: Evaluated, *, min_confidence: float | None, quantile: float) -> pd.DataFrame:
-    """Answered share and accuracy of every policy on test; `min_confidence` and `min_margin` at one half, lacking a wish."""
+    """What every policy does on test, shares 0 to 1; thresholds of one half where validation gave none."""
     labels, probabilities = evaluated.split.test.labels, evaluated.chosen.typical.test
-    least = 0.5 if min_confidence is None else min_confidence
+    confidence = EXAMPLE if min_confidence is None else min_confidence
     lines = []
     for policy in POLICIES:
-        found = answer(probabilities, policy, min_confidence=least, min_margin=0.5, quantile=quantile)
+        found = answer(probabilities, policy, min_confidence=confidence, min_margin=EXAMPLE, quantile=quantile)
         right = (found.label == labels)[found.accepted]
-        setting = {"min_confidence": f"{least:.4f} or more", "min_margin": "0.5000 or more"}.get(policy, "")
         lines.append(
             {
                 "policy": policy,
-                "setting": setting,
-                "answered, %": percent(found.accepted.mean()),
-                "of them right, %": percent(right.mean()) if len(right) else None,
-                "classes per answer": f"{found.candidates.sum(axis=1).mean():.2f}",
+                "threshold": {"min_confidence": confidence, "min_margin": EXAMPLE}.get(policy),
+                "answered": found.accepted.mean(),
+                "right": right.mean() if len(right) else None,
+                "classes": found.candidates.sum(axis=1).mean(),
             }
         )
     return pd.DataFrame(lines)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.experiment import Experiment, Training
+from pipeline.experiment import Experiment, FixedNetwork, Published, Training
 from pipeline.findings.selection import ranked
 from pipeline.network.spec import NetworkSpec, notebook_network
 from pipeline.steps.trials import Trial
@@ -17,52 +17,57 @@ class Finalist:
     """One network to train again, with every seed."""
 
     role: str
-    """`finalist 1`… in the order of the search's selection, `network 1`… of fixed ones, `baseline` (without dropout), or
-    `notebook, dropout`."""
+    """`finalist 1`… in the order of the search's selection, `network 1`… of fixed ones by their place in the experiment's
+    file, `baseline` (without dropout), or `notebook, dropout`. No other has the same."""
     spec: NetworkSpec
     settings: Training
-    at_selection: float | None
-    """Its validation accuracy in the search, by which it came here; None for a reference."""
-
-    @property
-    def reference(self) -> bool:
-        """Whether it is only compared with, and cannot be chosen."""
-        return self.at_selection is None
+    at_selection: float | None = None
+    """Its validation accuracy in the search, by which it came here; None where it was not selected."""
+    reference: bool = False
+    """Whether it is only compared with, and cannot be chosen."""
+    published: Published | None = None
+    """What others report of it."""
 
 
 def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Finalist]:
     """All of the fixed networks that were trained; or else the search's best by the experiment's rule, and after them the
-    notebook's two networks, where the search did not bring them along.
+    notebook's two networks, which no space has: their layers differ in activation.
     """
-    rule, tolerance = experiment.selection.rule, experiment.selection.tolerance
-    most = len(found) if experiment.space.networks else experiment.evaluation.finalists
-    order = ranked(
-        [trial.candidate() for trial in found], rule, validation_size=validation_size, most=most, tolerance=tolerance
-    )
-    if experiment.space.networks:
-        return _fixed(experiment, sorted((found[place] for place in order), key=lambda trial: trial.number))
+    if experiment.space.networks is not None:
+        return _fixed(experiment.space.networks, experiment.training, found)
     best = [
-        Finalist(f"finalist {rank}", found[place].spec, experiment.training, found[place].run.metrics["val_accuracy"])
-        for rank, place in enumerate(order, start=1)
+        Finalist(f"finalist {rank}", trial.spec, experiment.training, trial.run.metrics["val_accuracy"])
+        for rank, trial in enumerate(_best(experiment, found, validation_size), start=1)
     ]
     references = ((BASELINE, notebook_network()), (NOTEBOOK, notebook_network(dropout=NOTEBOOK_DROPOUT)))
-    known = {finalist.spec for finalist in best}
-    return best + [Finalist(role, spec, experiment.training, None) for role, spec in references if spec not in known]
+    return best + [Finalist(role, spec, experiment.training, reference=True) for role, spec in references]
 
 
-def _fixed(experiment: Experiment, found: Sequence[Trial]) -> list[Finalist]:
-    """In the order of the experiment's file; the first without dropout is the baseline."""
+def _best(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Trial]:
+    """As many trials as there are to be finalists, no two of the same network: Hyperband trains one several times."""
+    rule, tolerance = experiment.selection.rule, experiment.selection.tolerance
+    candidates = [trial.candidate() for trial in found]
+    best: dict[NetworkSpec, Trial] = {}
+    for place in ranked(candidates, rule, validation_size=validation_size, tolerance=tolerance):
+        best.setdefault(found[place].spec, found[place])
+        if len(best) == experiment.evaluation.finalists:
+            break
+    return list(best.values())
+
+
+def _fixed(networks: Sequence[FixedNetwork], training: Training, found: Sequence[Trial]) -> list[Finalist]:
+    """In the order of the experiment's file, each with the settings that it was searched with."""
     fixed: list[Finalist] = []
-    for place, trial in enumerate(found, start=1):
-        plain = not any(trial.spec.dropout) and BASELINE not in {each.role for each in fixed}
-        role = BASELINE if plain else f"network {place}"
-        fixed.append(Finalist(role, trial.spec, settings(experiment, trial.spec), trial.run.metrics["val_accuracy"]))
+    for place in sorted({trial.proposed["network"] for trial in found}):
+        network = networks[place]
+        spec, taken = network.spec(), {each.role for each in fixed}
+        role = next((each for each in _known(spec) if each not in taken), f"network {place + 1}")
+        fixed.append(Finalist(role, spec, training.merged(network.training), published=network.published))
     return fixed
 
 
-def settings(experiment: Experiment, spec: NetworkSpec) -> Training:
-    """As the search trained it: a fixed network may have settings of its own."""
-    for fixed in experiment.space.networks or ():
-        if fixed.spec() == spec:
-            return experiment.training.merged(fixed.training)
-    return experiment.training
+def _known(spec: NetworkSpec) -> list[str]:
+    """The role of a network that others are compared with."""
+    if not any(spec.dropout):
+        return [BASELINE]
+    return [NOTEBOOK] if spec == notebook_network(dropout=NOTEBOOK_DROPOUT) else []

@@ -59,7 +59,7 @@ def _speak_for(root: Run, child: Run) -> None:
 
 
 def _print_gaps(session: Session, run: Run) -> None:
-    """The summary: what was trained again, with both gaps and their intervals over seeds."""
+    """The summary: what was trained again, with both gaps; ± is half of the 95 % interval over seeds."""
     gaps = pd.read_csv(io.BytesIO(run.read("gaps.csv")))
     shown = Table(title="Train and test, scored by the same weights with dropout off", title_justify="left")
     for column in (
@@ -72,14 +72,14 @@ def _print_gaps(session: Session, run: Run) -> None:
         "loss gap",
     ):
         shown.add_column(column, justify="left" if column in {"network", "architecture"} else "right")
-    fit = gaps[gaps["measure"] == "fit"].set_index("architecture")
+    fit = gaps[gaps["measure"] == "fit"].set_index("network")
     for row in gaps[gaps["measure"] == "honest"].to_dict("records"):
         shown.add_row(
             row["network"],
             row["architecture"],
             interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"], write=percent),
             interval(row["accuracy_gap"], row["accuracy_gap_low"], row["accuracy_gap_high"], write=points),
-            points(fit.loc[row["architecture"], "accuracy_gap"]),
+            points(fit.loc[row["network"], "accuracy_gap"]),
             f"{row['test_loss']:.4f}",
             f"{row['loss_gap']:+.4f}",
         )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import SearchFailedError
+from pipeline.experiment import Experiment
 from pipeline.findings import metrics
 from pipeline.findings.gaps import gaps
 from pipeline.findings.seeds import Summary, summarise_metrics
@@ -21,7 +22,7 @@ from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
 
 FIRST_SEED = 2**32
-"""A number that no trial has: a refit is trained with a seed that the search has not seen."""
+"""A number that no trial has."""
 ROLE_TAG = "narrowgap.role"
 
 
@@ -68,16 +69,22 @@ class Group:
         return ordered[(len(ordered) - 1) // 2]
 
 
-def refit(session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers) -> list[Group]:
-    """Trains every finalist with `evaluation.seeds` seeds, the same ones for all, to be compared seed by seed.
+def fresh_seeds(experiment: Experiment) -> list[int]:
+    """`evaluation.seeds` seeds that no trial of the search has had; more of them begin with the same ones."""
+    return [seed_of(experiment.search.seed, FIRST_SEED + number) for number in range(experiment.evaluation.seeds)]
+
+
+def refit(
+    session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers, *, seeds: Sequence[int]
+) -> list[Group]:
+    """Trains every finalist with every seed, the same ones for all, to be compared seed by seed; a run each, below `run`.
 
     A finalist whose training fails with some seed is left out, and said to be. Raises SearchFailedError when none is left
     that can be chosen.
     """
-    count = session.experiment.evaluation.seeds
-    seeds = [seed_of(session.experiment.search.seed, FIRST_SEED + number) for number in range(count)]
     under_way = _UnderWay(session, run, finalists, seeds)
-    with Display(session.console, total=len(finalists) * count, objective="val_accuracy", noun="refit") as display:
+    total = len(finalists) * len(seeds)
+    with Display(session.console, total=total, objective="val_accuracy", noun="refit") as display:
         under_way.train(workers, display)
     groups = list(under_way.groups())
     if all(group.finalist.reference for group in groups):

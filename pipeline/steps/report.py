@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from pipeline.experiment import Experiment, load, names
 from pipeline.report.page import Report, Section, render
-from pipeline.steps.finalists import BASELINE
 from pipeline.steps.looks import Evaluated
 from pipeline.steps.refits import Group
 from pipeline.steps.session import Session
@@ -29,24 +29,33 @@ def report(session: Session, run: Run, evaluated: Evaluated, sections: Sequence[
         ("Search run", search),
         ("Data digest", prepared.dataset.digest),
     ]
-    commands = [
-        ("The whole again", f"mlflow run . -P experiment={experiment.name}"),
-        (
-            "This evaluation again",
-            f"mlflow run . -e evaluate -P experiment={experiment.name} -P search_run_id={search}",
-        ),
-        ("Compare runs in the MLflow UI", "make ui"),
-    ]
-    return render(Report(experiment.name, experiment.question, _answer(evaluated), facts, sections, commands))
+    answer, commands = _answer(evaluated), _commands(experiment, run, search)
+    return render(Report(experiment.name, experiment.question, answer, facts, sections, commands))
 
 
 def _answer(evaluated: Evaluated) -> str:
-    """One sentence: which network, its accuracy and gap, beside the baseline's."""
-    chosen, baseline = evaluated.chosen, evaluated.of_role(BASELINE)
+    """One sentence: which network, its accuracy and gap, beside what it is compared with."""
+    chosen, rival = evaluated.chosen, evaluated.rival
     text = f"{chosen.architecture} reaches {_figures(chosen)}"
-    if baseline is not None:
-        text += f"; without dropout, {baseline.architecture} reaches {_figures(baseline)}"
+    if rival is not None:
+        without = "" if any(rival.finalist.spec.dropout) else ", without dropout"
+        text += f"; {rival.architecture} ({evaluated.role(rival)}{without}) reaches {_figures(rival)}"
     return f"{text}."
+
+
+def _commands(experiment: Experiment, run: Run, search: str) -> list[tuple[str, str]]:
+    """What gives the same again: by name where the experiment is as it came, or else by the file that the run kept."""
+    asked, first = f"-P experiment={experiment.name}", []
+    if experiment.name not in names() or load(experiment.name) != experiment:
+        asked = "-P experiment=again/experiment.yaml"
+        fetched = f"mlflow artifacts download --run-id {run.id} --artifact-path experiment.yaml --dst-path again"
+        first = [("First: the experiment as it was run", fetched)]
+    return [
+        *first,
+        ("The whole again", f"mlflow run . --env-manager local {asked}"),
+        ("This evaluation again", f"mlflow run . -e evaluate --env-manager local {asked} -P search_run_id={search}"),
+        ("Compare runs in the MLflow UI", "make ui"),
+    ]
 
 
 def _figures(group: Group) -> str:

@@ -23,7 +23,7 @@ TRIALS_TAG = "narrowgap.trials_asked"
 
 def identity(experiment: Experiment, prepared: Prepared) -> dict[str, Any]:
     """What must be equal for a search to be the same one: everything that decides proposals or results."""
-    asked = experiment.model_dump(mode="json")
+    asked = experiment.model_dump(mode="json", exclude={"space": {"networks": {"__all__": {"published"}}}})
     search = {key: asked["search"][key] for key in ("tuner", "objective", "seed")}
     return {
         "data": {key: value for key, value in asked["data"].items() if key != "path"} | prepared.tags,

@@ -1,14 +1,16 @@
 """The finished trials of a search, read back from the store. Enters: a search's run. Leaves: rows."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from pipeline.findings.selection import Candidate
 from pipeline.network.spec import NetworkSpec
 from pipeline.steps import record
-from pipeline.steps.journal import ASKED_TAG
+from pipeline.steps.journal import ASKED_TAG, PROPOSAL_TAG
 from pipeline.tracking.store import Run, Store
 
 MEASURES = (
@@ -33,6 +35,12 @@ class Trial:
     @property
     def parameters(self) -> int:
         return int(self.run.params["parameters"])
+
+    @property
+    def proposed(self) -> Mapping[str, Any]:
+        """The hyperparameters as the oracle gave them."""
+        values: Mapping[str, Any] = json.loads(self.run.tags[PROPOSAL_TAG])
+        return values
 
     def candidate(self) -> Candidate:
         """What a selection may know of it."""

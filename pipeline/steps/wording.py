@@ -15,5 +15,5 @@ def points(share: float) -> str:
 
 
 def interval(value: float, low: float, high: float, *, write: Callable[[float], str]) -> str:
-    """Such as `+3.41 [+3.20, +3.62]`; the value alone where there are no bounds."""
-    return write(value) if math.isnan(low) else f"{write(value)} [{write(low)}, {write(high)}]"
+    """Such as `+3.41 ± 0.21`, with half of an interval around the value; the value alone where there are no bounds."""
+    return write(value) if math.isnan(low) else f"{write(value)} ± {write((high - low) / 2).removeprefix('+')}"

@@ -27,6 +27,7 @@ from pipeline.figures.parallel import ABSENT, FAN, Trials
 from pipeline.figures.pareto import Mark, Point
 from pipeline.figures.style import FIT, MARK, TEST, TRAIN, canvas, png
 from pipeline.findings import calibration, classes, pareto
+from pipeline.findings.metrics import trial_metrics
 from pipeline.findings.mistakes import surest
 from pipeline.findings.table import Row, gaps_table
 from pipeline.network.spec import notebook_network
@@ -284,8 +285,9 @@ def lines_of(trials: Trials, names: list[str]) -> list[list[float]]:
 
 class TestGaps:
     def table_of(self, count: int) -> list[Row]:
-        rows = [Row("chosen", "784(0.1)-512(0.3)-256(0.3)-10", trial())]
-        return [*rows, Row("baseline", "784-128-64-32-10", trial(spec=notebook_network()))][:count]
+        one, other = trial_metrics(trial()), trial_metrics(trial(spec=notebook_network()))
+        rows = [Row("chosen", "784(0.1)-512(0.3)-256(0.3)-10", dropout=True, seeds=[one, other])]
+        return [*rows, Row("baseline", "784-128-64-32-10", dropout=False, seeds=[other])][:count]
 
     def test_the_gap_is_written_beside_every_network_by_both_measures(self) -> None:
         table = gaps_table(self.table_of(2))
@@ -310,7 +312,13 @@ class TestGaps:
         flat = {"accuracy": (0.5,), "loss": (0.7,)}
         same = trial(epochs=1)
         same = replace(same, history={**same.history, **flat}, train=same.test)
-        pixels(gaps_picture.gaps(gaps_table([Row("chosen", "x", same)])))
+        pixels(gaps_picture.gaps(gaps_table([Row("chosen", "x", dropout=False, seeds=[trial_metrics(same)])])))
+
+    def test_ten_networks_with_long_names_stay_on_the_page(self) -> None:
+        measured = [trial_metrics(trial())]
+        names = [f"784(0.2)-512(0.5)-512(0.5)-512(0.5)-{64 + number}(0.5)-10" for number in range(10)]
+        rows = [Row(f"network {place}", name, dropout=True, seeds=measured) for place, name in enumerate(names)]
+        inside_the_page(gaps_picture.gaps(gaps_table(rows)))
 
 
 class TestReliability:

@@ -12,7 +12,7 @@ from pipeline.findings.metrics import epoch_metrics, trial_metrics
 from pipeline.findings.table import Row, gaps_table, markdown
 from pipeline.network.result import Score, TrialResult
 from pipeline.network.spec import notebook_network
-from tests.figures.samples import SPEC, scored, trial
+from tests.figures.samples import scored, trial
 
 shares = st.floats(0, 1)
 losses = st.floats(0, 10)
@@ -121,45 +121,103 @@ def test_no_name_and_epoch_is_logged_twice() -> None:
     assert len(logged) == len(set(logged)) == 8 * 7
 
 
+def seed(*, train: float, test: float = 0.88, fit: float = 0.86) -> dict[str, float]:
+    """Metrics of one seed: accuracies as given, losses of .2 (train), .4 (test) and .5 (fit)."""
+    return trial_metrics(
+        scored(train=Score(0.2, train), validation=Score(0.35, 0.9), test=Score(0.4, test), fit=Score(0.5, fit))
+    )
+
+
 def rows() -> list[Row]:
-    baseline = replace(worked(), spec=notebook_network())
-    return [Row("chosen", "784(0.1)-512(0.3)-256(0.3)-10", worked()), Row("baseline", "784-128-64-32-10", baseline)]
+    """Two networks of one seed each."""
+    measured = [trial_metrics(worked())]
+    return [
+        Row("chosen", "784(0.1)-512(0.3)-256(0.3)-10", dropout=True, seeds=measured),
+        Row("baseline", "784-128-64-32-10", dropout=False, seeds=measured),
+    ]
+
+
+def three_seeds() -> Row:
+    """Honest gaps of .04, .05 and .06; gaps by the other measure of -.03, -.02 and -.01."""
+    return Row(
+        "chosen", "a", dropout=True, seeds=[seed(train=0.88 + gap, fit=0.81 + gap) for gap in (0.04, 0.05, 0.06)]
+    )
 
 
 def test_the_table_shows_both_networks_by_both_measures() -> None:
     table = gaps_table(rows())
-    shown = list(table[["measure", "network", "dropout"]].itertuples(index=False, name=None))
+    shown = list(table[["measure", "network", "dropout", "seeds"]].itertuples(index=False, name=None))
     assert shown == [
-        ("honest", "chosen", "Y"),
-        ("honest", "baseline", "N"),
-        ("fit", "chosen", "Y"),
-        ("fit", "baseline", "N"),
+        ("honest", "chosen", "Y", 1),
+        ("honest", "baseline", "N", 1),
+        ("fit", "chosen", "Y", 1),
+        ("fit", "baseline", "N", 1),
     ]
     assert table["train_accuracy"].tolist() == pytest.approx([0.93, 0.93, 0.86, 0.86])
+    assert table["test_accuracy"].tolist() == pytest.approx([0.88, 0.88, 0.88, 0.88])
     assert table["accuracy_gap"].tolist() == pytest.approx([0.05, 0.05, -0.02, -0.02])
     assert table["train_loss"].tolist() == pytest.approx([0.2, 0.2, 0.5, 0.5])
     assert table["loss_gap"].tolist() == pytest.approx([0.2, 0.2, -0.1, -0.1])
 
 
+def test_the_fit_measure_shows_what_training_last_reported() -> None:
+    result = trial()
+    table = gaps_table([Row("a", "x", dropout=True, seeds=[trial_metrics(result)])]).set_index("measure")
+    assert table.loc["fit", "train_accuracy"] == pytest.approx(result.history["accuracy"][-1])
+    assert table.loc["fit", "train_loss"] == pytest.approx(result.history["loss"][-1])
+
+
+def test_over_seeds_a_row_holds_means_and_students_interval() -> None:
+    table = gaps_table([three_seeds()]).set_index("measure")
+    # sd .01 of three: t(.975, 2) = 4.30265, so .05 +- 4.30265 * .01 / sqrt(3) = .05 +- .024841.
+    honest = table.loc["honest"]
+    assert honest["seeds"] == 3
+    assert honest[["accuracy_gap", "accuracy_gap_low", "accuracy_gap_high"]].tolist() == pytest.approx(
+        [0.05, 0.025159, 0.074841], abs=1e-6
+    )
+    assert table.loc["fit", ["accuracy_gap", "accuracy_gap_low", "accuracy_gap_high"]].tolist() == pytest.approx(
+        [-0.02, -0.044841, 0.004841], abs=1e-6
+    )
+    # The test accuracy is the same for all: a mean without any doubt.
+    assert honest[["test_accuracy", "test_accuracy_low", "test_accuracy_high"]].tolist() == pytest.approx([0.88] * 3)
+
+
+def test_one_seed_has_no_interval() -> None:
+    table = gaps_table(rows())
+    bounds = [name for name in table if str(name).endswith(("_low", "_high"))]
+    assert len(bounds) == 12
+    assert table[bounds].isna().all(axis=None)
+
+
 def test_in_every_row_of_the_table_the_gap_is_the_difference_of_its_columns() -> None:
-    table = gaps_table([Row("a", "x", trial()), Row("b", "y", trial(epochs=3, spec=notebook_network()))])
+    one, other = trial_metrics(trial()), trial_metrics(trial(epochs=3, spec=notebook_network()))
+    table = gaps_table([Row("a", "x", dropout=True, seeds=[one, other]), Row("b", "y", dropout=False, seeds=[other])])
     assert (table["train_accuracy"] - table["test_accuracy"]).tolist() == pytest.approx(table["accuracy_gap"].tolist())
     assert (table["test_loss"] - table["train_loss"]).tolist() == pytest.approx(table["loss_gap"].tolist())
 
 
+def test_a_seed_without_a_finite_figure_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected finite numbers only"):
+        gaps_table([Row("a", "x", dropout=True, seeds=[seed(train=math.nan)])])
+
+
 def test_the_note_has_a_line_per_network_and_measure_in_percent_and_points() -> None:
     lines = markdown(gaps_table(rows())).splitlines()
-    assert "| chosen: 784(0.1)-512(0.3)-256(0.3)-10 | Y | 93.00 | 88.00 | +5.00 | 0.2000 | 0.4000 | +0.2000 |" in lines
-    assert "| baseline: 784-128-64-32-10 | N | 86.00 | 88.00 | -2.00 | 0.5000 | 0.4000 | -0.1000 |" in lines
+    assert (
+        "| chosen: 784(0.1)-512(0.3)-256(0.3)-10 | Y | 1 | 93.00 | 88.00 | +5.00 | 0.2000 | 0.4000 | +0.2000 |" in lines
+    )
+    assert "| baseline: 784-128-64-32-10 | N | 1 | 86.00 | 88.00 | -2.00 | 0.5000 | 0.4000 | -0.1000 |" in lines
     assert sum(line.startswith(("| chosen", "| baseline")) for line in lines) == 4
+
+
+def test_the_note_shows_half_of_the_interval_over_several_seeds() -> None:
+    honest = next(line for line in markdown(gaps_table([three_seeds()])).splitlines() if line.startswith("| chosen"))
+    assert honest == (
+        "| chosen: a | Y | 3 | 93.00 ± 2.48 | 88.00 ± 0.00 | +5.00 ± 2.48 | 0.2000 ± 0.0000 | 0.4000 ± 0.0000 | "
+        "+0.2000 ± 0.0000 |"
+    )
 
 
 def test_every_line_of_a_markdown_table_has_as_many_cells_as_its_heading() -> None:
     cells = {line.count("|") for line in markdown(gaps_table(rows())).splitlines() if line.startswith("|")}
-    assert cells == {9}
-
-
-def test_a_network_has_dropout_when_any_rate_is_above_0() -> None:
-    only_input = replace(SPEC, dropout=(0.1, 0.0, 0.0))
-    table = gaps_table([Row("one", "x", replace(worked(), spec=only_input))])
-    assert table["dropout"].tolist() == ["Y", "Y"]
+    assert cells == {10}

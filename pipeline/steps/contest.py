@@ -1,0 +1,190 @@
+"""The networks that were trained again, side by side. Enters: what was trained. Leaves: `Look`s, as in `looks.py`."""
+
+import pandas as pd
+
+from pipeline.figures import gaps as gaps_figure
+from pipeline.figures.style import png
+from pipeline.findings import bias, paired
+from pipeline.findings.table import Row, gaps_table
+from pipeline.report.page import Picture, Section, Table
+from pipeline.steps.finalists import BASELINE
+from pipeline.steps.looks import Evaluated, Look
+from pipeline.steps.wording import interval, percent, points
+
+MOST_IN_PICTURE = 10
+"""Networks in the picture of the gaps; the table has them all."""
+
+
+def rows(evaluated: Evaluated) -> list[Row]:
+    """The networks as rows of the gaps' table."""
+    return [
+        Row(evaluated.role(group), group.architecture, any(group.finalist.spec.dropout), group.metrics)
+        for group in evaluated.groups
+    ]
+
+
+def gaps(evaluated: Evaluated) -> Look:
+    """The notebook's table by both measures."""
+    table = gaps_table(rows(evaluated))
+    picture = png(gaps_figure.gaps(gaps_table(rows(evaluated)[:MOST_IN_PICTURE])))
+    seeds = len(evaluated.chosen.refits)
+    text = (
+        "Honest: train and test scored by the same weights, dropout off. Fit: the notebook's measure, which takes for train "
+        "what training itself last reported, dropout on and averaged while the weights moved; it flatters dropout. "
+        f"{f'Means over {seeds} seeds, ± half of the 95 % interval.' if seeds > 1 else 'One seed: no interval.'}\n\n"
+        "Networks are written from input to output: the size of each layer, in brackets the rate of the dropout after it."
+    )
+    shown = []
+    for measure in ("honest", "fit"):
+        lines = _shown(table[table["measure"] == measure])
+        formats = dict.fromkeys(lines.columns[2:], str)  # to the right, as numbers
+        shown.append(Table(f"{measure.capitalize()} measure", lines, formats, highlight=0))
+    alt = f"Train and test accuracy and loss of {min(len(evaluated.groups), MOST_IN_PICTURE)} networks, with the gaps."
+    section = Section("Gaps between train and test", text, shown, [Picture(picture, alt, "Gaps by both measures")])
+    return Look({"gaps.csv": table.to_csv(index=False), "gaps.png": picture}, section=section)
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """As people read it: percent and points."""
+    lines = []
+    for row in table.to_dict("records"):
+        bounds = {
+            name: (row[f"{name}_low"], row[f"{name}_high"]) for name in ("test_accuracy", "accuracy_gap", "loss_gap")
+        }
+        lines.append(
+            {
+                "network": row["network"],
+                "architecture": row["architecture"],
+                "train accuracy, %": percent(row["train_accuracy"]),
+                "test accuracy, %": interval(row["test_accuracy"], *bounds["test_accuracy"], write=percent),
+                "gap, points": interval(row["accuracy_gap"], *bounds["accuracy_gap"], write=points),
+                "train loss": f"{row['train_loss']:.4f}",
+                "test loss": f"{row['test_loss']:.4f}",
+                "loss gap": interval(row["loss_gap"], *bounds["loss_gap"], write="{:+.4f}".format),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def published(evaluated: Evaluated) -> Look | None:
+    """Figures from elsewhere beside ours, for networks that carry some."""
+    table = gaps_table(rows(evaluated)).set_index(["measure", "network"])
+    lines = []
+    for group in evaluated.groups:
+        theirs, role = group.finalist.published, evaluated.role(group)
+        if theirs is None:
+            continue
+        for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss"):
+            ours = {
+                f"{measure}{end}": table.loc[(measure, role), f"{name}{end}"]
+                for measure in ("fit", "honest")
+                for end in ("", "_low", "_high")
+            }
+            told = {"network": role, "architecture": group.architecture, "figure": name}
+            lines.append(told | {"published": getattr(theirs, name)} | ours | {"source": theirs.source})
+    if not lines:
+        return None
+    found = pd.DataFrame(lines)
+    shown = _beside(found)
+    text = (
+        "Published by the notebook's measure, train as training last reported it with dropout on; ours by the same "
+        "measure, and with dropout off."
+    )
+    section = Section(
+        "Published figures beside ours",
+        text,
+        [Table("Published, and measured here", shown, dict.fromkeys(shown.columns[2:5], str))],
+    )
+    return Look({"published.csv": found.to_csv(index=False)}, section=section, told=shown.to_string(index=False))
+
+
+def _beside(found: pd.DataFrame) -> pd.DataFrame:
+    """As people read it."""
+    lines = []
+    for row in found.to_dict("records"):
+        share = "accuracy" in row["figure"]
+        write = percent if share else "{:.4f}".format
+        ours = {
+            measure: interval(row[measure], row[f"{measure}_low"], row[f"{measure}_high"], write=write)
+            for measure in ("fit", "honest")
+        }
+        lines.append(
+            {
+                "architecture": row["architecture"],
+                "figure": row["figure"].replace("_", " ") + (", %" if share else ""),
+                "published": write(row["published"]),
+                "here": ours["fit"],
+                "here, dropout off": ours["honest"],
+                "source": row["source"],
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def selection(evaluated: Evaluated) -> Look:
+    """Why this network, and how much its selection flattered it."""
+    chosen = evaluated.chosen
+    seeds = pd.DataFrame(
+        [{"network": evaluated.role(each), "architecture": each.architecture, "seed": refit.seed, **refit.metrics,
+          "run_id": refit.run.id}
+         for each in evaluated.groups for refit in each.refits]
+    )  # fmt: skip
+    text, metrics = evaluated.choice.reason, {}
+    if chosen.finalist.at_selection is not None:
+        found = bias.selection_bias(
+            chosen.finalist.at_selection,
+            [each["val_accuracy"] for each in chosen.metrics],
+            [each["test_accuracy"] for each in chosen.metrics],
+        )
+        metrics = {"selection_bias": found.validation.mean, "selection_bias_test": found.test.mean}
+        told = [interval(each.mean, each.low, each.high, write=points) for each in (found.validation, found.test)]
+        text += (
+            f"\n\nThe search found it with one seed, at a validation accuracy of {percent(chosen.finalist.at_selection)} %. "
+            f"By so much that flattered it: {told[0]} points against fresh seeds on the same images, {told[1]} points "
+            "against test (negative: it was no better than it looked, but worse off)."
+        )
+    return Look({"refits.csv": seeds.to_csv(index=False)}, metrics, Section("Why this network", text))
+
+
+def significance(evaluated: Evaluated) -> Look | None:
+    """The chosen network against its rival, on the same test images."""
+    rival, chosen = evaluated.rival, evaluated.chosen
+    if rival is None:
+        return None
+    labels, names, role = evaluated.split.test.labels, evaluated.split.class_names, evaluated.role(rival)
+    found = paired.compare(labels, chosen.typical.test, rival.typical.test, seed=evaluated.experiment.search.seed)
+    text = paired.sentence(found, f"the chosen {chosen.architecture}", f"{role} {rival.architecture}")
+    table = paired.table(found, names)
+    shown = _compared(table, role)
+    formats = dict.fromkeys(("difference", "95 % interval"), str) | dict.fromkeys(("p", "p (Holm)"), "{:.2g}".format)
+    section = Section(
+        f"Chosen against {role}",
+        f"{text}\n\nOf each, the seed with the median validation loss. That other seeds would differ too, this does not "
+        "see: the intervals over seeds do.",
+        [Table(f"Chosen less {role}, on the same test images", shown, formats)],
+    )
+    metrics = {"baseline_accuracy_difference": found.accuracy.estimate, "baseline_mcnemar_p": found.test.p}
+    table = table.assign(first=chosen.architecture, second=rival.architecture)
+    return Look({"comparison.csv": table.to_csv(index=False)}, metrics if role == BASELINE else {}, section)
+
+
+def _compared(table: pd.DataFrame, role: str) -> pd.DataFrame:
+    """As people read it: shares in points, losses in nats."""
+    lines = []
+    for row in table.to_dict("records"):
+        scale, digits = (1, 4) if row["measure"] == "loss" else (100, 2)
+        ends = {name: f"{scale * row[name]:+.{digits}f}" for name in ("difference", "low", "high")}
+        lines.append(
+            {
+                "measure": f"{row['measure']}, {'nats' if row['measure'] == 'loss' else 'points'}",
+                "class": row["class"],
+                "images": row["rows"],
+                "difference": ends["difference"],
+                "95 % interval": f"{ends['low']} to {ends['high']}",
+                "only chosen right": row["only_first"],
+                f"only {role} right": row["only_second"],
+                "p": row["p"],
+                "p (Holm)": row["p_holm"],
+            }
+        )
+    return pd.DataFrame(lines)

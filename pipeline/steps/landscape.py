@@ -1,0 +1,78 @@
+"""All trials, and what was trained again among them. Enters: what was trained. Leaves: `Look`s, as in `looks.py`."""
+
+import pandas as pd
+
+from pipeline.figures import effects as effects_figure
+from pipeline.figures import pareto as pareto_figure
+from pipeline.figures import placement as placement_figure
+from pipeline.figures.style import png
+from pipeline.findings import effects, effects_told, placement, placement_told
+from pipeline.findings.pareto import front, hypervolume
+from pipeline.report.page import Picture, Section
+from pipeline.steps import trials
+from pipeline.steps.finalists import BASELINE, NOTEBOOK
+from pipeline.steps.looks import Evaluated, Look
+
+
+def pareto(evaluated: Evaluated) -> Look:
+    """Test accuracy against the honest gap, over all trials and the means of the refits."""
+    lines = [
+        {"kind": "trial", "architecture": trial.name, "test_accuracy": trial.run.metrics["test_accuracy"],
+         "accuracy_gap": trial.run.metrics["accuracy_gap"]}
+        for trial in evaluated.trials
+    ] + [
+        {"kind": evaluated.role(group), "architecture": group.architecture,
+         "test_accuracy": group.summaries["test_accuracy"].mean, "accuracy_gap": group.summaries["accuracy_gap"].mean}
+        for group in evaluated.groups
+    ]  # fmt: skip
+    table = pd.DataFrame(lines)
+    accuracy, gap = table["test_accuracy"].to_numpy(float), table["accuracy_gap"].to_numpy(float)
+    best = front(accuracy, gap)
+    table["on_front"] = table.index.isin(best)
+    dots = [pareto_figure.Point(*pair) for pair in zip(gap, accuracy, strict=True)]
+    marks = [
+        pareto_figure.Mark(dots[len(evaluated.trials) + place], f"{evaluated.role(group)}: {group.architecture}")
+        for place, group in enumerate(evaluated.groups)
+        if group is evaluated.chosen or group.finalist.role in {BASELINE, NOTEBOOK}
+    ]
+    picture = png(pareto_figure.pareto(dots, list(best), marks))
+    alt = f"{len(dots)} networks by honest gap and test accuracy; {len(best)} of them are not beaten on both."
+    section = Section(
+        "Accuracy against gap",
+        "All trials of the search, one seed each, and the means of what was trained again. The best of many single trials "
+        "owe their place to luck too.",
+        pictures=[Picture(picture, alt, "The front of accuracy and gap")],
+    )
+    artifacts: dict[str, bytes | str] = {"pareto.csv": table.to_csv(index=False), "pareto.png": picture}
+    return Look(artifacts, {"hypervolume": hypervolume(accuracy, gap)}, section)
+
+
+def placement_effects(evaluated: Evaluated) -> Look | None:
+    """What dropout at each position and each size do, over a search's trials; not for a list of fixed networks."""
+    if evaluated.experiment.space.networks:
+        return None
+    found = effects.effects(trials.table(evaluated.trials))
+    picture, table = png(effects_figure.effects(found)), effects.table(found)
+    text = f"{effects_told.sentence(found)}\n\n{effects_told.model(found)}"
+    alt = f"Effects with 95 % intervals on accuracy and gap. {effects_told.sentence(found)}"
+    section = Section("Where dropout should go", text, pictures=[Picture(picture, alt, "Effects over all trials")])
+    return Look({"effects.csv": table.to_csv(index=False), "effects.png": picture}, section=section)
+
+
+def designed_placement(evaluated: Evaluated) -> Look | None:
+    """One network with its one dropout layer moved about, for an experiment that asks so."""
+    if not evaluated.experiment.space.networks:
+        return None
+    refits = [
+        {"depth": len(spec.hidden), "seed": refit.seed, **refit.metrics,
+         **{f"hidden_{layer}": units for layer, units in enumerate(spec.hidden, start=1)},
+         **{f"dropout_{place}": rate for place, rate in enumerate(spec.dropout)}}
+        for group in evaluated.groups for spec in [group.finalist.spec] for refit in group.refits
+    ]  # fmt: skip
+    found = placement.placement(pd.DataFrame(refits))
+    if not found.cells:
+        return None
+    picture, text = png(placement_figure.placement(found)), placement_told.sentence(found)
+    section = Section("One dropout layer, moved", text, pictures=[Picture(picture, text, "Difference to no dropout")])
+    artifacts: dict[str, bytes | str] = {"placement.csv": placement.table(found).to_csv(index=False)}
+    return Look(artifacts | {"placement.png": picture}, section=section)
