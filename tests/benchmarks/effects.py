@@ -32,7 +32,7 @@ CLAIM = 0.93
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the repeats")
-    parser.add_argument("--repeats", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=400)
     parser.add_argument("--trials", type=int, nargs="+", default=TRIALS)
     given = parser.parse_args()
     repeats = given.repeats // 10 if given.quick else given.repeats

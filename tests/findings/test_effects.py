@@ -21,9 +21,9 @@ TOLD = effects(known(200))
 """Two hundred networks with the effects of `trials.TRUTH`, told once."""
 
 
-def told(trials: pd.DataFrame, outcome: str, column: str) -> tuple[str, str]:
-    """Verdict and reason."""
-    effect = effects(trials).fit(outcome).effect(column)
+def told(found: Effects, column: str) -> tuple[str, str]:
+    """Verdict and reason, of the honest gap."""
+    effect = found.fit("accuracy_gap").effect(column)
     return effect.verdict, effect.why
 
 
@@ -120,9 +120,9 @@ def test_the_tenth_position_comes_after_the_ninth() -> None:
 
 
 def test_a_position_that_never_varied_is_not_told_and_the_others_are() -> None:
-    trials = known(200).assign(dropout_0=0.2)
-    assert told(trials, "accuracy_gap", "dropout_0") == ("cannot tell", "never varied")
-    assert told(trials, "accuracy_gap", "dropout_1") == ("lowers", "")
+    found = effects(known(100).assign(dropout_0=0.2))
+    assert told(found, "dropout_0") == ("cannot tell", "never varied")
+    assert told(found, "dropout_1") == ("lowers", "")
 
 
 def test_two_positions_that_always_move_together_are_neither_told_and_the_others_are() -> None:
@@ -131,13 +131,14 @@ def test_two_positions_that_always_move_together_are_neither_told_and_the_others
         depth=4, hidden_2=64.0, hidden_3=64.0, hidden_4=64.0, dropout_2=trials["dropout_1"], dropout_3=0.0
     )
     trials = trials.assign(dropout_4=0.0)
+    found = effects(trials)
     for column in ("dropout_1", "dropout_2"):
-        assert told(trials, "accuracy_gap", column) == ("cannot tell", "never varied alone")
-    assert told(trials, "accuracy_gap", "dropout_0") == ("lowers", "")
+        assert told(found, column) == ("cannot tell", "never varied alone")
+    assert told(found, "dropout_0") == ("lowers", "")
 
 
 def test_the_only_network_of_a_depth_tells_of_nothing_but_itself() -> None:
-    trials = known(200)
+    trials = known(80)
     lone = trials[trials["depth"] == 4].iloc[:1]
     shallow = trials[trials["depth"] < 4]
     with_it, without = effects(pd.concat([shallow, lone])), effects(shallow)
@@ -160,7 +161,7 @@ def test_too_few_networks_tell_nothing_at_all(count: int) -> None:
 
 
 def test_an_outcome_that_never_varied_is_not_told() -> None:
-    assert told(known(60).assign(accuracy_gap=0.03), "accuracy_gap", "dropout_1") == (
+    assert told(effects(known(60).assign(accuracy_gap=0.03)), "dropout_1") == (
         "cannot tell",
         "the outcome never varied",
     )
