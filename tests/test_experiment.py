@@ -9,12 +9,15 @@ from pydantic import BaseModel
 
 from pipeline import experiment
 from pipeline.errors import InputError
-from pipeline.experiment import Experiment, Space, Training, TrainingOverrides, load, parse
+from pipeline.experiment import Experiment, Published, Space, Training, TrainingOverrides, load, parse
 
-SHIPPED = ["digits", "fashion_mnist", "notebook", "smoke"]
+PUBLISHES = (
+    "name: x\nquestion: y\nspace: {networks: [{hidden: [8], dropout: [0, 0], activations: [relu], published: "
+)  # fmt: skip
+SHIPPED = ["digits", "fashion_mnist", "notebook", "notebook_digits", "placement", "smoke"]
 
 
-def test_the_four_experiments_come_with_the_project():
+def test_the_six_experiments_come_with_the_project():
     assert experiment.names() == SHIPPED
 
 
@@ -40,6 +43,38 @@ def test_the_notebooks_two_networks_differ_in_dropout_and_early_stopping_alone()
     assert (base.merged(dropped.training).patience, base.merged(dropped.training).restore_best) == (3, True)
 
 
+def test_the_notebooks_published_figures_stand_with_its_networks():
+    plain, dropped = (each.published for each in load("notebook").space.networks or [])
+    assert plain is not None
+    assert dropped is not None
+    assert (plain.train_accuracy, plain.train_loss, plain.test_accuracy, plain.test_loss) == (
+        0.959,
+        0.1097,
+        0.8823,
+        0.7011,
+    )
+    assert (dropped.train_accuracy, dropped.train_loss) == (0.9192, 0.2176)
+    assert (dropped.test_accuracy, dropped.test_loss) == (0.8814, 0.3978)
+
+
+def test_the_notebook_on_digits_has_the_same_networks_for_50_epochs_and_publishes_nothing():
+    there, here = load("notebook"), load("notebook_digits")
+    networks = here.space.networks or []
+    assert [each.spec() for each in networks] == [each.spec() for each in there.space.networks or []]
+    assert [each.training for each in networks] == [each.training for each in there.space.networks or []]
+    assert here.training == there.training.model_copy(update={"epochs": 50})
+    assert here.data.test == 0.1
+    assert {each.published for each in networks} == {None}
+
+
+def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network():
+    specs = [each.spec() for each in load("placement").space.networks or []]
+    assert {(each.hidden, each.activations) for each in specs} == {((256, 128, 64), ("relu",) * 3)}
+    moved = {(place, rate) for each in specs for place, rate in enumerate(each.dropout) if rate}
+    assert moved == {(place, rate) for place in range(4) for rate in (0.1, 0.2, 0.3, 0.4, 0.5)}
+    assert [sum(rate > 0 for rate in each.dropout) for each in specs] == [0, *[1] * 20]
+
+
 @pytest.mark.parametrize(
     ("key", "text", "told"),
     [
@@ -47,7 +82,21 @@ def test_the_notebooks_two_networks_differ_in_dropout_and_early_stopping_alone()
         ("trials", "5", r"unknown key trials \(did you mean search\.trials\?\)"),
         ("trainig.epochs", "5", r"unknown key trainig \(did you mean training\?\)"),
         ("training.batch", "5", r"unknown key training\.batch \(did you mean training\.batch_size\?\)"),
-        ("evaluation.seeds", "5", r"unknown key evaluation; expected one of: name, question, data"),
+        ("evaluation.seed", "5", r"unknown key evaluation\.seed \(did you mean evaluation\.seeds\?\); expected one of"),
+        ("seeds", "5", r"unknown key seeds \(did you mean evaluation\.seeds\?\)"),
+        ("evaluation.seeds", "0", r"evaluation\.seeds is 0: expected 1 or more"),
+        ("evaluation.seeds", "2.5", r"evaluation\.seeds is 2\.5: expected a whole number"),
+        ("evaluation.finalists", "0", r"evaluation\.finalists is 0: expected 1 or more"),
+        ("evaluation.target_accuracy", "0", r"evaluation\.target_accuracy is 0: expected more than 0"),
+        ("evaluation.target_accuracy", "95", r"evaluation\.target_accuracy is 95: expected 1\.0 or less"),
+        ("evaluation.target_accuracy", "true", r"evaluation\.target_accuracy is true: expected a number"),
+        (
+            "selection.rule",
+            "best",
+            r"selection\.rule is 'best': expected 'one_standard_error', 'best_loss' or 'best_acc",
+        ),
+        ("selection.tolerance", "0", r"selection\.tolerance is 0: expected more than 0"),
+        ("selection.tolerance", "1", r"selection\.tolerance is 1: expected less than 1"),
         ("search.trials", "0", r"search\.trials is 0: expected 1 or more"),
         ("search.trials", "abc", r"search\.trials is 'abc': expected a whole number"),
         ("search.trials", "2.5", r"search\.trials is 2\.5: expected a whole number"),
@@ -105,6 +154,15 @@ def test_a_wrong_override_is_told_in_one_line(key, text, told):
         ),
         ("name: x\nquestion: y\nspace: {networks: [{hidden: [8], dropout: [0, 0], activations: [rely]}]}", "'rely'"),
         ("name: x\nquestion: y\nspace: {networks: [{hiden: [8]}]}", r"unknown key space\.networks\.0\.hiden"),
+        (
+            PUBLISHES + "{source: z, train_accuracy: 95.9, train_loss: 0.1, test_accuracy: .9, test_loss: 0.4}}]}",
+            r"space\.networks\.0\.published\.train_accuracy is 95\.9: expected less than 1",
+        ),
+        (PUBLISHES + "{}}]}", r"space\.networks\.0\.published\.source is missing"),
+        (
+            PUBLISHES + "{sorce: z}}]}",
+            r"unknown key space\.networks\.0\.published\.sorce \(did you mean space\.networks\.0\.published\.source\?\)",
+        ),
         ("name: a b\nquestion: y\n", "name is 'a b'"),
     ],
 )
@@ -126,7 +184,7 @@ def test_a_wrong_file_is_told_in_one_line(tmp_path, content, told):
 def test_an_unknown_experiment_is_told_with_those_there_are(name, told):
     with pytest.raises(InputError, match=told) as caught:
         load(name)
-    assert "digits, fashion_mnist, notebook, smoke" in str(caught.value)
+    assert ", ".join(SHIPPED) in str(caught.value)
 
 
 def test_a_number_in_scientific_notation_is_a_number():
@@ -151,15 +209,36 @@ def test_an_override_leaves_the_rest_of_its_section():
     overrides=st.builds(
         TrainingOverrides, epochs=st.none() | st.integers(1, 9), restore_best=st.none() | st.booleans()
     ),
+    published=st.none()
+    | st.builds(
+        Published,
+        source=st.just("a: b"),
+        train_accuracy=st.floats(0.01, 0.99),
+        train_loss=st.floats(0, 9),
+        test_accuracy=st.floats(0.01, 0.99),
+        test_loss=st.floats(0, 9),
+    ),
+    target=st.none() | st.floats(0.001, 1),
+    tolerance=st.none() | st.floats(0.001, 0.999),
 )
-def test_a_resolved_experiment_reads_back_as_itself(epochs, validation, rates, patience, overrides):
-    network = {"hidden": [8], "dropout": [0, 0.5], "activations": ["tanh"], "training": overrides.model_dump()}
+def test_a_resolved_experiment_reads_back_as_itself(
+    epochs, validation, rates, patience, overrides, published, target, tolerance
+):
+    network = {
+        "hidden": [8],
+        "dropout": [0, 0.5],
+        "activations": ["tanh"],
+        "training": overrides,
+        "published": published,
+    }
     asked = Experiment(
         name="x",
         question="y: z? #",
         data={"validation": validation},
         space={"dropout": rates, "networks": [network]},
         training={"epochs": epochs, "patience": patience},
+        evaluation={"target_accuracy": target},
+        selection={"tolerance": tolerance},
     )
     assert parse(yaml.safe_load(asked.to_yaml()), where="here") == asked
 
@@ -178,6 +257,7 @@ def test_every_key_is_documented():
         Experiment,
         experiment.FixedNetwork,
         TrainingOverrides,
+        experiment.Published,
     ]
     undocumented = [
         f"{model.__name__}.{name}"

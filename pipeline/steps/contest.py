@@ -141,7 +141,7 @@ def selection(evaluated: Evaluated) -> Look:
         text += (
             f"\n\nThe search found it with one seed, at a validation accuracy of {percent(chosen.finalist.at_selection)} %. "
             f"By so much that flattered it: {told[0]} points against fresh seeds on the same images, {told[1]} points "
-            "against test (negative: it was no better than it looked, but worse off)."
+            "against test (below 0: it did not)."
         )
     return Look({"refits.csv": seeds.to_csv(index=False)}, metrics, Section("Why this network", text))
 

@@ -172,14 +172,14 @@ def test_over_seeds_a_row_holds_means_and_students_interval() -> None:
     # sd .01 of three: t(.975, 2) = 4.30265, so .05 +- 4.30265 * .01 / sqrt(3) = .05 +- .024841.
     honest = table.loc["honest"]
     assert honest["seeds"] == 3
-    assert honest[["accuracy_gap", "accuracy_gap_low", "accuracy_gap_high"]].tolist() == pytest.approx(
+    assert list(honest[["accuracy_gap", "accuracy_gap_low", "accuracy_gap_high"]]) == pytest.approx(
         [0.05, 0.025159, 0.074841], abs=1e-6
     )
-    assert table.loc["fit", ["accuracy_gap", "accuracy_gap_low", "accuracy_gap_high"]].tolist() == pytest.approx(
+    assert list(table.loc["fit", ["accuracy_gap", "accuracy_gap_low", "accuracy_gap_high"]]) == pytest.approx(
         [-0.02, -0.044841, 0.004841], abs=1e-6
     )
     # The test accuracy is the same for all: a mean without any doubt.
-    assert honest[["test_accuracy", "test_accuracy_low", "test_accuracy_high"]].tolist() == pytest.approx([0.88] * 3)
+    assert list(honest[["test_accuracy", "test_accuracy_low", "test_accuracy_high"]]) == pytest.approx([0.88] * 3)
 
 
 def test_one_seed_has_no_interval() -> None:

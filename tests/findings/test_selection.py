@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.findings.selection import Candidate, Rule, choose
+from pipeline.findings.selection import Candidate, Rule, choose, ranked
 
 RULES: list[Rule] = ["one_standard_error", "best_loss", "best_accuracy"]
 
@@ -199,6 +199,60 @@ def test_the_other_rules_look_at_means_and_say_so(rule: Rule) -> None:
     assert "(2 seeds)" in choice.reason
 
 
+def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
+    # A point below .900 is .890; by the standard error, .003, Weak (.896) would not come into question.
+    choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.01)
+    assert choice.index == 2
+    assert choice.reason == (
+        "784-32(0.5)-10 has the smallest gap of the 3 networks within 1.00 points of the best validation accuracy; "
+        "validation accuracy 89.60 %, train less validation 1.00 points. The best accuracy is that of 784-512-10; "
+        "validation accuracy 90.00 %, train less validation 5.00 points."
+    )
+
+
+def test_a_tolerance_smaller_than_the_error_shuts_networks_out() -> None:
+    choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.001)
+    assert choice.index == 0
+    assert "no other network comes within 0.10 points of it" in choice.reason
+
+
+def test_a_tolerance_knows_neither_seeds_nor_validation_images() -> None:
+    scattered = [replace(SURE, val_accuracy_sd=0.1, seeds=4), replace(WEAK, seeds=4)]
+    for size in (10, 1_000_000):
+        assert choose(scattered, "one_standard_error", validation_size=size, tolerance=0.003).index == 0
+        assert choose(scattered, "one_standard_error", validation_size=size, tolerance=0.005).index == 1
+
+
+@pytest.mark.parametrize("rule", ["best_loss", "best_accuracy"])
+def test_the_other_rules_give_no_accuracy_up_for_a_smaller_gap(rule: Rule) -> None:
+    low = replace(SURE, val_loss=0.1)
+    assert choose([low, CALM, WEAK], rule, validation_size=10_000, tolerance=0.5).index == 0
+
+
+def test_ranks_are_chosen_one_after_the_other_among_those_left() -> None:
+    """Calm has the smallest gap within .003 of Sure; without Calm, Sure is alone within its error; Weak is what is left."""
+    order = ranked([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
+    assert list(order) == [1, 0, 2]
+
+
+@pytest.mark.parametrize(("rule", "order"), [("best_accuracy", [0, 1, 2]), ("best_loss", [2, 1, 0])])
+def test_ranks_by_one_figure_are_its_order(rule: Rule, order: list[int]) -> None:
+    networks = [replace(SURE, val_loss=0.5), replace(CALM, val_loss=0.4), replace(WEAK, val_loss=0.3)]
+    assert list(ranked(networks, rule, validation_size=10_000)) == order
+
+
+def test_a_tolerance_changes_the_ranks() -> None:
+    order = ranked([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.01)
+    assert list(order) == [2, 1, 0]
+
+
+def test_networks_without_finite_figures_have_no_rank() -> None:
+    broken = replace(SURE, val_accuracy=math.nan)
+    assert list(ranked([broken, SURE, replace(CALM, val_loss=math.inf)], "best_loss", validation_size=10)) == [1]
+    assert list(ranked([broken], "best_loss", validation_size=10)) == []
+    assert list(ranked([], "best_loss", validation_size=10)) == []
+
+
 candidates = st.lists(
     st.builds(
         network,
@@ -234,3 +288,12 @@ def test_the_order_of_candidates_does_not_change_what_is_chosen(
     again = shuffled[choose(shuffled, rule, validation_size=1000).index]
     key = {"best_loss": "val_loss", "best_accuracy": "val_accuracy", "one_standard_error": "val_accuracy_gap"}[rule]
     assert getattr(chosen, key) == getattr(again, key)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(deadline=None)  # a busy machine is no failure
+@given(candidates=candidates)
+def test_every_network_has_one_rank_and_the_first_is_the_chosen(rule: Rule, candidates: list[Candidate]) -> None:
+    order = list(ranked(candidates, rule, validation_size=1000))
+    assert sorted(order) == list(range(len(candidates)))
+    assert order[0] == choose(candidates, rule, validation_size=1000).index

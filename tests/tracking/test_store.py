@@ -103,6 +103,33 @@ def test_the_latest_run_is_of_the_step_the_experiment_and_the_status(store, monk
     assert of_any_experiment.id == newest
 
 
+def test_runs_of_a_step_are_counted_in_the_whole_store_once_they_finished(store, monkeypatch):
+    """Six trials were scored on the test set `a`: of two searches, of two experiments, over more than one page."""
+    monkeypatch.setattr(store_module, "PAGE", 2)
+
+    def made(experiment, step, digest, status, count):
+        parent = store.root(step="search", experiment=experiment, tags={"narrowgap.test_digest": digest})
+        for _ in range(count):
+            tags = {"narrowgap.test_digest": digest, "narrowgap.split": "s"}
+            run = store.child(parent, step=step, name="x", tags=tags)
+            if status is not None:
+                run.finish(status)
+
+    made("digits", "trial", "a", "FINISHED", 5)
+    made("smoke", "trial", "a", "FINISHED", 1)
+    made("digits", "trial", "b", "FINISHED", 1)
+    made("digits", "refit", "a", "FINISHED", 3)
+    made("digits", "trial", "a", "FAILED", 1)
+    made("digits", "trial", "a", "KILLED", 1)
+    made("digits", "trial", "a", None, 1)
+
+    assert store.count(step="trial", tags={"narrowgap.test_digest": "a"}) == 6
+    assert store.count(step="refit", tags={"narrowgap.test_digest": "a"}) == 3
+    assert store.count(step="trial", tags={"narrowgap.test_digest": "a", "narrowgap.split": "other"}) == 0
+    assert store.count(step="trial", tags={}) == 7
+    assert store.count(step="evaluate", tags={}) == 0
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "postgresql://me:secret@127.0.0.1:9/runs"])
 def test_a_store_that_nobody_serves_is_told_in_one_line_with_exit_code_5_and_no_password(address, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)

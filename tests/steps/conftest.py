@@ -1,0 +1,63 @@
+"""A real store, and real refits on digits, made once."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+from rich.console import Console
+
+from pipeline.data.formats import digits
+from pipeline.data.split import Split
+from pipeline.experiment import Training, load
+from pipeline.network.spec import NetworkSpec, notebook_network
+from pipeline.search import trial
+from pipeline.search.workers import InProcess
+from pipeline.steps.draw import draw
+from pipeline.steps.finalists import BASELINE, Finalist
+from pipeline.steps.refits import Group, fresh_seeds, refit
+from pipeline.steps.session import Prepared, Session
+from pipeline.tracking.store import Run, Store
+from tests.steps.samples import SETTINGS, relu
+
+DIVERGING = Finalist(
+    "finalist 2",
+    NetworkSpec((64,) * 20, (0.0,) * 21, ("linear",) * 20),
+    Training(epochs=1, batch_size=512, learning_rate=10.0, schedule="constant"),
+    0.9,
+)
+"""Twenty linear layers of weights that jump by 10 with every step: its loss is no number any more after a few."""
+SMALL = Finalist("finalist 1", relu(16, dropout=(0.0, 0.2)), SETTINGS, 0.9)
+PLAIN = Finalist(BASELINE, notebook_network(), SETTINGS, reference=True)
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """What `refit` made of three finalists and two seeds, of which one finalist diverges."""
+
+    session: Session
+    run: Run
+    seeds: list[int]
+    groups: list[Group]
+    said: str
+
+
+@pytest.fixture(scope="session")
+def session(tmp_path_factory: pytest.TempPathFactory, digits_split: Split) -> Iterator[Session]:
+    folder = tmp_path_factory.mktemp("steps")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.chdir(folder)
+        screen = Console(file=io.StringIO(), width=200)
+        yield Session(load("smoke"), Store.connect(), screen, Prepared(digits(), digits_split))
+
+
+@pytest.fixture(scope="session")
+def refitted(session: Session, tensorflow: object) -> Refitted:
+    run = session.store.root(step="evaluate", experiment="smoke", tags={})
+    workers = InProcess(partial(trial.train, split=session.prepared.split, draw=draw))
+    seeds = fresh_seeds(session.experiment)
+    groups = refit(session, run, [SMALL, DIVERGING, PLAIN], workers, seeds=seeds)
+    assert isinstance(session.console.file, io.StringIO)
+    return Refitted(session, run, seeds, groups, session.console.file.getvalue())

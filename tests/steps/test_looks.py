@@ -1,0 +1,310 @@
+"""What is seen in networks that were trained again: real ones on digits, and ones whose figures are worked by hand."""
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from pipeline.data.split import Part, Split
+from pipeline.experiment import Experiment, Published
+from pipeline.findings.selection import Choice
+from pipeline.network.spec import NetworkSpec, notebook_network
+from pipeline.report.page import Section
+from pipeline.steps import closeup, contest, landscape
+from pipeline.steps.evaluate import LOOKS
+from pipeline.steps.finalists import BASELINE, NOTEBOOK, NOTEBOOK_DROPOUT, Finalist
+from pipeline.steps.looks import Evaluated, Look
+from pipeline.steps.refits import Group
+from tests.steps.conftest import Refitted
+from tests.steps.samples import SETTINGS, figures, group, relu, trial
+
+BETTER, WORSE = [figures(accuracy=0.90, gap=0.02)], [figures(accuracy=0.88, gap=0.05)]
+PUBLISHED = Published(source="a book", train_accuracy=0.95, train_loss=0.11, test_accuracy=0.89, test_loss=0.7)
+
+
+def experiment(**sections: Any) -> Experiment:
+    return Experiment(name="x", question="Why?", **sections)
+
+
+def fixed(*specs: NetworkSpec) -> dict[str, Any]:
+    networks = [{"hidden": each.hidden, "dropout": each.dropout, "activations": each.activations} for each in specs]
+    return {"networks": [{key: list(value) for key, value in each.items()} for each in networks]}
+
+
+def labelled(split: Split, labels: Sequence[int]) -> Split:
+    """The split with validation and test of those labels; images do not matter."""
+    part = Part(split.test.images[: len(labels)], np.array(labels))
+    return replace(split, validation=part, test=part)
+
+
+def evaluated(split: Split, *groups: Group, **changes: Any) -> Evaluated:
+    made = Evaluated(experiment(), labelled(split, [0, 1]), [], groups, Choice(0, "It is the best."))
+    return replace(made, **changes)
+
+
+def finalist(role: str, spec: NetworkSpec, **changes: Any) -> Finalist:
+    return Finalist(role, spec, SETTINGS, **changes)
+
+
+def table(look: Look | None, name: str) -> pd.DataFrame:
+    assert look is not None
+    return pd.read_csv(io.StringIO(str(look.artifacts[name])))
+
+
+def section(look: Look | None) -> Section:
+    assert look is not None
+    assert look.section is not None
+    return look.section
+
+
+@pytest.fixture
+def real(refitted: Refitted) -> Evaluated:
+    """The small network of two real seeds as chosen, the notebook's beside it, and twelve trials that never were."""
+    generator = np.random.default_rng(1)
+    searched = [
+        trial(number, relu(16, dropout=(0.0, rate)), figures(accuracy=0.9 + generator.normal(0, 0.01), gap=0.05 - rate / 10))
+        for number, rate in enumerate(np.tile([0.0, 0.1, 0.2], 4))
+    ]  # fmt: skip
+    split = refitted.session.prepared.split
+    return Evaluated(experiment(), split, searched, refitted.groups, Choice(0, "It is the best."))
+
+
+class TestRealNetworks:
+    def test_every_look_leaves_pictures_that_are_png_tables_that_can_be_read_and_finite_figures(
+        self, real: Evaluated
+    ) -> None:
+        for look in LOOKS:
+            seen = look(real)
+            for name, content in seen.artifacts.items() if seen else ():
+                if name.endswith(".png"):
+                    assert bytes(content).startswith(b"\x89PNG"), name  # type: ignore[arg-type]  # a picture is bytes
+                else:
+                    assert len(table(seen, name)) > 0, name
+            assert all(math.isfinite(value) for value in (seen.metrics.values() if seen else ()))
+
+    def test_together_they_leave_what_the_run_is_to_hold(self, real: Evaluated) -> None:
+        seen = [each for look in LOOKS if (each := look(real)) is not None]
+        names = [name for each in seen for name in each.artifacts]
+        assert sorted(names) == [
+            "classes.csv", "classes.png", "comparison.csv", "confusion_matrix.png", "coverage.png", "curves.png",
+            "effects.csv", "effects.png", "gaps.csv", "gaps.png", "mistakes.png", "pareto.csv", "pareto.png",
+            "policies.csv", "refits.csv", "reliability.png",
+        ]  # fmt: skip
+        metrics = [name for each in seen for name in each.metrics]
+        assert len(metrics) == len(set(metrics))
+        assert {"selection_bias", "hypervolume", "temperature", "conformal_coverage"} <= set(metrics)
+
+    def test_curves_and_confusion_are_those_of_the_typical_seed(self, real: Evaluated) -> None:
+        look = closeup.training(real)
+        for name in ("curves.png", "confusion_matrix.png"):
+            assert look.artifacts[name] == real.chosen.typical.pictures[name]
+
+    def test_refits_are_listed_with_seed_figures_and_run(self, real: Evaluated) -> None:
+        listed = table(contest.selection(real), "refits.csv")
+        assert listed["network"].tolist() == ["chosen", "chosen", "baseline", "baseline"]
+        expected = [refit for each in real.groups for refit in each.refits]
+        assert listed["seed"].tolist() == [refit.seed for refit in expected]
+        assert listed["run_id"].tolist() == [refit.run.id for refit in expected]
+        assert listed["test_accuracy"].tolist() == pytest.approx([refit.metrics["test_accuracy"] for refit in expected])
+
+    def test_the_comparison_agrees_with_an_independent_test(self, real: Evaluated) -> None:
+        look = contest.significance(real)
+        assert look is not None
+        labels = real.split.test.labels
+        ours, theirs = (each.typical.test.argmax(axis=1) == labels for each in real.groups)
+        assert look.metrics["baseline_accuracy_difference"] == pytest.approx(ours.mean() - theirs.mean())
+        only = int(np.sum(ours & ~theirs)), int(np.sum(theirs & ~ours))
+        assert look.metrics["baseline_mcnemar_p"] == pytest.approx(binomtest(only[0], sum(only)).pvalue)
+        compared = table(look, "comparison.csv")
+        assert set(compared["first"]) == {"64-16(0.2)-10"}
+        assert set(compared["second"]) == {"64-128-64-32-10"}
+        assert list(compared.loc[0, ["only_first", "only_second"]]) == list(only)
+
+    def test_policies_answer_the_shares_of_test_that_reach_their_threshold(self, real: Evaluated) -> None:
+        answers = table(closeup.unsure(real), "policies.csv").set_index("policy")
+        probabilities, labels = real.chosen.typical.test, real.split.test.labels
+        sure, right = probabilities.max(axis=1) >= 0.5, probabilities.argmax(axis=1) == labels
+        assert list(answers.loc["min_confidence", ["threshold", "answered", "right"]]) == pytest.approx(
+            [0.5, sure.mean(), right[sure].mean()]
+        )
+        assert list(answers.loc["argmax", ["answered", "right", "classes"]]) == pytest.approx([1, right.mean(), 1])
+
+    def test_a_wished_accuracy_gives_the_threshold_of_validation_and_its_figures_on_test(self, real: Evaluated) -> None:
+        look = closeup.unsure(replace(real, experiment=experiment(evaluation={"target_accuracy": 0.6})))
+        probabilities, labels = real.chosen.typical.test, real.split.test.labels
+        answered = probabilities.max(axis=1) >= look.metrics["min_confidence"]
+        assert look.metrics["answered_share"] == pytest.approx(answered.mean())
+        right = probabilities.argmax(axis=1) == labels
+        assert look.metrics["answered_accuracy"] == pytest.approx(right[answered].mean())
+        assert "An accuracy of 60.00 % is reached" in section(look).text
+
+    def test_an_accuracy_out_of_reach_is_said_to_be_and_leaves_an_example_of_one_half(self, real: Evaluated) -> None:
+        look = closeup.unsure(replace(real, experiment=experiment(evaluation={"target_accuracy": 1.0})))
+        assert "An accuracy of 100.00 % is out of reach" in section(look).text
+        assert "min_confidence" not in look.metrics
+        assert table(look, "policies.csv").set_index("policy").loc["min_confidence", "threshold"] == 0.5
+
+    def test_effects_are_those_of_the_trials(self, real: Evaluated) -> None:
+        effects = table(landscape.placement_effects(real), "effects.csv").set_index(["outcome", "column"])
+        # The gap was made to fall by 1 point per 0.1 of rate after the only layer.
+        assert effects.loc[("accuracy_gap", "dropout_1"), "estimate"] == pytest.approx(-1)
+        assert effects.loc[("accuracy_gap", "dropout_1"), "verdict"] == "lowers"
+
+
+class TestGaps:
+    def test_a_network_has_dropout_when_any_rate_is_above_0(self, digits_split: Split) -> None:
+        dropped = group(finalist("finalist 1", relu(8, dropout=(0.1, 0.0))), BETTER)
+        plain = group(finalist(BASELINE, relu(8), reference=True), WORSE)
+        found = table(contest.gaps(evaluated(digits_split, dropped, plain)), "gaps.csv")
+        assert found["network"].tolist() == ["chosen", "baseline"] * 2
+        assert found["dropout"].tolist() == ["Y", "N"] * 2
+
+    def test_the_picture_shows_ten_networks_and_the_table_all(self, digits_split: Split) -> None:
+        groups = [group(finalist(f"network {place}", relu(8 + place)), BETTER) for place in range(12)]
+        look = contest.gaps(evaluated(digits_split, *groups))
+        assert len(table(look, "gaps.csv")) == 24
+        assert "of 10 networks" in section(look).pictures[0].alt
+
+    def test_people_read_percent_and_half_of_the_interval(self, digits_split: Split) -> None:
+        seeds = [figures(accuracy=accuracy, gap=0.02) for accuracy in (0.89, 0.90, 0.91)]
+        honest, _ = section(contest.gaps(evaluated(digits_split, group(finalist("a", relu(8)), seeds)))).tables
+        # t(.975, 2) = 4.30265: .01 * 4.30265 / sqrt(3) = .0248.
+        assert honest.frame.loc[0, "test accuracy, %"] == "90.00 ± 2.48"
+        assert honest.frame.loc[0, "gap, points"] == "+2.00 ± 0.00"
+
+    def test_one_seed_is_said_to_have_no_interval(self, digits_split: Split) -> None:
+        seen = section(contest.gaps(evaluated(digits_split, group(finalist("a", relu(8)), BETTER))))
+        assert "One seed: no interval." in seen.text
+        assert seen.tables[0].frame.loc[0, "test accuracy, %"] == "90.00"
+
+
+class TestPublished:
+    def test_published_figures_stand_beside_ours_by_both_measures(self, digits_split: Split) -> None:
+        seeds = [figures(accuracy=0.90, gap=gap) for gap in (0.04, 0.05, 0.06)]
+        theirs = group(finalist(BASELINE, notebook_network(), published=PUBLISHED), seeds)
+        other = group(finalist("network 2", relu(8)), WORSE)
+        look = contest.published(evaluated(digits_split, other, theirs))
+        found = table(look, "published.csv").set_index("figure")
+        assert set(found["architecture"]) == {"64-128-64-32-10"}
+        train = found.loc["train_accuracy"]
+        # Training itself reported a point less than its network scored: .93, .94, .95, by t(.975, 2) ± .0248.
+        assert (train["published"], train["fit"], train["honest"]) == pytest.approx((0.95, 0.94, 0.95))
+        assert (train["fit_low"], train["fit_high"]) == pytest.approx((0.915159, 0.964841), abs=1e-6)
+        assert list(found.loc["test_loss", ["published", "fit", "honest"]]) == pytest.approx([0.7, 0.3, 0.3])
+        assert set(found["source"]) == {"a book"}
+        assert look is not None
+        assert "train accuracy, %" in look.told
+        assert "94.00 ± 2.48" in look.told
+
+    def test_nobody_published_nothing_to_see(self, digits_split: Split) -> None:
+        assert contest.published(evaluated(digits_split, group(finalist("a", relu(8)), BETTER))) is None
+
+
+class TestSelection:
+    def test_the_bias_is_the_score_at_selection_less_the_means_of_fresh_seeds(self, digits_split: Split) -> None:
+        seeds = [figures(accuracy=0.90, test=0.88), figures(accuracy=0.91, test=0.89)]
+        look = contest.selection(
+            evaluated(digits_split, group(finalist("finalist 1", relu(8), at_selection=0.93), seeds))
+        )
+        assert look.metrics == pytest.approx({"selection_bias": 0.025, "selection_bias_test": 0.045})
+        assert "It is the best." in section(look).text
+        assert "at a validation accuracy of 93.00 %" in section(look).text
+        # t(.975, 1) = 12.7062: .007071 * 12.7062 / sqrt(2) = .0635.
+        assert "+2.50 ± 6.35 points against fresh seeds" in section(look).text
+
+    def test_a_network_that_was_not_selected_has_no_bias(self, digits_split: Split) -> None:
+        look = contest.selection(evaluated(digits_split, group(finalist("network 1", relu(8)), BETTER)))
+        assert look.metrics == {}
+        assert section(look).text == "It is the best."
+
+
+class TestPareto:
+    def test_trials_and_means_share_one_front(self, digits_split: Split) -> None:
+        searched = [
+            trial(0, relu(8), figures(accuracy=0.91, gap=0.06)),
+            trial(1, relu(4), figures(accuracy=0.87, gap=0.06)),
+        ]
+        chosen = group(
+            finalist("finalist 1", relu(8)), [figures(accuracy=0.89, gap=0.02), figures(accuracy=0.91, gap=0.04)]
+        )
+        plain = group(finalist(BASELINE, relu(16), reference=True), WORSE)
+        look = landscape.pareto(evaluated(digits_split, chosen, plain, trials=searched))
+        found = table(look, "pareto.csv")
+        assert found["kind"].tolist() == ["trial", "trial", "chosen", "baseline"]
+        assert found["test_accuracy"].tolist() == pytest.approx([0.91, 0.87, 0.90, 0.88])
+        # (.91, .06) and (.90, .03) beat each other on one; (.88, .05) is beaten by (.90, .03).
+        assert found["on_front"].tolist() == [True, False, True, False]
+        # Against (.8, .15): .1 wide from gap .03 to .06, then .11 wide to .15.
+        assert look.metrics["hypervolume"] == pytest.approx(0.10 * 0.03 + 0.11 * 0.09)
+
+
+class TestPlacement:
+    def test_fixed_networks_have_no_effects_and_searched_ones_no_designed_check(self, real: Evaluated) -> None:
+        assert landscape.designed_placement(real) is None
+        fixed_ones = replace(real, experiment=experiment(space=fixed(relu(8))))
+        assert landscape.placement_effects(fixed_ones) is None
+
+    def test_a_dropout_layer_that_is_moved_shows_its_differences_seed_by_seed(self, digits_split: Split) -> None:
+        specs = [relu(8, 8), relu(8, 8, dropout=(0.2, 0, 0)), relu(8, 8, dropout=(0, 0, 0.2))]
+        gaps = ([0.05, 0.06], [0.03, 0.05], [0.05, 0.06])
+        groups = [
+            group(finalist(f"network {place}", spec), [figures(accuracy=0.9, gap=gap) for gap in seeds])
+            for place, (spec, seeds) in enumerate(zip(specs, gaps, strict=True), start=1)
+        ]
+        look = landscape.designed_placement(
+            evaluated(digits_split, *groups, experiment=experiment(space=fixed(*specs)))
+        )
+        found = table(look, "placement.csv").set_index(["outcome", "position", "rate"])
+        # -2 and -1 points after the input; nothing after the second hidden layer.
+        assert found.loc[("accuracy_gap", 0, 0.2), "mean"] == pytest.approx(-1.5)
+        assert found.loc[("accuracy_gap", 2, 0.2), "mean"] == pytest.approx(0)
+        assert found.loc[("accuracy_gap", 0, 0.2), "n"] == 2
+
+    def test_networks_without_a_plain_one_have_no_designed_check(self, digits_split: Split) -> None:
+        spec = relu(8, dropout=(0.2, 0))
+        alone = evaluated(
+            digits_split, group(finalist("network 1", spec), BETTER), experiment=experiment(space=fixed(spec))
+        )
+        assert landscape.designed_placement(alone) is None
+
+
+class TestRival:
+    def compared(self, split: Split, *roles: str) -> Evaluated:
+        return evaluated(split, *(group(finalist(role, relu(8 + place)), WORSE) for place, role in enumerate(roles)))
+
+    def test_the_chosen_one_is_compared_with_the_baseline(self, digits_split: Split) -> None:
+        found = self.compared(digits_split, "finalist 2", "finalist 1", BASELINE)
+        assert found.rival is found.groups[2]
+        assert section(contest.significance(found)).title == "Chosen against baseline"
+
+    def test_a_chosen_baseline_is_compared_with_the_first_of_the_others(self, digits_split: Split) -> None:
+        found = self.compared(digits_split, BASELINE, NOTEBOOK)
+        look = contest.significance(found)
+        assert section(look).title == "Chosen against notebook, dropout"
+        assert look is not None
+        assert look.metrics == {}, "the baseline was not compared with"
+
+    def test_one_network_alone_is_compared_with_nothing(self, digits_split: Split) -> None:
+        assert contest.significance(self.compared(digits_split, "network 1")) is None
+
+    def test_people_read_shares_in_points_and_losses_in_nats(self, digits_split: Split) -> None:
+        shown = section(contest.significance(self.compared(digits_split, "finalist 1", BASELINE))).tables[0].frame
+        assert shown["measure"].tolist()[:3] == ["accuracy, points", "loss, nats", "recall, points"]
+        assert shown.loc[0, "difference"] == "+0.00"
+        assert shown.loc[1, "difference"] == "+0.0000"
+        assert {"only chosen right", "only baseline right"} <= set(shown.columns)
+
+    def test_roles_are_unique_and_the_chosen_ones_is_chosen(self, digits_split: Split) -> None:
+        found = self.compared(digits_split, "finalist 2", "finalist 1", BASELINE)
+        assert [found.role(each) for each in found.groups] == ["chosen", "finalist 1", "baseline"]
+        assert found.of_role("finalist 2") is None, "that is the chosen one"
+
+
+def test_the_notebooks_dropout_is_where_the_notebook_has_it() -> None:
+    assert notebook_network(dropout=NOTEBOOK_DROPOUT).architecture(784, 10) == "784-128-64(0.1)-32-10"
