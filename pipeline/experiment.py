@@ -6,7 +6,7 @@ Whatever is wrong ends in an `InputError` of one line that names the key, what w
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -42,16 +42,43 @@ class _Section(BaseModel):
 class Data(_Section):
     """Which images, and how they are divided."""
 
-    dataset: Literal["fashion_mnist", "digits"] = "fashion_mnist"
-    """`fashion_mnist` (Zalando's, 70,000 of 28x28) or `digits` (scikit-learn's, 1,797 of 8x8)."""
+    dataset: Literal["fashion_mnist", "digits", "own"] = "fashion_mnist"
+    """`fashion_mnist` (Zalando's, 70,000 of 28x28), `digits` (scikit-learn's, 1,797 of 8x8) or `own`, what `path` names."""
     path: str | None = None
-    """A folder with the four IDX files of Fashion-MNIST, gzipped or not; tried before every other source."""
+    """A folder with the four IDX files of Fashion-MNIST, gzipped or not; tried before every other source. For `own`: an
+    npz file, a folder of IDX files, or a folder of pictures, one folder per class."""
+    pixel_max: Annotated[int, Field(ge=1, le=255, strict=True)] | None = None
+    """For `own`: the largest value that a pixel can take; null is 255."""
     validation: CountOrShare = 10_000
-    """Held out of the training images to choose by: a count of images, or a share of them between 0 and 1."""
+    """Held out of the training images to choose by: a count of images, or a share of them between 0 and 1. For `own` a
+    share, a tenth unless told otherwise."""
     test: CountOrShare | None = None
-    """Held out to report on, as count or share; null takes the data set's own test set (digits: a tenth)."""
+    """Held out to report on, as count or share; null takes the data set's own test set (without one: a tenth). For `own` a
+    share."""
     seed: Seed = 1
     """Decides which images are held out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_own_data_a_tenth(cls, given: Any) -> Any:
+        """The default of `validation` is Fashion-MNIST's."""
+        if isinstance(given, Mapping) and given.get("dataset") == "own":
+            return {"validation": 0.1, **given}
+        return given
+
+    @model_validator(mode="after")
+    def _fits_its_data_set(self) -> Self:
+        if self.dataset != "own":
+            if self.pixel_max is not None:
+                raise ValueError(f"pixel_max is {self.pixel_max}, but {self.dataset} has its own; leave it out")
+            return self
+        for key, size in (("validation", self.validation), ("test", self.test)):
+            if isinstance(size, int):
+                raise ValueError(  # noqa: TRY004 - pydantic tells only ValueErrors to the user
+                    f"{key} is {size}, a count; own data are divided by shares, so that no image changes sides when others "
+                    "come: expected one between 0 and 1, such as 0.1"
+                )
+        return self
 
 
 class TrainingOverrides(_Section):
@@ -302,9 +329,8 @@ def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefi
             known = list(model.model_fields)
             hint = _nearest_key(str(key), known, prefix=prefix)
             raise InputError(f"unknown key {prefix}{key}{hint}; expected one of: {', '.join(known)} (in {where})")
-        # A section, or one that may be left out.
-        nested = next((each for each in (field.annotation, *get_args(field.annotation)) if _is_section(each)), None)
-        if isinstance(value, Mapping) and nested is not None:
+        nested = field.annotation
+        if isinstance(value, Mapping) and isinstance(nested, type) and issubclass(nested, BaseModel):
             _refuse_unknown(value, nested, prefix=f"{prefix}{key}.", where=where)
         if model is Space and key == "networks" and isinstance(value, list):
             for place, each in enumerate(value):
@@ -312,16 +338,12 @@ def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefi
                     _refuse_unknown(each, FixedNetwork, prefix=f"{prefix}{key}.{place}.", where=where)
 
 
-def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
 def _nearest_key(given: str, siblings: list[str], *, prefix: str) -> str:
     """The hint for an unknown key: its like in the same section, or else in any other."""
     elsewhere = {
         key: f"{section}.{key}"
         for section, field in Experiment.model_fields.items()
-        if _is_section(field.annotation)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
         for key in field.annotation.model_fields
     }
     return nearest(given, {key: prefix + key for key in siblings}) or nearest(given, elsewhere, likeness=0.85)

@@ -11,6 +11,8 @@ from pipeline.errors import InputError
 
 UNSIGNED_BYTE = 0x08
 """The IDX code of the only element type that these data sets use."""
+LARGEST = 4 * 2**30
+"""Bytes that a file may unpack to: more is no data set for a dense network, and may be meant to fill the memory."""
 
 
 def inflate(name: str, raw: bytes) -> bytes:
@@ -19,9 +21,11 @@ def inflate(name: str, raw: bytes) -> bytes:
         return raw
     unzipper = zlib.decompressobj(wbits=31)
     try:
-        content = unzipper.decompress(raw)
+        content = unzipper.decompress(raw, LARGEST)
     except zlib.error as error:
         raise InputError(f"{name} is damaged: its gzip stream breaks off with {error}") from error
+    if unzipper.unconsumed_tail:
+        raise InputError(f"{name} unpacks to more than {LARGEST / 2**30:g} GiB; expected less")
     if not unzipper.eof:
         raise InputError(f"{name} is truncated: its gzip stream of {len(raw):,} bytes has no end")
     if unzipper.unused_data:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pooch
 
-from pipeline.data import fetch, formats
+from pipeline.data import fetch, formats, own
 from pipeline.data.dataset import Dataset
 from pipeline.data.fetch import Say, UnavailableError
 from pipeline.errors import InputError
@@ -62,6 +62,10 @@ def _silent(_line: str) -> None:
 
 def load(data: Data, *, progress: Say = _silent) -> Dataset:
     """The data set that the experiment asks for, verified; raises InputError, saying what was tried."""
+    if data.dataset == "own":
+        if data.path is None:
+            raise InputError("data.path is null, but data.dataset is own; expected the path of an npz file or a folder")
+        return own.load(data.path, pixel_max=data.pixel_max, say=progress)
     if data.dataset == "digits":
         if data.path is not None:
             raise InputError(f"data.path is {data.path!r}, but digits come with scikit-learn; leave data.path empty")

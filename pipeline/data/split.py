@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data import membership
 from pipeline.data.dataset import Dataset, Images, Labels
 from pipeline.errors import InputError
 from pipeline.experiment import Data
@@ -58,21 +59,27 @@ class Split:
 
 
 def split(dataset: Dataset, data: Data) -> Split:
-    """Divides a data set by `data.seed`, each class in the same proportions everywhere.
+    """Divides a data set by `data.seed`, each class in the same proportions everywhere (own data: by chance alike).
 
     `data.validation` and, where the data set has no test set of its own, `data.test` are held out of its training
-    images; a `data.test` for a data set that has one takes so much of that. Raises InputError for an impossible size.
+    images; a `data.test` for a data set that has one takes so much of that. What is held out of own data is decided image
+    by image (`membership`): it stays so when others come. Raises InputError for an impossible size.
     """
+    hold = _held_out_by_bytes if data.dataset == "own" else _held_out
     pool = np.arange(len(dataset.labels_train))
     test_images, test_labels = dataset.images_test, dataset.labels_test
     if len(test_labels):
         test = np.arange(len(test_labels))
         if data.test is not None and data.test != len(test):
-            _, test = _held_out(test, test_labels, data.test, data.seed, key="data.test")
+            _, test = hold(test, test_images, test_labels, data.test, data.seed, key="data.test")
     else:
         test_images, test_labels = dataset.images_train, dataset.labels_train
-        pool, test = _held_out(pool, test_labels, data.test or TEST_SHARE, data.seed, key="data.test")
-    train, validation = _held_out(pool, dataset.labels_train, data.validation, data.seed, key="data.validation")
+        pool, test = hold(pool, test_images, test_labels, data.test or TEST_SHARE, data.seed, key="data.test")
+    train, validation = hold(
+        pool, dataset.images_train, dataset.labels_train, data.validation, data.seed, key="data.validation"
+    )
+    if data.dataset == "own":
+        _refuse_used_up(dataset, train, validation)
     return Split(
         train=Part(dataset.images_train[train], dataset.labels_train[train]),
         validation=Part(dataset.images_train[validation], dataset.labels_train[validation]),
@@ -84,7 +91,7 @@ def split(dataset: Dataset, data: Data) -> Split:
     )
 
 
-def _held_out(rows: Rows, labels: Labels, size: float, seed: int, *, key: str) -> tuple[Rows, Rows]:
+def _held_out(rows: Rows, _images: Images, labels: Labels, size: float, seed: int, *, key: str) -> tuple[Rows, Rows]:
     """`rows` less a stratified part of `size` (count or share), and that part; both ascending."""
     from sklearn.model_selection import train_test_split  # noqa: PLC0415 - a second, for those who split
 
@@ -104,6 +111,29 @@ def _held_out(rows: Rows, labels: Labels, size: float, seed: int, *, key: str) -
         )
     left, held = train_test_split(rows, test_size=count, stratify=labels[rows], random_state=seed)
     return np.sort(left), np.sort(held)
+
+
+def _held_out_by_bytes(
+    rows: Rows, images: Images, labels: Labels, size: float, seed: int, *, key: str
+) -> tuple[Rows, Rows]:
+    """The same for own data, where `size` is a share."""
+    held = membership.held_out(images[rows], labels[rows], share=size, seed=seed, part=key)
+    return rows[~held], rows[held]
+
+
+def _refuse_used_up(dataset: Dataset, train: Rows, validation: Rows) -> None:
+    """A small class can be held out whole."""
+    for label, name in enumerate(dataset.class_names):
+        images, left, chosen = (
+            int((labels == label).sum())
+            for labels in (dataset.labels_train, dataset.labels_train[train], dataset.labels_train[validation])
+        )
+        if not left or not chosen:
+            raise InputError(
+                f"class {name!r} has {images} images: {left} to train on, {chosen} to choose by and "
+                f"{images - left - chosen} to report on; expected at least one of each: add images of it, take "
+                "smaller shares (data.test, data.validation) or another data.seed"
+            )
 
 
 def _count(size: float, available: int) -> int:

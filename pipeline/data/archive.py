@@ -1,0 +1,95 @@
+"""An npz file of a user's own. Enters: its path. Leaves: its arrays as they were found; nothing is ever unpickled."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data import formats
+from pipeline.data.checks import Found
+from pipeline.errors import InputError
+
+SPELLINGS = (
+    ("images_train", "labels_train", "images_test", "labels_test"),
+    ("x_train", "y_train", "x_test", "y_test"),
+)
+"""Ours, and that of Keras' own files."""
+CLASS_NAMES = "class_names"
+BROKEN = (ValueError, EOFError, OSError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile raise at damaged, encrypted or unknown content."""
+
+
+def read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
+    """The train part and, where there is one, the test part; and the class names, where they are given."""
+    names = _names(path)
+    wanted = _wanted(path, set(names))
+    unpacked = sum(names[name] for name in wanted)
+    if unpacked > formats.LARGEST:
+        raise InputError(
+            f"{path} unpacks to {unpacked / 2**30:,.1f} GiB; expected {formats.LARGEST / 2**30:g} at most: store images "
+            "as uint8, or fewer of them"
+        )
+    arrays = _arrays(path, wanted)
+    given = arrays.pop(CLASS_NAMES, None)
+    parts = [
+        Found(arrays[images], arrays[labels], f"{images} of {path.name}", f"{labels} of {path.name}")
+        for images, labels in zip(list(arrays)[::2], list(arrays)[1::2], strict=True)
+    ]
+    return parts, None if given is None else _class_names(path, given)
+
+
+def _names(path: Path) -> dict[str, int]:
+    """Every array's name, and the bytes that it unpacks to."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return {entry.filename.removesuffix(".npy"): entry.file_size for entry in file.infolist()}
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path} is no npz file, or a truncated one ({error}); expected one of np.savez") from error
+
+
+def _wanted(path: Path, names: set[str]) -> list[str]:
+    """The arrays to read, images before labels, train before test."""
+    train_and_test = next((each for each in SPELLINGS if names & set(each)), SPELLINGS[0])
+    train, test = train_and_test[:2], train_and_test[2:]
+    missing = [name for name in train if name not in names]
+    if len(set(test) & names) == 1:
+        missing += sorted(set(test) - names)
+    if missing:
+        raise InputError(
+            f"{path} has no {missing[0]}, but {', '.join(sorted(names)) or 'no array at all'}; expected images_train and "
+            "labels_train (and images_test with labels_test), or x_train and y_train (and x_test with y_test)"
+        )
+    return [name for name in (*train_and_test, CLASS_NAMES) if name in names]
+
+
+def _arrays(path: Path, wanted: list[str]) -> dict[str, NDArray[Any]]:
+    arrays = {}
+    name = wanted[0]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for name in wanted:
+                arrays[name] = file[name]
+    except BROKEN as error:
+        if "allow_pickle" in str(error):
+            raise InputError(
+                f"{name} of {path} holds Python objects, which are not read; expected plain numbers or text: "
+                "np.array(images.tolist(), np.uint8), labels.astype(str)"
+            ) from error
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{name} of {path} cannot be read ({reason}): write the file again") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # what has no header of NumPy's comes as bytes
+            raise InputError(f"{name} of {path} is no array of NumPy's; expected a file of np.savez")
+    return arrays
+
+
+def _class_names(path: Path, given: NDArray[Any]) -> Sequence[str]:
+    if given.ndim != 1 or given.dtype.kind != "U" or not len(given):
+        raise InputError(
+            f"{CLASS_NAMES} of {path} is {given.dtype} of shape {given.shape}; expected a list of text, a name per class"
+        )
+    return [str(name) for name in given]

@@ -1,0 +1,203 @@
+"""Whether a user's arrays are a data set. Enters: arrays as they were found. Leaves: `Images`, `Labels`, class names.
+
+Whatever is wrong ends in an `InputError` of one line: the array, what was given, what was expected, the cure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import Images, Labels
+from pipeline.errors import InputError
+
+LUMA = np.array([19595, 38470, 7471], np.uint32)
+"""Weights of red, green and blue in grey, in 65,536ths: ITU-R 601-2 luma as Pillow rounds it, so that the same colour
+images give the same data set out of an array and out of PNG files."""
+FEWEST_PER_CLASS = 2
+"""Images to train on: one must be held out to choose by, and one stay."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One part as it was found; nothing is known of it but that it could be read."""
+
+    images: NDArray[Any]
+    labels: NDArray[Any]
+    images_name: str
+    """For messages: array and file."""
+    labels_name: str
+
+
+def pixels(name: str, given: NDArray[Any], *, pixel_max: int) -> Images:
+    """Images as uint8 (n, h, w); a last axis of 1 is dropped, one of 3 (red, green, blue) turned grey."""
+    _refuse_shape(name, given)
+    _refuse_values(name, given, pixel_max)
+    values = np.ascontiguousarray(given, np.uint8)
+    if values.ndim == 3:
+        return values
+    if values.shape[3] == 1:
+        return values[..., 0]
+    # In blocks: the weighted sums take four bytes for every one.
+    blocks = np.array_split(values, max(1, len(values) // 1000))
+    return np.concatenate([((block @ LUMA + 0x8000) >> 16).astype(np.uint8) for block in blocks])
+
+
+def classes(
+    train: Found, test: Found | None, class_names: Sequence[str] | None
+) -> tuple[Labels, Labels, tuple[str, ...]]:
+    """Labels of train and of test (none: empty) as positions in the class names, and those.
+
+    Without names given, text is named by itself, in sorted order, and numbers by their digits.
+    """
+    parts = [train] if test is None else [train, test]
+    given = [_flat(part) for part in parts]
+    if len({labels.dtype.kind for labels in given}) > 1:
+        raise InputError(
+            f"{train.labels_name} and those of the test part are numbers here and text there; expected one"
+        )
+    every = np.concatenate(given)
+    if every.dtype.kind == "U":
+        names = tuple(class_names or np.unique(every).tolist())
+        places = _places(parts, given, names)
+    else:
+        names = tuple(class_names or map(str, range(_without_gaps(train.labels_name, every))))
+        places = [_in_range(part, labels, len(names)) for part, labels in zip(parts, given, strict=True)]
+    _refuse_names(names)
+    labels_train, labels_test = places[0], places[1] if test is not None else places[0][:0]
+    _refuse_thin(names, labels_train, labels_test)
+    return labels_train, labels_test, names
+
+
+def _refuse_shape(name: str, given: NDArray[Any]) -> None:
+    shape = "x".join(map(str, given.shape)) or "no dimension"
+    if given.ndim not in (3, 4) or (given.ndim == 4 and given.shape[3] not in (1, 3)):
+        raise InputError(
+            f"{name} is {shape}; expected (n, h, w), or (n, h, w, 1) or (n, h, w, 3) for grey or red, green and blue: "
+            "give flat rows their height and width with reshape"
+        )
+    if not given.size:
+        raise InputError(f"{name} is {shape}: there are no pixels in it; expected at least one image")
+
+
+def _refuse_values(name: str, given: NDArray[Any], pixel_max: int) -> None:
+    if given.dtype.kind not in "iuf":
+        raise InputError(f"{name} is of type {given.dtype}; expected whole numbers: images.astype(np.uint8)")
+    if given.dtype.kind == "f":
+        _refuse_fractions(name, given)
+    for place in (given.argmin(), given.argmax()):
+        value = given.flat[place]
+        if not 0 <= value <= pixel_max:
+            cure = "raise data.pixel_max" if 0 <= value <= 255 else "scale the images"
+            raise InputError(
+                f"{name} has a pixel of {value:.0f} in image {_image(given, place)}; expected 0 to {pixel_max} "
+                f"(data.pixel_max): {cure}"
+            )
+
+
+def _refuse_fractions(name: str, given: NDArray[Any]) -> None:
+    """Floats pass when each is a whole number."""
+    for bad, told in (
+        (~np.isfinite(given), "expected finite numbers: fill or leave out what is missing"),
+        (
+            given != np.rint(given),
+            "expected whole numbers: np.rint(255 * images).astype(np.uint8) if they are scaled to 1",
+        ),
+    ):
+        if bad.any():
+            place = bad.argmax()
+            where = f"{given.flat[place]} in image {_image(given, place)}"
+            raise InputError(f"{name} has {where} ({bad.sum():,} such values); {told}")
+
+
+def _image(given: NDArray[Any], place: np.intp) -> int:
+    """Which image a flat place lies in."""
+    return int(np.unravel_index(place, given.shape)[0])
+
+
+def _flat(part: Found) -> NDArray[Any]:
+    """Labels of one part as (n,) integers or text, as many as images."""
+    name, labels = part.labels_name, part.labels
+    if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras gives CIFAR's
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        shape = "x".join(map(str, labels.shape)) or "no dimension"
+        raise InputError(
+            f"{name} is {shape}; expected (n,), a label per image: labels.argmax(axis=1) if they are one-hot"
+        )
+    if labels.dtype.kind == "S":
+        try:
+            labels = np.char.decode(labels, "utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{name} has bytes that are no UTF-8; expected text or whole numbers") from error
+    if labels.dtype.kind not in "iuU":
+        raise InputError(f"{name} is of type {labels.dtype}; expected whole numbers or text: labels.astype(int)")
+    if len(labels) != len(part.images):
+        raise InputError(
+            f"{part.images_name} has {len(part.images):,} images and {name} {len(labels):,} labels; expected equal"
+        )
+    return labels
+
+
+def _places(parts: list[Found], given: list[NDArray[Any]], names: Sequence[str]) -> list[Labels]:
+    """Text as positions in the names."""
+    place = {name: index for index, name in enumerate(names)}
+    for part, labels in zip(parts, given, strict=True):
+        unknown = sorted(set(labels.tolist()) - set(place))
+        if unknown:
+            raise InputError(
+                f"{part.labels_name} has a label {unknown[0]!r}; expected one of class_names: {_few(names)}"
+            )
+    return [np.array([place[label] for label in labels.tolist()], np.int64) for labels in given]
+
+
+def _in_range(part: Found, labels: NDArray[Any], count: int) -> Labels:
+    for label in (labels.min(), labels.max()):
+        if not 0 <= label < count:
+            raise InputError(
+                f"{part.labels_name} has a label {label}; expected 0 to {count - 1}, as there are class names"
+            )
+    return labels.astype(np.int64)
+
+
+def _without_gaps(name: str, labels: NDArray[Any]) -> int:
+    """How many classes there are, when the labels are 0, 1, 2, … with none left out."""
+    distinct = np.unique(labels)
+    if int(distinct[0]) != 0 or int(distinct[-1]) != len(distinct) - 1:
+        raise InputError(
+            f"{name} has the labels {_few(distinct.tolist())}; expected 0 to {len(distinct) - 1} with none left out: "
+            "np.unique(labels, return_inverse=True)[1], or name every class in class_names"
+        )
+    return len(distinct)
+
+
+def _refuse_names(names: Sequence[str]) -> None:
+    for name in names:
+        # Two dollar signs are mathematics to Matplotlib, and most of it does not parse.
+        if not name.strip() or not name.isprintable() or name.count("$") > 1:
+            raise InputError(f"a class is named {name!r}; expected printable text with one dollar sign at most")
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise InputError(f"two classes are named {twice!r}; expected a name for each")
+    if len(names) < 2:
+        raise InputError(f"all images are of the class {names[0]!r}; expected two classes or more to tell apart")
+
+
+def _refuse_thin(names: Sequence[str], train: Labels, test: Labels) -> None:
+    """Every class must be there to train on."""
+    counts, held = (np.bincount(labels, minlength=len(names)) for labels in (train, test))
+    thin = np.flatnonzero(counts < FEWEST_PER_CLASS)
+    if len(thin):
+        first = thin[0]
+        also = f" ({held[first]:,} in the test part)" if held[first] else ""
+        more = f" (and {len(thin) - 1} other classes too few)" if len(thin) > 1 else ""
+        raise InputError(
+            f"class {names[first]!r} has {counts[first]} images to train on{also}; expected at least {FEWEST_PER_CLASS}: "
+            f"add images of it or leave the class out{more}"
+        )
+
+
+def _few(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values[:6])) + (f", … ({len(values)} in all)" if len(values) > 6 else "")
