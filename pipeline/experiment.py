@@ -6,7 +6,7 @@ Whatever is wrong ends in an `InputError` of one line that names the key, what w
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -329,8 +329,9 @@ def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefi
             known = list(model.model_fields)
             hint = _nearest_key(str(key), known, prefix=prefix)
             raise InputError(f"unknown key {prefix}{key}{hint}; expected one of: {', '.join(known)} (in {where})")
-        nested = field.annotation
-        if isinstance(value, Mapping) and isinstance(nested, type) and issubclass(nested, BaseModel):
+        # A section, or one that may be left out.
+        nested = next((each for each in (field.annotation, *get_args(field.annotation)) if _is_section(each)), None)
+        if isinstance(value, Mapping) and nested is not None:
             _refuse_unknown(value, nested, prefix=f"{prefix}{key}.", where=where)
         if model is Space and key == "networks" and isinstance(value, list):
             for place, each in enumerate(value):
@@ -338,12 +339,16 @@ def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefi
                     _refuse_unknown(each, FixedNetwork, prefix=f"{prefix}{key}.{place}.", where=where)
 
 
+def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
 def _nearest_key(given: str, siblings: list[str], *, prefix: str) -> str:
     """The hint for an unknown key: its like in the same section, or else in any other."""
     elsewhere = {
         key: f"{section}.{key}"
         for section, field in Experiment.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        if _is_section(field.annotation)
         for key in field.annotation.model_fields
     }
     return nearest(given, {key: prefix + key for key in siblings}) or nearest(given, elsewhere, likeness=0.85)

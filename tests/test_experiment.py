@@ -122,7 +122,6 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
         ("data.validation", "true", r"data\.validation is true: expected a count of images .* or a share"),
         ("data.path", "5", r"data\.path is 5: expected text"),
         ("data.dataset", "mnist", r"data\.dataset is 'mnist': expected 'fashion_mnist', 'digits' or 'own'"),
-        ("data.dataset", "own", r"data: validation is \d+, a count; own data are divided by shares"),
         ("data.pixel_max", "16", r"data: pixel_max is 16, but digits has its own; leave it out"),
         ("data.pixel_max", "256", r"data\.pixel_max is 256: expected 255 or less"),
         ("training.learning_rate", "0", r"training\.learning_rate is 0: expected more than 0"),
@@ -202,8 +201,9 @@ def test_own_data_hold_out_a_tenth_where_a_file_is_silent(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\nquestion: Why?\ndata: {dataset: own, path: mine.npz}\n")
     assert (load(str(file)).data.validation, load(str(file)).data.test) == (0.1, None)
-    with pytest.raises(InputError, match=r"data: test is 50, a count; own data are divided by shares"):
-        load(str(file), {"data.test": "50"})
+    for key in ("test", "validation"):
+        with pytest.raises(InputError, match=rf"data: {key} is 50, a count; own data are divided by shares"):
+            load(str(file), {f"data.{key}": "50"})
 
 
 def test_an_override_leaves_the_rest_of_its_section():
