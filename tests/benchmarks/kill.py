@@ -6,7 +6,8 @@ same values and the same scores, exactly one FINISHED run per trial, and no run 
 code 1 when anything differs.
 
 The drivers are forked from one process that has imported the libraries (and used none), to spare each its seconds of
-start; all else is as from the command line: a real store in SQLite, real training, real processes.
+start; all else is as from the command line: a real store in SQLite, real training, real processes. Two workers are those of
+a Dask scheduler that outlives the drivers; with `--own` they are each driver's own, and die with it.
 """
 
 import argparse
@@ -14,11 +15,14 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -36,7 +40,13 @@ def main() -> int:
     options.add_argument("--tuners", nargs="+", default=TUNERS, choices=TUNERS)
     options.add_argument("--workers", nargs="+", type=int, default=(1, 2))
     options.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
+    options.add_argument("--own", action="store_true", help="two workers are the driver's own")
     given = options.parse_args()
+    with _cluster(needed=2 in given.workers and not given.own) as cluster:
+        return _table(given, cluster)
+
+
+def _table(given: argparse.Namespace, cluster: str | None) -> int:
     _import_everything()
     print(f"{TRIALS} trials on digits; {given.times} times, at most {KILLS} kills each\n")
     print("| oracle | workers | times | kills | same trials and scores | one FINISHED run each | none RUNNING |")
@@ -45,15 +55,40 @@ def main() -> int:
     bad = 0
     for tuner in given.tuners:
         for workers in given.workers:
-            bad += _case(tuner, workers, given.times, chance)
+            bad += _case(tuner, workers, given.times, chance, cluster if workers > 1 else None)
     return 1 if bad else 0
 
 
-def _case(tuner: str, workers: int, times: int, chance: random.Random) -> int:
+@contextmanager
+def _cluster(*, needed: bool) -> Iterator[str | None]:
+    """The address of a scheduler with two workers of one thread, processes of their own."""
+    if not needed:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "scheduler.json"
+        dask = [sys.executable, "-m", "distributed.cli.dask_"]
+        local = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+        worker = ["--host", "127.0.0.1", "--no-dashboard", "--nthreads", "1", "--memory-limit", "2GiB"]
+        commands = [[*dask[:2], f"{dask[2]}scheduler", "--port", "0", *local]]
+        commands += 2 * [[*dask[:2], f"{dask[2]}worker", "--scheduler-file", str(file), *worker]]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        processes = [subprocess.Popen(command, cwd=Path(__file__).parents[2], **quiet) for command in commands]
+        try:
+            while not file.exists():
+                time.sleep(0.1)
+            yield json.loads(file.read_text())["address"]
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+                process.wait()
+
+
+def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: str | None) -> int:
     """One line of the table; returns how many of its checks failed."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.monotonic()
-        _driver(Path(folder), tuner, workers)
+        _driver(Path(folder), tuner, workers, cluster)
         whole = time.monotonic() - start
         expected = _left(Path(folder))
     counted: Counter[str] = Counter()
@@ -61,7 +96,7 @@ def _case(tuner: str, workers: int, times: int, chance: random.Random) -> int:
         with tempfile.TemporaryDirectory() as folder:
             moments = [chance.uniform(0.05, 0.7) * whole for _ in range(KILLS)]
             for seconds in (*moments, None):
-                if not _driver(Path(folder), tuner, workers, seconds=seconds):
+                if not _driver(Path(folder), tuner, workers, cluster, seconds=seconds):
                     break
                 counted["kills"] += 1
             found = _left(Path(folder))
@@ -73,11 +108,11 @@ def _case(tuner: str, workers: int, times: int, chance: random.Random) -> int:
     return 3 * times - counted["same"] - counted["once"] - counted["none"]
 
 
-def _driver(folder: Path, tuner: str, workers: int, *, seconds: float | None = None) -> bool:
+def _driver(folder: Path, tuner: str, workers: int, cluster: str | None, *, seconds: float | None = None) -> bool:
     """Runs the step `search` in a process of its own; True when it was killed after so many seconds."""
     child = os.fork()
     if child == 0:
-        _search(folder, tuner, workers)
+        _search(folder, tuner, workers, cluster)
     try:
         end = None if seconds is None else time.monotonic() + seconds
         while True:
@@ -110,7 +145,7 @@ def _wait_for_orphans(folder: Path) -> None:
         time.sleep(0.1)
 
 
-def _search(folder: Path, tuner: str, workers: int) -> None:
+def _search(folder: Path, tuner: str, workers: int, cluster: str | None) -> None:
     """The child: the command line's own entry, its screen in a file; never returns."""
     code = 1
     try:
@@ -122,6 +157,7 @@ def _search(folder: Path, tuner: str, workers: int) -> None:
         from pipeline.__main__ import main as command
 
         overrides = {**OVERRIDES, "search.tuner": tuner, "search.workers": str(workers)}
+        overrides |= {"search.cluster": cluster} if cluster else {}
         words = [word for key, value in overrides.items() for word in (f"--{key}", value)]
         code = command(["search", "--experiment", "smoke", *words])
     except BaseException:  # noqa: BLE001 - the child tells in its log and by its exit code

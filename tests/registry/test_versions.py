@@ -1,0 +1,135 @@
+"""Versions and aliases in a real registry (SQLite)."""
+
+import mlflow
+import mlflow.pyfunc
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, Registry
+from pipeline.tracking.store import Store
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store with one logged model, whose address every version here has."""
+    folder = tmp_path_factory.mktemp("registry")
+    code = folder / "code.py"
+    code.write_text(
+        "import mlflow\n\n\nclass Same(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, context, model_input, params=None):\n        return model_input\n\n\n"
+        "mlflow.models.set_model(Same())\n"
+    )
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    store = Store.connect()
+    store.client.create_experiment("here", f"{folder}/artifacts")
+    mlflow.set_experiment("here")
+    with mlflow.start_run() as run:
+        info = mlflow.pyfunc.log_model(name="model", python_model=str(code), pip_requirements=["mlflow"])
+    yield store, info.model_uri, run.info.run_id
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def registry(made, request):
+    store, _, _ = made
+    return Registry(store, request.node.name[:60])
+
+
+@pytest.fixture
+def register(made, registry):
+    _, source, run_id = made
+    return lambda **tags: registry.register(source, run_id, tags)
+
+
+def test_a_registry_without_the_model_has_no_champion_and_no_versions(registry):
+    assert registry.of(CHAMPION) is None
+    assert registry.versions() == []
+
+
+def test_a_model_without_an_alias_has_no_champion(registry, register):
+    register()
+    assert registry.of(CHAMPION) is None
+    assert [each.number for each in registry.versions()] == ["1"]
+
+
+def test_a_registry_that_fails_is_never_one_without_a_champion(registry, register, monkeypatch):
+    register()
+
+    def fails(*_arguments):
+        raise mlflow.MlflowException("the database is gone")  # an internal error, as MLflow itself wraps one
+
+    monkeypatch.setattr(registry._client, "get_model_version_by_alias", fails)
+    with pytest.raises(mlflow.MlflowException, match="gone"):
+        registry.of(CHAMPION)
+
+
+def test_a_version_keeps_its_tags_run_and_address(made, registry, register):
+    _, source, run_id = made
+    register(night="1")
+    (version,) = registry.versions()
+    assert (version.tags, version.run_id, version.source) == ({"night": "1"}, run_id, source)
+    registry.tag(version, {"decision": "kept"})
+    assert registry.get("1").tags == {"night": "1", "decision": "kept"}
+
+
+def test_the_first_champion_has_no_predecessor(registry, register):
+    first = register()
+    assert registry.enthrone(first, instead_of=None)
+    assert registry.of(CHAMPION) == first
+    assert registry.of(PREVIOUS) is None
+
+
+def test_a_promotion_keeps_the_former_champion_as_the_previous_one(registry, register):
+    first, second = register(), register()
+    registry.enthrone(first, instead_of=None)
+    assert registry.enthrone(second, instead_of=first)
+    assert registry.of(CHAMPION) == second
+    assert registry.of(PREVIOUS) == first
+
+
+@pytest.mark.parametrize("believed", ["none", "first"])
+def test_a_champion_that_was_moved_meanwhile_is_left_alone(registry, register, believed):
+    first, second, third = register(), register(), register()
+    registry.enthrone(first, instead_of=None)
+    registry.enthrone(second, instead_of=first)
+    assert not registry.enthrone(third, instead_of=first if believed == "first" else None)
+    assert registry.of(CHAMPION) == second
+    assert registry.of(PREVIOUS) == first
+
+
+def test_interrupted_between_the_two_aliases_the_champion_is_the_old_one(registry, register, monkeypatch):
+    first, second = register(), register()
+    registry.enthrone(first, instead_of=None)
+    real = registry._client.set_registered_model_alias
+
+    def dies_at_the_second(name, alias, number):
+        if alias == CHAMPION:
+            raise KeyboardInterrupt
+        real(name, alias, number)
+
+    monkeypatch.setattr(registry._client, "set_registered_model_alias", dies_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        registry.enthrone(second, instead_of=first)
+    assert registry.of(CHAMPION) == first
+
+
+def test_a_version_that_is_taken_back_leaves_the_champion(registry, register):
+    first, second = register(), register()
+    registry.enthrone(first, instead_of=None)
+    registry.name_challenger(second)
+    registry.delete(second)
+    assert registry.of(CHALLENGER) is None
+    assert registry.of(CHAMPION) == first
+
+
+def test_versions_come_in_the_order_of_their_numbers(registry, register):
+    for _ in range(11):
+        register()
+    assert [each.number for each in registry.versions()] == [str(number) for number in range(1, 12)]
+
+
+def test_an_unknown_version_is_told_with_those_that_there_are(registry, register):
+    register()
+    with pytest.raises(InputError, match=r"has no version '7'; expected one of: 1"):
+        registry.get("7")
