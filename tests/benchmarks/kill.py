@@ -72,8 +72,12 @@ def _cluster(*, needed: bool) -> Iterator[str | None]:
         worker = ["--host", "127.0.0.1", "--no-dashboard", "--nthreads", "1", "--memory-limit", "2GiB"]
         commands = [[*dask[:2], f"{dask[2]}scheduler", "--port", "0", *local]]
         commands += 2 * [[*dask[:2], f"{dask[2]}worker", "--scheduler-file", str(file), *worker]]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        processes = [subprocess.Popen(command, cwd=Path(__file__).parents[2], **quiet) for command in commands]
+        processes = [
+            subprocess.Popen(
+                command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            for command in commands
+        ]
         try:
             while not file.exists():
                 time.sleep(0.1)
