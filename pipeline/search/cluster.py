@@ -13,8 +13,10 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import dask
 import distributed
@@ -48,28 +50,38 @@ class DaskWorkers:
     ) -> None:
         self._connect, self._split, self._draw = connect, split, draw
         self._done: queue.Queue[tuple[Job, distributed.Future]] = queue.Queue()
-        self._open: dict[int, tuple[Job, distributed.Future, str | None]] = {}
-        """Handed out: the job, its future, and the worker it was meant for (None: whichever comes)."""
+        self._open: dict[int, tuple[Job, distributed.Future, str]] = {}
+        """Handed out: the job, its future, and the worker it was meant for."""
         self._waiting: deque[Job] = deque()
         self._client = connect()
+        self._address = self._client.scheduler.address
         self._data = self._send_data()
-        self.count = count or max(1, len(self._addresses()))
+        self.present = len(self._ready())
+        """Workers that there were at the start."""
+        self.count = count or max(1, self.present)
 
     def submit(self, job: Job) -> None:
         self._waiting.append(job)
         self._feed()
 
-    def _addresses(self) -> set[str]:
-        """Of the workers that there are now."""
-        return set(self._client.scheduler_info(n_workers=-1)["workers"])
+    def _ready(self) -> set[str]:
+        """Addresses of the workers that take jobs now: one that is leaving does not."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        return {address for address, each in workers.items() if each["status"] == "running"}
+
+    def _connected(self) -> bool:
+        """Whether the scheduler is there, and is the one that was given the split."""
+        return self._client.status == "running" and not self._data.cancelled()
 
     def _feed(self) -> None:
         """Hands a job to every worker that has none; the others wait here. Left to itself, Dask gives two jobs to a
         worker that has the data and none to one that has yet to fetch them, and what a worker was given it keeps.
         """
-        idle = self._addresses() - {address for _, _, address in self._open.values()}
-        while self._waiting and (idle or not self._open):
-            job, address = self._waiting.popleft(), idle.pop() if idle else None
+        if not self._waiting or not self._connected():
+            return
+        idle = self._ready() - {address for _, _, address in self._open.values()}
+        while self._waiting and idle:
+            job, address = self._waiting.popleft(), idle.pop()
             future = self._client.submit(
                 _work,
                 job,
@@ -77,40 +89,41 @@ class DaskWorkers:
                 self._draw,
                 key=f"narrowgap-{job.number}-{time.monotonic_ns()}",
                 pure=False,
-                workers=address and [address],
-                allow_other_workers=address is not None,  # should this one die
+                workers=[address],
+                allow_other_workers=True,  # should this one die
             )
             self._open[job.number] = job, future, address
             future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
 
     def finished(self) -> list[Outcome]:
+        if not self._connected():
+            self._reconnect()
         try:
             job, future = self._done.get(timeout=POLL_SECONDS)
         except queue.Empty:
-            if self._client.status != "running":
-                self._reconnect()
             self._feed()  # a worker may have come
             return []
-        if self._open.get(job.number, (job, None, None))[1] is not future:
-            return []  # of a connection that was lost; its job has been submitted again
-        if future.status in {"cancelled", "lost"}:
-            self._reconnect()
-            return []
+        if self._open.get(job.number, (job, None, ""))[1] is not future:
+            return []  # of a connection that was lost; its job has been handed out again
+        outcome = _outcome(job, future)
         del self._open[job.number]
+        if outcome is None:
+            self._waiting.appendleft(job)
         self._feed()
-        return [_outcome(job, future)]
+        return [] if outcome is None else [outcome]
 
     def warm_up(self) -> None:
         """Lets every worker import TensorFlow now, while the driver does the same, and not when its first job comes."""
-        for address in self._addresses():
+        for address in self._ready():
             distributed.fire_and_forget(self._client.submit(_warm, workers=[address], pure=False))
 
     def close(self) -> None:
-        for _, future, _ in self._open.values():
-            future.cancel(force=True)
+        if self._connected():
+            with suppress(OSError, CancelledError):
+                self._client.cancel([future for _, future, _ in self._open.values()], force=True)
         self._open.clear()
         self._waiting.clear()
-        self._client.close(timeout=2)
+        _hang_up(self._client)
 
     def _send_data(self) -> distributed.Future:
         """The split, once per worker. As a task and not scattered: a task's result is made anew when its holders die."""
@@ -121,16 +134,15 @@ class DaskWorkers:
     def _reconnect(self) -> None:
         """Finds the scheduler again and gives it the open jobs; StoreError when it stays away."""
         deadline = time.monotonic() + RECONNECT_SECONDS
-        address = self._client.scheduler.address if self._client.scheduler else "the scheduler"
-        self._client.close(timeout=1)
+        _hang_up(self._client)
         while True:
             try:
                 self._client = self._connect()
                 break
-            except (OSError, TimeoutError) as error:
+            except OSError as error:
                 if time.monotonic() > deadline:
                     raise StoreError(
-                        f"the Dask scheduler at {address} went away and did not come back in {RECONNECT_SECONDS} s; "
+                        f"the Dask scheduler at {self._address} went away and did not come back in {RECONNECT_SECONDS} s; "
                         "the same command resumes the search once it is there again"
                     ) from error
                 time.sleep(1)
@@ -146,7 +158,12 @@ def local(count: int, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
     with (
         _quiet_logs(),
         dask.config.set(
-            {"distributed.scheduler.allowed-failures": DEATHS - 1, "distributed.worker.preload": [DEAF_TO_CTRL_C]}
+            {
+                "distributed.scheduler.allowed-failures": DEATHS - 1,
+                "distributed.worker.preload": [DEAF_TO_CTRL_C],
+                # A worker that is not back by then is given up for ever; on a busy machine its imports take a minute.
+                "distributed.deploy.lost-worker-timeout": "1h",
+            }
         ),
         distributed.LocalCluster(
             n_workers=count,
@@ -173,14 +190,18 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
 
     def connect() -> distributed.Client:
         client = distributed.Client(address, timeout=CONNECT_SECONDS)
-        with tempfile.TemporaryDirectory() as folder:
-            client.upload_file(_package(Path(folder)))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                client.upload_file(_package(Path(folder)))
+        except BaseException:
+            _hang_up(client)
+            raise
         return client
 
     with _quiet_logs():
         try:
             workers = DaskWorkers(connect, split, draw)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, RuntimeError, TypeError, ValueError) as error:  # Dask's words for TLS that is not set up, too
             raise StoreError(
                 f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, or leave "
                 "search.cluster empty to train on this machine"
@@ -194,12 +215,22 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
 def _work(job: Job, split: Split, draw: Draw) -> Outcome:
     """One trial, on a worker."""
     global _trained  # noqa: PLW0603 - what is counted is this process
+    worker = distributed.get_worker()
+    if _trained >= RENEWED_AFTER and worker.nanny:
+        _renew(worker)
     outcome = trial.train(job, split, draw)
     _trained += 1
-    if _trained == RENEWED_AFTER:
-        worker = distributed.get_worker()
-        worker.loop.call_later(1, worker.close_gracefully, restart=True, reason="narrowgap renews its workers")
     return outcome
+
+
+def _renew(worker: distributed.Worker) -> NoReturn:
+    """Gives back a job that was not begun and ends this process, of which the nanny starts another. Done when a job
+    comes, not after one: by then the driver has the last result, and no job is under way that would be lost.
+    """
+    worker.loop.add_callback(worker.close_gracefully, restart=True, reason="narrowgap renews its workers")
+    while worker.status == distributed.Status.running:
+        time.sleep(0.01)
+    raise distributed.Reschedule
 
 
 def _warm() -> None:
@@ -211,16 +242,27 @@ def _same(split: Split) -> Split:
     return split
 
 
-def _outcome(job: Job, future: distributed.Future) -> Outcome:
-    if future.status == "finished":
-        outcome: Outcome = future.result()
-        return outcome
+def _outcome(job: Job, future: distributed.Future) -> Outcome | None:
+    """What became of a job; None when that was lost with a worker or the scheduler before it came here."""
+    with suppress(OSError, CancelledError):
+        if future.status == "finished":
+            outcome: Outcome = future.result()
+            return outcome
+    if future.status != "error":
+        return None
     error = future.exception()
     if isinstance(error, distributed.scheduler.KilledWorker):
-        failure = f"killed its worker {DEATHS} times (out of memory, or a crash of the process)"
+        deaths = error.allowed_failures + 1  # as the scheduler counts; an existing one has its own limit
+        failure = f"killed its worker {deaths} times (out of memory, or a crash of the process)"
     else:
         failure = trial.told(error)
     return Outcome(job.number, None, {}, failure, 0.0)
+
+
+def _hang_up(client: distributed.Client) -> None:
+    """Closes a connection, whatever state it is in."""
+    with suppress(OSError, RuntimeError, AssertionError):
+        client.close(timeout=2)
 
 
 def _package(folder: Path) -> str:

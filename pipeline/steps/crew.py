@@ -25,7 +25,8 @@ def workers(session: Session) -> Iterator[Workers]:
         from pipeline.search import cluster  # noqa: PLC0415 - Dask, only where it serves
 
         with cluster.remote(asked.cluster, split, draw) as remote:
-            session.say(f"workers: {remote.count} of the Dask scheduler {asked.cluster}")
+            here = f"workers: {remote.present or 'none yet'} of the Dask scheduler {asked.cluster}"
+            session.say(here if remote.present else f"{here}; training begins when one comes")
             yield remote
         return
     count = fitting(asked.trials) if asked.workers == "auto" else asked.workers

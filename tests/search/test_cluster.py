@@ -1,31 +1,19 @@
 """Real Dask clusters: processes on this machine, and a scheduler with workers of its own over TLS."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import dask
 import numpy as np
-import psutil
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from pipeline.errors import StoreError
 from pipeline.experiment import Training
 from pipeline.network.spec import NetworkSpec
 from pipeline.search import cluster, trial
 from pipeline.search.workers import Job
-from pipeline.steps.draw import draw
+from tests.search.processes import Cluster, kill, training, wait_until
 
-ROOT = Path(__file__).parent.parent.parent
 SETTINGS = Training(epochs=3, batch_size=32, learning_rate=0.01, patience=None)
 
 
@@ -56,6 +44,11 @@ def collect(workers, count: int, seconds: float = 240) -> dict:
     return outcomes
 
 
+def first(workers) -> dict:
+    """The first outcome that comes."""
+    return collect(workers, 1)
+
+
 def test_two_processes_give_the_same_bits_as_this_one_and_bring_their_pictures(digits_split, tensorflow):
     with cluster.local(2, digits_split, no_pictures) as workers:
         assert workers.count == 2
@@ -83,94 +76,143 @@ def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_
     assert outcomes[2].result is not None
 
 
-def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeypatch):
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("tcp://127.0.0.1:9", r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 .*dask scheduler"),
+        ("tls://127.0.0.1:9", r"no Dask scheduler answers at tls://127\.0\.0\.1:9 .*check your TLS configuration"),
+    ],
+)  # fmt: skip
+def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeypatch, address, told):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 2)
-    nobody = cluster.remote("tcp://127.0.0.1:9", digits_split, no_pictures)
-    with pytest.raises(StoreError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 .*dask scheduler"):
+    nobody = cluster.remote(address, digits_split, no_pictures)
+    with pytest.raises(StoreError, match=told):
         nobody.__enter__()
 
 
 @pytest.fixture
-def certificate(tmp_path):
-    """A key and a self-signed certificate for loopback."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "narrowgap test")])
-    now = datetime.now(UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (tmp_path / "cert.pem").write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "key.pem").write_bytes(private)
-    return tmp_path
+def dask_cluster(tmp_path):
+    """A scheduler, without workers yet."""
+    cluster = Cluster(tmp_path)
+    cluster.start_scheduler()
+    yield cluster
+    cluster.close()
 
 
-@pytest.fixture
-def tls_cluster(certificate):
-    """A real scheduler and two real workers as processes of their own, over loopback with TLS; none of them can import
-    this project until it is sent along.
-    """
-    cert, key = str(certificate / "cert.pem"), str(certificate / "key.pem")
-    tls = {"DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true", "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": cert}
-    for role in ("SCHEDULER", "WORKER", "CLIENT"):
-        tls |= {f"DASK_DISTRIBUTED__COMM__TLS__{role}__CERT": cert, f"DASK_DISTRIBUTED__COMM__TLS__{role}__KEY": key}
-    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | tls
-    log = (certificate / "dask.log").open("w")
-    file = certificate / "scheduler.json"
-    common = {"env": bare, "cwd": certificate, "stdout": log, "stderr": log}
-    words = ["--protocol", "tls", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
-    processes = [subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", *words], **common)]
-    while not file.exists():
-        time.sleep(0.2)
+def by_process():
+    """Pictures that tell which process trained. A function within a function travels by value: workers know no tests."""
+
+    def who(_result, _split):
+        import os
+
+        return {"process": str(os.getpid()).encode()}
+
+    return who
+
+
+def processes(outcomes) -> list[bytes]:
+    return [outcomes[number].pictures["process"] for number in sorted(outcomes)]
+
+
+def test_jobs_wait_for_the_first_worker_and_one_that_joins_later_is_given_its_share(digits_split, dask_cluster):
+    with dask_cluster.aside() as aside, cluster.remote(dask_cluster.address, digits_split, by_process()) as workers:
+        assert workers.present == 0
+        for number in range(4):
+            workers.submit(job(number))
+        assert [workers.finished() for _ in range(2)] == [[], []]
+        dask_cluster.start_worker()
+        outcomes = first(workers)
+        dask_cluster.start_worker()
+        aside.wait_for_workers(2)
+        outcomes |= collect(workers, 4 - len(outcomes))
+    assert all(outcome.result.epochs_run == 3 for outcome in outcomes.values())
+    assert len(set(processes(outcomes))) == 2
+
+
+def held(folder):
+    """Pictures that take until the file `hold` in the folder is gone; who draws leaves a file of its own there."""
+    who = by_process()
+
+    def waits(result, split):
+        import os
+        import time
+
+        (folder / f"trial-{os.getpid()}").touch()
+        while (folder / "hold").exists():
+            time.sleep(0.05)
+        return who(result, split)
+
+    return waits
+
+
+def test_a_worker_that_leaves_gracefully_in_the_middle_of_a_trial_loses_nothing(digits_split, dask_cluster, tmp_path):
+    (tmp_path / "hold").touch()
     for _ in range(2):
-        words = ["--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
-        processes.append(subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", *words], **common))
-    address = json.loads(file.read_text())["address"]
-    settings = {
-        "distributed.comm.require-encryption": True,
-        "distributed.comm.tls.ca-file": cert,
-        "distributed.comm.tls.client.cert": cert,
-        "distributed.comm.tls.client.key": key,
-    }
-    with dask.config.set(settings):
-        yield address, processes
-    for process in processes:
-        for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
-            child.kill()
-        process.kill()
-        process.wait()
-    log.close()
+        dask_cluster.start_worker()
+    with dask_cluster.aside() as aside, cluster.remote(dask_cluster.address, digits_split, held(tmp_path)) as workers:
+        aside.wait_for_workers(2)
+        for number in range(2):
+            workers.submit(job(number))
+        wait_until(lambda: len(list(tmp_path.glob("trial-*"))) == 2)
+        leaving, _ = training(aside)
+        aside.retire_workers([leaving], close_workers=True)
+        assert leaving not in training(aside)
+        (tmp_path / "hold").unlink()
+        outcomes = collect(workers, 2)
+    assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(2))
+    assert len(set(processes(outcomes))) == 1
 
 
-def test_a_remote_scheduler_over_tls_loses_no_job_when_a_worker_is_killed(digits_split, tls_cluster):
-    address, processes = tls_cluster
-    assert address.startswith("tls://127.0.0.1:")
-    with cluster.remote(address, digits_split, draw) as workers:
-        for number in range(6):
-            workers.submit(job(number, epochs=60))
-        outcomes = {each.number: each for each in _first(workers)}
-        victim = psutil.Process(processes[1].pid)
-        for child in victim.children(recursive=True):
-            child.kill()
-        victim.kill()
-        outcomes |= collect(workers, 6 - len(outcomes))
-    assert sorted(outcomes) == list(range(6))
-    assert {number: outcome.failure for number, outcome in outcomes.items() if outcome.failure} == {}
-    assert all(outcome.result.epochs_run == 60 for outcome in outcomes.values())
+def test_a_scheduler_that_goes_away_and_comes_back_at_its_address_loses_no_job(digits_split, tmp_path):
+    dask_cluster = Cluster(tmp_path)
+    scheduler, worker = dask_cluster.start_scheduler(), dask_cluster.start_worker()
+    try:
+        with cluster.remote(dask_cluster.address, digits_split, by_process()) as workers:
+            for number in range(4):
+                workers.submit(job(number))
+            outcomes = first(workers)
+            kill(scheduler)
+            kill(worker)  # it would end by itself, with its scheduler gone
+            dask_cluster.start_scheduler()
+            dask_cluster.start_worker()
+            outcomes |= collect(workers, 4 - len(outcomes))
+    finally:
+        dask_cluster.close()
+    assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(4))
+    assert len(set(processes(outcomes))) == 2
 
 
-def _first(workers):
-    while True:
-        found = workers.finished()
-        if found:
-            return found
+def test_a_scheduler_that_came_back_while_the_driver_was_busy_is_given_everything_anew(digits_split, tmp_path):
+    """Dask's client has connected again by itself; but this scheduler knows neither the split nor the package."""
+    dask_cluster = Cluster(tmp_path)
+    scheduler = dask_cluster.start_scheduler()
+    try:
+        with cluster.remote(dask_cluster.address, digits_split, by_process()) as workers:
+            kill(scheduler)
+            dask_cluster.start_scheduler()
+            dask_cluster.start_worker()
+            wait_until(lambda: workers._client.status == "running" and workers._data.cancelled())
+            workers.submit(job(0))
+            outcomes = collect(workers, 1)
+    finally:
+        dask_cluster.close()
+    assert outcomes[0].failure is None
+
+
+def test_a_worker_is_renewed_between_trials_and_no_trial_is_lost(digits_split):
+    def renews_after_2(_result, _split):
+        import os
+
+        from pipeline.search import cluster as there
+
+        there.RENEWED_AFTER = 2
+        return {"process": str(os.getpid()).encode()}
+
+    with cluster.local(1, digits_split, renews_after_2) as workers:
+        for number in range(3):
+            workers.submit(job(number, epochs=1))
+        outcomes = collect(workers, 3)
+    assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(3))
+    one, two, three = processes(outcomes)
+    assert one == two
+    assert two != three
