@@ -89,7 +89,7 @@ def test_the_whole_leaves_a_nested_run_per_step_trial_and_refit(smoke):
     folder, _ = smoke
     found = runs(folder)
     assert {step: len(each) for step, each in found.items()} == {
-        "main": 1, "prepare": 1, "search": 1, "trial": 4, "evaluate": 1, "refit": 2,
+        "main": 1, "prepare": 1, "search": 1, "trial": 4, "evaluate": 1, "refit": 8,
     }  # fmt: skip
     parent = {run.info.run_id: run.data.tags.get("mlflow.parentRunId") for each in found.values() for run in each}
     main, search, evaluate = (found[step][0].info.run_id for step in ("main", "search", "evaluate"))
@@ -142,9 +142,78 @@ def test_no_parents_row_is_empty(smoke):
         run = found[step][0]
         assert {"test_accuracy", "accuracy_gap", "val_accuracy"} <= set(run.data.metrics), step
         assert "mlflow.note.content" in run.data.tags, step
-    assert found["main"][0].data.metrics["test_accuracy"] == found["evaluate"][0].data.metrics["test_accuracy"]
-    refit = next(run for run in found["refit"] if run.data.tags["narrowgap.role"] == "chosen")
-    assert found["evaluate"][0].data.metrics["accuracy_gap"] == refit.data.metrics["accuracy_gap"]
+    main, evaluate = (found[step][0] for step in ("main", "evaluate"))
+    assert main.data.metrics == evaluate.data.metrics
+    assert main.data.tags["narrowgap.chosen"] == evaluate.data.tags["narrowgap.chosen"]
+    assert main.data.tags["mlflow.note.content"] == evaluate.data.tags["mlflow.note.content"]
+
+
+def test_every_finalist_and_both_of_the_notebooks_networks_are_trained_with_the_same_two_fresh_seeds(smoke):
+    folder, _ = smoke
+    found = runs(folder)
+    roles: dict[str, list] = {}
+    for run in found["refit"]:
+        roles.setdefault(run.data.params["architecture"], []).append(run)
+    assert {"64-128-64-32-10", "64-128-64(0.1)-32-10"} < set(roles)
+    seeds = [{run.data.params["seed"] for run in each} for each in roles.values()]
+    assert [len(each) for each in roles.values()] == [2] * 4
+    assert all(each == seeds[0] for each in seeds)
+    assert seeds[0].isdisjoint(run.data.params["seed"] for run in found["trial"])
+
+
+def test_the_evaluation_speaks_of_the_means_of_the_network_that_it_chose(smoke):
+    folder, _ = smoke
+    evaluate = runs(folder)["evaluate"][0]
+    chosen = [run for run in runs(folder)["refit"] if run.data.tags["narrowgap.role"] == "chosen"]
+    assert {run.data.params["architecture"] for run in chosen} == {evaluate.data.tags["narrowgap.chosen"]}
+    measured = evaluate.data.metrics
+    for name in ("test_accuracy", "accuracy_gap", "val_loss", "fit_loss_gap"):
+        assert measured[name] == pytest.approx(np.mean([run.data.metrics[name] for run in chosen]))
+    one, other = (run.data.metrics["test_accuracy"] for run in chosen)
+    assert measured["test_accuracy_sd"] == pytest.approx(abs(one - other) / np.sqrt(2))
+    # t(.975, 1) is 12.7062, so that the interval of two values reaches 12.7062 half-distances from their mean.
+    assert measured["test_accuracy_high"] == pytest.approx((one + other) / 2 + 12.7062 * abs(one - other) / 2, abs=1e-5)
+    assert measured["seeds"] == 2
+    assert evaluate.data.tags["narrowgap.model_refit"] in {run.info.run_id for run in chosen}
+
+
+def test_no_finalist_has_a_better_mean_validation_accuracy_by_more_than_a_standard_error(smoke):
+    folder, _ = smoke
+    refits = pd.read_csv(io.BytesIO(artifact(folder, runs(folder)["evaluate"][0], "refits.csv")))
+    finalists = refits[~refits["network"].isin(["baseline", "notebook, dropout"])]
+    means = finalists.groupby("network")["val_accuracy"].agg(["mean", "std"])
+    best, scatter = means.sort_values("mean").to_numpy()[-1]
+    error = scatter / np.sqrt(2) if scatter else np.sqrt(best * (1 - best) / 162)
+    assert means.loc["chosen", "mean"] >= best - error - 1e-12
+
+
+def test_the_evaluation_says_how_much_the_selection_flattered_and_how_often_test_was_scored(smoke):
+    folder, _ = smoke
+    found = runs(folder)
+    evaluate, measured = found["evaluate"][0], found["evaluate"][0].data.metrics
+    searched = {run.data.params["architecture"]: run.data.metrics["val_accuracy"] for run in found["trial"]}
+    at_selection = searched[evaluate.data.tags["narrowgap.chosen"]]
+    assert measured["selection_bias"] == pytest.approx(at_selection - measured["val_accuracy"])
+    assert measured["selection_bias_test"] == pytest.approx(at_selection - measured["test_accuracy"])
+    assert measured["test_uses"] == 4 + 8
+    assert f"has been scored {4 + 8} times in this store" in evaluate.data.tags["mlflow.note.content"]
+    assert len({run.data.tags["narrowgap.test_digest"] for run in [*found["trial"], *found["refit"]]}) == 1
+    assert {"hypervolume", "temperature", "conformal_coverage", "baseline_mcnemar_p"} <= set(measured)
+
+
+def test_the_report_is_on_the_evaluation_and_on_the_whole_and_is_the_same(smoke):
+    folder, _ = smoke
+    found = runs(folder)
+    pages = [artifact(folder, found[step][0], "report.html").decode() for step in ("evaluate", "main")]
+    assert pages[0] == pages[1]
+    assert pages[0].startswith("<!doctype html>")
+    for text in (
+        "Does everything work from data to chosen network?", "Gaps between train and test", "Why this network",
+        "Accuracy against gap", "Where dropout should go", "Chosen against baseline", "Training and confusion",
+        "Classes and mistakes", "Calibration", "Answers that may be declined", "How to run it again",
+        found["search"][0].info.run_id,
+    ):  # fmt: skip
+        assert text in pages[0], text
 
 
 def test_the_override_is_in_the_resolved_experiment(smoke):
@@ -160,7 +229,12 @@ def test_the_pictures_and_tables_are_there(smoke):
         "prepare": ["data.csv", "class_counts.png", "pixel_range.png", "intensities.png", "samples/3_3.png"],
         "trial": ["curves.png", "confusion_matrix.png", "network.txt"],
         "search": ["trials.csv", "pareto.png", "parallel.png"],
-        "evaluate": ["gaps.csv", "gaps.png", "curves.png", "confusion_matrix.png", "classes.csv", "mistakes.png"],
+        "refit": ["curves.png", "confusion_matrix.png", "network.txt"],
+        "evaluate": [
+            "gaps.csv", "gaps.png", "refits.csv", "pareto.csv", "pareto.png", "effects.csv", "effects.png",
+            "comparison.csv", "curves.png", "confusion_matrix.png", "classes.csv", "classes.png", "mistakes.png",
+            "reliability.png", "policies.csv", "coverage.png",
+        ],
     }  # fmt: skip
     for step, names in expected.items():
         for name in names:
@@ -181,17 +255,26 @@ def test_the_chosen_network_is_chosen_by_validation_and_has_a_reason(smoke):
     assert chosen["architecture"] in search.data.tags["narrowgap.reason_chosen"]
 
 
-def test_the_gap_table_shows_both_measures_of_both_networks(smoke):
+def test_the_gap_table_shows_both_measures_of_every_network_that_was_trained_again(smoke):
     folder, _ = smoke
     evaluate = runs(folder)["evaluate"][0]
     table = pd.read_csv(io.BytesIO(artifact(folder, evaluate, "gaps.csv")))
-    assert table[["measure", "network"]].to_numpy().tolist() == [
-        ["honest", "chosen"], ["honest", "baseline"], ["fit", "chosen"], ["fit", "baseline"],
-    ]  # fmt: skip
+    networks = table["network"].tolist()
+    assert table["measure"].tolist() == ["honest"] * 4 + ["fit"] * 4
+    assert networks[:4] == networks[4:]
+    assert (networks[0], networks[2:4]) == ("chosen", ["baseline", "notebook, dropout"])
+    assert networks[1] in {"finalist 1", "finalist 2"}
     assert table[table["network"] == "baseline"]["dropout"].tolist() == ["N", "N"]
+    assert table[table["network"] == "notebook, dropout"]["dropout"].tolist() == ["Y", "Y"]
+    assert set(table["seeds"]) == {2}
+    for name in ("train_accuracy", "test_accuracy", "accuracy_gap", "train_loss", "test_loss", "loss_gap"):
+        np.testing.assert_allclose((table[f"{name}_low"] + table[f"{name}_high"]) / 2, table[name], atol=1e-9)
     np.testing.assert_allclose(table["accuracy_gap"], table["train_accuracy"] - table["test_accuracy"], atol=1e-9)
     np.testing.assert_allclose(table["loss_gap"], table["test_loss"] - table["train_loss"], atol=1e-9)
-    assert table.groupby("network")["test_accuracy"].nunique().tolist() == [1, 1]
+    assert table.groupby("network")["test_accuracy"].nunique().tolist() == [1] * 4
+    measured = evaluate.data.metrics
+    assert table.loc[0, "accuracy_gap"] == pytest.approx(measured["accuracy_gap"])
+    assert table.loc[4, "accuracy_gap"] == pytest.approx(measured["fit_accuracy_gap"])
 
 
 def test_the_model_loads_without_pickle_and_with_plain_keras(smoke, monkeypatch):
@@ -208,8 +291,10 @@ def test_the_model_loads_without_pickle_and_with_plain_keras(smoke, monkeypatch)
     plain = keras.models.load_model(local / "artifacts" / "network.keras")
     images = np.random.default_rng(0).integers(0, 17, (9, 8, 8)).astype(np.uint8)
     answers = model.predict(images)
-    np.testing.assert_array_equal(answers, plain.predict(images, verbose=0))
-    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+    probabilities = plain.predict(images, verbose=0)
+    np.testing.assert_array_equal(answers["label"], probabilities.argmax(axis=1))
+    np.testing.assert_allclose(answers["confidence"], probabilities.max(axis=1), atol=1e-6)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert not list(local.rglob("*.pkl")) + list(local.rglob("*pickle*"))
     assert json.loads((local / "input_example.json").read_text())
     pins = (local / "requirements.txt").read_text().split()
@@ -228,6 +313,7 @@ def test_the_data_are_inputs_with_their_context(smoke):
 def test_the_screen_shows_trials_a_summary_and_the_link(smoke):
     _, done = smoke
     assert "trial 4/4" in done.stdout
+    assert "refit 8/8" in done.stdout
     assert "Train and test, scored by the same weights with dropout off" in done.stdout
     assert "See it: http://127.0.0.1:5000/#/experiments/1/runs?" in done.stdout
 
@@ -240,8 +326,11 @@ def test_evaluate_alone_takes_the_latest_finished_search_or_a_named_one(smoke):
     newest = runs(folder)["evaluate"][-1]
     assert newest.data.tags["narrowgap.search_run_id"] == named
     assert "mlflow.parentRunId" not in newest.data.tags
-    # The same finalists, settings and seed: the same bits.
-    assert newest.data.metrics["test_loss"] == runs(folder)["evaluate"][0].data.metrics["test_loss"]
+    # The same finalists, settings and seeds: the same bits.
+    first = runs(folder)["evaluate"][0]
+    assert newest.data.metrics["test_loss"] == first.data.metrics["test_loss"]
+    assert newest.data.metrics["test_uses"] == 4 + 2 * 8
+    assert artifact(folder, newest, "gaps.csv") == artifact(folder, first, "gaps.csv")
 
 
 def test_one_tiny_trial_on_the_real_fashion_mnist_through_mlflow_run(tmp_path):

@@ -1,16 +1,27 @@
 """The networks that were trained again, side by side. Enters: what was trained. Leaves: `Look`s, as in `looks.py`."""
 
+from collections.abc import Callable, Mapping
+
 import pandas as pd
 
 from pipeline.figures import gaps as gaps_figure
 from pipeline.figures.style import png
 from pipeline.findings import bias, paired
-from pipeline.findings.table import Row, gaps_table
+from pipeline.findings.table import FIGURES, Row, gaps_table
 from pipeline.report.page import Picture, Section, Table
 from pipeline.steps.finalists import BASELINE
 from pipeline.steps.looks import Evaluated, Look
 from pipeline.steps.wording import interval, percent, points
 
+UNITS: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "train_accuracy": (", %", percent),
+    "test_accuracy": (", %", percent),
+    "accuracy_gap": (", points", points),
+    "train_loss": ("", "{:.4f}".format),
+    "test_loss": ("", "{:.4f}".format),
+    "loss_gap": ("", "{:+.4f}".format),
+}
+"""How people read a figure."""
 MOST_IN_PICTURE = 10
 """Networks in the picture of the gaps; the table has them all."""
 
@@ -74,14 +85,18 @@ def published(evaluated: Evaluated) -> Look | None:
         theirs, role = group.finalist.published, evaluated.role(group)
         if theirs is None:
             continue
-        for name in ("train_accuracy", "test_accuracy", "train_loss", "test_loss"):
+        gaps = {
+            "accuracy_gap": theirs.train_accuracy - theirs.test_accuracy,
+            "loss_gap": theirs.test_loss - theirs.train_loss,
+        }
+        for name in FIGURES:
             ours = {
                 f"{measure}{end}": table.loc[(measure, role), f"{name}{end}"]
                 for measure in ("fit", "honest")
                 for end in ("", "_low", "_high")
             }
-            told = {"network": role, "architecture": group.architecture, "figure": name}
-            lines.append(told | {"published": getattr(theirs, name)} | ours | {"source": theirs.source})
+            line = {"network": role, "architecture": group.architecture, "figure": name}
+            lines.append(line | {"published": (theirs.model_dump() | gaps)[name]} | ours | {"source": theirs.source})
     if not lines:
         return None
     found = pd.DataFrame(lines)
@@ -90,20 +105,17 @@ def published(evaluated: Evaluated) -> Look | None:
         "Published by the notebook's measure, train as training last reported it with dropout on; ours by the same "
         "measure, and with dropout off."
     )
-    section = Section(
-        "Published figures beside ours",
-        text,
-        [Table("Published, and measured here", shown, dict.fromkeys(shown.columns[2:5], str))],
-    )
-    return Look({"published.csv": found.to_csv(index=False)}, section=section, told=shown.to_string(index=False))
+    formats = dict.fromkeys(shown.columns[2:5], str)
+    section = Section("Published figures beside ours", text, [Table("Published, and measured here", shown, formats)])
+    told = f"Published figures beside ours, means over seeds:\n{shown.to_string(index=False)}"
+    return Look({"published.csv": found.to_csv(index=False)}, section=section, told=told)
 
 
 def _beside(found: pd.DataFrame) -> pd.DataFrame:
     """As people read it."""
     lines = []
     for row in found.to_dict("records"):
-        share = "accuracy" in row["figure"]
-        write = percent if share else "{:.4f}".format
+        unit, write = UNITS[row["figure"]]
         ours = {
             measure: interval(row[measure], row[f"{measure}_low"], row[f"{measure}_high"], write=write)
             for measure in ("fit", "honest")
@@ -111,9 +123,9 @@ def _beside(found: pd.DataFrame) -> pd.DataFrame:
         lines.append(
             {
                 "architecture": row["architecture"],
-                "figure": row["figure"].replace("_", " ") + (", %" if share else ""),
+                "figure": row["figure"].replace("_", " ") + unit,
                 "published": write(row["published"]),
-                "here": ours["fit"],
+                "here, as published": ours["fit"],
                 "here, dropout off": ours["honest"],
                 "source": row["source"],
             }

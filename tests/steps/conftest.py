@@ -1,7 +1,6 @@
 """A real store, and real refits on digits, made once."""
 
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -44,13 +43,13 @@ class Refitted:
 
 
 @pytest.fixture(scope="session")
-def session(tmp_path_factory: pytest.TempPathFactory, digits_split: Split) -> Iterator[Session]:
+def session(tmp_path_factory: pytest.TempPathFactory, digits_split: Split) -> Session:
     folder = tmp_path_factory.mktemp("steps")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        patch.chdir(folder)
-        screen = Console(file=io.StringIO(), width=200)
-        yield Session(load("smoke"), Store.connect(), screen, Prepared(digits(), digits_split))
+        store = Store.connect()
+    store.client.create_experiment("smoke", artifact_location=f"{folder}/artifacts")
+    return Session(load("smoke"), store, Console(file=io.StringIO(), width=200), Prepared(digits(), digits_split))
 
 
 @pytest.fixture(scope="session")

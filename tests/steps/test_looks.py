@@ -197,6 +197,10 @@ class TestPublished:
         assert (train["published"], train["fit"], train["honest"]) == pytest.approx((0.95, 0.94, 0.95))
         assert (train["fit_low"], train["fit_high"]) == pytest.approx((0.915159, 0.964841), abs=1e-6)
         assert list(found.loc["test_loss", ["published", "fit", "honest"]]) == pytest.approx([0.7, 0.3, 0.3])
+        # Published: .95 less .89, and .7 less .11.
+        assert found.loc["accuracy_gap", "published"] == pytest.approx(0.06)
+        assert found.loc["loss_gap", "published"] == pytest.approx(0.59)
+        assert list(found.loc["accuracy_gap", ["fit", "honest"]]) == pytest.approx([0.04, 0.05])
         assert set(found["source"]) == {"a book"}
         assert look is not None
         assert "train accuracy, %" in look.told
