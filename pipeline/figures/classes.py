@@ -18,6 +18,7 @@ def classes(table: pd.DataFrame, *, part: str) -> Figure:
         for place, value in zip(places + shift, ordered[column], strict=True):
             axes.text(value + 0.008, place, f"{100 * value:.1f}", fontsize=8, va="center")
     axes.set_yticks(places, ordered["class"])
+    axes.margins(y=0.02)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.08)
     axes.xaxis.set_major_formatter(PercentFormatter(1))

@@ -45,7 +45,7 @@ def intensities(exploration: Exploration) -> Figure:
 def class_counts(exploration: Exploration) -> Figure:
     """Images per class and part."""
     counts = exploration.class_counts
-    figure, (axes,) = canvas(9.0, 4.2)
+    figure, (axes,) = canvas(max(9.0, 0.45 * len(counts)), 4.2)
     places = np.arange(len(counts))
     for index, (part, colour) in enumerate(zip(counts, (TRAIN, GREY, TEST), strict=True)):
         bars = axes.bar(

@@ -25,7 +25,11 @@ def mistakes(
     axes.set_axis_off()
     for place, mistake in enumerate(found):
         left, top = place % COLUMNS, place // COLUMNS * pitch
-        extent = (left + 0.04, left + 0.96, top + pitch - 0.04, top + CAPTION + 0.04)
+        height, width = images[mistake.row].shape
+        # The longer side fills the cell.
+        across, down = 0.46 * width / max(height, width), 0.46 * height / max(height, width)
+        middle = top + CAPTION + 0.5
+        extent = (left + 0.5 - across, left + 0.5 + across, middle + down, middle - down)
         axes.imshow(
             images[mistake.row], cmap="gray_r", vmin=0, vmax=pixel_max, extent=extent, interpolation="nearest"
         )  # fmt: skip

@@ -365,6 +365,31 @@ class TestMistakes:
         pixels(figure)
 
 
+class TestManyClasses:
+    NAMES = tuple(f"species {place:02}" for place in range(30))
+
+    def test_a_confusion_matrix_of_thirty_classes_is_larger_and_stays_inside_the_page(self) -> None:
+        counts = np.eye(30, dtype=int) * 9 + 1
+        figure = confusion_picture.confusion(counts, counts, self.NAMES, title="240-30")
+        assert figure.get_size_inches()[0] == pytest.approx(11.8 * 30 / 16)
+        assert len(figure.axes[0].texts) == 900
+        inside_the_page(figure)
+
+    def test_numbers_too_small_to_read_are_left_to_the_colour(self) -> None:
+        counts = np.eye(80, dtype=int)
+        figure = confusion_picture.confusion(counts, counts, [str(place) for place in range(80)])
+        assert len(figure.axes[0].texts) == 0
+        assert np.trace(np.asarray(figure.axes[0].images[0].get_array())) == 80
+
+    def test_an_image_that_is_not_square_keeps_its_proportions(self) -> None:
+        found = surest(np.array([1]), np.array([[0.7, 0.3]], np.float32), most=1)
+        wide = np.zeros((1, 5, 10), np.uint8)
+        (axes,) = mistakes_picture.mistakes(wide, found, ("cat", "dog"), pixel_max=255, part="test").axes
+        left, right, bottom, top = axes.images[0].get_extent()
+        assert right - left == pytest.approx(0.92)
+        assert bottom - top == pytest.approx(0.46)
+
+
 class TestClasses:
     def test_the_weakest_class_comes_first(self) -> None:
         labels = np.array([0, 0, 1, 1])
