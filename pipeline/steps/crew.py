@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.experiment import Experiment
 from pipeline.search import trial
 from pipeline.search.workers import InProcess, Workers
 from pipeline.steps.draw import draw
@@ -29,7 +30,7 @@ def workers(session: Session) -> Iterator[Workers]:
             session.say(here if remote.present else f"{here}; training begins when one comes")
             yield remote
         return
-    count = fitting(asked.trials) if asked.workers == "auto" else asked.workers
+    count = fitting(jobs(session.experiment)) if asked.workers == "auto" else asked.workers
     if count == 1:
         yield InProcess(partial(trial.train, split=split, draw=draw))
         return
@@ -39,10 +40,17 @@ def workers(session: Session) -> Iterator[Workers]:
         yield local
 
 
-def fitting(trials: int) -> int:
-    """How many workers this machine has cores and memory for; no more than the search has use for."""
+def jobs(experiment: Experiment) -> int:
+    """Networks that are trained in one go, at most: the trials of the search, or the refits of its finalists."""
+    networks = experiment.space.networks
+    finalists = len(networks) if networks else experiment.evaluation.finalists
+    return max(experiment.search.trials, finalists * experiment.evaluation.seeds)
+
+
+def fitting(jobs: int) -> int:
+    """How many workers this machine has cores and memory for; no more than there is use for."""
     by_memory = int(psutil.virtual_memory().available / WORKER_BYTES)
-    return max(1, min(_cores(), by_memory, trials // 2))
+    return max(1, min(_cores(), by_memory, jobs // 2))
 
 
 def _cores() -> int:
