@@ -4,6 +4,7 @@ Owns exit codes and what is printed about a failure. Heavy libraries are importe
 is told at once.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if arguments else InputError.exit_code
     signal.signal(signal.SIGTERM, _terminated)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a run tells nobody but the tracking store
+    gc.disable()  # until TensorFlow is there: the hunt for garbage is a quarter of the time of the imports
     try:
         _run(read(arguments))
     except NarrowgapError as error:
@@ -78,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("narrowgap: interrupted; what had finished is in the tracking store", file=sys.stderr)  # noqa: T201
         return 128 + signal.SIGINT
+    finally:
+        gc.enable()
     return 0
 
 

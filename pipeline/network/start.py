@@ -1,5 +1,6 @@
 """TensorFlow's start, once per process: without its notes on the screen, and on one thread."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -11,13 +12,29 @@ def start() -> None:
     inputs give the same bits. To be called before the first operation of the process; again is free.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr():
+    with _silent_stderr(), _no_garbage_hunt():
         import tensorflow as tf  # noqa: PLC0415 - that is what this function is for
     tf.get_logger().setLevel("ERROR")  # it warns of tracing a function per network, which is so on purpose
     threading = tf.config.threading
     if threading.get_intra_op_parallelism_threads() != 1 or threading.get_inter_op_parallelism_threads() != 1:
         threading.set_intra_op_parallelism_threads(1)
         threading.set_inter_op_parallelism_threads(1)
+
+
+@contextmanager
+def _no_garbage_hunt() -> Iterator[None]:
+    """Imports make a million objects that stay: looking for garbage among them again and again is a quarter of their
+    time. What there is by the end is never looked at again.
+    """
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ on a search that has trials already knows how those ended; that is all the state
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import InputError
@@ -29,6 +30,18 @@ STATE = "state.npz"
 """Where the training of a trial stopped; kept where the oracle continues trials."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """A trial that ended in an earlier part of the search: of its run, what a replay needs."""
+
+    run_id: str
+    values: str
+    """The hyperparameters, as JSON."""
+    told: Told
+    accuracy_gap: float | None
+    seconds: float
+
+
 class StoreJournal:
     """Writes a trial's run when it is asked for, and fills and ends it when the trial has ended."""
 
@@ -39,8 +52,9 @@ class StoreJournal:
         self._seen = seen
         self._keeps_states = experiment.search.tuner == "hyperband"
         self._open: dict[int, Run] = {}
-        self._ended: dict[int, Run] = {}
-        """Runs of an earlier part of the search, and, where states are kept, of this one."""
+        self._past: dict[int, _Past] = {}
+        self._states: dict[int, str] = {}
+        """Ids of the runs that keep where a trial's training stopped."""
         for run in store.children(search):
             self._remember(run)
 
@@ -48,27 +62,35 @@ class StoreJournal:
         if run.tags.get("narrowgap.step") != "trial":
             return
         if run.status in {"FINISHED", "FAILED"}:
-            self._ended.setdefault(int(run.tags[ASKED_TAG]), run)
+            self._past.setdefault(int(run.tags[ASKED_TAG]), self._as_past(run))
         elif run.status == "RUNNING":
             run.finish("KILLED", "its driver was gone; the trial was trained again")
 
+    def _as_past(self, run: Run) -> _Past:
+        failed = run.status == "FAILED"
+        told = Told(
+            None if failed else run.metrics[self._experiment.search.objective],
+            run.tags.get("narrowgap.reason") if failed else None,
+        )
+        gap, seconds = run.metrics.get("val_accuracy_gap"), run.metrics.get("seconds", 0.0)
+        return _Past(run.id, run.tags[PROPOSAL_TAG], told, gap, seconds)
+
     def known(self, proposal: Proposal) -> Told | None:
-        run = self._ended.get(proposal.number)
-        if run is None:
+        past = self._past.pop(proposal.number, None)
+        if past is None:
             return None
-        recorded = json.loads(run.tags[PROPOSAL_TAG])
+        recorded = json.loads(past.values)
         if recorded != dict(proposal.values):
             raise InputError(
                 f"trial {proposal.number} of search {self._search.id} was {_shown(recorded)}, and would now be "
                 f"{_shown(proposal.values)}: the search has changed; start anew with -P search.resume=never"
             )
-        failure = run.tags.get("narrowgap.reason") if run.status == "FAILED" else None
-        score = None if run.status == "FAILED" else run.metrics[self._experiment.search.objective]
-        gap = run.metrics.get("val_accuracy_gap")
-        self._seen(Seen(self._name(proposal), score, gap, run.metrics.get("seconds", 0.0), failure, earlier=True))
-        if not self._keeps_states:
-            del self._ended[proposal.number]
-        return Told(score, failure)
+        told = past.told
+        name = self._name(proposal)
+        self._seen(Seen(name, told.score, past.accuracy_gap, past.seconds, told.failure, earlier=True))
+        if self._keeps_states:
+            self._states[proposal.number] = past.run_id
+        return told
 
     def asked(self, proposal: Proposal) -> None:
         self._open[proposal.number] = self._store.child(
@@ -95,7 +117,7 @@ class StoreJournal:
         record.trained(run, result, self._prepared.split, outcome.pictures, seconds=outcome.seconds)
         if self._keeps_states:
             run.write(STATE, state.to_bytes(result.state))
-            self._ended[proposal.number] = run
+            self._states[proposal.number] = run.id
         run.finish("FINISHED")
         del self._open[proposal.number]
         score = run.metrics[self._experiment.search.objective]
@@ -103,7 +125,7 @@ class StoreJournal:
         return Told(score, None)
 
     def state(self, number: int) -> TrainingState:
-        return state.from_bytes(self._ended[number].read(STATE))
+        return state.from_bytes(self._store.get(self._states[number]).read(STATE))
 
     def abandoned(self, proposal: Proposal) -> None:
         run = self._open.pop(proposal.number, None)

@@ -141,8 +141,8 @@ class Store:
             self.client.set_tag(run.id, "mlflow.parentRunId", parent.id)
         return self.get(run.id)
 
-    def children(self, run: Run) -> list[Run]:
-        """All nested runs, oldest first."""
+    def children(self, run: Run) -> Iterator[Run]:
+        """All nested runs, oldest first; read from the store while they are taken, so that not all are in memory."""
         where = f"tags.`mlflow.parentRunId` = '{run.id}'"
         pages = _pages(
             lambda token: self.client.search_runs(
@@ -154,7 +154,7 @@ class Store:
                 page_token=token,
             )
         )
-        return [self._run(each) for each in pages]
+        return (self._run(each) for each in pages)
 
     def _missing(self, error: MlflowException, message: str) -> NarrowgapError:
         """Bad input when the store knows no such run; else what the store itself says."""

@@ -13,13 +13,15 @@ imports, data, workers. Prints a table.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS: list[dict[str, Any]] = [
@@ -170,64 +172,98 @@ def stock(side: str, trials: int, epochs: int, batch: int) -> dict[str, float]:
     return {"search": seconds}
 
 
-def driver(count: int) -> dict[str, float]:
+def driver(count: int) -> dict[str, Any]:
     """The driver's share of a search of so many trials: workers that answer at once, a real store, no pictures."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # as the command line has it
     from pipeline.network.start import start
 
     start()
     import mlflow
-    import numpy as np
-    from rich.console import Console
 
     from pipeline.experiment import load
-    from pipeline.network.result import EarlyStopping, Score, TrainingState, TrialResult
     from pipeline.search import loop
     from pipeline.search.deadline import Deadline
     from pipeline.search.proposals import Proposals
-    from pipeline.search.workers import InProcess, Job, Outcome
+    from pipeline.search.workers import InProcess
     from pipeline.steps.journal import StoreJournal
     from pipeline.steps.session import load as load_data
     from pipeline.tracking.store import Store
 
     asked = load("fashion_mnist", {"search.tuner": "random", "search.trials": str(count)})
     prepared = load_data(load("smoke"), progress=lambda _: None)
-    curve = tuple(1 / (1 + epoch) for epoch in range(15))
-    names = ("loss", "accuracy", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
-    empty = TrainingState(15, (), (), EarlyStopping(), {})
-
-    def instant(job: Job) -> Outcome:
-        score = Score(float(np.random.default_rng(job.seed).uniform()), 0.5)
-        history = dict.fromkeys(names, curve)
-        result = TrialResult(job.spec, job.seed, history, 0, 15, score, score, score, {}, (), empty, {})
-        return Outcome(job.number, result, {}, None, 0.0)
-
+    meter = Meter()
     with tempfile.TemporaryDirectory() as folder:
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         store = Store.connect()
         store.client.create_experiment("driver", f"{folder}/artifacts")
         os.environ["MLFLOW_EXPERIMENT_NAME"] = "driver"
         run = store.root(step="search", experiment="driver", tags={})
-        times = {}
-        memory = [_memory()]
-        for part in ("search", "replay"):
+
+        def search(answer: Callable[[Any], Any]) -> None:
             journal = StoreJournal(store, run, asked, prepared, lambda _seen: None)
-            began = time.perf_counter()
             deadline = Deadline(None, workers=1, inputs=784, classes=10)
-            loop.search(Proposals(asked), InProcess(instant), journal, trials=count, window=4, deadline=deadline)
-            times[part] = time.perf_counter() - began
-            memory.append(_memory())
-    Console(stderr=True).print(f"memory before, after the search, after the replay: {memory} MB")
-    return {
-        "trials": count,
-        "ms per trial": round(1000 * times["search"] / count, 1),
-        "replay, s": round(times["replay"], 1),
-        "memory of the search, MB": memory[1] - memory[0],
-    }
+            loop.search(Proposals(asked), InProcess(answer), journal, trials=count, window=4, deadline=deadline)
+
+        meter.mark()
+        search(lambda job: (meter.mark(), _outcome(job))[1])
+        meter.mark()
+        searched = meter.told(count)
+        search(_outcome)  # all is known: nothing is trained
+        meter.mark()
+        size = sum(file.stat().st_size for file in Path(folder).glob("mlflow.db*")) / 2**20
+    replay = meter.marks[-1] - meter.marks[-2]
+    return searched | {"replay, s": round(replay, 1), "replay, more MB": meter.grown(), "store, MB": round(size)}
 
 
-def _memory() -> int:
-    """The most that this process has used so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+class Meter:
+    """Wall clock, processor time and memory of this process, at every trial."""
+
+    def __init__(self) -> None:
+        self.marks: list[float] = []
+        self.processor: list[float] = []
+        self.memory: list[int] = []
+        """MB."""
+
+    def mark(self) -> None:
+        self.marks.append(time.perf_counter())
+        self.processor.append(time.process_time())
+        self.memory.append(psutil.Process().memory_info().rss // 2**20)
+
+    def told(self, count: int) -> dict[str, Any]:
+        """Per trial: over all of them, over the first tenth and the last."""
+        tenth = max(1, count // 10)
+
+        def each(clock: list[float], start: int, end: int) -> float:
+            return round(1000 * (clock[end] - clock[start]) / (end - start), 1)
+
+        return {
+            "trials": count,
+            "ms": each(self.marks, 0, count + 1),
+            "first tenth, ms": each(self.marks, 0, tenth),
+            "last tenth, ms": each(self.marks, count - tenth, count),
+            "processor, ms": each(self.processor, 0, count + 1),
+            "more MB": self.grown(),
+        }
+
+    def grown(self) -> int:
+        """MB that the process has now and had not after its first trials, when all was loaded."""
+        return self.memory[-1] - self.memory[min(20, len(self.memory) - 1)]
+
+
+def _outcome(job: Any) -> Any:
+    """What a worker would have answered: 15 epochs, scores drawn from the trial's seed."""
+    import numpy as np
+
+    from pipeline.network.result import EarlyStopping, Score, TrainingState, TrialResult
+    from pipeline.search.workers import Outcome
+
+    curve = tuple(1 / (1 + epoch) for epoch in range(15))
+    names = ("loss", "accuracy", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    score = Score(float(np.random.default_rng(job.seed).uniform()), 0.5)
+    empty = TrainingState(15, (), (), EarlyStopping(), {})
+    history = dict.fromkeys(names, curve)
+    result = TrialResult(job.spec, job.seed, history, 0, 15, score, score, score, {}, (), empty, {})
+    return Outcome(job.number, result, {}, None, 0.0)
 
 
 if __name__ == "__main__":
