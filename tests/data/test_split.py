@@ -104,6 +104,12 @@ def test_digits_keep_a_tenth_for_the_test_unless_told_otherwise():
     assert set(np.bincount(parts.test.labels)) <= {17, 18, 19}
 
 
+def test_digits_are_divided_as_they_always_were():
+    """Stores of people hold this fingerprint: a search goes on, and is evaluated, only with the same split."""
+    parts = split(digits(), Data(dataset="digits", validation=0.1, test=0.1))
+    assert parts.fingerprint == "c2d7b59e8f309e7996efe5ddc70c2c5eb94f21a55e7227e3420247d858be9546"
+
+
 def test_the_digest_sees_the_last_byte_the_shape_and_the_type():
     base = np.zeros((20_000, 2, 2), np.uint8)
     changed = base.copy()
