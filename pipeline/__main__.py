@@ -16,10 +16,14 @@ from rich.console import Console
 from pipeline import experiment
 from pipeline.errors import InputError, NarrowgapError
 
-STEPS = ("main", "prepare", "search", "evaluate")
+STEPS = ("main", "prepare", "search", "evaluate", "retrain")
+DESK = {"rollback": {"version", "why"}, "status": set[str]()}
+"""Steps that look at the registry alone, and their options; they take no overrides."""
+ALL = (*STEPS, *DESK, "ui")
 LINE = 140
 """Letters per line where there is no terminal."""
 USAGE = f"""usage: python -m pipeline STEP [--experiment NAME|PATH] [--search_run_id ID] [--some.key VALUE]...
+       python -m pipeline rollback|status [--experiment NAME|PATH] [--version N] [--why TEXT]
        python -m pipeline ui [--port N]
 
 STEP: {", ".join(STEPS)}. Experiments: {", ".join(experiment.names())}."""
@@ -38,10 +42,10 @@ class Call:
 def read(arguments: Sequence[str]) -> Call:
     """The step, the declared options, and every other `--a.b value` as an override of the experiment."""
     if not arguments or arguments[0].startswith("-"):
-        raise InputError(f"no step given; expected one of {', '.join((*STEPS, 'ui'))}")
+        raise InputError(f"no step given; expected one of {', '.join(ALL)}")
     step, *rest = arguments
-    if step not in (*STEPS, "ui"):
-        raise InputError(f"unknown step {step!r}; expected one of {', '.join((*STEPS, 'ui'))}")
+    if step not in ALL:
+        raise InputError(f"unknown step {step!r}; expected one of {', '.join(ALL)}")
     options: dict[str, str] = {}
     words = iter(rest)
     for word in words:
@@ -91,13 +95,35 @@ def _run(call: Call) -> None:
 
         ui.serve(**_ui_options(call.overrides))
         return
+    if call.step in DESK:
+        _desk(call)
+        return
     asked = experiment.load(call.experiment, call.overrides)
     from pipeline.steps import whole  # noqa: PLC0415 - MLflow
 
+    whole.run(call.step, asked, search_run_id=call.search_run_id, console=_console())
+
+
+def _desk(call: Call) -> None:
+    unknown = set(call.overrides) - DESK[call.step]
+    if unknown:
+        expected = " or ".join(f"--{name}" for name in sorted(DESK[call.step])) or "none"
+        raise InputError(f"unknown option --{min(unknown)} of {call.step}; expected {expected} besides --experiment")
+    asked = experiment.load(call.experiment)
+    from pipeline.steps import desk  # noqa: PLC0415 - MLflow
+
+    if call.step == "status":
+        desk.status(asked, console=_console())
+        return
+    given = {name: call.overrides.get(name) or None for name in DESK["rollback"]}
+    desk.rollback(asked, version=given["version"], why=given["why"], console=_console())
+
+
+def _console() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = LINE  # no table of a log is to be squeezed into 80 columns
-    whole.run(call.step, asked, search_run_id=call.search_run_id, console=console)
+    return console
 
 
 def _ui_options(given: dict[str, str]) -> dict[str, int]:

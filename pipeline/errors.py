@@ -35,3 +35,9 @@ class SearchFailedError(NarrowgapError):
     """The search ended without a usable trial: says why."""
 
     exit_code: ClassVar[int] = 1
+
+
+class KeptError(NarrowgapError):
+    """A retraining kept its champion, where the user wants that to be a failure."""
+
+    exit_code: ClassVar[int] = 1

@@ -233,6 +233,42 @@ class Selection(_Section):
     standard error; 0.01 is one point."""
 
 
+Margin = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_no_bool)]
+
+
+class Promotion(_Section):
+    """What a challenger must show to replace the champion. Accuracies, recalls, gaps and errors 0 to 1."""
+
+    margin: Margin = 0.005
+    """It may be less accurate by so much at most, at the lower bound of the difference."""
+    class_margin: Margin = 0.05
+    """No class may lose more recall, where the loss is beyond noise."""
+    gap_margin: Margin = 0.01
+    """Its honest gap may be larger by so much."""
+    calibration_margin: Margin = 0.02
+    """Its calibration error may be larger by so much."""
+    min_accuracy: Margin = 0.8
+    """Without a champion: at least so accurate."""
+    max_gap: Margin = 0.15
+    """Without a champion: an honest gap of at most so much."""
+    max_calibration_error: Margin = 0.15
+    """Without a champion: a calibration error of at most so much."""
+    alpha: Annotated[float, Field(gt=0, lt=0.5), BeforeValidator(_no_bool)] = 0.05
+    """How often a challenger that is not better may be promoted, at most."""
+
+
+class Retrain(_Section):
+    """What the step `retrain` trains, and what it makes of the outcome."""
+
+    mode: Literal["auto", "refit", "search"] = "auto"
+    """`refit` trains the champion's network on the present data, `search` looks for another one, `auto` refits, and searches
+    when the refit is refused."""
+    force: bool = False
+    """Train and judge although neither data nor recipe have changed."""
+    fail_when_kept: bool = False
+    """End with exit code 1 when the champion is kept."""
+
+
 class Experiment(_Section):
     """One file of `experiments/`: what is asked."""
 
@@ -252,6 +288,10 @@ class Experiment(_Section):
     """What is trained again, to tell merit from luck."""
     selection: Selection = Selection()
     """How one network is chosen."""
+    promotion: Promotion = Promotion()
+    """What a challenger must show to replace the champion."""
+    retrain: Retrain = Retrain()
+    """What the step `retrain` does."""
 
     def to_yaml(self) -> str:
         """The resolved experiment, every default spelled out; reading it back gives an equal experiment."""

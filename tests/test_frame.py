@@ -54,10 +54,10 @@ def test_the_tests_use_the_versions_that_users_get():
 
 
 def test_mlproject_offers_every_step():
-    from pipeline.__main__ import STEPS
+    from pipeline.__main__ import DESK, STEPS
 
     project = yaml.safe_load((ROOT / "MLproject").read_text())
-    assert tuple(project["entry_points"]) == STEPS
+    assert tuple(project["entry_points"]) == (*STEPS, *DESK)
     for name, entry in project["entry_points"].items():
         assert entry["command"].startswith(f"python -m pipeline {name} --experiment {{experiment}}")
         assert "'" not in entry["command"], "MLflow quotes the values itself"

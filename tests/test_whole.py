@@ -346,7 +346,7 @@ def test_one_tiny_trial_on_the_real_fashion_mnist_through_mlflow_run(tmp_path):
     ("words", "told"),
     [
         ((), "usage: python -m pipeline"),
-        (("serch",), "narrowgap: unknown step 'serch'; expected one of main, prepare, search, evaluate, ui"),
+        (("serch",), "narrowgap: unknown step 'serch'; expected one of main, prepare, search, evaluate, retrain"),
         (("search", "--experiment", "nope"), "narrowgap: unknown experiment 'nope'"),
         (("search", "--search.trails", "5"), r"narrowgap: unknown key search.trails (did you mean search.trials?)"),
         (("search", "--search.trials", "0"), "narrowgap: search.trials is 0"),

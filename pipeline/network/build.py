@@ -36,6 +36,11 @@ def build(
     return keras.Sequential(layers, name="narrowgap")
 
 
+def load(path: Path) -> keras.Model:
+    """A model from its `.keras` file."""
+    return keras.models.load_model(path)
+
+
 def save(model: keras.Model, path: Path) -> None:
     """Writes a `.keras` file beside its place, reads it back, and moves it there; raises ValueError when the copy
     that was read answers otherwise than the model.

@@ -97,6 +97,17 @@ def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving
     return str(info.model_uri)
 
 
+def load(address: str) -> mlflow.pyfunc.PyFuncModel:
+    """A model as a server would load it."""
+    with warnings.catch_warnings(record=True):  # its advice on type hints
+        return mlflow.pyfunc.load_model(address)
+
+
+def fetch(address: str, folder: Path) -> Path:
+    """The `.keras` file of a model, copied to a folder."""
+    return Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder))) / "artifacts" / "network.keras"
+
+
 def _files(folder: Path, model: Any, serving: Serving) -> dict[str, str]:
     """What travels beside `served.py`, by the names that it knows."""
     network, settings, code = folder / "network.keras", folder / "settings.json", folder / "policies.py"

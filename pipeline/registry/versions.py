@@ -78,6 +78,10 @@ class Registry:
         for key, value in tags.items():
             self._client.set_model_version_tag(self.name, version.number, key, value)
 
+    def describe(self, version: Version, markdown: str) -> None:
+        """The text that the UI shows on top of the version."""
+        self._client.update_model_version(self.name, version.number, description=markdown)
+
     def name_challenger(self, version: Version) -> None:
         """The newest one that was judged, or is about to be."""
         self._client.set_registered_model_alias(self.name, CHALLENGER, version.number)

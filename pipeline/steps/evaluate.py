@@ -9,12 +9,11 @@ from pipeline.data.split import Split
 from pipeline.experiment import Experiment
 from pipeline.findings.selection import Candidate, choose
 from pipeline.findings.table import gaps_table, markdown
-from pipeline.network.build import build
-from pipeline.registry.model import Serving, log_model
 from pipeline.search.workers import Workers
 from pipeline.steps import closeup, contest, landscape, record, trials
 from pipeline.steps.finalists import finalists
 from pipeline.steps.found import recorded
+from pipeline.steps.kept import keep
 from pipeline.steps.looks import Evaluated, Look
 from pipeline.steps.prepare import record_inputs
 from pipeline.steps.refits import ROLE_TAG, Group, fresh_seeds, refit
@@ -40,7 +39,7 @@ HEADLINES = ("test_accuracy", "accuracy_gap", "test_loss", "loss_gap", "fit_accu
 """Of these, the evaluate run carries scatter and interval too."""
 
 
-def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> None:
+def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evaluated:
     """Trains the finalists again, chooses among them on validation, and records what there is to see."""
     prepared = session.prepared
     run.log(tags={**prepared.tags, "narrowgap.search_run_id": search.id})
@@ -64,8 +63,9 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> None:
         refitted.run.log(tags={ROLE_TAG: "chosen"})
     seen = [each for look in LOOKS if (each := look(evaluated)) is not None]
     _record(session, run, evaluated, seen)
-    _log_model(run, prepared.split, evaluated.chosen)
+    keep(run, prepared.split, evaluated.chosen, min_confidence=run.metrics.get("min_confidence"))
     run.write(REPORT, report(session, run, evaluated, [each.section for each in seen if each.section]))
+    return evaluated
 
 
 def _chosen(experiment: Experiment, split: Split, found: list[trials.Trial], groups: Sequence[Group]) -> Evaluated:
@@ -120,25 +120,3 @@ def _record(session: Session, run: Run, evaluated: Evaluated, seen: Sequence[Loo
     for look in seen:
         if look.told:
             session.say(look.told)
-
-
-def _log_model(run: Run, split: Split, chosen: Group) -> None:
-    height, width = split.train.images.shape[1:]
-    kept = chosen.typical
-    model = build(
-        chosen.finalist.spec,
-        image_shape=(height, width),
-        classes=split.classes,
-        pixel_max=split.pixel_max,
-        seed=kept.seed,
-    )
-    model.set_weights(kept.weights)
-    serving = Serving(
-        class_names=tuple(split.class_names),
-        image_shape=(height, width),
-        pixel_max=split.pixel_max,
-        quantile=run.metrics["conformal_quantile"],
-        min_confidence=run.metrics.get("min_confidence", Serving.min_confidence),
-    )
-    address = log_model(run, model, split.test.images[:5], serving)
-    run.log(tags={"narrowgap.model": address, "narrowgap.model_refit": kept.run.id})

@@ -69,6 +69,22 @@ def refuse_held(run: Run) -> None:
         )
 
 
+def sole(store: Store, root: Run, *, step: str, experiment: str) -> None:
+    """Raises BusyError when another process was at the same step of the experiment before this one, or is in another of
+    MLflow's experiments: of two that start at once, the one with the older run goes on.
+    """
+    time.sleep(SETTLE_SECONDS)
+    for run in store.runs(step=step, experiment=experiment, status="RUNNING"):
+        older = (run.start_time_ms, run.id) < (root.start_time_ms, root.id)
+        if run.id != root.id and older and alive(run):
+            holder = holder_of(run)
+            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
+            raise BusyError(
+                f"{step} of {experiment} is being run by process {holder['pid']} on {holder['host']} since {since} (run "
+                f"{run.id}); wait for it"
+            )
+
+
 def alive(run: Run) -> bool:
     """Whether somebody works on the run; a run that names nobody is nobody's."""
     holder = holder_of(run)

@@ -115,6 +115,18 @@ class Store:
         found = self.client.search_runs(ids, where, max_results=1, order_by=["attributes.start_time DESC"])
         return self._run(found[0]) if found else None
 
+    def runs(self, *, step: str, experiment: str, status: str = "FINISHED") -> list[Run]:
+        """All runs of a step of an experiment in the whole store, oldest first."""
+        where = f"tags.`narrowgap.step` = '{step}' and tags.`narrowgap.experiment` = '{experiment}'"
+        where += f" and attributes.status = '{status}'"
+        everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
+        ids = [each.experiment_id for each in everywhere]
+        order = ["attributes.start_time ASC"]
+        pages = _pages(
+            lambda token: self.client.search_runs(ids, where, max_results=PAGE, order_by=order, page_token=token)
+        )
+        return [self._run(each) for each in pages]
+
     def running(self, *, experiment_id: str, experiment: str) -> list[Run]:
         """The runs of an experiment that have not ended, or whose driver could not end them."""
         where = f"tags.`narrowgap.experiment` = '{experiment}' and attributes.status = 'RUNNING'"

@@ -1,0 +1,116 @@
+"""What a night leaves beside its decision: figures, the control chart, and drift of the data since the champion's.
+
+Enters: a decision and the earlier nights of the store. Leaves: metrics, pictures and warnings on the retrain run.
+"""
+
+import io
+from datetime import UTC, datetime
+
+import numpy as np
+
+from pipeline.data.dataset import Images, Labels
+from pipeline.data.split import Split
+from pipeline.errors import InputError
+from pipeline.figures import control as control_figure
+from pipeline.figures import drift as drift_figure
+from pipeline.figures.style import png
+from pipeline.findings.control import Night, Scores, beyond, chart
+from pipeline.findings.drift import drift, sentence, table
+from pipeline.registry.decision import Decision, Figures
+from pipeline.registry.versions import Version
+from pipeline.steps.challenger import Challenger
+from pipeline.steps.session import Session
+from pipeline.tracking.store import Run
+
+REFERENCE, MOST_REFERENCE = "reference.npz", 5000
+"""Training images that later nights are compared with, and how many at most."""
+WARNING_TAG = "narrowgap.warning"
+FIGURES = ("accuracy", "loss", "accuracy_gap")
+
+
+def tell(
+    session: Session,
+    root: Run,
+    version: Version,
+    champion: Version | None,
+    challenger: Challenger,
+    decision: Decision,
+) -> None:
+    """Writes all of it on the retrain run; warnings are said and tagged, and decide nothing."""
+    split = session.prepared.split
+    root.log(metrics=_metrics("challenger", decision.challenger) | _metrics("champion", decision.champion))
+    root.log(metrics={name: summary.mean for name, summary in challenger.group.summaries.items()})
+    root.write(REFERENCE, _sample(split, session.experiment.data.seed))
+    warnings = [*_charted(session, root, version, champion, challenger, decision)]
+    if champion is not None:
+        warnings += _drifted(session, root, champion)
+    for warning in warnings:
+        session.say(f"retrain: warning: {warning}")
+    if warnings:
+        root.log(tags={WARNING_TAG: "; ".join(warnings)})
+
+
+def _metrics(role: str, figures: Figures | None) -> dict[str, float]:
+    if figures is None:
+        return {}
+    return {f"{role}/{name}": getattr(figures, name) for name in (*FIGURES, "loss_gap", "calibration_error")}
+
+
+def _charted(
+    session: Session,
+    root: Run,
+    version: Version,
+    champion: Version | None,
+    challenger: Challenger,
+    decision: Decision,
+) -> list[str]:
+    """The control chart over all nights of this experiment in the store."""
+    now = datetime.fromtimestamp(root.start_time_ms / 1000, UTC)
+    seen = [night for run in session.store.runs(step="retrain", experiment=session.experiment.name) if run.id != root.id
+            for night in _of_run(run)]  # fmt: skip
+    seen.append(Night(now, "challenger", f"version {version.number}", _scores(decision.challenger)))
+    if champion is not None and decision.champion is not None:
+        seen.append(Night(now, "champion", f"version {champion.number}", _scores(decision.champion)))
+    charted = chart(seen, challenger.scores)
+    root.write("control.png", png(control_figure.control(charted)))
+    return beyond(charted)
+
+
+def _of_run(run: Run) -> list[Night]:
+    """What an earlier night recorded."""
+    when = datetime.fromtimestamp(run.start_time_ms / 1000, UTC)
+    found = []
+    for role in ("champion", "challenger"):
+        values = [run.metrics.get(f"{role}/{name}") for name in FIGURES]
+        if all(value is not None for value in values):
+            found.append(Night(when, role, f"{role} of {when:%Y-%m-%d}", Scores(*values)))  # type: ignore[arg-type]  # none is None
+    return found
+
+
+def _scores(figures: Figures) -> Scores:
+    return Scores(figures.accuracy, figures.loss, figures.accuracy_gap)
+
+
+def _drifted(session: Session, root: Run, champion: Version) -> list[str]:
+    """Whether the images differ from those that the champion was trained on."""
+    split = session.prepared.split
+    try:
+        before = np.load(io.BytesIO(session.store.get(champion.tags["narrowgap.retrain_run_id"]).read(REFERENCE)))
+    except InputError:
+        return ["the sample of the champion's images is gone: drift cannot be told"]
+    then: tuple[Images, Labels] = before["images"], before["labels"]
+    now = np.load(io.BytesIO(_sample(split, session.experiment.data.seed)))
+    found = drift(
+        then, (now["images"], now["labels"]), split.class_names, pixel_max=split.pixel_max, seed=session.experiment.data.seed
+    )  # fmt: skip
+    root.write("drift.csv", table(found).to_csv(index=False))
+    root.write("drift.png", png(drift_figure.drift(found)))
+    return [sentence(found)] if found.warning else []
+
+
+def _sample(split: Split, seed: int) -> bytes:
+    """Training images and labels, drawn without replacement, as npz."""
+    rows = np.random.default_rng(seed).permutation(len(split.train))[:MOST_REFERENCE]
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=split.train.images[rows], labels=split.train.labels[rows])
+    return buffer.getvalue()
