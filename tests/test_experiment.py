@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -212,6 +212,7 @@ def test_an_override_leaves_the_rest_of_its_section():
     assert overridden.search.tuner == load("smoke").search.tuner
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     epochs=st.integers(1, 999),
     validation=st.one_of(st.integers(1, 10**6), st.floats(0.001, 0.999)),

@@ -92,7 +92,8 @@ def choose(
         raise ValueError(f"none of {len(candidates)} candidates has finite figures; expected at least one")
     if len(sound) == 1:
         only = candidates[sound[0]]
-        return Choice(sound[0], f"{only.name} is the only network with finite figures; {_figures(only)}.")
+        why = "to choose from" if len(candidates) == 1 else "with finite figures"
+        return Choice(sound[0], f"{only.name} is the only network {why}; {_figures(only)}.")
     by_loss = min(sound, key=lambda each: (candidates[each].val_loss, candidates[each].parameters))
     by_accuracy = min(sound, key=lambda each: (-candidates[each].val_accuracy, candidates[each].val_loss))
     chosen, best = candidates[by_loss], candidates[by_accuracy]
