@@ -1,6 +1,6 @@
 """The registry's desk: `rollback` and `status`. Enters: an experiment's name. Leaves: a moved alias, or a table.
 
-Needs neither data nor TensorFlow's start, so that going back is quick.
+Needs no data, and TensorFlow only to load what is gone back to.
 """
 
 import getpass
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pipeline.errors import BusyError, InputError
 from pipeline.experiment import Experiment
-from pipeline.registry.model import load
+from pipeline.network.start import start
 from pipeline.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
 from pipeline.steps import holder
 from pipeline.steps.plan import DECISION_TAG
@@ -34,6 +34,9 @@ def rollback(experiment: Experiment, *, version: str | None, why: str | None, co
         if champion is not None and champion.number == target.number:
             raise InputError(f"version {target.number} is the champion of {registry.name} already")
         with store.root(step="rollback", experiment=experiment.name, tags=holder.mark()).open() as root:
+            start()
+            from pipeline.registry.model import load  # noqa: PLC0415 - Keras, after TensorFlow's quiet start
+
             load(f"models:/{registry.name}/{target.number}")
             if not registry.enthrone(target, instead_of=champion):
                 raise BusyError(
