@@ -7,19 +7,11 @@ import sys
 import pytest
 
 from tests.search.processes import Cluster, kill, tls
-from tests.test_whole import ROOT, environment, narrowgap, runs
+from tests.test_whole import ROOT, environment, runs
 
-TRIALS = 6
-WORDS = [
-    "--experiment",
-    "smoke",
-    "--search.trials",
-    str(TRIALS),
-    "--training.epochs",
-    "60",
-    "--training.patience",
-    "null",
-]
+TRIALS = 5
+WORDS = ["--experiment", "smoke", "--search.trials", str(TRIALS), "--training.epochs", "5"]
+MAIN = ["main", *WORDS, "--evaluation.finalists", "1", "--evaluation.seeds", "1"]
 IMPATIENT = (
     "import sys\n"
     "from pipeline.search import cluster\n"
@@ -66,18 +58,24 @@ def read_to(process: subprocess.Popen, text: str) -> None:
     assert any(text in line for line in process.stdout), process.communicate()[1]
 
 
+def whole(folder, workers: int) -> None:
+    """A whole run on this machine."""
+    command = [sys.executable, "-m", "pipeline", *MAIN, "--search.workers", str(workers)]
+    settings = environment(folder, PYTHONPATH=str(ROOT))
+    done = subprocess.run(command, env=settings, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def one_worker(tmp_path_factory):
     """A whole run that trained in the driver's process, one trial at a time."""
     folder = tmp_path_factory.mktemp("one")
-    done = narrowgap(folder, "main", *WORDS, "--search.workers", "1")
-    assert done.returncode == 0, done.stderr
+    whole(folder, workers=1)
     return folder
 
 
 def test_two_workers_on_this_machine_find_the_same_as_one(one_worker, tmp_path):
-    done = narrowgap(tmp_path, "main", *WORDS, "--search.workers", "2")
-    assert done.returncode == 0, done.stderr
+    whole(tmp_path, workers=2)
     assert results(tmp_path) == results(one_worker)
     for step in ("search", "evaluate", "main"):
         (here,), (there,) = runs(tmp_path)[step], runs(one_worker)[step]
