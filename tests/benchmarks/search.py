@@ -204,8 +204,12 @@ def driver(count: int) -> dict[str, Any]:
             deadline = Deadline(None, workers=1, inputs=784, classes=10)
             loop.search(Proposals(asked), InProcess(answer), journal, trials=count, window=4, deadline=deadline)
 
+        def marked(job: Any) -> Any:
+            meter.mark()
+            return _outcome(job)
+
         meter.mark()
-        search(lambda job: (meter.mark(), _outcome(job))[1])
+        search(marked)
         meter.mark()
         searched = meter.told(count)
         search(_outcome)  # all is known: nothing is trained
