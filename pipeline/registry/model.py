@@ -10,6 +10,8 @@ import logging
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,16 @@ from typing import Any
 import mlflow
 import mlflow.pyfunc
 import numpy as np
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, ColSpec
 from numpy.typing import NDArray
 
+from pipeline.errors import InputError
 from pipeline.findings import policies
 from pipeline.network.build import save
+from pipeline.registry.versions import ABSENT
 from pipeline.tracking.store import Run
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
@@ -98,14 +103,44 @@ def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving
 
 
 def load(address: str) -> mlflow.pyfunc.PyFuncModel:
-    """A model as a server would load it."""
-    with warnings.catch_warnings(record=True):  # its advice on type hints
+    """A model as a server would load it; InputError when its files are not all there."""
+    with warnings.catch_warnings(record=True), _its_files_there(address):  # its advice on type hints
         return mlflow.pyfunc.load_model(address)
 
 
-def fetch(address: str, folder: Path) -> Path:
-    """The `.keras` file of a model, copied to a folder."""
-    return Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder))) / "artifacts" / "network.keras"
+def serving(model: mlflow.pyfunc.PyFuncModel) -> Serving:
+    """How a loaded model reads images and answers; see `Serving`."""
+    return _serving(model.unwrap_python_model()._settings)  # noqa: SLF001 - of our own class, which travels with the model
+
+
+def fetch(address: str, folder: Path) -> tuple[Path, Serving]:
+    """The `.keras` file of a model, copied to a folder, and how the model reads images; InputError as `load`."""
+    with _its_files_there(address):
+        copy = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder))) / "artifacts"
+        settings = json.loads((copy / "settings.json").read_text(encoding="utf-8"))
+    return copy / "network.keras", _serving(settings)
+
+
+def _serving(settings: Mapping[str, Any]) -> Serving:
+    lists = {name: tuple(settings[name]) for name in ("class_names", "image_shape")}
+    return Serving(**{**settings, **lists})
+
+
+@contextmanager
+def _its_files_there(address: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
+        raise _gone(address, error) from error
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        raise _gone(address, error) from error
+
+
+def _gone(address: str, error: Exception) -> InputError:
+    told = " ".join(str(error).split())[:200]
+    return InputError(f"the model {address} cannot be loaded ({told}); bring its files back, or name another version")
 
 
 def _files(folder: Path, model: Any, serving: Serving) -> dict[str, str]:

@@ -14,6 +14,8 @@ from pipeline.errors import InputError
 from pipeline.tracking.store import Store
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous_champion"
+BEFORE_TAG = "narrowgap.previous_champion"
+"""On a champion that is about to be replaced: the number of the previous champion of its time, or nothing."""
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 """What MLflow answers where there is no such model, or no such alias; everything else is a registry that fails."""
 
@@ -96,8 +98,24 @@ class Registry:
         if (now and now.number) != (instead_of and instead_of.number):
             return False
         if instead_of is not None:
+            former = self.of(PREVIOUS)
+            self.tag(instead_of, {BEFORE_TAG: former.number if former else ""})
             self._client.set_registered_model_alias(self.name, PREVIOUS, instead_of.number)
         self._client.set_registered_model_alias(self.name, CHAMPION, version.number)
+        return True
+
+    def mend_previous(self) -> bool:
+        """Sets `previous_champion` back where `enthrone` was interrupted between the two aliases, and it names the champion;
+        returns whether it did.
+        """
+        champion, previous = self.of(CHAMPION), self.of(PREVIOUS)
+        if champion is None or previous is None or champion.number != previous.number:
+            return False
+        before = champion.tags.get(BEFORE_TAG, "")
+        if before in {version.number for version in self.versions()}:
+            self._client.set_registered_model_alias(self.name, PREVIOUS, before)
+        else:
+            self._client.delete_registered_model_alias(self.name, PREVIOUS)
         return True
 
     def delete(self, version: Version) -> None:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from pipeline.steps import search as searching
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.finalists import Finalist
 from pipeline.steps.kept import MODEL_TAG, keep
+from pipeline.steps.plan import NIGHT_TAG
 from pipeline.steps.refits import FIRST_SEED, Group, refit
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
@@ -88,16 +89,35 @@ def train_tags(of: Scored) -> dict[str, str]:
     return dict(zip(TRAIN_TAGS, map(repr, (of.train.loss, of.train.accuracy, of.train_rows)), strict=True))
 
 
+def known(champion: Version, split: Split) -> Any:
+    """The champion as a Keras model. Raises InputError when it cannot be loaded, was not made by `retrain`, or answers
+    another question than the data put: other classes, another size, another scale of pixels.
+    """
+    lacking = {*TRAIN_TAGS, NIGHT_TAG, record.NETWORK_TAG} - set(champion.tags)
+    if lacking:
+        raise InputError(
+            f"champion version {champion.number} was not made by retrain: it has no tag {min(lacking)}; expected one that "
+            "was, or no champion: roll back to one (-P version=N), or take the alias away"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        file, serving = fetch(champion.source, Path(folder))
+        model = build.load(file)
+    for what, theirs, ours in (
+        ("images (height, width)", serving.image_shape, split.test.images.shape[1:]),
+        ("pixels up to", serving.pixel_max, split.pixel_max),
+        ("the classes", ", ".join(serving.class_names), ", ".join(split.class_names)),
+    ):
+        if theirs != ours:
+            raise InputError(
+                f"champion version {champion.number} knows {what} {theirs}; the data have {ours}: no comparing them. Put "
+                "the data right, or retrain under another experiment's name"
+            )
+    return model
+
+
 def champion_scored(champion: Version, split: Split) -> Scored:
     """The champion on the present test images; InputError when they are not of the kind that it knows."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = build.load(fetch(champion.source, Path(folder)))
-    shape, classes = split.test.images.shape[1:], split.classes
-    if tuple(model.input_shape[1:]) != shape or model.output_shape[-1] != classes:
-        raise InputError(
-            f"champion version {champion.number} takes images {tuple(model.input_shape[1:])} of {model.output_shape[-1]} "
-            f"classes; the data have {shape} of {classes}: they cannot be compared. Retrain under another experiment's name"
-        )
+    model = known(champion, split)
     loss, accuracy, rows = (champion.tags[tag] for tag in TRAIN_TAGS)
     probabilities = np.asarray(model.predict(split.test.images, verbose=0), np.float32)
     return Scored(split.test.labels, probabilities, Score(float(loss), float(accuracy)), int(rows))

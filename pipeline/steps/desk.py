@@ -58,6 +58,7 @@ def rollback(experiment: Experiment, *, version: str | None, why: str | None, co
 def _target(registry: Registry, version: str | None) -> Version:
     if version is not None:
         return registry.get(version)
+    registry.mend_previous()
     previous = registry.of(PREVIOUS)
     if previous is None:
         raise InputError(

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,6 +19,8 @@ from pipeline.errors import BusyError
 from pipeline.tracking.store import Run, Store
 
 HOLDER_TAG = "narrowgap.holder"
+CLAIM_TAG = "narrowgap.claim"
+"""When a process claimed a step that only one may be at; seconds since 1970."""
 SETTLE_SECONDS = 1.0
 BEAT_SECONDS = 20
 GONE_SECONDS = 120
@@ -70,19 +72,30 @@ def refuse_held(run: Run) -> None:
 
 
 def sole(store: Store, root: Run, *, step: str, experiment: str) -> None:
-    """Raises BusyError when another process was at the same step of the experiment before this one, or is in another of
-    MLflow's experiments: of two that start at once, the one with the older run goes on.
+    """Raises BusyError when another process is at the same step of the experiment, in whichever of MLflow's experiments.
+
+    Who comes while another has claimed the step gives way; of two that claim it in the same moment, the later one does. What
+    counts is the claim, not the start of the run: `mlflow run` makes the run seconds before its process comes here.
     """
+    _give_way(store, root, step, experiment, to=lambda _other: True)
+    root.log(tags={CLAIM_TAG: repr(time.time())})
     time.sleep(SETTLE_SECONDS)
-    for run in store.runs(step=step, experiment=experiment, status="RUNNING"):
-        older = (run.start_time_ms, run.id) < (root.start_time_ms, root.id)
-        if run.id != root.id and older and alive(run):
+    _give_way(store, root, step, experiment, to=lambda other: _claim(other) < _claim(root))
+
+
+def _give_way(store: Store, root: Run, step: str, experiment: str, *, to: Callable[[Run], bool]) -> None:
+    for run in store.runs(step=step, experiment=experiment, status="RUNNING", tag=CLAIM_TAG):
+        if run.id != root.id and to(run) and alive(run):
             holder = holder_of(run)
             since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
             raise BusyError(
                 f"{step} of {experiment} is being run by process {holder['pid']} on {holder['host']} since {since} (run "
                 f"{run.id}); wait for it"
             )
+
+
+def _claim(run: Run) -> tuple[float, str]:
+    return float(run.tags[CLAIM_TAG]), run.id
 
 
 def alive(run: Run) -> bool:

@@ -99,13 +99,30 @@ def _drifted(session: Session, root: Run, champion: Version) -> list[str]:
     except InputError:
         return ["the sample of the champion's images is gone: drift cannot be told"]
     then: tuple[Images, Labels] = before["images"], before["labels"]
+    told = _flattered(champion, then[0], split)
     now = np.load(io.BytesIO(_sample(split, session.experiment.data.seed)))
     found = drift(
         then, (now["images"], now["labels"]), split.class_names, pixel_max=split.pixel_max, seed=session.experiment.data.seed
     )  # fmt: skip
     root.write("drift.csv", table(found).to_csv(index=False))
     root.write("drift.png", png(drift_figure.drift(found)))
-    return [sentence(found)] if found.warning else []
+    return [*told, sentence(found)] if found.warning else told
+
+
+def _flattered(champion: Version, then: Images, split: Split) -> list[str]:
+    """Whether test images are among those that the champion was trained on, duplicates of what the challenger was trained
+    on aside.
+    """
+    theirs, ours = ({image.tobytes() for image in images} for images in (then, split.train.images))
+    only_theirs = theirs - ours
+    known = sum(image.tobytes() in only_theirs for image in split.test.images)
+    if not known:
+        return []
+    told = (
+        f"champion version {champion.number} was trained on {known} or more of the {len(split.test)} test images, which "
+        "flatters it: it will be kept too readily. Are data.seed and data.test what they were?"
+    )
+    return [told]
 
 
 def _sample(split: Split, seed: int) -> bytes:

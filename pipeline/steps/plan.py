@@ -1,17 +1,20 @@
 """Whether there is anything to retrain. Enters: the store and the registry. Leaves: a `Plan`, before TensorFlow starts."""
 
 import json
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.errors import InputError
 from pipeline.experiment import Experiment
-from pipeline.registry.versions import CHAMPION, Registry, Version
+from pipeline.registry.versions import CHAMPION, PREVIOUS, Registry, Version
 from pipeline.steps import holder, resume
 from pipeline.steps.resume import IDENTITY_TAG
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
 
-DECISION_TAG, NIGHT_TAG = "narrowgap.decision", "narrowgap.retrain_run_id"
+DECISION_TAG, NIGHT_TAG, VERSION_TAG = "narrowgap.decision", "narrowgap.retrain_run_id", "narrowgap.version"
+"""What was decided, on a version and, written last of all, on the night's run; a version's night; a night's version."""
 
 
 @dataclass(frozen=True)
@@ -42,46 +45,73 @@ def plan(session: Session, root: Run) -> Plan:
     """
     holder.sole(session.store, root, step="retrain", experiment=session.experiment.name)
     registry = Registry(session.store, session.experiment.name)
-    champion = registry.of(CHAMPION)
-    taken_back = _clean(registry, champion)
-    if taken_back:
-        session.say(f"retrain: took back {', '.join(taken_back)}, registered by a call that was interrupted")
-    last = session.store.latest(step="retrain", experiment=session.experiment.name, tag=DECISION_TAG)
+    for line in _clean(session, registry):
+        session.say(f"retrain: {line}")
+    closed = _closed(session)
     identity = _identity(session.experiment, session)
-    unchanged = last is not None and json.loads(last.tags[IDENTITY_TAG]) == identity
+    unchanged = bool(closed) and json.loads(closed[-1].tags[IDENTITY_TAG]) == identity
     root.log(tags={IDENTITY_TAG: json.dumps(identity), **session.prepared.tags})
-    night = 1 + session.store.count(step="retrain", tags={"narrowgap.experiment": session.experiment.name})
     news = not unchanged or session.experiment.retrain.force
-    return Plan(registry, champion, night, news)
+    return Plan(registry, registry.of(CHAMPION), 1 + len(closed), news)
+
+
+def _closed(session: Session) -> list[Run]:
+    """The nights that came to an end, oldest first: those whose run has the tag that is written last. What became of the
+    run after that does not matter.
+    """
+    return session.store.runs(step="retrain", experiment=session.experiment.name, status=None, tag=DECISION_TAG)
 
 
 def _identity(experiment: Experiment, session: Session) -> dict[str, Any]:
     """The data and the recipe, as for a search, and what decides over the outcome."""
     asked = experiment.model_dump(mode="json")
     own = {key: asked[key] for key in ("evaluation", "selection", "promotion")}
-    return {**resume.identity(experiment, session.prepared), **own, "mode": asked["retrain"]["mode"]}
+    effort = {key: asked["search"][key] for key in ("trials", "minutes")}
+    return {**resume.identity(experiment, session.prepared), **own, "effort": effort, "mode": asked["retrain"]["mode"]}
 
 
-def _clean(registry: Registry, champion: Version | None) -> list[str]:
-    """Versions without a decision: the champion's was interrupted after the alias had moved; others are taken back."""
-    taken_back = []
+def _clean(session: Session, registry: Registry) -> list[str]:
+    """Makes an end of what was interrupted, and tells it. A version of a night that did not come to its end is taken back,
+    whatever was decided; unless it has become champion: then its night ends here. Versions that people registered stay.
+    """
+    told = []
+    if registry.mend_previous():
+        told.append(f"set {PREVIOUS} back, which an interrupted call had moved")
+    crowned = {bearer.number for alias in (CHAMPION, PREVIOUS) if (bearer := registry.of(alias)) is not None}
+    closed = {run.id for run in _closed(session)}
     for version in registry.versions():
-        if DECISION_TAG in version.tags:
+        night = _open_night(session, version, closed)
+        if night is None:
             continue
-        if champion is not None and version.number == champion.number:
+        if version.number in crowned:
             registry.tag(version, {DECISION_TAG: "promoted"})
+            night.log(tags={DECISION_TAG: "promoted", VERSION_TAG: version.number})
+            told.append(f"version {version.number} was promoted by a call that was interrupted after that")
         else:
             registry.delete(version)
-            taken_back.append(f"version {version.number}")
-    return taken_back
+            told.append(f"took back version {version.number}, registered by a call that was interrupted")
+    return told
+
+
+def _open_night(session: Session, version: Version, closed: AbstractSet[str]) -> Run | None:
+    """The run of the night that registered a version, where that did not come to its end."""
+    night = version.tags.get(NIGHT_TAG)
+    if night is None or night in closed:
+        return None
+    try:
+        run = session.store.get(night)  # also one that somebody deleted, which a search does not find
+    except InputError:
+        return None  # deleted for good: nobody knows
+    return None if DECISION_TAG in run.tags else run
 
 
 def nothing_new(root: Run, planned: Plan) -> Outcome:
     """Neither data nor recipe have changed since they were judged: to train again would be to draw another lot."""
     champion = planned.champion
     root.log(tags={DECISION_TAG: "nothing new"})
+    who = f"champion is version {champion.number} of" if champion else "there is no champion of"
     return Outcome(
         "nothing new",
-        "retrain: nothing new: data and recipe are those that were judged last; champion is version "
-        f"{champion.number if champion else 'none'} of {planned.registry.name} (-P retrain.force=true trains all the same)",
+        f"retrain: nothing new: data and recipe are those that were judged last; {who} {planned.registry.name} "
+        "(-P retrain.force=true trains all the same)",
     )

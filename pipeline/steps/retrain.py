@@ -1,7 +1,8 @@
 """The step `retrain`: a challenger on the present data, judged against the champion, promoted only when it is better.
 
 Whatever stops it, the champion is the old or the new one: the alias is moved last, after the new version has been loaded
-back; and the next call takes back a version that was never judged.
+back; and the next call takes back the versions of a night that did not come to its end, or ends it where the alias was
+moved already.
 """
 
 import getpass
@@ -9,6 +10,7 @@ import time
 
 import numpy as np
 
+from pipeline.errors import BusyError
 from pipeline.experiment import Experiment
 from pipeline.findings.control import noise
 from pipeline.registry.decision import Decision, as_json, as_markdown
@@ -20,7 +22,7 @@ from pipeline.search.workers import Workers
 from pipeline.steps import challenger as challenging
 from pipeline.steps import nights, record
 from pipeline.steps.challenger import Challenger
-from pipeline.steps.plan import DECISION_TAG, NIGHT_TAG, Outcome, Plan
+from pipeline.steps.plan import DECISION_TAG, NIGHT_TAG, VERSION_TAG, Outcome, Plan
 from pipeline.steps.prepare import record_inputs
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
@@ -34,6 +36,8 @@ TRIES = 3
 def retrain(session: Session, root: Run, crew: Workers, planned: Plan) -> Outcome:
     """Trains, judges, and moves the champion where the gate says so."""
     record_inputs(root, session.prepared)
+    if planned.champion is not None:
+        challenging.known(planned.champion, session.prepared.split)  # what cannot be compared is not trained
     ways = challenging.modes(session, planned.champion)
     for tried, mode in enumerate(ways, start=1):
         session.say(f"retrain: night {planned.night}, {mode}")
@@ -41,15 +45,18 @@ def retrain(session: Session, root: Run, crew: Workers, planned: Plan) -> Outcom
             challenger = challenging.refitted(session, root, crew, planned.champion, planned.night)
         else:
             challenger = challenging.searched(session, root, crew)
-        outcome = _judged(session, root, challenger, planned, ways=len(ways))
+        version, outcome = _judged(session, root, challenger, planned, ways=len(ways))
         if outcome.kind == "promoted":
             break
         if tried < len(ways):
             session.say(outcome.sentence)
+    root.log(tags={DECISION_TAG: outcome.kind, VERSION_TAG: version.number})  # the night has come to its end
     return outcome
 
 
-def _judged(session: Session, root: Run, challenger: Challenger, planned: Plan, *, ways: int) -> Outcome:
+def _judged(
+    session: Session, root: Run, challenger: Challenger, planned: Plan, *, ways: int
+) -> tuple[Version, Outcome]:
     """Registers the challenger, decides, and acts; decides again when somebody has moved the champion meanwhile."""
     registry, split = planned.registry, session.prepared.split
     new = challenging.scored(challenger, split)
@@ -61,6 +68,7 @@ def _judged(session: Session, root: Run, challenger: Challenger, planned: Plan, 
         old = challenging.champion_scored(champion, split) if champion else None
         decision = decide(old, new, rule, class_names=split.class_names)
         nights.tell(session, root, version, champion, challenger, decision)
+        _write(root, registry, version, decision, f"{session.experiment.name}, night {planned.night}")
         if not decision.promote:
             registry.tag(version, {DECISION_TAG: "kept", "narrowgap.reason": decision.reason})
             break
@@ -69,14 +77,19 @@ def _judged(session: Session, root: Run, challenger: Challenger, planned: Plan, 
             registry.tag(version, {DECISION_TAG: "promoted", "narrowgap.reason": decision.reason, **_signed()})
             break
     else:
-        raise RuntimeError(f"the champion of {registry.name} was moved by somebody else {TRIES} times in a row")
-    outcome = _outcome(registry, champion, version, decision)
-    root.log(tags={DECISION_TAG: outcome.kind, "narrowgap.version": version.number})
+        raise BusyError(
+            f"the champion of {registry.name} was moved by somebody else {TRIES} times in a row; look who does: status"
+        )
+    return version, _outcome(registry, champion, version, decision)
+
+
+def _write(root: Run, registry: Registry, version: Version, decision: Decision, title: str) -> None:
+    """The decision, before it is acted upon."""
+    text = as_markdown(decision)
     root.write("decision.json", as_json(decision))
-    root.write("decision.md", as_markdown(decision))
-    root.note(f"**{session.experiment.name}, night {planned.night}**\n\n{as_markdown(decision)}")
-    registry.describe(version, as_markdown(decision))
-    return outcome
+    root.write("decision.md", text)
+    root.note(f"**{title}**\n\n{text}")
+    registry.describe(version, text)
 
 
 def _outcome(registry: Registry, champion: Version | None, version: Version, decision: Decision) -> Outcome:

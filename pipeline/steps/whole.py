@@ -45,6 +45,9 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
 
                 RECIPES[step](session, root, crew, before)
         views.ensure(store, root, question=experiment.question, depth=_depth(experiment))  # now with the answer
+        failing = outcome is not None and outcome.kind == "kept" and experiment.retrain.fail_when_kept
+        if failing:
+            root.finish("FINISHED")  # `mlflow run` goes by the exit code, unless the run has ended
     session.say(
         f"{step} of {experiment.name} took {duration(time.monotonic() - began)}. Run {root.id} in {store.shown}"
     )
@@ -53,7 +56,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     session.say(f"See it: {views.link(store, root, view)}{hint}")
     if outcome is not None:
         session.say(outcome.sentence)
-        if outcome.kind == "kept" and experiment.retrain.fail_when_kept:
+        if failing:
             raise KeptError("the champion was kept, and retrain.fail_when_kept asks to fail then")
 
 

@@ -115,10 +115,11 @@ class Store:
         found = self.client.search_runs(ids, where, max_results=1, order_by=["attributes.start_time DESC"])
         return self._run(found[0]) if found else None
 
-    def runs(self, *, step: str, experiment: str, status: str = "FINISHED") -> list[Run]:
-        """All runs of a step of an experiment in the whole store, oldest first."""
+    def runs(self, *, step: str, experiment: str, status: str | None = "FINISHED", tag: str | None = None) -> list[Run]:
+        """All runs of a step of an experiment in the whole store, oldest first; with the tag, if one is named."""
         where = f"tags.`narrowgap.step` = '{step}' and tags.`narrowgap.experiment` = '{experiment}'"
-        where += f" and attributes.status = '{status}'"
+        where += f" and attributes.status = '{status}'" if status else ""
+        where += f" and tags.`{tag}` LIKE '%'" if tag else ""
         everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
         ids = [each.experiment_id for each in everywhere]
         order = ["attributes.start_time ASC"]
