@@ -1,10 +1,10 @@
-# make run, make test, make ui, make lock. Needs Python 3.11 to 3.13, make and a package index; nothing else.
+# make run, make test, make ui, make serve, make schedule, make lock. Needs Python 3.11 to 3.13, make and a package index; nothing else.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 EXPERIMENT ?= fashion_mnist
 ARGS ?=
-PORT ?= 5000
+AT ?= 02:30
 
 # MLflow and its children find `python` and `uv` in the environment of the lock; nothing is reported to anybody.
 export PATH := $(BIN):$(PATH)
@@ -14,10 +14,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An environment whose interpreter is gone (moved, upgraded, interrupted) is made again.
 $(shell "$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || rm -f $(VENV)/*.stamp)
 
-.PHONY: help run test lint types pytest ui lock pictures
+.PHONY: help run test lint types pytest ui serve schedule lock pictures
 help:
 	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 10 minutes)"
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
+	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 the champion answers images over HTTP, on this machine"
+	@echo "make schedule [EXPERIMENT=digits] [AT=02:30] [ARGS=…]      how to retrain every night: cron, systemd, GitHub Actions"
 	@echo "make test                                                  lint, types and tests"
 	@echo "make lock                                                  renew requirements*.lock and conda.yaml"
 
@@ -27,7 +29,16 @@ run: $(VENV)/run.stamp
 	"$(BIN)/python" -m mlflow run . --env-manager local --experiment-name "$$name" -P experiment="$(EXPERIMENT)" $(ARGS)
 
 ui: $(VENV)/run.stamp
-	@"$(BIN)/python" -m pipeline ui --port $(PORT)
+	@"$(BIN)/python" -m pipeline ui --port $(or $(PORT),5000)
+
+# The registered model bears the name that stands in the experiment's file.
+serve: $(VENV)/run.stamp
+	@name=$$("$(BIN)/python" -c 'import sys; from pipeline.experiment import load; print(load(sys.argv[1]).name)' "$(EXPERIMENT)") && set -x && \
+	exec "$(BIN)/python" -m mlflow models serve --model-uri "models:/narrowgap-$$name@champion" --env-manager local \
+		--host 127.0.0.1 --port $(or $(PORT),5001)
+
+schedule: $(VENV)/run.stamp
+	@"$(BIN)/python" -m pipeline schedule --experiment "$(EXPERIMENT)" --at "$(AT)" $(ARGS)
 
 test: lint types pytest
 

@@ -5,6 +5,7 @@ is told at once.
 """
 
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -16,14 +17,33 @@ from rich.console import Console
 from pipeline import experiment
 from pipeline.errors import InputError, NarrowgapError
 
+
+@dataclass(frozen=True)
+class Desk:
+    """A step that works with what is registered, and takes options of its own instead of overrides."""
+
+    module: str
+    """Where the function of the step's name stands."""
+    options: tuple[str, ...]
+    """Its keyword-only arguments; None where one is not given, or empty, as MLproject's defaults are."""
+
+
 STEPS = ("main", "prepare", "search", "evaluate", "retrain")
-DESK = {"rollback": {"version", "why"}, "status": set[str]()}
-"""Steps that look at the registry alone, and their options; they take no overrides."""
-ALL = (*STEPS, *DESK, "ui")
+DESK = {
+    "rollback": Desk("pipeline.steps.desk", ("version", "why")),
+    "status": Desk("pipeline.steps.desk", ()),
+    "predict": Desk("pipeline.steps.predict", ("input", "version", "policy", "threshold", "invert")),
+}
+HERE = ("ui", "schedule")
+"""What is no entry point of MLproject, for it makes no run."""
+ALL = (*STEPS, *DESK, *HERE)
 LINE = 140
 """Letters per line where there is no terminal."""
 USAGE = f"""usage: python -m pipeline STEP [--experiment NAME|PATH] [--search_run_id ID] [--some.key VALUE]...
        python -m pipeline rollback|status [--experiment NAME|PATH] [--version N] [--why TEXT]
+       python -m pipeline predict --input PATH [--experiment NAME|PATH] [--version N] [--policy NAME] [--threshold SHARE]
+                                  [--invert auto|yes|no]
+       python -m pipeline schedule [--experiment NAME|PATH] [--at HH:MM] [--some.key VALUE]...
        python -m pipeline ui [--port N]
 
 STEP: {", ".join(STEPS)}. Experiments: {", ".join(experiment.names())}."""
@@ -49,6 +69,8 @@ def read(arguments: Sequence[str]) -> Call:
     options: dict[str, str] = {}
     words = iter(rest)
     for word in words:
+        if word == "-P":  # as for `mlflow run`
+            word = f"--{next(words, '')}"  # noqa: PLW2901 - what follows is read in its place
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or not name:
             raise InputError(f"{word!r} is no option; expected --key value, such as --search.trials 5")
@@ -95,6 +117,9 @@ def _run(call: Call) -> None:
 
         ui.serve(**_ui_options(call.overrides))
         return
+    if call.step == "schedule":
+        _schedule(call)
+        return
     if call.step in DESK:
         _desk(call)
         return
@@ -105,18 +130,24 @@ def _run(call: Call) -> None:
 
 
 def _desk(call: Call) -> None:
-    unknown = set(call.overrides) - DESK[call.step]
+    desk = DESK[call.step]
+    unknown = set(call.overrides) - set(desk.options)
     if unknown:
-        expected = " or ".join(f"--{name}" for name in sorted(DESK[call.step])) or "none"
+        expected = " or ".join(f"--{name}" for name in desk.options) or "none"
         raise InputError(f"unknown option --{min(unknown)} of {call.step}; expected {expected} besides --experiment")
     asked = experiment.load(call.experiment)
-    from pipeline.steps import desk  # noqa: PLC0415 - MLflow
+    given = {name: call.overrides.get(name) or None for name in desk.options}
+    step = getattr(importlib.import_module(desk.module), call.step)  # MLflow, only now
+    step(asked, **given, console=_console())
 
-    if call.step == "status":
-        desk.status(asked, console=_console())
-        return
-    given = {name: call.overrides.get(name) or None for name in DESK["rollback"]}
-    desk.rollback(asked, version=given["version"], why=given["why"], console=_console())
+
+def _schedule(call: Call) -> None:
+    overrides = dict(call.overrides)
+    at = overrides.pop("at", "02:30")
+    asked = experiment.load(call.experiment, overrides)  # what would fail every night is told now
+    from pipeline.steps import schedule  # noqa: PLC0415 - MLflow
+
+    print(schedule.schedule(asked, call.experiment, overrides, at=at))  # noqa: T201 - this is what was asked for
 
 
 def _console() -> Console:

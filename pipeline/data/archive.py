@@ -18,6 +18,8 @@ SPELLINGS = (
     ("x_train", "y_train", "x_test", "y_test"),
 )
 """Ours, and that of Keras' own files."""
+IMAGES = ("images", "x", "images_test", "x_test", "images_train", "x_train")
+"""Where images are looked for whose labels nobody asks for."""
 CLASS_NAMES = "class_names"
 BROKEN = (ValueError, EOFError, OSError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What NumPy and zipfile raise at damaged, encrypted or unknown content."""
@@ -27,12 +29,7 @@ def read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
     """The train part and, where there is one, the test part; and the class names, where they are given."""
     names = _names(path)
     wanted = _wanted(path, set(names))
-    unpacked = sum(names[name] for name in wanted)
-    if unpacked > formats.LARGEST:
-        raise InputError(
-            f"{path} unpacks to {unpacked / 2**30:,.1f} GiB; expected {formats.LARGEST / 2**30:g} at most: store images "
-            "as uint8, or fewer of them"
-        )
+    _refuse_large(path, sum(names[name] for name in wanted))
     arrays = _arrays(path, wanted)
     given = arrays.pop(CLASS_NAMES, None)
     parts = [
@@ -40,6 +37,27 @@ def read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
         for images, labels in zip(list(arrays)[::2], list(arrays)[1::2], strict=True)
     ]
     return parts, None if given is None else _class_names(path, given)
+
+
+def read_images(path: Path) -> tuple[str, NDArray[Any]]:
+    """The images alone, with their name for messages: the first of `IMAGES` that is there, or the file's only array."""
+    names = _names(path)
+    found = [name for name in IMAGES if name in names] or (list(names) if len(names) == 1 else [])
+    if not found:
+        raise InputError(
+            f"{path} has the arrays {', '.join(sorted(names)) or 'none at all'}; expected its images as {IMAGES[0]!r}, or "
+            f"one of {', '.join(IMAGES[1:])}"
+        )
+    _refuse_large(path, names[found[0]])
+    return f"{found[0]} of {path.name}", _arrays(path, found[:1])[found[0]]
+
+
+def _refuse_large(path: Path, unpacked: int) -> None:
+    if unpacked > formats.LARGEST:
+        raise InputError(
+            f"{path} unpacks to {unpacked / 2**30:,.1f} GiB; expected {formats.LARGEST / 2**30:g} at most: store images "
+            "as uint8, or fewer of them"
+        )
 
 
 def _names(path: Path) -> dict[str, int]:
