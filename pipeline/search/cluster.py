@@ -5,6 +5,7 @@ result, since a trial is a pure function of its job); a job that kills its worke
 reason. The driver alone keeps state, so that a scheduler that comes back is simply given the open jobs again.
 """
 
+import hashlib
 import logging
 import queue
 import shutil
@@ -191,8 +192,7 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
     def connect() -> distributed.Client:
         client = distributed.Client(address, timeout=CONNECT_SECONDS)
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                client.upload_file(_package(Path(folder)))
+            _send_package(client)
         except BaseException:
             _hang_up(client)
             raise
@@ -265,10 +265,26 @@ def _hang_up(client: distributed.Client) -> None:
         client.close(timeout=2)
 
 
-def _package(folder: Path) -> str:
-    """This package as a zip file that a worker can import from."""
+def _send_package(client: distributed.Client) -> None:
+    """This package as a zip file to import from, to the scheduler, its workers, and those that come later."""
     root = Path(__file__).resolve().parents[2]
-    return shutil.make_archive(str(folder / "narrowgap_pipeline"), "zip", root_dir=root, base_dir="pipeline")
+    digest = hashlib.sha256()
+    for file in sorted((root / "pipeline").rglob("*.py")):
+        digest.update(file.read_bytes())
+
+    def forget(version: str) -> None:  # a function within a function travels by value, not by its name
+        """A process goes on with what it has imported, were it of a search with another version of this package."""
+        import sys  # noqa: PLC0415 - travels along
+
+        if getattr(sys.modules["pipeline"], "sent", None) != version:
+            for name in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
+                del sys.modules[name]
+            vars(__import__("pipeline"))["sent"] = version
+
+    with tempfile.TemporaryDirectory() as folder:
+        client.upload_file(shutil.make_archive(f"{folder}/narrowgap_pipeline", "zip", root, "pipeline"))
+    client.run(forget, digest.hexdigest(), on_error="ignore")  # a worker that leaves meanwhile needs no more
+    client.run_on_scheduler(forget, digest.hexdigest())
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """Real Dask clusters: processes on this machine, and a scheduler with workers of its own over TLS."""
 
 import os
+import shutil
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from pipeline.search import cluster, trial
 from pipeline.search.workers import Job
 from tests.search.processes import Cluster, kill, training, wait_until
 
+ROOT = Path(__file__).parent.parent.parent
 SETTINGS = Training(epochs=3, batch_size=32, learning_rate=0.01, patience=None)
 
 
@@ -33,7 +36,7 @@ def job(number: int, width: int = 8, **changes) -> Job:
     return Job(number, spec, SETTINGS.model_copy(update=changes), 5 + number, changes.get("epochs", 3))
 
 
-def collect(workers, count: int, seconds: float = 240) -> dict:
+def collect(workers, count: int, seconds: float = 900) -> dict:
     outcomes: dict = {}
     end = time.monotonic() + seconds
     while len(outcomes) < count and time.monotonic() < end:
@@ -127,6 +130,28 @@ def test_jobs_wait_for_the_first_worker_and_one_that_joins_later_is_given_its_sh
         outcomes |= collect(workers, 4 - len(outcomes))
     assert all(outcome.result.epochs_run == 3 for outcome in outcomes.values())
     assert len(set(processes(outcomes))) == 2
+
+
+def test_a_worker_that_trained_for_another_version_of_the_package_trains_with_the_one_that_is_sent(
+    digits_split, dask_cluster, tmp_path
+):
+    old = shutil.copytree(ROOT / "pipeline", tmp_path / "old" / "pipeline", ignore=shutil.ignore_patterns("*.pyc"))
+    (old / "search" / "trial.py").write_text("def train(*_): raise NotImplementedError")
+
+    def imports_it():
+        import pipeline.search.trial
+
+        return pipeline.search.trial.__file__
+
+    dask_cluster.start_worker()
+    with dask_cluster.aside() as aside:
+        aside.wait_for_workers(1)
+        aside.upload_file(shutil.make_archive(str(tmp_path / "narrowgap_pipeline"), "zip", old.parent, "pipeline"))
+        assert aside.submit(imports_it).result().endswith("narrowgap_pipeline.zip/pipeline/search/trial.py")
+    with cluster.remote(dask_cluster.address, digits_split, by_process()) as workers:
+        workers.submit(job(0))
+        outcomes = collect(workers, 1)
+    assert outcomes[0].failure is None
 
 
 def held(folder):
