@@ -3,7 +3,6 @@
 Needs no data, and TensorFlow only to load what is gone back to.
 """
 
-import getpass
 import time
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from pipeline.steps.plan import DECISION_TAG
 from pipeline.steps.session import duration
 from pipeline.tracking.reach import answering
 from pipeline.tracking.store import Store
+from pipeline.tracking.who import user
 
 ALIASES = (CHAMPION, PREVIOUS, CHALLENGER)
 
@@ -45,7 +45,7 @@ def rollback(experiment: Experiment, *, version: str | None, why: str | None, co
             old = f"version {champion.number}" if champion else "none"
             own = {
                 "narrowgap.rolled_back_from": old,
-                "narrowgap.rolled_back_by": getpass.getuser(),
+                "narrowgap.rolled_back_by": user(),
                 "narrowgap.rolled_back_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "narrowgap.rolled_back_why": why or "not said",
             }

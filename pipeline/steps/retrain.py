@@ -5,7 +5,6 @@ back; and the next call takes back the versions of a night that did not come to 
 moved already.
 """
 
-import getpass
 import time
 
 import numpy as np
@@ -26,6 +25,7 @@ from pipeline.steps.plan import DECISION_TAG, NIGHT_TAG, VERSION_TAG, Outcome, P
 from pipeline.steps.prepare import record_inputs
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
+from pipeline.tracking.who import user
 
 PROBE = 32
 """Test images that a version must answer, once loaded back, as the network did."""
@@ -141,6 +141,6 @@ def _probe(registry: Registry, version: Version, challenger: Challenger, images:
 def _signed() -> dict[str, str]:
     """Who moved the champion, and when."""
     return {
-        "narrowgap.promoted_by": getpass.getuser(),
+        "narrowgap.promoted_by": user(),
         "narrowgap.promoted_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

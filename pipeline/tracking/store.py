@@ -1,6 +1,5 @@
 """The tracking store. Enters: MLFLOW_TRACKING_URI and names. Leaves: runs, made or found."""
 
-import getpass
 import logging
 import os
 import sys
@@ -16,6 +15,7 @@ from pipeline.errors import InputError, NarrowgapError
 from pipeline.tracking import git, sqlite
 from pipeline.tracking.reach import reach, refused, shown
 from pipeline.tracking.run import Point, Run, Status
+from pipeline.tracking.who import user
 
 __all__ = ["Point", "Run", "Status", "Store"]
 
@@ -77,7 +77,7 @@ class Store:
         self, parent: Run, *, step: str, name: str, tags: Mapping[str, str], params: Mapping[str, object] | None = None
     ) -> Run:
         """A nested run."""
-        own = {"narrowgap.step": step, "mlflow.parentRunId": parent.id, "mlflow.user": _user(), **tags}
+        own = {"narrowgap.step": step, "mlflow.parentRunId": parent.id, "mlflow.user": user(), **tags}
         run = self._create(parent.experiment_id, name=name, tags=own)
         if params:
             run.log(params=params)
@@ -222,13 +222,6 @@ def _pages(fetch: Any) -> Iterator[Any]:
 
 def _source() -> dict[str, str]:
     """The tags that `mlflow run` would have set."""
-    tags = {"mlflow.user": _user(), "mlflow.source.type": "LOCAL", "mlflow.source.name": sys.argv[0]}
+    tags = {"mlflow.user": user(), "mlflow.source.type": "LOCAL", "mlflow.source.name": sys.argv[0]}
     commit = git.commit()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
