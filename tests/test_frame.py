@@ -113,6 +113,19 @@ def test_make_run_takes_a_file_of_the_users_own(made):
     assert "<--experiment-name><own><-P><experiment=my files/own.yaml>" in done.stdout
 
 
+def test_make_serve_serves_the_champion_on_loopback_by_the_name_in_the_experiments_file(made):
+    python = made / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = -c ] && { echo "named-$3"; exit; }\nprintf \'<%s>\' "$@"\n')
+    done = _make(made, "serve", "EXPERIMENT=my files/own.yaml", "PORT=8123")
+    assert "<-m><mlflow><models><serve><--model-uri><models:/narrowgap-named-my files/own.yaml@champion>" in done.stdout
+    assert "<--env-manager><local><--host><127.0.0.1><--port><8123>" in done.stdout
+
+
+def test_make_schedule_hands_over_the_time_and_the_overrides(made):
+    done = _make(made, "schedule", "EXPERIMENT=digits", "AT=04:15", "ARGS=-P retrain.mode=refit")
+    assert "<-m><pipeline><schedule><--experiment><digits><--at><04:15><-P><retrain.mode=refit>" in done.stdout
+
+
 def test_make_leaves_a_finished_environment_alone(made):
     assert _make(made, "--question", ".venv/run.stamp").returncode == 0
 

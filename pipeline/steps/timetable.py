@@ -68,7 +68,7 @@ def _preface(job: Job) -> list[str]:
 
 def _crontab(job: Job) -> str:
     # In a crontab, an unescaped % ends the line.
-    line = f"{job.command} >> {shlex.quote(str(job.log))} 2>&1".replace("%", r"\%")
+    line = f"{{ {job.command}; }} >> {shlex.quote(str(job.log))} 2>&1".replace("%", r"\%")
     return (
         "# 1. cron: paste with `crontab -e`, as the user that is to own the files. Every night at "
         f"{job.at:%H:%M} {job.zone}.\n"
