@@ -25,7 +25,7 @@ ROWS = np.array([[[0, 9, 200], [1, 2, 3]], [[4, 5, 6], [7, 8, 255]]], np.uint8)
 
 @pytest.mark.parametrize("name", ["images", "x", "x_test", "images_train", "anything"])
 def test_the_images_of_an_npz_file_are_its_rows(tmp_path, name):
-    np.savez(tmp_path / "a.npz", **{name: ROWS})
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **{name: ROWS})
     found = pictures(tmp_path / "a.npz")
     assert [each.name for each in found] == ["0", "1"]
     assert np.array_equal([each.pixels for each in found], ROWS)
@@ -112,6 +112,6 @@ def test_what_holds_no_images_is_told_in_one_line(tmp_path, make, told):
     ],
 )
 def test_arrays_that_are_no_images_are_told_in_one_line(tmp_path, arrays, told):
-    np.savez(tmp_path / "a.npz", **arrays)
+    np.savez(tmp_path / "a.npz", allow_pickle=True, **arrays)
     with pytest.raises(InputError, match=told):
         pictures(tmp_path / "a.npz")

@@ -59,7 +59,7 @@ def test_a_dark_background_is_drawn_white_as_paper(light, shade):
         np.zeros((1, 4, 6), np.uint8), ANSWERS[:1], pixel_max=16, light=light, title="pics", total=1
     )  # fmt: skip
     image = figure.axes[0].images[0]
-    assert image.to_rgba(image.get_array())[0, 0, 0] == shade
+    assert image.to_rgba(np.asarray(image.get_array()))[0, 0, 0] == shade
     left, right, bottom, top = image.get_extent()
     assert (bottom - top) / (right - left) == pytest.approx(4 / 6)
 

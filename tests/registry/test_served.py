@@ -53,7 +53,7 @@ def environment(folder):
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+        return int(taken.getsockname()[1])
 
 
 def wait_for(address, process):
