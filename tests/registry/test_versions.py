@@ -42,6 +42,12 @@ def register(made, registry):
     return lambda **tags: registry.register(source, run_id, tags)
 
 
+def bearer(registry, alias):
+    """Whose number an alias has."""
+    version = registry.of(alias)
+    return version and version.number
+
+
 def test_a_registry_without_the_model_has_no_champion_and_no_versions(registry):
     assert registry.of(CHAMPION) is None
     assert registry.versions() == []
@@ -76,7 +82,7 @@ def test_a_version_keeps_its_tags_run_and_address(made, registry, register):
 def test_the_first_champion_has_no_predecessor(registry, register):
     first = register()
     assert registry.enthrone(first, instead_of=None)
-    assert registry.of(CHAMPION) == first
+    assert bearer(registry, CHAMPION) == first.number
     assert registry.of(PREVIOUS) is None
 
 
@@ -84,8 +90,8 @@ def test_a_promotion_keeps_the_former_champion_as_the_previous_one(registry, reg
     first, second = register(), register()
     registry.enthrone(first, instead_of=None)
     assert registry.enthrone(second, instead_of=first)
-    assert registry.of(CHAMPION) == second
-    assert registry.of(PREVIOUS) == first
+    assert bearer(registry, CHAMPION) == second.number
+    assert bearer(registry, PREVIOUS) == first.number
 
 
 @pytest.mark.parametrize("believed", ["none", "first"])
@@ -94,8 +100,8 @@ def test_a_champion_that_was_moved_meanwhile_is_left_alone(registry, register, b
     registry.enthrone(first, instead_of=None)
     registry.enthrone(second, instead_of=first)
     assert not registry.enthrone(third, instead_of=first if believed == "first" else None)
-    assert registry.of(CHAMPION) == second
-    assert registry.of(PREVIOUS) == first
+    assert bearer(registry, CHAMPION) == second.number
+    assert bearer(registry, PREVIOUS) == first.number
 
 
 def test_interrupted_between_the_two_aliases_the_champion_is_the_old_one(registry, register, monkeypatch):
@@ -111,7 +117,7 @@ def test_interrupted_between_the_two_aliases_the_champion_is_the_old_one(registr
     monkeypatch.setattr(registry._client, "set_registered_model_alias", dies_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         registry.enthrone(second, instead_of=first)
-    assert registry.of(CHAMPION) == first
+    assert bearer(registry, CHAMPION) == first.number
 
 
 def test_a_version_that_is_taken_back_leaves_the_champion(registry, register):
@@ -120,7 +126,7 @@ def test_a_version_that_is_taken_back_leaves_the_champion(registry, register):
     registry.name_challenger(second)
     registry.delete(second)
     assert registry.of(CHALLENGER) is None
-    assert registry.of(CHAMPION) == first
+    assert bearer(registry, CHAMPION) == first.number
 
 
 def test_versions_come_in_the_order_of_their_numbers(registry, register):
