@@ -1,8 +1,10 @@
 """A real store, and real refits on digits, made once."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -18,6 +20,7 @@ from pipeline.steps.finalists import BASELINE, Finalist
 from pipeline.steps.refits import Group, fresh_seeds, refit
 from pipeline.steps.session import Prepared, Session
 from pipeline.tracking.store import Run, Store
+from tests.steps.loop import BETTER, Loop
 from tests.steps.samples import SETTINGS, relu
 
 DIVERGING = Finalist(
@@ -46,6 +49,8 @@ class Refitted:
 def session(tmp_path_factory: pytest.TempPathFactory, digits_split: Split) -> Session:
     folder = tmp_path_factory.mktemp("steps")
     with pytest.MonkeyPatch.context() as patch:
+        # What an earlier test has said to MLflow itself counts more than the environment.
+        patch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
         store = Store.connect()
     store.client.create_experiment("smoke", artifact_location=f"{folder}/artifacts")
@@ -60,3 +65,36 @@ def refitted(session: Session, tensorflow: object) -> Refitted:
     groups = refit(session, run, [SMALL, DIVERGING, PLAIN], workers, seeds=seeds)
     assert isinstance(session.console.file, io.StringIO)
     return Refitted(session, run, seeds, groups, session.console.file.getvalue())
+
+
+@pytest.fixture(scope="session")
+def first_night(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Loop:
+    """A registry after its first night: 700 images, version 1 is champion."""
+    with pytest.MonkeyPatch.context() as patch:
+        loop = Loop(tmp_path_factory.mktemp("first"), patch)
+        loop.write(700)
+        assert loop.night() == 0
+    return loop
+
+
+@pytest.fixture(scope="session")
+def second_night(tmp_path_factory: pytest.TempPathFactory, first_night: Loop) -> Loop:
+    """The same after a better recipe: version 2 is champion."""
+    with pytest.MonkeyPatch.context() as patch:
+        loop = Loop(tmp_path_factory.mktemp("second"), patch, after=first_night)
+        assert loop.night(*BETTER) == 0
+    return loop
+
+
+@pytest.fixture
+def loop(first_night: Loop, tmp_path: Path) -> Iterator[Loop]:
+    """A copy of `first_night`, to go on from."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield Loop(tmp_path, patch, after=first_night)
+
+
+@pytest.fixture
+def promoted(second_night: Loop, tmp_path: Path) -> Iterator[Loop]:
+    """A copy of `second_night`, to go on from."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield Loop(tmp_path, patch, after=second_night)
