@@ -290,10 +290,13 @@ def _send_package(client: distributed.Client) -> None:
 @contextmanager
 def _quiet_logs() -> Iterator[None]:
     """Dask tells of every closed connection at the end of a search; what matters becomes an outcome or an error."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    names = ["distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))]
+    loggers = [logging.getLogger(name) for name in names]  # Dask gives some of them a level of their own
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
