@@ -38,7 +38,8 @@ EXPERIMENT: dict[str, Any] = {
     "training": {"epochs": 3, "batch_size": 32, "learning_rate": 0.01, "schedule": "constant", "patience": None},
     "search": {"tuner": "grid", "trials": 1, "workers": 1},
     "evaluation": {"finalists": 1, "seeds": 3},
-    "promotion": {"min_accuracy": 0.5, "max_gap": 0.3, "max_calibration_error": 0.4},
+    # Of 130 to 270 test images, the gap alone scatters by some 2 points.
+    "promotion": {"min_accuracy": 0.5, "max_gap": 0.3, "max_calibration_error": 0.4, "gap_margin": 0.04},
     "retrain": {"mode": "refit"},
 }
 BETTER = {"training.epochs": "12"}
