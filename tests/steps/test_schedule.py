@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -210,18 +209,20 @@ def test_a_real_crond_runs_the_job_into_the_right_store(nightly):
     if subprocess.run([str(CRONTAB), "-l"], capture_output=True, check=False).returncode == 0:
         pytest.skip("root has a crontab, which is left alone")
     before = len(nights(folder))
-    soon = datetime.now().astimezone() + timedelta(seconds=70)  # cron looks once a minute
-    line = f"{soon.minute} {soon.hour} * * * {line.split(' * * * ', 1)[1]}\n"
-    subprocess.run([str(CRONTAB), "-"], input=line, text=True, check=True)
+    log_of(line).unlink(missing_ok=True)
+    every_minute = (
+        f"* * * * * {line.split(' * * * ', 1)[1]}\n"  # a slow machine may be at it still when the next one starts
+    )
+    subprocess.run([str(CRONTAB), "-"], input=every_minute, text=True, check=True)
     daemon = subprocess.Popen([str(CRON), "-f"], env={}, cwd="/")
     try:
         deadline = time.monotonic() + GIVE_UP_SECONDS
-        while time.monotonic() < deadline and [run.info.status for run in nights(folder)][before:] != ["FINISHED"]:
+        while time.monotonic() < deadline and "FINISHED" not in [run.info.status for run in nights(folder)[before:]]:
             time.sleep(1)
     finally:
         subprocess.run([str(CRONTAB), "-r"], check=True)
         daemon.terminate()
         daemon.wait(timeout=60)
     log = log_of(line).read_text()
-    assert [run.info.status for run in nights(folder)][before:] == ["FINISHED"], log
-    assert log.splitlines()[-1].startswith("retrain: ")
+    assert "FINISHED" in [run.info.status for run in nights(folder)[before:]], log
+    assert "retrain: promoted version 1" in log or "retrain: nothing new" in log
