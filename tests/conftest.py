@@ -1,6 +1,7 @@
 """One process for all tests: TensorFlow starts once, on one thread, and no setting of the machine leaks in."""
 
 import os
+import sys
 
 for _name in [name for name in os.environ if name.startswith(("MLFLOW_", "NARROWGAP_"))]:
     del os.environ[_name]
@@ -12,6 +13,23 @@ import pytest  # noqa: E402
 from pipeline.data.formats import digits  # noqa: E402
 from pipeline.data.split import Part, Split, split  # noqa: E402
 from pipeline.experiment import Data  # noqa: E402
+
+
+SAID = {"mlflow.tracking._tracking_service.utils": "_tracking_uri", "mlflow.tracking.fluent": "_active_experiment_id"}
+"""Where MLflow keeps what it was told by a call; it counts more than the environment, and outlasts a test."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_said_to_mlflow_but_in_the_environment():
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    for module, name in SAID.items():
+        if module in sys.modules:
+            setattr(sys.modules[module], name, None)
 
 
 @pytest.fixture(scope="session")

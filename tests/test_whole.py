@@ -394,7 +394,7 @@ def test_a_run_of_another_store_is_told_with_the_cure(tmp_path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_the_finished(tmp_path, number, code):
-    words = ["search", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "40"]
+    words = ["search", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "200"]
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "pipeline", *words, "--training.patience", "null"],
         env=environment(tmp_path, PYTHONPATH=str(ROOT)), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -19,15 +19,16 @@ def made(tmp_path_factory):
         "    def predict(self, context, model_input, params=None):\n        return model_input\n\n\n"
         "mlflow.models.set_model(Same())\n"
     )
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    store = Store.connect()
-    store.client.create_experiment("here", f"{folder}/artifacts")
-    mlflow.set_experiment("here")
-    with mlflow.start_run() as run:
-        info = mlflow.pyfunc.log_model(name="model", python_model=str(code), pip_requirements=["mlflow"])
-    yield store, info.model_uri, run.info.run_id
-    mlflow.set_tracking_uri(before)
+    with pytest.MonkeyPatch.context() as patch:
+        # What is said to MLflow itself outlasts a test, and counts more than the environment of the next one.
+        patch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
+        patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        store = Store.connect()
+        experiment = store.client.create_experiment("here", f"{folder}/artifacts")
+        with mlflow.start_run(experiment_id=experiment) as run:
+            info = mlflow.pyfunc.log_model(name="model", python_model=str(code), pip_requirements=["mlflow"])
+        yield store, info.model_uri, run.info.run_id
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.steps.samples import figures, group
 
 
 def test_every_finalist_is_trained_with_the_same_seeds_in_a_nested_run_each(refitted: Refitted) -> None:
-    runs = refitted.session.store.children(refitted.run)
+    runs = list(refitted.session.store.children(refitted.run))
     assert {run.tags["narrowgap.step"] for run in runs} == {"refit"}
     by_role = {role: [run for run in runs if run.tags[ROLE_TAG] == role] for role in (SMALL.role, PLAIN.role)}
     for each in by_role.values():
@@ -142,7 +142,7 @@ def test_an_evaluation_that_is_interrupted_ends_its_open_runs_as_killed(session:
 
     with pytest.raises(KeyboardInterrupt):
         refit(session, run, [SMALL], InProcess(interrupted), seeds=[5, 6, 7, 8])
-    children = session.store.children(run)
+    children = list(session.store.children(run))
     assert sorted(each.status for each in children) == ["FINISHED", "KILLED", "KILLED"]
     killed = next(each for each in children if each.status == "KILLED")
     assert killed.tags["narrowgap.reason"] == "the evaluation was stopped before this refit had ended"
