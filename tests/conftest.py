@@ -14,7 +14,6 @@ from pipeline.data.formats import digits  # noqa: E402
 from pipeline.data.split import Part, Split, split  # noqa: E402
 from pipeline.experiment import Data  # noqa: E402
 
-
 SAID = {"mlflow.tracking._tracking_service.utils": "_tracking_uri", "mlflow.tracking.fluent": "_active_experiment_id"}
 """Where MLflow keeps what it was told by a call; it counts more than the environment, and outlasts a test."""
 
