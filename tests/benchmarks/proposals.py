@@ -4,8 +4,8 @@ Three tables: milliseconds per proposal, ours and Keras Tuner's own; millisecond
 and the best score so far at equal trials. The last one asks about the project's own space (experiments/fashion_mnist),
 with trials_fashion_mnist.csv beside this file as the objective: real trials, one per row, columns depth, hidden_1…,
 dropout_0…, val_loss (empty where a network has no such layer). Networks outside the table are answered by a random forest
-fitted to it. Without the file the objective is an invented formula, and is named synthetic. The file holds the 100 trials of the
-Bayesian search in experiments/FINDINGS.md, which drew most of them near its best: the forest knows little of the rest.
+fitted to it. Without the file the objective is an invented formula, and is named synthetic. The file holds the trials of the
+hundred-trial search in experiments/FINDINGS.md, which drew most of them near its best: the forest knows little of the rest.
 """
 
 import argparse
