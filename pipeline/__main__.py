@@ -97,7 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if arguments else InputError.exit_code
     signal.signal(signal.SIGTERM, _terminated)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a run tells nobody but the tracking store
-    gc.disable()  # until TensorFlow is there: the hunt for garbage is a quarter of the time of the imports
     try:
         _run(read(arguments))
     except NarrowgapError as error:
@@ -124,6 +123,7 @@ def _run(call: Call) -> None:
         _desk(call)
         return
     asked = experiment.load(call.experiment, call.overrides)
+    gc.disable()  # until TensorFlow is there: the hunt for garbage is a quarter of the time of the imports
     from pipeline.steps import whole  # noqa: PLC0415 - MLflow
 
     whole.run(call.step, asked, search_run_id=call.search_run_id, console=_console())

@@ -19,7 +19,7 @@ from pipeline.tracking.who import user
 
 __all__ = ["Point", "Run", "Status", "Store"]
 
-PAGE = 1000
+PAGE = 250
 """Runs that are read at a time."""
 
 

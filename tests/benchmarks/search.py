@@ -243,9 +243,9 @@ class Meter:
         return {
             "trials": count,
             "ms": each(self.marks, 0, count + 1),
-            "first tenth, ms": each(self.marks, 0, tenth),
-            "last tenth, ms": each(self.marks, count - tenth, count),
             "processor, ms": each(self.processor, 0, count + 1),
+            "first tenth": each(self.processor, 0, tenth),
+            "last tenth": each(self.processor, count - tenth, count),
             "more MB": self.grown(),
         }
 
