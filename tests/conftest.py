@@ -26,6 +26,7 @@ def _nothing_is_said_to_mlflow_but_in_the_environment():
 
 
 def _forget() -> None:
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)  # `mlflow.set_experiment` leaves it there
     for module, name in SAID.items():
         if module in sys.modules:
             setattr(sys.modules[module], name, None)
