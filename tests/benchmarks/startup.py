@@ -1,7 +1,7 @@
 """From `mlflow run` to the first training step, piece by piece: `python -m tests.benchmarks.startup`, with the options
 `--experiments smoke fashion_mnist --repeats 3`.
 
-Real runs, watched from outside: when a process began and which libraries it has mapped (from /proc, hence on Linux
+Real runs, watched from outside: when our process is there and which libraries it has mapped (from /proc, hence on Linux
 alone), and the times that the tracking store has. The first run of an experiment finds no store and makes one; the later
 ones are what people wait for every day, and of them the median is told. Prints a table of seconds since the command.
 
@@ -90,14 +90,14 @@ def whole(experiment: str, workers: int, folder: Path) -> dict[str, float]:
 
 
 def watched(top: psutil.Process) -> dict[str, float]:
-    """When the driver began, and when it began to import what; the epoch's seconds."""
+    """When the driver was there, and when it began to import what; the epoch's seconds."""
     marks: dict[str, float] = {}
     driver: psutil.Process | None = None
     while top.status() != psutil.STATUS_ZOMBIE:
         try:
             driver = driver or _driver(top)
             if driver is not None:
-                marks.setdefault("driver", driver.create_time())
+                marks.setdefault("driver", time.time())
                 _look(driver, marks)
         except psutil.NoSuchProcess:
             pass
