@@ -255,6 +255,8 @@ class Promotion(_Section):
     """Without a champion: a calibration error of at most so much."""
     alpha: Annotated[float, Field(gt=0, lt=0.5), BeforeValidator(_no_bool)] = 0.05
     """How often a challenger that is not better may be promoted, at most."""
+    refuse_drift: bool = False
+    """Keep the champion while the data differ from those that it was trained on, rather than only warn."""
 
 
 class Retrain(_Section):
@@ -262,7 +264,9 @@ class Retrain(_Section):
 
     mode: Literal["auto", "refit", "search"] = "auto"
     """`refit` trains the champion's network on the present data, `search` looks for another one, `auto` refits, and searches
-    when the refit is refused."""
+    when the refit is refused, or when it is time to."""
+    search_every: Annotated[int, Field(ge=1), BeforeValidator(_no_bool)] | None = 7
+    """For `auto`: every so many nights that have something to train, a search takes the place of the refit; null: never."""
     force: bool = False
     """Train and judge although neither data nor recipe have changed."""
     fail_when_kept: bool = False

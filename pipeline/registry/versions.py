@@ -104,9 +104,20 @@ class Registry:
         self._client.set_registered_model_alias(self.name, CHAMPION, version.number)
         return True
 
+    def step_back(self, version: Version, *, instead_of: Version) -> bool:
+        """Makes the previous champion the champion again, and its own predecessor the previous one, so that another step
+        goes further back; False as for `enthrone`. Interrupted in the middle, `mend_previous` ends it.
+        """
+        now = self.of(CHAMPION)
+        if now is None or now.number != instead_of.number:
+            return False
+        self._client.set_registered_model_alias(self.name, CHAMPION, version.number)
+        self.mend_previous()
+        return True
+
     def mend_previous(self) -> bool:
-        """Sets `previous_champion` back where `enthrone` was interrupted between the two aliases, and it names the champion;
-        returns whether it did.
+        """Sets `previous_champion` back to the predecessor of the champion where both aliases name the same version, since a
+        move was interrupted between the two; returns whether it did.
         """
         champion, previous = self.of(CHAMPION), self.of(PREVIOUS)
         if champion is None or previous is None or champion.number != previous.number:

@@ -4,10 +4,9 @@ The champion is asked on the present test images; its training score is that of 
 """
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +25,11 @@ from pipeline.steps import search as searching
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.finalists import Finalist
 from pipeline.steps.kept import MODEL_TAG, keep
-from pipeline.steps.plan import NIGHT_TAG
+from pipeline.steps.plan import NIGHT_TAG, Mode
 from pipeline.steps.refits import FIRST_SEED, Group, refit
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
 
-Mode = Literal["refit", "search"]
 SEEDS_PER_NIGHT = 1000
 """So many seeds lie between those of one night and of the next."""
 
@@ -121,11 +119,3 @@ def champion_scored(champion: Version, split: Split) -> Scored:
     loss, accuracy, rows = (champion.tags[tag] for tag in TRAIN_TAGS)
     probabilities = np.asarray(model.predict(split.test.images, verbose=0), np.float32)
     return Scored(split.test.labels, probabilities, Score(float(loss), float(accuracy)), int(rows))
-
-
-def modes(session: Session, champion: Version | None) -> Sequence[Mode]:
-    """What is tried, in turn, until something is promoted."""
-    asked = session.experiment.retrain.mode
-    if champion is None or asked == "search":
-        return ("search",)
-    return ("refit",) if asked == "refit" else ("refit", "search")

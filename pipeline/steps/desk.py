@@ -23,7 +23,8 @@ ALIASES = (CHAMPION, PREVIOUS, CHALLENGER)
 
 
 def rollback(experiment: Experiment, *, version: str | None, why: str | None, console: Console) -> None:
-    """Moves `champion` back to `previous_champion`, or to a version that is named, once that has been loaded.
+    """Moves `champion` back to `previous_champion`, or to a version that is named, once that has been loaded. Called again
+    without a version, it goes one champion further back.
 
     Raises InputError where there is nothing to go back to, BusyError when somebody else moved the champion meanwhile.
     """
@@ -38,7 +39,11 @@ def rollback(experiment: Experiment, *, version: str | None, why: str | None, co
             from pipeline.registry.model import load  # noqa: PLC0415 - Keras, after TensorFlow's quiet start
 
             load(f"models:/{registry.name}/{target.number}")
-            if not registry.enthrone(target, instead_of=champion):
+            if version is None and champion is not None:
+                moved = registry.step_back(target, instead_of=champion)
+            else:
+                moved = registry.enthrone(target, instead_of=champion)
+            if not moved:
                 raise BusyError(
                     f"the champion of {registry.name} was moved by somebody else just now; look again: status"
                 )

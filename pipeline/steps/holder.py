@@ -125,8 +125,8 @@ def sweep(store: Store, root: Run, experiment: str) -> int:
     left = store.running(experiment_id=root.experiment_id, experiment=experiment)
     for run in left:
         top = run
-        while HOLDER_TAG not in top.tags and top.status == "RUNNING" and "mlflow.parentRunId" in top.tags:
-            top = store.get(top.tags["mlflow.parentRunId"])
+        while HOLDER_TAG not in top.tags and top.status == "RUNNING" and top.parent_id is not None:
+            top = store.get(top.parent_id)
         named = HOLDER_TAG in top.tags or top.id != run.id
         if run.id != root.id and named and (top.status != "RUNNING" or not alive(top)):
             run.finish("KILLED", "its driver was gone")

@@ -4,6 +4,9 @@ Enters: a decision and the earlier nights of the store. Leaves: metrics, picture
 """
 
 import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,10 +18,11 @@ from pipeline.figures import control as control_figure
 from pipeline.figures import drift as drift_figure
 from pipeline.figures.style import png
 from pipeline.findings.control import Night, Scores, beyond, chart
-from pipeline.findings.drift import drift, sentence, table
-from pipeline.registry.decision import Decision, Figures
+from pipeline.findings.drift import SIZES, drift, sentence, table
+from pipeline.registry.decision import Condition, Decision, Figures
 from pipeline.registry.versions import Version
 from pipeline.steps.challenger import Challenger
+from pipeline.steps.plan import NIGHT_TAG
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
 
@@ -28,22 +32,35 @@ WARNING_TAG = "narrowgap.warning"
 FIGURES = ("accuracy", "loss", "accuracy_gap")
 
 
-def tell(
-    session: Session,
-    root: Run,
-    version: Version,
-    champion: Version | None,
-    challenger: Challenger,
-    decision: Decision,
-) -> None:
-    """Writes all of it on the retrain run; warnings are said and tagged, and decide nothing."""
-    split = session.prepared.split
+@dataclass(frozen=True)
+class Moved:
+    """How the data differ from those that the champion was trained on."""
+
+    warnings: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    """For a gate that is to refuse drift."""
+
+
+NOT_MOVED = Moved()
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A challenger, and what it was judged against."""
+
+    version: Version
+    champion: Version | None
+    challenger: Challenger
+    decision: Decision
+
+
+def tell(session: Session, root: Run, judged: Judged, warnings: Sequence[str]) -> None:
+    """Writes all of it on the retrain run; warnings are said and tagged."""
+    decision = judged.decision
     root.log(metrics=_metrics("challenger", decision.challenger) | _metrics("champion", decision.champion))
-    root.log(metrics={name: summary.mean for name, summary in challenger.group.summaries.items()})
-    root.write(REFERENCE, _sample(split, session.experiment.data.seed))
-    warnings = [*_charted(session, root, version, champion, challenger, decision)]
-    if champion is not None:
-        warnings += _drifted(session, root, champion)
+    root.log(metrics={name: summary.mean for name, summary in judged.challenger.group.summaries.items()})
+    root.write(REFERENCE, _sample(session.prepared.split, session.experiment.data.seed))
+    warnings = [*_charted(session, root, judged), *warnings]
     for warning in warnings:
         session.say(f"retrain: warning: {warning}")
     if warnings:
@@ -56,22 +73,16 @@ def _metrics(role: str, figures: Figures | None) -> dict[str, float]:
     return {f"{role}/{name}": getattr(figures, name) for name in (*FIGURES, "loss_gap", "calibration_error")}
 
 
-def _charted(
-    session: Session,
-    root: Run,
-    version: Version,
-    champion: Version | None,
-    challenger: Challenger,
-    decision: Decision,
-) -> list[str]:
+def _charted(session: Session, root: Run, judged: Judged) -> list[str]:
     """The control chart over all nights of this experiment in the store."""
+    champion, decision = judged.champion, judged.decision
     now = datetime.fromtimestamp(root.start_time_ms / 1000, UTC)
     seen = [night for run in session.store.runs(step="retrain", experiment=session.experiment.name) if run.id != root.id
             for night in _of_run(run)]  # fmt: skip
-    seen.append(Night(now, "challenger", f"version {version.number}", _scores(decision.challenger)))
+    seen.append(Night(now, "challenger", f"version {judged.version.number}", _scores(decision.challenger)))
     if champion is not None and decision.champion is not None:
         seen.append(Night(now, "champion", f"version {champion.number}", _scores(decision.champion)))
-    charted = chart(seen, challenger.scores)
+    charted = chart(seen, judged.challenger.scores)
     root.write("control.png", png(control_figure.control(charted)))
     return beyond(charted)
 
@@ -91,22 +102,25 @@ def _scores(figures: Figures) -> Scores:
     return Scores(figures.accuracy, figures.loss, figures.accuracy_gap)
 
 
-def _drifted(session: Session, root: Run, champion: Version) -> list[str]:
-    """Whether the images differ from those that the champion was trained on."""
+def drifted(session: Session, root: Run, champion: Version) -> Moved:
+    """Whether the images differ from those that the champion was trained on; leaves a table and a picture."""
     split = session.prepared.split
     try:
-        before = np.load(io.BytesIO(session.store.get(champion.tags["narrowgap.retrain_run_id"]).read(REFERENCE)))
+        before = np.load(io.BytesIO(session.store.get(champion.tags[NIGHT_TAG]).read(REFERENCE)))
     except InputError:
-        return ["the sample of the champion's images is gone: drift cannot be told"]
+        told = "the sample of the champion's images is gone: drift cannot be told"
+        return Moved((told,), (Condition("no drift", met=False, figure=math.nan, bound=math.nan, sentence=told),))
     then: tuple[Images, Labels] = before["images"], before["labels"]
-    told = _flattered(champion, then[0], split)
+    flattered = _flattered(champion, then[0], split)
     now = np.load(io.BytesIO(_sample(split, session.experiment.data.seed)))
     found = drift(
         then, (now["images"], now["labels"]), split.class_names, pixel_max=split.pixel_max, seed=session.experiment.data.seed
     )  # fmt: skip
     root.write("drift.csv", table(found).to_csv(index=False))
     root.write("drift.png", png(drift_figure.drift(found)))
-    return [*told, sentence(found)] if found.warning else told
+    worst = max(found.findings, key=lambda each: (each.warning, each.size))
+    condition = Condition("no drift", not found.warning, worst.size, SIZES[worst.what], sentence(found))
+    return Moved((*flattered, sentence(found)) if found.warning else tuple(flattered), (condition,))
 
 
 def _flattered(champion: Version, then: Images, split: Split) -> list[str]:

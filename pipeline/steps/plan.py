@@ -1,12 +1,14 @@
 """Whether there is anything to retrain. Enters: the store and the registry. Leaves: a `Plan`, before TensorFlow starts."""
 
 import json
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from pipeline.errors import InputError
-from pipeline.experiment import Experiment
+from pipeline.experiment import Experiment, Retrain
 from pipeline.registry.versions import CHAMPION, PREVIOUS, Registry, Version
 from pipeline.steps import holder, resume
 from pipeline.steps.resume import IDENTITY_TAG
@@ -15,6 +17,10 @@ from pipeline.tracking.store import Run
 
 DECISION_TAG, NIGHT_TAG, VERSION_TAG = "narrowgap.decision", "narrowgap.retrain_run_id", "narrowgap.version"
 """What was decided, on a version and, written last of all, on the night's run; a version's night; a night's version."""
+MODE_TAG = "narrowgap.mode"
+"""How a version was come by; on a night's run, all that was tried."""
+
+Mode = Literal["refit", "search"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class Plan:
     """From 1."""
     news: bool
     """Whether data or recipe differ from what was judged last, or training is forced."""
+    modes: tuple[Mode, ...]
+    """What is tried, in turn, until something is promoted."""
 
 
 def plan(session: Session, root: Run) -> Plan:
@@ -52,7 +60,19 @@ def plan(session: Session, root: Run) -> Plan:
     unchanged = bool(closed) and json.loads(closed[-1].tags[IDENTITY_TAG]) == identity
     root.log(tags={IDENTITY_TAG: json.dumps(identity), **session.prepared.tags})
     news = not unchanged or session.experiment.retrain.force
-    return Plan(registry, registry.of(CHAMPION), 1 + len(closed), news)
+    champion = registry.of(CHAMPION)
+    return Plan(registry, champion, 1 + len(closed), news, _modes(session.experiment.retrain, champion, closed))
+
+
+def _modes(asked: Retrain, champion: Version | None, closed: Sequence[Run]) -> tuple[Mode, ...]:
+    if champion is None or asked.mode == "search":
+        return ("search",)
+    if asked.mode == "refit":
+        return ("refit",)
+    tried = [run.tags[MODE_TAG] for run in closed if MODE_TAG in run.tags]  # nights with nothing new have none
+    since = len(list(takewhile(lambda modes: "search" not in modes, reversed(tried))))
+    due = asked.search_every is not None and since + 1 >= asked.search_every
+    return ("search",) if due else ("refit", "search")
 
 
 def _closed(session: Session) -> list[Run]:

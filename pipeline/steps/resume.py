@@ -49,8 +49,10 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     different = _differences(json.loads(run.tags[IDENTITY_TAG]), identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_TAG]) else None
-    if different and alive(run):
-        return None  # somebody is at another search; this one is new
+    if different and (alive(run) or _of_a_night(session, run)):
+        return (
+            None  # somebody is at another search, or a night's was interrupted and nights go by the data of their day
+        )
     refuse_held(run)
     if different:
         raise InputError(
@@ -58,6 +60,11 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
             "anew with -P search.resume=never"
         )
     return run
+
+
+def _of_a_night(session: Session, run: Run) -> bool:
+    """Whether `retrain` began the search."""
+    return run.parent_id is not None and session.store.get(run.parent_id).tags.get("narrowgap.step") == "retrain"
 
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> list[str]:

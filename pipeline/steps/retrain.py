@@ -21,7 +21,7 @@ from pipeline.search.workers import Workers
 from pipeline.steps import challenger as challenging
 from pipeline.steps import nights, record
 from pipeline.steps.challenger import Challenger
-from pipeline.steps.plan import DECISION_TAG, NIGHT_TAG, VERSION_TAG, Outcome, Plan
+from pipeline.steps.plan import DECISION_TAG, MODE_TAG, NIGHT_TAG, VERSION_TAG, Outcome, Plan
 from pipeline.steps.prepare import record_inputs
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
@@ -38,19 +38,21 @@ def retrain(session: Session, root: Run, crew: Workers, planned: Plan) -> Outcom
     record_inputs(root, session.prepared)
     if planned.champion is not None:
         challenging.known(planned.champion, session.prepared.split)  # what cannot be compared is not trained
-    ways = challenging.modes(session, planned.champion)
-    for tried, mode in enumerate(ways, start=1):
+    for tried, mode in enumerate(planned.modes, start=1):
         session.say(f"retrain: night {planned.night}, {mode}")
         if mode == "refit" and planned.champion is not None:
             challenger = challenging.refitted(session, root, crew, planned.champion, planned.night)
         else:
             challenger = challenging.searched(session, root, crew)
-        version, outcome = _judged(session, root, challenger, planned, ways=len(ways))
+        version, outcome = _judged(session, root, challenger, planned, ways=len(planned.modes))
         if outcome.kind == "promoted":
             break
-        if tried < len(ways):
+        if tried < len(planned.modes):
             session.say(outcome.sentence)
-    root.log(tags={DECISION_TAG: outcome.kind, VERSION_TAG: version.number})  # the night has come to its end
+    ways = ", ".join(planned.modes[:tried])
+    root.log(
+        tags={MODE_TAG: ways, DECISION_TAG: outcome.kind, VERSION_TAG: version.number}
+    )  # the night has come to its end
     return outcome
 
 
@@ -66,8 +68,10 @@ def _judged(
     for _ in range(TRIES):
         champion = registry.of(CHAMPION)
         old = challenging.champion_scored(champion, split) if champion else None
-        decision = decide(old, new, rule, class_names=split.class_names)
-        nights.tell(session, root, version, champion, challenger, decision)
+        moved = nights.drifted(session, root, champion) if champion else nights.NOT_MOVED
+        further = moved.conditions if session.experiment.promotion.refuse_drift else ()
+        decision = decide(old, new, rule, class_names=split.class_names, further=further)
+        nights.tell(session, root, nights.Judged(version, champion, challenger, decision), moved.warnings)
         _write(root, registry, version, decision, f"{session.experiment.name}, night {planned.night}")
         if not decision.promote:
             registry.tag(version, {DECISION_TAG: "kept", "narrowgap.reason": decision.reason})
@@ -108,7 +112,7 @@ def _rule(experiment: Experiment, challenger: Challenger, ways: int) -> Rule:
     """The experiment's margins; what seeds alone do is taken from the challenger's own refits. Where two challengers are
     tried on one night, each is held to half of the error that is allowed.
     """
-    asked = experiment.promotion.model_dump()
+    asked = experiment.promotion.model_dump(exclude={"refuse_drift"})
     alpha = asked.pop("alpha") / ways
     return Rule(**asked, alpha=alpha, noise=noise(challenger.scores), seed=experiment.search.seed)
 
@@ -117,7 +121,7 @@ def _tags(session: Session, root: Run, challenger: Challenger, new: Scored) -> d
     spec, figures = challenger.group.finalist.spec, new.figures
     return {
         NIGHT_TAG: root.id,
-        "narrowgap.mode": challenger.mode,
+        MODE_TAG: challenger.mode,
         "narrowgap.architecture": challenger.group.architecture,
         **record.network_tag(spec),
         **session.prepared.tags,

@@ -23,6 +23,7 @@ MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_IN_ALL = 1000, 100, 100, 1000
 MOST_PARAM_LETTERS, MOST_TAG_LETTERS = 6000, 8000
 """MLflow cuts longer values without a word."""
 MOST_REASON_LETTERS = 4000
+PARENT_TAG = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Run:
     start_time_ms: int
     adopted: bool = False
     """Whether `mlflow run` made it."""
+
+    @property
+    def parent_id(self) -> str | None:
+        """The run that it is nested under."""
+        return self.tags.get(PARENT_TAG)
 
     def log(
         self,

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient, get_tracking_uri
 from pipeline.errors import InputError, NarrowgapError
 from pipeline.tracking import git, sqlite
 from pipeline.tracking.reach import reach, refused, shown
-from pipeline.tracking.run import Point, Run, Status
+from pipeline.tracking.run import PARENT_TAG, Point, Run, Status
 from pipeline.tracking.who import user
 
 __all__ = ["Point", "Run", "Status", "Store"]
@@ -77,7 +77,7 @@ class Store:
         self, parent: Run, *, step: str, name: str, tags: Mapping[str, str], params: Mapping[str, object] | None = None
     ) -> Run:
         """A nested run."""
-        own = {"narrowgap.step": step, "mlflow.parentRunId": parent.id, "mlflow.user": user(), **tags}
+        own = {"narrowgap.step": step, PARENT_TAG: parent.id, "mlflow.user": user(), **tags}
         run = self._create(parent.experiment_id, name=name, tags=own)
         if params:
             run.log(params=params)
@@ -151,12 +151,12 @@ class Store:
         if "narrowgap.reason" in run.tags:
             self.client.delete_tag(run.id, "narrowgap.reason")
         if parent is not None:
-            self.client.set_tag(run.id, "mlflow.parentRunId", parent.id)
+            self.client.set_tag(run.id, PARENT_TAG, parent.id)
         return self.get(run.id)
 
     def children(self, run: Run) -> Iterator[Run]:
         """All nested runs, oldest first; read from the store while they are taken, so that not all are in memory."""
-        where = f"tags.`mlflow.parentRunId` = '{run.id}'"
+        where = f"tags.`{PARENT_TAG}` = '{run.id}'"
         pages = _pages(
             lambda token: self.client.search_runs(
                 [run.experiment_id],

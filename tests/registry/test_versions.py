@@ -121,6 +121,47 @@ def test_interrupted_between_the_two_aliases_the_champion_is_the_old_one(registr
     assert bearer(registry, CHAMPION) == first.number
 
 
+def test_steps_back_go_further_back_each_and_a_promotion_after_one_remembers_whom_it_replaced(registry, register):
+    first, second, third, fourth = (register() for _ in range(4))
+    registry.enthrone(first, instead_of=None)
+    registry.enthrone(second, instead_of=first)
+    registry.enthrone(third, instead_of=second)
+    assert registry.step_back(second, instead_of=third)
+    assert (bearer(registry, CHAMPION), bearer(registry, PREVIOUS)) == ("2", "1")
+    assert registry.enthrone(fourth, instead_of=second)
+    assert (bearer(registry, CHAMPION), bearer(registry, PREVIOUS)) == ("4", "2")
+    assert registry.step_back(second, instead_of=fourth)
+    assert registry.step_back(first, instead_of=second)
+    assert (bearer(registry, CHAMPION), bearer(registry, PREVIOUS)) == ("1", None)
+
+
+def test_a_step_back_from_a_champion_that_was_moved_meanwhile_changes_nothing(registry, register):
+    first, second, third = (register() for _ in range(3))
+    registry.enthrone(first, instead_of=None)
+    registry.enthrone(second, instead_of=first)
+    registry.enthrone(third, instead_of=second)
+    assert not registry.step_back(first, instead_of=second)
+    assert (bearer(registry, CHAMPION), bearer(registry, PREVIOUS)) == ("3", "2")
+
+
+def test_a_step_back_that_is_interrupted_between_the_aliases_is_ended_by_the_next_call(registry, register, monkeypatch):
+    first, second, third = (register() for _ in range(3))
+    registry.enthrone(first, instead_of=None)
+    registry.enthrone(second, instead_of=first)
+    registry.enthrone(third, instead_of=second)
+
+    def dies(*_arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "mend_previous", dies)
+        with pytest.raises(KeyboardInterrupt):
+            registry.step_back(second, instead_of=third)
+    assert bearer(registry, CHAMPION) == "2"
+    assert registry.mend_previous()
+    assert (bearer(registry, CHAMPION), bearer(registry, PREVIOUS)) == ("2", "1")
+
+
 def test_a_version_that_is_taken_back_leaves_the_champion(registry, register):
     first, second = register(), register()
     registry.enthrone(first, instead_of=None)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import psutil
@@ -20,8 +21,10 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.data.split import Part
 from pipeline.errors import BusyError
+from pipeline.experiment import Retrain
 from pipeline.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
-from pipeline.steps import holder
+from pipeline.steps import holder, plan
+from pipeline.steps.journal import StoreJournal
 from pipeline.steps.plan import DECISION_TAG, NIGHT_TAG
 from pipeline.tracking.run import Run
 from tests.steps.loop import BETTER, FORCE, ROOT, Loop
@@ -142,6 +145,59 @@ def test_a_failure_that_is_asked_for_leaves_a_run_of_mlflow_run_finished(promote
     assert promoted.store.get(own).status == "FINISHED"
 
 
+class Closed:
+    """A night that came to its end, as the plan reads it."""
+
+    def __init__(self, modes: str | None) -> None:
+        self.tags = {} if modes is None else {"narrowgap.mode": modes}
+
+
+@pytest.mark.parametrize(
+    ("nights", "expected"),
+    [
+        ([], "refit, search"),
+        (["search", "refit"], "refit, search"),
+        (["search", "refit", "refit"], "search"),
+        (["search", "refit", None, None], "refit, search"),  # nights with nothing new are no nights of training
+        (["refit", "refit", None], "search"),
+        (["refit, search", "refit"], "refit, search"),  # a refit that was refused was followed by a search
+    ],
+)
+def test_every_third_night_that_trains_searches_where_that_is_asked_for(nights, expected):
+    champion = Version("1", "models:/m-1", "run", 0, {})
+    closed: list[Any] = [Closed(each) for each in nights]
+    asked = Retrain(mode="auto", search_every=3)
+    assert ", ".join(plan._modes(asked, champion, closed)) == expected
+    assert plan._modes(Retrain(search_every=None), champion, closed * 5) == ("refit", "search")
+    assert plan._modes(Retrain(mode="refit", search_every=1), champion, closed) == ("refit",)
+    assert plan._modes(asked, None, closed) == ("search",)
+
+
+def test_on_a_night_whose_turn_it_is_a_search_takes_the_place_of_the_refit(loop):
+    loop.write(760)
+    assert loop.night("--retrain.mode", "auto", "--retrain.search_every", "1") == 0
+    night = loop.runs("retrain")[-1]
+    assert night.tags["narrowgap.mode"] == "search"
+    assert loop.registry.get("2").tags["narrowgap.mode"] == "search"
+
+
+def darker(images, labels):
+    return images // 2, labels
+
+
+def test_drift_is_a_warning_and_a_gate_only_where_the_rule_says_so(loop, capsys):
+    loop.write(760, darker)
+    assert loop.night("--evaluation.seeds", "1") == 0
+    assert "retrain: warning: The data has moved since the champion's" in capsys.readouterr().out
+    assert "no drift" not in [each["name"] for each in loop.decision()["conditions"]]
+    assert loop.night("--evaluation.seeds", "1", "--promotion.refuse_drift", "true") == 0
+    assert "images differ in brightness" in capsys.readouterr().out.splitlines()[-1]
+    (condition,) = [each for each in loop.decision()["conditions"] if each["name"] == "no drift"]
+    assert not condition["met"]
+    assert condition["figure"] > condition["bound"]
+    assert loop.number(CHAMPION) == "1"
+
+
 # Data that the champion cannot be asked about.
 
 
@@ -238,6 +294,28 @@ def test_whatever_stops_a_night_the_champion_is_the_old_one_and_the_next_call_cl
     assert "nothing new" in told
     assert loop.numbers() == ["1"]
     assert (loop.number(CHAMPION), loop.number(PREVIOUS), loop.number(CHALLENGER)) == ("1", None, None)
+
+
+def test_a_search_that_a_night_left_unfinished_stands_in_nobodys_way_once_the_data_have_changed(
+    loop, monkeypatch, capsys
+):
+    def search_breaks_off(step: str, *words: str) -> None:
+        """Of its first trial no end is written down, and the process is gone."""
+        with failing(monkeypatch, StoreJournal, "ended", when=lambda *_: True), pytest.raises(Power):
+            loop.call(step, *words)
+        run = loop.runs("search")[-1]
+        assert run.status != "FINISHED"
+        run.log(tags={holder.HOLDER_TAG: json.dumps(holder.holder_of(run) | {"started": 0})})
+
+    loop.write(760)
+    search_breaks_off("retrain", "--retrain.mode", "search")
+    loop.write(780)
+    assert loop.call("search") == 0
+    assert "search: 1 trials. Chosen" in capsys.readouterr().out
+    search_breaks_off("search", "--search.resume", "never")  # somebody's own, who will want to know
+    loop.write(790)
+    assert loop.call("search") == 2
+    assert "start anew with -P search.resume=never" in capsys.readouterr().err
 
 
 KILLED_AFTER_THE_ALIAS = """
