@@ -14,10 +14,19 @@ from pipeline.experiment import Experiment, Published, Space, Training, Training
 PUBLISHES = (
     "name: x\nquestion: y\nspace: {networks: [{hidden: [8], dropout: [0, 0], activations: [relu], published: "
 )  # fmt: skip
-SHIPPED = ["digits", "fashion_mnist", "fashion_mnist_large", "notebook", "notebook_digits", "placement", "smoke"]
+SHIPPED = [
+    "digits",
+    "fashion_mnist",
+    "fashion_mnist_large",
+    "fashion_mnist_narrow",
+    "notebook",
+    "notebook_digits",
+    "placement",
+    "smoke",
+]
 
 
-def test_the_seven_experiments_come_with_the_project():
+def test_the_shipped_experiments_come_with_the_project():
     assert experiment.names() == SHIPPED
 
 
