@@ -4,7 +4,7 @@ The champion is asked on the present test images; its training score is that of 
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,11 @@ def refitted(session: Session, root: Run, crew: Workers, champion: Version, nigh
     return Challenger("refit", group, keep(root, session.prepared.split, group), root.id)
 
 
-def searched(session: Session, root: Run, crew: Workers) -> Challenger:
-    """The network that a new search on the present data finds, chosen on validation."""
+def searched(session: Session, root: Run, crew: Workers, night: int) -> Challenger:
+    """The network that a new search on the present data finds, chosen on validation; each night draws its own lots."""
+    asked = session.experiment
+    own = asked.search.model_copy(update={"seed": asked.search.seed + night - 1})
+    session = replace(session, experiment=asked.model_copy(update={"search": own}))
     with searching.search_run(session, root, None, alone=False) as run:
         search = searching.search(session, run, crew)
     with session.child(root, step="evaluate", name="evaluate") as run:

@@ -43,7 +43,7 @@ def retrain(session: Session, root: Run, crew: Workers, planned: Plan) -> Outcom
         if mode == "refit" and planned.champion is not None:
             challenger = challenging.refitted(session, root, crew, planned.champion, planned.night)
         else:
-            challenger = challenging.searched(session, root, crew)
+            challenger = challenging.searched(session, root, crew, planned.night)
         version, outcome = _judged(session, root, challenger, planned, ways=len(planned.modes))
         if outcome.kind == "promoted":
             break

@@ -1,8 +1,8 @@
 """How quickly networks are proposed, and how good they are. Run: `python -m tests.benchmarks.proposals`.
 
 Three tables: milliseconds per proposal, ours and Keras Tuner's own; milliseconds and memory of a long random search;
-and the best score so far at equal trials. The last one asks about the space of experiments/fashion_mnist with layers of up to 512,
-with trials_fashion_mnist.csv beside this file as the objective: real trials, one per row, columns depth, hidden_1…,
+and the best score so far at equal trials. The last one asks about the space of experiments/fashion_mnist, layers of up to
+512, with trials_fashion_mnist.csv beside this file as the objective: real trials, one per row, columns depth, hidden_1…,
 dropout_0…, val_loss (empty where a network has no such layer). Networks outside the table are answered by a random forest
 fitted to it. Without the file the objective is an invented formula, and is named synthetic. The file holds the trials of the
 hundred-trial search in experiments/FINDINGS.md, which drew most of them near its best: the forest knows little of the rest.

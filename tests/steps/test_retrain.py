@@ -179,6 +179,8 @@ def test_on_a_night_whose_turn_it_is_a_search_takes_the_place_of_the_refit(loop)
     night = loop.runs("retrain")[-1]
     assert night.tags["narrowgap.mode"] == "search"
     assert loop.registry.get("2").tags["narrowgap.mode"] == "search"
+    seeds = [run.params["seed"] for run in loop.runs("refit")]
+    assert len(set(seeds)) == len(seeds)  # the second night's search draws other lots than the first one's
 
 
 def darker(images, labels):
