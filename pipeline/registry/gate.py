@@ -135,15 +135,17 @@ def _improvements(champion: Scored, challenger: Scored, rule: Rule) -> tuple[Con
 
 def _improved(name: str, measure: str, gain: float, rows: float, rule: Rule) -> Condition:
     """Whether `gain` (positive is better) is more than the reach `rows` of the interval and more than what seeds give."""
-    shown = "{:.4f}".format if measure == "loss" else _points
+    shown = "{:.4f} nats".format if measure == "loss" else _points
     noise = rule.noise.get(measure)
     if noise is None:
-        sentence = f"better by {shown(gain)}, but what seeds alone give is unknown; refit the recipe with other seeds"
+        sentence = (
+            f"{name}: better by {shown(gain)}, but what seeds alone give is unknown; refit the recipe with other seeds"
+        )
         return Condition(name, met=False, figure=gain, bound=math.nan, sentence=sentence)
     seeds = float(t.ppf(1 - rule.alpha / IMPROVEMENTS, noise.freedom)) * math.sqrt(2) * noise.sd
     bound = max(rows, seeds)
     sentence = (
-        f"better by {shown(gain)}; more than {shown(bound)} expected: other images may give {shown(rows)}, "
+        f"{name}: better by {shown(gain)}; more than {shown(bound)} expected: other images may give {shown(rows)}, "
         f"other seeds {shown(seeds)} ({noise.how})"
     )
     # `max` would let a NaN pass as the second.

@@ -52,7 +52,7 @@ def test_a_network_that_is_right_where_the_champion_is_and_more_is_promoted() ->
     decision = decide(network(first(850)), network(first(900)), RULE)
     assert decision.promote
     assert named(decision, "more accurate").figure == pytest.approx(0.05)
-    assert decision.reason.startswith("not worse in anything, and better by 5.00 points")
+    assert decision.reason.startswith("not worse in anything, and more accurate: better by 5.00 points")
 
 
 def test_the_same_network_again_is_not_worse_and_is_kept_out() -> None:
@@ -293,7 +293,7 @@ def test_the_json_holds_every_condition_and_the_rule_that_was_in_force() -> None
 def test_the_markdown_says_the_verdict_first_and_every_condition_with_its_figures() -> None:
     decision = decide(network(first(850)), network(first(900)), RULE, class_names=("a|b", "c"))
     text = as_markdown(decision)
-    assert text.startswith("**Promoted**: not worse in anything, and better by 5.00 points")
+    assert text.startswith("**Promoted**: not worse in anything, and more accurate: better by 5.00 points")
     assert "| accuracy, % | 85.00 | 90.00 | +5.00 |" in text
     assert "a&#124;b" in text
     for each in (*decision.conditions, *decision.improvements):
