@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import train_test_split
-from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
 
 from pipeline.data.dataset import Images, Labels
+from pipeline.findings.holm import holm
 
 ALPHA = 0.01
 SAMPLE = 2000
@@ -103,7 +103,7 @@ def drift(
         (float(brightness.statistic), float(brightness.pvalue)),
         told_apart(before[0], now[0], seed=seed),
     ]
-    corrected = _holm([p for _, p in answers])
+    corrected = map(float, holm([p for _, p in answers]))
     findings = (
         Finding(what, size, p, p_holm) for what, (size, p), p_holm in zip(SIZES, answers, corrected, strict=True)
     )
@@ -186,11 +186,3 @@ def _class_shares(before: NDArray[np.int64], now: NDArray[np.int64]) -> tuple[fl
     counts = np.stack((before, now))
     counts = counts[:, counts.sum(axis=0) > 0]
     return distance, float(chi2_contingency(counts).pvalue) if counts.shape[1] > 1 else 1.0
-
-
-def _holm(values: Sequence[float]) -> list[float]:
-    """NaN stays and counts for nothing."""
-    corrected = np.array(values)
-    known = ~np.isnan(corrected)
-    corrected[known] = multipletests(corrected[known], method="holm")[1]
-    return [float(each) for each in corrected]

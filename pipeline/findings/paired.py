@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, norm
 from statsmodels.stats.contingency_tables import mcnemar  # type: ignore[import-untyped]  # has no types
-from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
 
 from pipeline.data.dataset import Labels
+from pipeline.findings.holm import holm
 from pipeline.network.result import Probabilities
 
 LEAST = float(np.finfo(np.float32).tiny)
@@ -111,7 +111,7 @@ def compare(
         test=_mcnemar(right_first, right_second),
         classes=tuple(
             ClassComparison(int(own.sum()), _wald(int(own.sum()), test, level), test, p_holm)
-            for own, test, p_holm in zip(members, tests, _holm([test.p for test in tests]), strict=True)
+            for own, test, p_holm in zip(members, tests, map(float, holm([test.p for test in tests])), strict=True)
         ),
     )
 
@@ -206,14 +206,6 @@ def _mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     p = float(mcnemar([[0, only_first], [only_second, 0]], exact=True).pvalue) if len(first) else math.nan
     return McNemar(only_first, only_second, p)
-
-
-def _holm(values: Sequence[float]) -> list[float]:
-    """Each p corrected for the company of the others; NaN stays and counts for nothing."""
-    corrected = np.array(values)
-    known = ~np.isnan(corrected)
-    corrected[known] = multipletests(corrected[known], method="holm")[1]
-    return [float(each) for each in corrected]
 
 
 def _line(interval: Interval, test: McNemar | None) -> dict[str, float]:

@@ -31,6 +31,8 @@ class Seen:
     failure: str | None = None
     earlier: bool = False
     """Trained before this process started (a resumed search)."""
+    reference: bool = False
+    """Trained to compare with: it is no candidate for the best."""
 
 
 class Display:
@@ -67,7 +69,7 @@ class Display:
             self._console.print(Text(self._line(trial)), soft_wrap=True)
 
     def _better(self, trial: Seen) -> bool:
-        if trial.objective is None:
+        if trial.objective is None or trial.reference:
             return False
         if self._best is None or self._best.objective is None:
             return True

@@ -1,5 +1,8 @@
 """All trials, and what was trained again among them. Enters: what was trained. Leaves: `Look`s, as in `looks.py`."""
 
+import math
+from collections.abc import Sequence
+
 import pandas as pd
 
 from pipeline.figures import effects as effects_figure
@@ -12,6 +15,7 @@ from pipeline.report.page import Picture, Section
 from pipeline.steps import trials
 from pipeline.steps.finalists import BASELINE, NOTEBOOK
 from pipeline.steps.looks import Evaluated, Look
+from pipeline.steps.trials import Trial
 
 
 def pareto(evaluated: Evaluated) -> Look:
@@ -51,12 +55,24 @@ def placement_effects(evaluated: Evaluated) -> Look | None:
     """What dropout at each position and each size do, over a search's trials; not for a list of fixed networks."""
     if evaluated.experiment.space.networks:
         return None
-    found = effects.effects(trials.table(evaluated.trials))
-    picture, table = png(effects_figure.effects(found)), effects.table(found)
+    full = _fully_trained(evaluated.trials)
+    found = effects.effects(trials.table(full))
     text = f"{effects_told.sentence(found)}\n\n{effects_told.model(found)}"
-    alt = f"Effects with 95 % intervals on accuracy and gap. {effects_told.sentence(found)}"
-    section = Section("Where dropout should go", text, pictures=[Picture(picture, alt, "Effects over all trials")])
-    return Look({"effects.csv": table.to_csv(index=False), "effects.png": picture}, section=section)
+    if stopped := len(evaluated.trials) - len(full):
+        text += f" {stopped} trials that Hyperband stopped on a lower rung are left out: fewer epochs are another gap."
+    artifacts: dict[str, bytes | str] = {"effects.csv": effects.table(found).to_csv(index=False)}
+    pictures = []
+    if any(math.isfinite(effect.estimate) for fit in found.fits for effect in fit.effects):
+        artifacts["effects.png"] = picture = png(effects_figure.effects(found))
+        alt = f"Effects with 95 % intervals on accuracy and gap. {effects_told.sentence(found)}"
+        pictures.append(Picture(picture, alt, "Effects over all trials"))
+    return Look(artifacts, section=Section("Where dropout should go", text, pictures=pictures))
+
+
+def _fully_trained(found: Sequence[Trial]) -> list[Trial]:
+    """Those that Hyperband, if it is that, let train to the last epoch; it stops the others on lower rungs."""
+    rungs = [trial.proposed.get("tuner/epochs", 0) for trial in found]
+    return [trial for trial, rung in zip(found, rungs, strict=True) if rung == max(rungs)]
 
 
 def designed_placement(evaluated: Evaluated) -> Look | None:

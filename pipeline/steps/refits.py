@@ -158,7 +158,8 @@ class _UnderWay:
             run.finish("FINISHED")
             self._done[outcome.number] = _kept(run, seed, outcome.result, outcome.pictures)
             validation = outcome.result.validation.accuracy
-            seen = Seen(name, validation, gaps(outcome.result).val_accuracy_gap, outcome.seconds)
+            gap = gaps(outcome.result).val_accuracy_gap
+            seen = Seen(name, validation, gap, outcome.seconds, reference=finalist.reference)
         del self._open[outcome.number]
         return seen
 

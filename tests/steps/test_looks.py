@@ -156,6 +156,25 @@ class TestRealNetworks:
         assert effects.loc[("accuracy_gap", "dropout_1"), "estimate"] == pytest.approx(-1)
         assert effects.loc[("accuracy_gap", "dropout_1"), "verdict"] == "lowers"
 
+    def test_too_few_trials_leave_words_and_no_picture_of_nothing(self, real: Evaluated) -> None:
+        look = landscape.placement_effects(replace(real, trials=real.trials[:3]))
+        assert look is not None
+        assert list(look.artifacts) == ["effects.csv"]
+        assert not section(look).pictures
+        assert section(look).text.startswith("From 3 networks, the data cannot tell at any position")
+
+    def test_trials_that_hyperband_stopped_early_do_not_count_for_the_effects(self, real: Evaluated) -> None:
+        """Those of fewer epochs were made to have a gap of 0, whatever their dropout."""
+        stopped = [
+            trial(100 + number, each.spec, figures(accuracy=0.5, gap=0.0), proposed={"tuner/epochs": 3})
+            for number, each in enumerate(real.trials)
+        ]
+        full = [trial(each.number, each.spec, each.run.metrics, proposed={"tuner/epochs": 20}) for each in real.trials]
+        look = landscape.placement_effects(replace(real, trials=[*stopped, *full]))
+        effects = table(look, "effects.csv").set_index(["outcome", "column"])
+        assert effects.loc[("accuracy_gap", "dropout_1"), "estimate"] == pytest.approx(-1)
+        assert "12 trials that Hyperband stopped on a lower rung are left out" in section(look).text
+
 
 class TestGaps:
     def test_a_network_has_dropout_when_any_rate_is_above_0(self, digits_split: Split) -> None:

@@ -171,3 +171,11 @@ def test_the_screen_counts_refits_and_names_their_role(session: Session) -> None
     accuracy = made_up(epochs=1, spec=SMALL.spec).validation.accuracy
     assert first.startswith(f"refit 1/2  finalist 1: 64-16(0.2)-10  val_accuracy {accuracy:.4f}")
     assert second.startswith("refit 2/2  finalist 1: 64-16(0.2)-10")
+
+
+def test_no_network_that_is_only_compared_with_is_said_to_be_the_best_so_far(refitted: Refitted) -> None:
+    lines = [line for line in refitted.said.splitlines() if line.startswith("refit ")]
+    references = [line for line in lines if "  baseline: " in line]
+    assert len(references) == 2
+    assert not any("best so far" in line for line in references)
+    assert any("best so far" in line for line in lines)
