@@ -5,8 +5,10 @@ the seeds, limits per measure, and warnings for what lies beyond them.
 
 Limits are mean +- 3 sd. Where a recipe was trained several times, the sd is that of its refits; where there is only one
 challenger a night, it is estimated from the moving range of the challengers (Montgomery, Introduction to Statistical
-Quality Control, section 6.4). The sd of few refits is itself uncertain: of points that are nothing but noise, 5 refits
-call 4.4 % beyond, 10 refits 1.6 %, 30 refits 0.6 %, and all that one could ask for 0.27 %.
+Quality Control, section 6.4). The mean is that of the last challengers, as soon as there are enough: the night's own refits
+move with the night, and their mean, which serves until then, never finds the challenger among them beyond its limits.
+The sd of few refits is itself uncertain: of points that are nothing but noise, 5 refits call 4.4 % beyond their own mean's
+limits (4.0 % about eight challengers), 10 refits 1.6 %, 30 refits 0.6 %, and all that one could ask for 0.27 %.
 """
 
 import math
@@ -91,9 +93,10 @@ class Chart:
 
 
 def chart(nights: Sequence[Night], refits: Sequence[Scores] = ()) -> Chart:
-    """Limits from `refits` of one recipe where there are enough; else from the challengers that are before the newest night.
+    """Limits from `refits` of the newest night's recipe where there are enough, about the mean of the last challengers
+    before it, or their own while those are few; without enough refits from the earlier challengers alone.
 
-    The newest night is what is judged; it takes no part in its own limits. Raises ValueError without a night.
+    Raises ValueError without a night.
     """
     if not nights:
         raise ValueError("no nights to chart; expected at least one")
@@ -146,9 +149,13 @@ def noise(refits: Sequence[Scores], challengers: Sequence[Scores] = ()) -> dict[
 def _limits(refits: Sequence[float], nights: Sequence[float]) -> Limits:
     if len(refits) >= FEWEST_REFITS and (of_refits := refit_noise(refits)):
         # The sd of few values is on average too small; the moving range is not.
-        return _around(refits, of_refits, of_refits.sd / _shrinkage(len(refits)))
+        sd = of_refits.sd / _shrinkage(len(refits))
+        if len(nights) < FEWEST_NIGHTS:
+            return _around(refits, sd, f"mean +- 3 sd of {of_refits.how}")
+        how = f"mean of the last {FEWEST_NIGHTS} challengers +- 3 sd of {of_refits.how}"
+        return _around(nights[-FEWEST_NIGHTS:], sd, how)
     if len(nights) >= FEWEST_NIGHTS and (of_nights := range_noise(nights)):
-        return _around(nights, of_nights, of_nights.sd)
+        return _around(nights, of_nights.sd, f"mean +- 3 sd of {of_nights.how}")
     why = (
         f"no limits: {len(refits)} refits of the recipe and {len(nights)} earlier challengers; "
         f"expected {FEWEST_REFITS} or {FEWEST_NIGHTS}"
@@ -156,9 +163,9 @@ def _limits(refits: Sequence[float], nights: Sequence[float]) -> Limits:
     return Limits(math.nan, math.nan, math.nan, why)
 
 
-def _around(values: Sequence[float], source: Noise, sd: float) -> Limits:
+def _around(values: Sequence[float], sd: float, how: str) -> Limits:
     centre = statistics.mean(values)
-    return Limits(centre - SIGMAS * sd, centre, centre + SIGMAS * sd, f"mean +- 3 sd of {source.how}")
+    return Limits(centre - SIGMAS * sd, centre, centre + SIGMAS * sd, how)
 
 
 def _shrinkage(count: int) -> float:

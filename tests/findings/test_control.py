@@ -104,6 +104,19 @@ def test_limits_are_three_sd_about_the_mean_of_the_refits() -> None:
     assert limits.how == "mean +- 3 sd of 5 refits"
 
 
+def test_a_night_on_which_the_gap_of_all_refits_has_moved_is_beyond_the_limits() -> None:
+    """The challenger is one of its refits: about their mean it would never be beyond."""
+    refits = [same(each) for each in (0.08, 0.09, 0.10, 0.11, 0.12)]
+    charted = chart(nights(0.9, *[0.02, 0.04] * 4, 0.10), refits)
+    limits = charted.limits["accuracy_gap"]
+    assert (limits.low, limits.centre, limits.high) == pytest.approx((0.03 - 0.05046, 0.03, 0.03 + 0.05046), abs=2e-5)
+    assert limits.how == "mean of the last 8 challengers +- 3 sd of 5 refits"
+    assert beyond(charted)[0].startswith(
+        "the accuracy gap of the challenger version 9, 10.00 points, is above its limit"
+    )
+    assert beyond(chart(nights(*[0.02, 0.04] * 3, 0.10), refits)) == []  # too few nights to know what is usual
+
+
 def test_without_refits_limits_come_from_the_moving_range_of_earlier_challengers() -> None:
     # Steps of .01, eight challengers about .905, then one far away that takes no part.
     limits = chart(nights(*[0.90, 0.91] * 4, 0.5)).limits["accuracy"]
@@ -175,6 +188,17 @@ def test_noise_alone_is_called_beyond_as_often_as_the_docstring_says(count: int,
         values = generator.normal(size=count + 1)
         charted: Chart = chart([night(0, float(values[-1]))], [same(float(each)) for each in values[:-1]])
         alarms += bool(beyond(charted))
+    assert alarms / 1500 == pytest.approx(exact, abs=4 * math.sqrt(exact / 1500))
+
+
+def test_noise_alone_about_earlier_challengers_is_called_beyond_as_often_as_the_docstring_says() -> None:
+    exact = 2 * float(t.sf(3 / 0.9400 / math.sqrt(1 + 1 / 8), 4))
+    assert exact == pytest.approx(0.040, abs=0.0006)
+    generator = np.random.default_rng(8)
+    alarms = 0
+    for _ in range(1500):
+        values = [float(each) for each in generator.normal(size=9 + 5)]
+        alarms += bool(beyond(chart(nights(*values[:9]), [same(each) for each in values[9:]])))
     assert alarms / 1500 == pytest.approx(exact, abs=4 * math.sqrt(exact / 1500))
 
 
