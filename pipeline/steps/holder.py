@@ -5,6 +5,7 @@ heard of for a while.
 """
 
 import json
+import math
 import os
 import socket
 import threading
@@ -75,10 +76,15 @@ def sole(store: Store, root: Run, *, step: str, experiment: str) -> None:
     """Raises BusyError when another process is at the same step of the experiment, in whichever of MLflow's experiments.
 
     Who comes while another has claimed the step gives way; of two that claim it in the same moment, the later one does. What
-    counts is the claim, not the start of the run: `mlflow run` makes the run seconds before its process comes here.
+    counts is the claim, not the start of the run: `mlflow run` makes the run seconds before its process comes here. A claim
+    that took longer to write than the others wait, they may not have seen: it does not count, and is made anew.
     """
-    _give_way(store, root, step, experiment, to=lambda _other: True)
-    root.log(tags={CLAIM_TAG: repr(time.time())})
+    written = math.inf
+    while written > SETTLE_SECONDS:
+        _give_way(store, root, step, experiment, to=lambda _other: True)
+        claimed = time.time()
+        root.log(tags={CLAIM_TAG: repr(claimed)})
+        written = time.time() - claimed
     time.sleep(SETTLE_SECONDS)
     _give_way(store, root, step, experiment, to=lambda other: _claim(other) < _claim(root))
 
@@ -106,7 +112,9 @@ def alive(run: Run) -> bool:
     if holder["host"] != socket.gethostname():
         return bool(time.time() - holder["beat"] < GONE_SECONDS)
     try:
-        return bool(abs(psutil.Process(holder["pid"]).create_time() - holder["started"]) < 1)
+        process = psutil.Process(holder["pid"])
+        # One that has died stays in the table until its parent asks for it, which in a container may be never.
+        return bool(abs(process.create_time() - holder["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
