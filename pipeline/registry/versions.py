@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.tracking import get_registry_uri
 
 from pipeline.errors import InputError
+from pipeline.tracking.reach import REGISTRY, reach
 from pipeline.tracking.store import Store
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous_champion"
@@ -33,9 +35,14 @@ class Version:
 
 
 class Registry:
-    """The registered model of one experiment."""
+    """The registered model of one experiment; StoreError (within seconds) when the registry is elsewhere than the store and
+    cannot be reached.
+    """
 
     def __init__(self, store: Store, experiment: str) -> None:
+        elsewhere = get_registry_uri()
+        if elsewhere != store.uri:
+            reach(elsewhere, what="model registry", cure=REGISTRY)
         self._client, self.name = store.client, f"narrowgap-{experiment}"
 
     def of(self, alias: str) -> Version | None:

@@ -1,10 +1,12 @@
 """Versions and aliases in a real registry (SQLite)."""
 
+import socket
+
 import mlflow
 import mlflow.pyfunc
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StoreError
 from pipeline.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from pipeline.tracking.store import Store
 
@@ -69,6 +71,16 @@ def test_a_registry_that_fails_is_never_one_without_a_champion(registry, registe
     monkeypatch.setattr(registry._client, "get_model_version_by_alias", fails)
     with pytest.raises(mlflow.MlflowException, match="gone"):
         registry.of(CHAMPION)
+
+
+def test_a_registry_apart_from_the_store_that_nobody_answers_for_is_told_in_seconds(made, monkeypatch):
+    store, _, _ = made
+    monkeypatch.setattr("mlflow.tracking._model_registry.utils._registry_uri", None)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # taken, and not listened to
+        monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        with pytest.raises(StoreError, match=r"the model registry http.* cannot be reached .*set MLFLOW_REGISTRY_URI"):
+            Registry(store, "elsewhere")
 
 
 def test_a_version_keeps_its_tags_run_and_address(made, registry, register):
