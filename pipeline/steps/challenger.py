@@ -60,7 +60,8 @@ def refitted(session: Session, root: Run, crew: Workers, champion: Version, nigh
     ]
     finalist = Finalist("challenger", spec, session.experiment.training)
     (group,) = refit(session, root, [finalist], crew, seeds=seeds)
-    return Challenger("refit", group, keep(root, session.prepared.split, group), root.id)
+    target = session.experiment.evaluation.target_accuracy
+    return Challenger("refit", group, keep(root, session.prepared.split, group, target_accuracy=target), root.id)
 
 
 def searched(session: Session, root: Run, crew: Workers, night: int) -> Challenger:

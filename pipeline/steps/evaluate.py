@@ -63,7 +63,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
         refitted.run.log(tags={ROLE_TAG: "chosen"})
     seen = [each for look in LOOKS if (each := look(evaluated)) is not None]
     _record(session, run, evaluated, seen)
-    keep(run, prepared.split, evaluated.chosen, min_confidence=run.metrics.get("min_confidence"))
+    keep(run, prepared.split, evaluated.chosen, target_accuracy=session.experiment.evaluation.target_accuracy)
     run.write(REPORT, report(session, run, evaluated, [each.section for each in seen if each.section]))
     return evaluated
 

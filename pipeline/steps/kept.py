@@ -1,18 +1,18 @@
 """The network that is kept as a model. Enters: a group of refits. Leaves: an MLflow model on a run."""
 
 from pipeline.data.split import Split
-from pipeline.findings import conformal
+from pipeline.findings import conformal, thresholds
 from pipeline.network.build import build
 from pipeline.registry.model import Serving, log_model
-from pipeline.steps.refits import Group
+from pipeline.steps.refits import Group, Refit
 from pipeline.tracking.store import Run
 
 MODEL_TAG, REFIT_TAG = "narrowgap.model", "narrowgap.model_refit"
 
 
-def keep(run: Run, split: Split, group: Group, *, min_confidence: float | None = None) -> str:
-    """Logs the group's typical refit, with its conformal quantile and, if there is one, the threshold of its evaluation;
-    returns the model's address.
+def keep(run: Run, split: Split, group: Group, *, target_accuracy: float | None) -> str:
+    """Logs the group's typical refit, with its conformal quantile and, where an accuracy is wished for and within reach, the
+    threshold that reaches it on validation; returns the model's address.
     """
     height, width = split.train.images.shape[1:]
     refit = group.typical
@@ -29,8 +29,16 @@ def keep(run: Run, split: Split, group: Group, *, min_confidence: float | None =
         image_shape=(height, width),
         pixel_max=split.pixel_max,
         quantile=conformal.fit(split.validation.labels, refit.validation).quantile,
-        min_confidence=Serving.min_confidence if min_confidence is None else min_confidence,
+        min_confidence=_threshold(split, refit, target_accuracy),
     )
     address = log_model(run, model, split.test.images[:5], serving)
     run.log(tags={MODEL_TAG: address, REFIT_TAG: refit.run.id})
     return address
+
+
+def _threshold(split: Split, refit: Refit, target_accuracy: float | None) -> float:
+    """From which confidence on answers are accepted when a request does not say."""
+    if target_accuracy is None:
+        return Serving.min_confidence
+    chosen = thresholds.threshold_for(thresholds.curve(split.validation.labels, refit.validation), target_accuracy)
+    return Serving.min_confidence if chosen.value is None else chosen.value

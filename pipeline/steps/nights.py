@@ -54,8 +54,8 @@ class Judged:
     decision: Decision
 
 
-def tell(session: Session, root: Run, judged: Judged, warnings: Sequence[str]) -> None:
-    """Writes all of it on the retrain run; warnings are said and tagged."""
+def tell(session: Session, root: Run, judged: Judged, warnings: Sequence[str]) -> list[str]:
+    """Writes all of it on the retrain run; warnings are said, tagged and returned."""
     decision = judged.decision
     root.log(metrics=_metrics("challenger", decision.challenger) | _metrics("champion", decision.champion))
     root.log(metrics={name: summary.mean for name, summary in judged.challenger.group.summaries.items()})
@@ -65,6 +65,7 @@ def tell(session: Session, root: Run, judged: Judged, warnings: Sequence[str]) -
         session.say(f"retrain: warning: {warning}")
     if warnings:
         root.log(tags={WARNING_TAG: "; ".join(warnings)})
+    return warnings
 
 
 def _metrics(role: str, figures: Figures | None) -> dict[str, float]:

@@ -6,6 +6,7 @@ moved already.
 """
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from pipeline.tracking.who import user
 
 PROBE = 32
 """Test images that a version must answer, once loaded back, as the network did."""
+DECISION_FILES = ("decision.json", "decision.md")
 TRIES = 3
 """How often is decided again when somebody else moves the champion meanwhile."""
 
@@ -49,6 +51,8 @@ def retrain(session: Session, root: Run, crew: Workers, planned: Plan) -> Outcom
             break
         if tried < len(planned.modes):
             session.say(outcome.sentence)
+            for name in DECISION_FILES:  # another decision is about to take its place
+                root.write(f"{mode}/{name}", root.read(name))
     ways = ", ".join(planned.modes[:tried])
     root.log(
         tags={MODE_TAG: ways, DECISION_TAG: outcome.kind, VERSION_TAG: version.number}
@@ -71,7 +75,8 @@ def _judged(
         moved = nights.drifted(session, root, champion) if champion else nights.NOT_MOVED
         further = moved.conditions if session.experiment.promotion.refuse_drift else ()
         decision = decide(old, new, rule, class_names=split.class_names, further=further)
-        nights.tell(session, root, nights.Judged(version, champion, challenger, decision), moved.warnings)
+        judged = nights.Judged(version, champion, challenger, decision)
+        warnings = nights.tell(session, root, judged, moved.warnings)
         _write(root, registry, version, decision, f"{session.experiment.name}, night {planned.night}")
         if not decision.promote:
             registry.tag(version, {DECISION_TAG: "kept", "narrowgap.reason": decision.reason})
@@ -84,28 +89,29 @@ def _judged(
         raise BusyError(
             f"the champion of {registry.name} was moved by somebody else {TRIES} times in a row; look who does: status"
         )
-    return version, _outcome(registry, champion, version, decision)
+    return version, _outcome(registry, judged, warnings)
 
 
 def _write(root: Run, registry: Registry, version: Version, decision: Decision, title: str) -> None:
     """The decision, before it is acted upon."""
     text = as_markdown(decision)
-    root.write("decision.json", as_json(decision))
-    root.write("decision.md", text)
+    for name, content in zip(DECISION_FILES, (as_json(decision), text), strict=True):
+        root.write(name, content)
     root.note(f"**{title}**\n\n{text}")
     registry.describe(version, text)
 
 
-def _outcome(registry: Registry, champion: Version | None, version: Version, decision: Decision) -> Outcome:
-    """The night's last line."""
+def _outcome(registry: Registry, judged: nights.Judged, warnings: Sequence[str]) -> Outcome:
+    """The night's last line: all that is read of a log."""
+    champion, number, reason = judged.champion, judged.version.number, judged.decision.reason
     old = f"champion version {champion.number}" if champion else "no champion"
-    if decision.promote:
-        text = f"retrain: promoted version {version.number} of {registry.name}, before: {old}; {decision.reason}"
-        return Outcome("promoted", text)
+    warned = "".join(f"; warning: {each}" for each in warnings)
+    if judged.decision.promote:
+        return Outcome(
+            "promoted", f"retrain: promoted version {number} of {registry.name}, before: {old}; {reason}{warned}"
+        )
     kept = f"kept {old}" if champion else "no champion yet"
-    return Outcome(
-        "kept", f"retrain: {kept} of {registry.name}; challenger version {version.number}: {decision.reason}"
-    )
+    return Outcome("kept", f"retrain: {kept} of {registry.name}; challenger version {number}: {reason}{warned}")
 
 
 def _rule(experiment: Experiment, challenger: Challenger, ways: int) -> Rule:

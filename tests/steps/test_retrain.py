@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import psutil
@@ -183,6 +185,24 @@ def test_on_a_night_whose_turn_it_is_a_search_takes_the_place_of_the_refit(loop)
     assert len(set(seeds)) == len(seeds)  # the second night's search draws other lots than the first one's
 
 
+def test_a_refit_that_is_refused_is_followed_by_a_search_and_both_decisions_stay(loop, capsys):
+    loop.write(760)
+    assert loop.night("--retrain.mode", "auto", "--evaluation.seeds", "1") == 0
+    night = loop.runs("retrain")[-1]
+    assert night.tags["narrowgap.mode"] == "refit, search"
+    assert [loop.registry.get(each).tags["narrowgap.mode"] for each in "23"] == ["refit", "search"]
+    for version, name in (("2", "refit/decision.json"), ("3", "decision.json")):
+        decision = json.loads(night.read(name))
+        assert decision["reason"] == loop.registry.get(version).tags["narrowgap.reason"]
+        assert repr(decision["challenger"]["accuracy"]) == loop.registry.get(version).tags["narrowgap.test_accuracy"]
+        assert decision["rule"]["alpha"] == 0.2  # a half each of what is allowed
+    assert night.read("refit/decision.md")
+    told = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("retrain: kept champion version 1")
+    ]
+    assert len(told) == 2
+
+
 def darker(images, labels):
     return images // 2, labels
 
@@ -190,7 +210,9 @@ def darker(images, labels):
 def test_drift_is_a_warning_and_a_gate_only_where_the_rule_says_so(loop, capsys):
     loop.write(760, darker)
     assert loop.night("--evaluation.seeds", "1") == 0
-    assert "retrain: warning: The data has moved since the champion's" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "retrain: warning: The data has moved since the champion's" in told
+    assert "; warning: The data has moved since the champion's" in told.splitlines()[-1]
     assert "no drift" not in [each["name"] for each in loop.decision()["conditions"]]
     assert loop.night("--evaluation.seeds", "1", "--promotion.refuse_drift", "true") == 0
     assert "images differ in brightness" in capsys.readouterr().out.splitlines()[-1]
@@ -198,6 +220,17 @@ def test_drift_is_a_warning_and_a_gate_only_where_the_rule_says_so(loop, capsys)
     assert not condition["met"]
     assert condition["figure"] > condition["bound"]
     assert loop.number(CHAMPION) == "1"
+
+
+def test_a_refit_answers_with_the_threshold_that_the_wished_accuracy_asks_for(loop):
+    from pipeline.registry.model import Serving, load, serving
+
+    loop.write(760)
+    assert loop.night("--evaluation.target_accuracy", "0.5", "--evaluation.seeds", "1") == 0
+    assert loop.registry.get("2").tags["narrowgap.mode"] == "refit"
+    found = serving(load(f"models:/{loop.registry.name}/2")).min_confidence
+    assert 0 <= found < 1
+    assert found != Serving.min_confidence
 
 
 # Data that the champion cannot be asked about.
@@ -382,6 +415,24 @@ def _is_a_night(_run: Run, **named: object) -> bool:
     return "narrowgap.identity" in (named.get("tags") or {})  # type: ignore[operator]  # a mapping
 
 
+def test_a_disk_that_is_full_leaves_the_champion_and_is_told_in_one_line(loop, monkeypatch, capsys):
+    own = loop.store.root(step="retrain", experiment="loop", tags={})
+    draft = Path(unquote(urlsplit(own.artifact_uri).path)) / f".decision.json.{os.getpid()}"
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    draft.symlink_to("/dev/full")  # Linux's device without room
+    monkeypatch.setenv("MLFLOW_RUN_ID", own.id)
+    loop.write(720)
+    assert loop.night() == 5
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "No space left on device" in line
+    assert loop.store.get(own.id).status == "FAILED"
+    assert (loop.number(CHAMPION), loop.numbers()) == ("1", ["1", "2"])
+    monkeypatch.delenv("MLFLOW_RUN_ID")
+    assert loop.night() == 0
+    assert "took back version 2" in capsys.readouterr().out
+    assert (loop.number(CHAMPION), loop.numbers()) == ("1", ["1", "3"])
+
+
 # Others.
 
 
@@ -394,10 +445,12 @@ def test_a_second_call_gives_way_in_no_time_naming_the_holder_and_a_dead_holder_
         (line,) = capsys.readouterr().err.splitlines()
         assert f"retrain of loop is being run by process {other.pid} on " in line
         assert run.id in line
+        other.kill()
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and its parent has not asked for it
+        assert loop.night() == 0
     finally:
         other.kill()
         other.wait()
-    assert loop.night() == 0
     assert "nothing new" in capsys.readouterr().out
     assert loop.store.get(run.id).status == "KILLED"
 
@@ -424,6 +477,23 @@ def test_of_two_that_claim_at_once_the_later_gives_way_whichever_run_was_made_fi
         tags={"narrowgap.step": "retrain", holder.CLAIM_TAG: repr(time.time() + 60)}
     ))  # fmt: skip
     holder.sole(loop.store, early, step="retrain", experiment="loop")
+
+
+def test_a_claim_that_was_long_in_writing_gives_way_to_one_that_was_made_meanwhile(loop, monkeypatch):
+    """Who made it has waited, seen nobody, and begun."""
+    slow = loop.store.root(step="retrain", experiment="loop", tags=holder.mark())
+    quick = loop.store.root(step="retrain", experiment="loop", tags=holder.mark())
+    real = Run.log
+
+    def slowly(run: Run, **named: Any) -> None:
+        if run is slow and holder.CLAIM_TAG in named.get("tags", {}):
+            holder.sole(loop.store, quick, step="retrain", experiment="loop")
+            time.sleep(holder.SETTLE_SECONDS)
+        real(run, **named)
+
+    monkeypatch.setattr(Run, "log", slowly)
+    with pytest.raises(BusyError, match=quick.id):
+        holder.sole(loop.store, slow, step="retrain", experiment="loop")
 
 
 def test_a_registry_that_fails_is_no_registry_without_a_champion(loop, monkeypatch):
