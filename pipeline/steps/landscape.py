@@ -76,9 +76,10 @@ def _fully_trained(found: Sequence[Trial]) -> list[Trial]:
 
 
 def designed_placement(evaluated: Evaluated) -> Look | None:
-    """One network with its one dropout layer moved about, for an experiment that asks so."""
-    if not evaluated.experiment.space.networks:
-        return None
+    """One network with its one dropout layer moved about, all else equal, for an experiment that asks so."""
+    recipes = {group.finalist.settings.model_dump_json() for group in evaluated.groups}
+    if not evaluated.experiment.space.networks or len(recipes) > 1:
+        return None  # the notebook's two networks also differ in early stopping
     refits = [
         {"depth": len(spec.hidden), "seed": refit.seed, **refit.metrics,
          **{f"hidden_{layer}": units for layer, units in enumerate(spec.hidden, start=1)},

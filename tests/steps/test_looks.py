@@ -289,6 +289,15 @@ class TestPlacement:
         assert found.loc[("accuracy_gap", 2, 0.2), "mean"] == pytest.approx(0)
         assert found.loc[("accuracy_gap", 0, 0.2), "n"] == 2
 
+    def test_networks_that_were_trained_otherwise_too_have_no_designed_check(self, digits_split: Split) -> None:
+        plain, moved = relu(8, 8), relu(8, 8, dropout=(0.2, 0, 0))
+        alike = [group(finalist(BASELINE, plain), BETTER * 2), group(finalist("finalist 1", moved), WORSE * 2)]
+        asked = experiment(space=fixed(plain, moved))
+        assert landscape.designed_placement(evaluated(digits_split, *alike, experiment=asked)) is not None
+        longer = Finalist("finalist 1", moved, SETTINGS.model_copy(update={"epochs": 99}))
+        otherwise = [alike[0], group(longer, WORSE * 2)]
+        assert landscape.designed_placement(evaluated(digits_split, *otherwise, experiment=asked)) is None
+
     def test_networks_without_a_plain_one_have_no_designed_check(self, digits_split: Split) -> None:
         spec = relu(8, dropout=(0.2, 0))
         alone = evaluated(
