@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment, Retrain
 from pipeline.registry.versions import CHAMPION, PREVIOUS, Registry, Version
-from pipeline.steps import holder, resume
+from pipeline.steps import resume
 from pipeline.steps.resume import IDENTITY_TAG
 from pipeline.steps.session import Session
 from pipeline.tracking.store import Run
@@ -47,11 +47,7 @@ class Plan:
 
 
 def plan(session: Session, root: Run) -> Plan:
-    """Takes the lock, cleans up after an interrupted call, and looks whether there is anything to do.
-
-    Raises BusyError when another retrains the same experiment now.
-    """
-    holder.sole(session.store, root, step="retrain", experiment=session.experiment.name)
+    """Cleans up after an interrupted call, and looks whether there is anything to do; for who holds the lock."""
     registry = Registry(session.store, session.experiment.name)
     for line in _clean(session, registry):
         session.say(f"retrain: {line}")
@@ -127,11 +123,20 @@ def _open_night(session: Session, version: Version, closed: AbstractSet[str]) ->
 
 def nothing_new(root: Run, planned: Plan) -> Outcome:
     """Neither data nor recipe have changed since they were judged: to train again would be to draw another lot."""
-    champion = planned.champion
+    champion, name = planned.champion, planned.registry.name
     root.log(tags={DECISION_TAG: "nothing new"})
-    who = f"champion is version {champion.number} of" if champion else "there is no champion of"
+    once = [each.number for each in planned.registry.versions() if each.tags.get(DECISION_TAG) == "promoted"]
+    if champion:
+        who = f"champion is version {champion.number} of {name}"
+    elif once:
+        who = (
+            f"there is no champion of {name} any more: somebody has taken the alias from version {once[-1]}, set it again "
+            f"with rollback -P version={once[-1]}"
+        )
+    else:
+        who = f"there is no champion of {name}"
     return Outcome(
         "nothing new",
-        f"retrain: nothing new: data and recipe are those that were judged last; {who} {planned.registry.name} "
-        "(-P retrain.force=true trains all the same)",
+        f"retrain: nothing new: data and recipe are those that were judged last; {who} (-P retrain.force=true trains all "
+        "the same)",
     )

@@ -26,6 +26,8 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         holder.beating(root),
     ):
         root.write("experiment.yaml", experiment.to_yaml())
+        if step == "retrain":  # before anything that takes time
+            holder.sole(store, root, step=step, experiment=experiment.name)
         prepared = load(experiment, progress=lambda line: console.print(line, soft_wrap=True, markup=False))
         session = Session(experiment, store, console, prepared, search_run_id)
         holder.sweep(store, root, experiment.name)

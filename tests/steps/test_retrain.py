@@ -94,6 +94,15 @@ def test_where_nothing_is_new_nothing_is_trained(loop, capsys):
     assert loop.runs("retrain")[-1].status == "FINISHED"
 
 
+def test_a_champions_alias_that_somebody_took_away_is_missed_with_the_way_back(loop, capsys):
+    loop.client.delete_registered_model_alias(loop.registry.name, CHAMPION)
+    assert loop.night() == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert "somebody has taken the alias from version 1, set it again with rollback -P version=1" in told
+    assert loop.call("rollback", "--version", "1") == 0
+    assert loop.number(CHAMPION) == "1"
+
+
 def test_new_data_of_the_same_kind_keep_the_champion_with_everything_written_down(loop, capsys):
     loop.write(760)
     assert loop.night() == 0
