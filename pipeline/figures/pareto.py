@@ -43,7 +43,11 @@ def pareto(points: Sequence[Point], front: Sequence[int], marks: Sequence[Mark] 
     shown = [each for each in points if each.accuracy >= floor]
     best = [points[index] for index in front if points[index].accuracy >= floor]
     _plot(axes, shown, "o", color=GREY, alpha=0.6, markersize=5, label="a network")
-    _plot(axes, best, "o-", color=TRAIN, markersize=6, linewidth=1.2, label="front: no network is better on both")
+    # In steps: what lies between two networks of the front, none has reached.
+    _plot(
+        axes, best, "o-", color=TRAIN, markersize=6, linewidth=1.2, drawstyle="steps-post",
+        label="front: no network is better on both",
+    )  # fmt: skip
     for place, mark in enumerate(marks):
         colour, shape, size = SHAPES[min(place, len(SHAPES) - 1)]
         _plot(

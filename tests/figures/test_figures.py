@@ -187,6 +187,8 @@ class TestPareto:
         gaps, accuracies = line(axes, "front: no network is better on both")
         assert gaps == pytest.approx([3, 5])
         assert accuracies == pytest.approx([89, 90])
+        drawn = {each.get_label(): each.get_drawstyle() for each in axes.get_lines()}
+        assert drawn["front: no network is better on both"] == "steps-post", "none has reached what lies between"
         assert len(line(axes, "a network")[0]) == 3
         assert "honest gap" in axes.get_xlabel()
         assert axes.get_ylabel() == "test accuracy (%)"
