@@ -28,12 +28,12 @@ def sentence(found: Effects) -> str:
 
 def model(found: Effects) -> str:
     """The model and its fit, for people who check."""
-    left_out = f" ({found.failed} left out: no finite figures, or below {FLOOR:.0%} of the best test accuracy)"
+    left_out = f" ({found.failed} left out: no finite figures, or below {100 * FLOOR:g} % of the best test accuracy)"
     told = (
         f"Least squares over {networks(found)}{left_out if found.failed else ''} on the rate at each position,",
         "the doublings of each hidden size, and the depth; straight lines, no interactions.",
         "Intervals: 95 %, heteroscedasticity-robust (HC3), one at a time;",
-        f"verdicts: at {LEVEL:.0%} after Holm's correction within positions, within sizes and within depths.",
+        f"verdicts: at {100 * LEVEL:g} % after Holm's correction within positions, within sizes and within depths.",
         "A search that learns as it goes draws networks near its best ones: the effects are those around there.",
         *(f"{_OUTCOMES[fit.outcome]}: {_fitted(fit)}." for fit in found.fits),
     )
@@ -79,8 +79,7 @@ def _cost(effect: Effect) -> str:
         return f"at a cost of {-effect.estimate:.2f} points of test accuracy ({-effect.high:.2f} to {-effect.low:.2f})"
     if effect.verdict == "raises":
         return f"and raises test accuracy by {effect.estimate:.2f} points ({effect.low:.2f} to {effect.high:.2f})"
-    span = "" if math.isnan(effect.estimate) else f" ({effect.low:+.2f} to {effect.high:+.2f} points)"
-    return f"and what it costs in test accuracy, the data cannot tell{span}"
+    return f"and what it costs in test accuracy, the data cannot tell{_span(effect, ' points')}"
 
 
 def _named(effects: Sequence[Effect]) -> str:
@@ -88,5 +87,12 @@ def _named(effects: Sequence[Effect]) -> str:
 
 
 def _spanned(effect: Effect) -> str:
-    span = "" if math.isnan(effect.estimate) else f" ({effect.low:+.2f} to {effect.high:+.2f})"
-    return effect.label + span
+    return effect.label + _span(effect)
+
+
+def _span(effect: Effect, unit: str = "") -> str:
+    """The interval of what cannot be told; said where it lies off 0, as only the correction then keeps it from a verdict."""
+    if math.isnan(effect.estimate):
+        return ""
+    alone = "" if effect.low <= 0 <= effect.high else ": off 0 alone, not among all of its kind"
+    return f" ({effect.low:+.2f} to {effect.high:+.2f}{unit}{alone})"

@@ -224,6 +224,20 @@ def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell() -> None:
     assert "after hidden layer 4 (" in text
 
 
+def test_an_interval_off_0_without_a_verdict_is_said_to_be_off_0_alone() -> None:
+    """With 24 networks some effects are off 0 one at a time, and not after the correction; the words say which."""
+    found = effects(known(24, seed=3))
+    gap = found.fit("accuracy_gap")
+    places = [each for each in gap.effects if each.kind == "dropout" and each.verdict == "cannot tell"]
+    off = [each for each in places if each.low > 0 or each.high < 0]
+    assert off
+    assert len(off) < len(places)
+    for each in places:
+        span = f"{each.label} ({each.low:+.2f} to {each.high:+.2f}"
+        ending = ": off 0 alone, not among all of its kind)" if each in off else ")"
+        assert f"{span}{ending}" in sentence(found)
+
+
 def test_positions_of_the_same_effect_are_not_ranked() -> None:
     trials = known(200)
     trials["accuracy_gap"] -= 0.002 / 0.1 * trials["dropout_1"].fillna(0)
