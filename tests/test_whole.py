@@ -231,7 +231,7 @@ def test_the_pictures_and_tables_are_there(smoke):
         "search": ["trials.csv", "pareto.png", "parallel.png"],
         "refit": ["curves.png", "confusion_matrix.png", "network.txt"],
         "evaluate": [
-            "gaps.csv", "gaps.png", "refits.csv", "pareto.csv", "pareto.png", "effects.csv", "effects.png",
+            "gaps.csv", "gaps.png", "refits.csv", "seeds.csv", "pareto.csv", "pareto.png", "effects.csv",
             "comparison.csv", "curves.png", "confusion_matrix.png", "classes.csv", "classes.png", "mistakes.png",
             "reliability.png", "policies.csv", "coverage.png",
         ],

@@ -98,10 +98,10 @@ def unsure(evaluated: Evaluated) -> Look:
     candidates = (
         f"Sets of candidates that are to hold the label in {100 * sets.coverage:g} of 100 images hold it in "
         f"{percent(held.coverage)} % of test (95 % interval {percent(held.low)} to {percent(held.high)}), with "
-        f"{held.size:.2f} classes on average; {percent(held.singletons)} % are a single class."
+        f"{held.size:.2f} classes on average; {percent(held.singletons)} % are a single class.{_short(held)}"
     )
     picture = png(coverage_figure.coverage(validation, test, wish.chosen, wish.checked))
-    table = _policies(evaluated, min_confidence=wish.chosen.value if wish.chosen else None, quantile=sets.quantile)
+    table = _policies(evaluated, wish, quantile=sets.quantile)
     alt = "Accuracy of the answers against the share of images that are answered, on validation and test."
     formats = {"threshold": "{:.4f}".format, "answered": percent, "right": percent, "classes": "{:.2f}".format}
     shown = Table(
@@ -129,6 +129,9 @@ class _Wish:
 
     text: str
     chosen: thresholds.Threshold | None = None
+    """By confidence."""
+    margin: thresholds.Threshold | None = None
+    """By margin."""
     checked: thresholds.Checked | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -141,31 +144,48 @@ def _wish(evaluated: Evaluated, validation: thresholds.Curve) -> _Wish:
             "No accuracy is wished for (evaluation.target_accuracy): the thresholds in the table are examples."
         )
     chosen = thresholds.threshold_for(validation, target)
+    margin = thresholds.threshold_for(
+        thresholds.curve(evaluated.split.validation.labels, refit.validation, "margin"), target
+    )
+    examples = [each.by for each in (chosen, margin) if each.value is None]
+    example = f" The threshold of {' and of '.join(examples)} in the table is an example." if examples else ""
     if chosen.value is None:
-        return _Wish(chosen.reason, chosen)
+        return _Wish(f"{chosen.reason}{example}", chosen, margin)
     checked = thresholds.checked(chosen, evaluated.split.test.labels, refit.test)
     metrics = {"min_confidence": chosen.value, "answered_share": checked.coverage}
     if not checked.answered:
-        return _Wish(f"{chosen.reason} On test, none is answered.", chosen, checked, metrics)
+        return _Wish(f"{chosen.reason} On test, none is answered.{example}", chosen, margin, checked, metrics)
     text = (
         f"{chosen.reason} On test, {percent(checked.coverage)} % are answered, {percent(checked.accuracy)} % of them right "
-        f"(95 % interval {percent(checked.low)} to {percent(checked.high)})."
+        f"(95 % interval {percent(checked.low)} to {percent(checked.high)}).{example}"
     )
-    return _Wish(text, chosen, checked, metrics | {"answered_accuracy": checked.accuracy})
+    return _Wish(text, chosen, margin, checked, metrics | {"answered_accuracy": checked.accuracy})
 
 
-def _policies(evaluated: Evaluated, *, min_confidence: float | None, quantile: float) -> pd.DataFrame:
+def _short(held: conformal.Checked) -> str:
+    """Said where test holds fewer labels than stated, by more than chance allows."""
+    if held.high >= held.stated:
+        return ""
+    return (
+        " That is less than stated: the promise is for images like those of validation, by which training also chose its "
+        "epoch and the evaluation its network."
+    )
+
+
+def _policies(evaluated: Evaluated, wish: _Wish, *, quantile: float) -> pd.DataFrame:
     """What every policy does on test, shares 0 to 1; thresholds of one half where validation gave none."""
     labels, probabilities = evaluated.split.test.labels, evaluated.chosen.typical.test
-    confidence = EXAMPLE if min_confidence is None else min_confidence
+    confidence, margin = (
+        EXAMPLE if each is None or each.value is None else each.value for each in (wish.chosen, wish.margin)
+    )
     lines = []
     for policy in POLICIES:
-        found = answer(probabilities, policy, min_confidence=confidence, min_margin=EXAMPLE, quantile=quantile)
+        found = answer(probabilities, policy, min_confidence=confidence, min_margin=margin, quantile=quantile)
         right = (found.label == labels)[found.accepted]
         lines.append(
             {
                 "policy": policy,
-                "threshold": {"min_confidence": confidence, "min_margin": EXAMPLE}.get(policy),
+                "threshold": {"min_confidence": confidence, "min_margin": margin}.get(policy),
                 "answered": found.accepted.mean(),
                 "right": right.mean() if len(right) else None,
                 "classes": found.candidates.sum(axis=1).mean(),

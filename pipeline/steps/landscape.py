@@ -11,7 +11,7 @@ from pipeline.figures import placement as placement_figure
 from pipeline.figures.style import png
 from pipeline.findings import effects, effects_told, placement, placement_told
 from pipeline.findings.pareto import front, hypervolume
-from pipeline.report.page import Picture, Section
+from pipeline.report.page import Picture, Section, Table
 from pipeline.steps import trials
 from pipeline.steps.finalists import BASELINE, NOTEBOOK
 from pipeline.steps.looks import Evaluated, Look
@@ -61,12 +61,30 @@ def placement_effects(evaluated: Evaluated) -> Look | None:
     if stopped := len(evaluated.trials) - len(full):
         text += f" {stopped} trials that Hyperband stopped on a lower rung are left out: fewer epochs are another gap."
     artifacts: dict[str, bytes | str] = {"effects.csv": effects.table(found).to_csv(index=False)}
-    pictures = []
+    pictures, tables = [], []
     if any(math.isfinite(effect.estimate) for fit in found.fits for effect in fit.effects):
         artifacts["effects.png"] = picture = png(effects_figure.effects(found))
         alt = f"Effects with 95 % intervals on accuracy and gap. {effects_told.sentence(found)}"
         pictures.append(Picture(picture, alt, "Effects over all trials"))
-    return Look(artifacts, section=Section("Where dropout should go", text, pictures=pictures))
+        shown = _verdicts(found)
+        caption = (
+            "What the effects come to; importance: points by which a forest's error on held-out networks grows when it does "
+            "not know the figure (about 0 or less: no use to it)"
+        )
+        tables.append(Table(caption, shown, {name: "{:+.2f}".format for name in shown.columns if "importance" in name}))
+    return Look(artifacts, section=Section("Where dropout should go", text, tables, pictures))
+
+
+def _verdicts(found: effects.Effects) -> pd.DataFrame:
+    """As people read it: of the positions and sizes, and the depth as a whole for the forest."""
+    lines = []
+    for place, effect in enumerate(found.fit("test_accuracy").effects):
+        line: dict[str, str | float] = {"effect": effect.label, "per": effects.STEPS[effect.kind]}
+        for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
+            each = found.fit(outcome).effects[place]
+            line |= {title: each.verdict, f"importance for {title}": each.importance}
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
 def _fully_trained(found: Sequence[Trial]) -> list[Trial]:

@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 
 from pipeline.data.split import Part, Split
 from pipeline.experiment import Experiment, Published
+from pipeline.findings import thresholds
 from pipeline.findings.selection import Choice
 from pipeline.network.spec import NetworkSpec, notebook_network
 from pipeline.report.page import Section
@@ -94,7 +95,7 @@ class TestRealNetworks:
         assert sorted(names) == [
             "classes.csv", "classes.png", "comparison.csv", "confusion_matrix.png", "coverage.png", "curves.png",
             "effects.csv", "effects.png", "gaps.csv", "gaps.png", "mistakes.png", "pareto.csv", "pareto.png",
-            "policies.csv", "refits.csv", "reliability.png",
+            "policies.csv", "refits.csv", "reliability.png", "seeds.csv",
         ]  # fmt: skip
         metrics = [name for each in seen for name in each.metrics]
         assert len(metrics) == len(set(metrics))
@@ -150,17 +151,49 @@ class TestRealNetworks:
         assert "min_confidence" not in look.metrics
         assert table(look, "policies.csv").set_index("policy").loc["min_confidence", "threshold"] == 0.5
 
+    def test_the_margin_too_is_chosen_on_validation_for_a_wished_accuracy(self, real: Evaluated) -> None:
+        look = closeup.unsure(replace(real, experiment=experiment(evaluation={"target_accuracy": 0.6})))
+        threshold = table(look, "policies.csv").set_index("policy").loc["min_margin", "threshold"]
+        curve = thresholds.curve(real.split.validation.labels, real.chosen.typical.validation, "margin")
+        assert threshold == pytest.approx(thresholds.threshold_for(curve, 0.6).value)
+        assert threshold != closeup.EXAMPLE
+        assert "is an example" not in section(look).text
+
+    def test_sets_that_hold_the_label_less_often_than_stated_are_said_to(self, digits_split: Split) -> None:
+        """On validation the label always has .7; on test it is a class of probability 0 in every tenth row."""
+        labels = np.zeros(1000, np.int64)
+        on_test = np.where(np.arange(1000) % 10 == 0, 5, 0)
+        part = Part(digits_split.test.images[np.zeros(1000, int)], labels)
+        split = replace(digits_split, validation=part, test=Part(part.images, on_test))
+        chosen = group(finalist("finalist 1", relu(8)), BETTER, labels=[0] * 1000)
+        on_other_images = replace(evaluated(digits_split, chosen), split=split)
+        text = section(closeup.unsure(on_other_images)).text
+        assert "hold it in 90.00 % of test" in text
+        assert "That is less than stated" in text
+        on_the_same = replace(on_other_images, split=replace(split, test=part))
+        assert "less than stated" not in section(closeup.unsure(on_the_same)).text
+
     def test_effects_are_those_of_the_trials(self, real: Evaluated) -> None:
         effects = table(landscape.placement_effects(real), "effects.csv").set_index(["outcome", "column"])
         # The gap was made to fall by 1 point per 0.1 of rate after the only layer.
         assert effects.loc[("accuracy_gap", "dropout_1"), "estimate"] == pytest.approx(-1)
         assert effects.loc[("accuracy_gap", "dropout_1"), "verdict"] == "lowers"
 
+    def test_verdicts_and_what_a_forest_leans_on_stand_in_the_report(self, real: Evaluated) -> None:
+        look = landscape.placement_effects(real)
+        (shown,) = section(look).tables
+        effects = table(look, "effects.csv").set_index(["outcome", "column"])
+        row = shown.frame.set_index("effect").loc["after hidden layer 1"]
+        assert (row["per"], row["gap"]) == ("per 0.1 of rate", "lowers")
+        assert row["importance for gap"] == pytest.approx(effects.loc[("accuracy_gap", "dropout_1"), "importance"])
+        assert shown.frame["accuracy"].tolist() == ["cannot tell"] * len(shown.frame)
+
     def test_too_few_trials_leave_words_and_no_picture_of_nothing(self, real: Evaluated) -> None:
         look = landscape.placement_effects(replace(real, trials=real.trials[:3]))
         assert look is not None
         assert list(look.artifacts) == ["effects.csv"]
         assert not section(look).pictures
+        assert not section(look).tables
         assert section(look).text.startswith("From 3 networks, the data cannot tell at any position")
 
     def test_trials_that_hyperband_stopped_early_do_not_count_for_the_effects(self, real: Evaluated) -> None:
@@ -239,7 +272,32 @@ class TestSelection:
         assert "It is the best." in section(look).text
         assert "at a validation accuracy of 93.00 %" in section(look).text
         # t(.975, 1) = 12.7062: .007071 * 12.7062 / sqrt(2) = .0635.
-        assert "+2.50 ± 6.35 points against fresh seeds" in section(look).text
+        assert "by +2.50 ± 6.35 points more than with fresh seeds on the same images" in section(look).text
+        assert "by +4.50 ± 6.35 points more than with the same fresh seeds on test" in section(look).text
+
+    def test_the_fall_to_test_stands_beside_that_of_networks_that_no_search_selected(self, digits_split: Split) -> None:
+        """All fall by 2 points from validation to test, so none of it is the selection's."""
+        seeds = [figures(accuracy=0.90, test=0.88), figures(accuracy=0.92, test=0.90)]
+        chosen = group(finalist("finalist 1", relu(8), at_selection=0.91), seeds)
+        alone = section(contest.selection(evaluated(digits_split, chosen))).text
+        assert alone.endswith("The fall to test also holds what the two sets of images differ in difficulty.")
+        other, plain = finalist("finalist 2", relu(4), at_selection=0.91), finalist(BASELINE, relu(16), reference=True)
+        beside = evaluated(digits_split, chosen, group(other, seeds), group(plain, seeds))
+        text = section(contest.selection(beside)).text
+        assert text.endswith("networks that no search selected fall too (baseline +2.00 ± 0.00 points).")
+
+    def test_every_figure_of_every_network_has_its_mean_scatter_and_interval(self, digits_split: Split) -> None:
+        seeds = [figures(accuracy=0.89), figures(accuracy=0.90), figures(accuracy=0.91)]
+        chosen, plain = group(finalist("finalist 1", relu(8)), seeds), group(finalist(BASELINE, relu(16)), WORSE * 3)
+        found = table(contest.selection(evaluated(digits_split, chosen, plain)), "seeds.csv")
+        assert found["network"].unique().tolist() == ["chosen", "baseline"]
+        assert set(found["metric"]) == set(seeds[0])
+        row = found[(found["network"] == "chosen") & (found["metric"] == "test_accuracy")].iloc[0]
+        assert row["architecture"] == "64-8-10"
+        # t(.975, 2) = 4.30265: .01 * 4.30265 / sqrt(3) = .024841.
+        assert [row[name] for name in ("mean", "sd", "low", "high", "n")] == pytest.approx(
+            [0.90, 0.01, 0.875159, 0.924841, 3], abs=1e-6
+        )
 
     def test_a_network_that_was_not_selected_has_no_bias(self, digits_split: Split) -> None:
         look = contest.selection(evaluated(digits_split, group(finalist("network 1", relu(8)), BETTER)))
@@ -321,6 +379,18 @@ class TestRival:
         assert section(look).title == "Chosen against notebook, dropout"
         assert look is not None
         assert look.metrics == {}, "the baseline was not compared with"
+
+    def test_other_seeds_have_a_say_in_the_difference_pair_by_pair(self, digits_split: Split) -> None:
+        ours = [figures(accuracy=accuracy, gap=0.02) for accuracy in (0.90, 0.92, 0.94)]
+        theirs = [figures(accuracy=accuracy, gap=0.05) for accuracy in (0.89, 0.90, 0.91)]
+        groups = group(finalist("finalist 1", relu(8)), ours), group(finalist(BASELINE, relu(16)), theirs)
+        # Differences of 1, 2 and 3 points: sd 1, by t(.975, 2) ± 2.48.
+        assert section(contest.significance(evaluated(digits_split, *groups))).text.endswith(
+            "Over 3 seeds, chosen less baseline seed by seed, test accuracy differs by +2.00 ± 2.48 points and the honest "
+            "gap by -3.00 ± 0.00 points (± half of the 95 % interval)."
+        )
+        single = section(contest.significance(self.compared(digits_split, "finalist 1", BASELINE))).text
+        assert single.endswith("Of other seeds, one seed tells nothing.")
 
     def test_one_network_alone_is_compared_with_nothing(self, digits_split: Split) -> None:
         assert contest.significance(self.compared(digits_split, "network 1")) is None
