@@ -35,7 +35,7 @@ def model(found: Effects) -> str:
         "Intervals: 95 %, heteroscedasticity-robust (HC3), one at a time;",
         f"verdicts: at {100 * LEVEL:g} % after Holm's correction within positions, within sizes and within depths.",
         "A search that learns as it goes draws networks near its best ones: the effects are those around there.",
-        *(f"{_OUTCOMES[fit.outcome]}: {_fitted(fit)}." for fit in found.fits),
+        *(f"{_OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )
     return " ".join(told)
 
@@ -49,12 +49,14 @@ def networks(found: Effects) -> str:
 _OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
 
 
-def _fitted(fit: Fit) -> str:
+def _fitted(fit: Fit, found: Effects) -> str:
     of = fit.regression
+    exact = found.trials - found.failed - of.rows
     if math.isnan(of.r_squared):
         return f"cannot be fitted, {of.rows} networks leave {of.freedom} degrees of freedom"
     return (
-        f"{of.rows} networks that tell of more than themselves, R² {of.r_squared:.2f} "
+        f"{of.rows} networks{f' ({exact} left out that the model fits exactly whatever the score)' if exact else ''}, "
+        f"R² {of.r_squared:.2f} "
         f"(adjusted {of.adjusted_r_squared:.2f}; a random forest on held-out networks "
         f"{fit.forest_r_squared:.2f}), residual sd {of.residual_sd:.2f} {fit.unit}, {of.freedom} degrees of freedom"
     )

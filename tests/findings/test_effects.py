@@ -280,6 +280,16 @@ def test_the_model_is_stated_with_its_fit() -> None:
     of = TOLD.fit("test_accuracy").regression
     assert f"R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f};" in text
     assert "187 degrees of freedom" in text
+    assert "Test accuracy: 200 networks, R²" in text
+
+
+def test_networks_that_the_model_fits_exactly_are_counted_as_left_out() -> None:
+    """The only network of four layers has a coefficient of its own, and so nothing to say of the others."""
+    trials = known(60, depths=(1, 3))
+    lone = known(1, seed=7, depths=(4, 4))
+    text = model(effects(pd.concat([trials, lone], ignore_index=True)))
+    assert "Least squares over 61 networks" in text
+    assert "60 networks (1 left out that the model fits exactly whatever the score), R²" in text
 
 
 def test_networks_of_one_depth_have_no_effect_of_depth() -> None:
