@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipeline.experiment import Experiment, FixedNetwork, Published, Training
 from pipeline.findings.selection import ranked
 from pipeline.network.spec import NetworkSpec, notebook_network
-from pipeline.steps.trials import Trial
+from pipeline.steps.trials import Trial, fully_trained
 
 BASELINE, NOTEBOOK = "baseline", "notebook, dropout"
 NOTEBOOK_DROPOUT = (0.0, 0.0, 0.1, 0.0)
@@ -22,7 +22,8 @@ class Finalist:
     spec: NetworkSpec
     settings: Training
     at_selection: float | None = None
-    """Its validation accuracy in the search, by which it came here; None where it was not selected."""
+    """Its validation accuracy in the search, by which it came here; None where it was not selected, or where Hyperband had
+    stopped it early: another training's accuracy is not to be compared with."""
     reference: bool = False
     """Whether it is only compared with, and cannot be chosen."""
     published: Published | None = None
@@ -35,8 +36,14 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
     """
     if experiment.space.networks is not None:
         return _fixed(experiment.space.networks, experiment.training, found)
+    full = fully_trained(found)
     best = [
-        Finalist(f"finalist {rank}", trial.spec, experiment.training, trial.run.metrics["val_accuracy"])
+        Finalist(
+            f"finalist {rank}",
+            trial.spec,
+            experiment.training,
+            trial.run.metrics["val_accuracy"] if trial in full else None,
+        )
         for rank, trial in enumerate(_best(experiment, found, validation_size), start=1)
     ]
     references = ((BASELINE, notebook_network()), (NOTEBOOK, notebook_network(dropout=NOTEBOOK_DROPOUT)))
@@ -44,14 +51,17 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
 
 
 def _best(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Trial]:
-    """As many trials as there are to be finalists, no two of the same network: Hyperband trains one several times."""
+    """As many trials as there are to be finalists, no two of the same network: Hyperband trains one several times. Those
+    that it stopped early, whose gap is small because they were, come only where there are too few others.
+    """
     rule, tolerance = experiment.selection.rule, experiment.selection.tolerance
-    candidates = [trial.candidate() for trial in found]
+    full = fully_trained(found)
     best: dict[NetworkSpec, Trial] = {}
-    for place in ranked(candidates, rule, validation_size=validation_size, tolerance=tolerance):
-        best.setdefault(found[place].spec, found[place])
-        if len(best) == experiment.evaluation.finalists:
-            break
+    for those in (full, [trial for trial in found if trial not in full]):
+        candidates = [trial.candidate() for trial in those]
+        for place in ranked(candidates, rule, validation_size=validation_size, tolerance=tolerance):
+            if len(best) < experiment.evaluation.finalists:
+                best.setdefault(those[place].spec, those[place])
     return list(best.values())
 
 

@@ -65,6 +65,12 @@ def finished(store: Store, search: Run) -> list[Trial]:
     return sorted(trials, key=lambda trial: trial.number)
 
 
+def fully_trained(found: Sequence[Trial]) -> list[Trial]:
+    """Those that Hyperband, if it is that, let train to the last epoch; it stops the others on lower rungs."""
+    rungs = [trial.proposed.get("tuner/epochs", 0) for trial in found]
+    return [trial for trial, rung in zip(found, rungs, strict=True) if rung == max(rungs)]
+
+
 def table(trials: Sequence[Trial]) -> pd.DataFrame:
     """One row per trial: `trials.csv`."""
     deepest = max(len(trial.spec.hidden) for trial in trials)

@@ -67,6 +67,20 @@ def test_a_network_that_was_trained_twice_is_one_finalist_with_the_better_of_its
     assert [(each.spec, each.at_selection) for each in found[:2]] == [(CALM.spec, 0.899), (SURE.spec, 0.9)]
 
 
+def test_what_hyperband_stopped_early_is_a_finalist_only_where_others_are_too_few() -> None:
+    """Its gap is small because it was stopped; and its accuracy then is not that of a full training."""
+    early = trial(3, relu(64), figures(accuracy=0.899, gap=0.001), proposed={"tuner/epochs": 7})
+    again = trial(4, SURE.spec, figures(accuracy=0.899, gap=0.002), proposed={"tuner/epochs": 7})
+    full = [trial(each.number, each.spec, each.run.metrics, proposed={"tuner/epochs": 20}) for each in (SURE, CALM)]
+
+    def best(wished: int) -> list[tuple[str, float | None]]:
+        found = finalists(experiment(evaluation={"finalists": wished}), [early, again, *full], 10_000)
+        return [(each.spec.architecture(64, 10), each.at_selection) for each in found if not each.reference]
+
+    assert best(2) == [("64-256-10", 0.898), ("64-512-10", 0.9)]
+    assert best(3) == [("64-256-10", 0.898), ("64-512-10", 0.9), ("64-64-10", None)]
+
+
 def test_a_trial_without_finite_figures_is_no_finalist() -> None:
     broken = trial(3, relu(64), figures(accuracy=0.99) | {"val_loss": math.nan})
     found = finalists(experiment(), [broken, SURE], 10_000)
