@@ -53,6 +53,11 @@ def by_class(evaluated: Evaluated) -> Look:
     split, probabilities = evaluated.split, evaluated.chosen.typical.test
     table = classes.per_class(split.test.labels, probabilities, split.class_names)
     bars = png(classes_figure.classes(table, part="test"))
+    weakest = table.sort_values("f1", kind="stable").iloc[0]
+    alt = (
+        f"Precision and recall of every class on test; the weakest is {weakest['class']}, "
+        f"with {percent(weakest['precision'])} and {percent(weakest['recall'])} %."
+    )
     found = mistakes.surest(split.test.labels, probabilities, most=MOST_MISTAKES)
     page = png(
         mistakes_figure.mistakes(split.test.images, found, split.class_names, pixel_max=split.pixel_max, part="test")
@@ -60,7 +65,7 @@ def by_class(evaluated: Evaluated) -> Look:
     section = Section(
         "Classes and mistakes",
         pictures=[
-            Picture(bars, "Precision, recall and F1 of every class on test.", "By class, on test"),
+            Picture(bars, alt, "By class, on test"),
             Picture(page, f"The {len(found)} test images that it is wrong about and surest of.", "Its surest mistakes"),
         ],
     )

@@ -144,7 +144,7 @@ def selection(evaluated: Evaluated) -> Look:
           "run_id": refit.run.id}
          for each in evaluated.groups for refit in each.refits]
     )  # fmt: skip
-    text, metrics = evaluated.choice.reason, {}
+    text, metrics = f"{evaluated.choice.reason}{_better_on_test(evaluated)}", {}
     if chosen.finalist.at_selection is not None:
         found = bias.selection_bias(
             chosen.finalist.at_selection,
@@ -163,6 +163,22 @@ def selection(evaluated: Evaluated) -> Look:
     return Look(artifacts, metrics, Section("Why this network", text))
 
 
+def _better_on_test(evaluated: Evaluated) -> str:
+    """Said where another finalist turned out better on both by the means on test, which no choice may look at."""
+    accuracy, gap = (evaluated.chosen.summaries[name].mean for name in ("test_accuracy", "accuracy_gap"))
+    better = []
+    for group in evaluated.groups[1:]:
+        theirs = tuple(group.summaries[name].mean for name in ("test_accuracy", "accuracy_gap"))
+        if not group.finalist.reference and theirs[0] >= accuracy and theirs[1] <= gap and theirs != (accuracy, gap):
+            better.append(f"{evaluated.role(group)} ({percent(theirs[0])} % with a gap of {points(theirs[1])} points)")
+    if not better:
+        return ""
+    return (
+        f" On test, {listed(better)} turned out at least as good in both as the chosen one ({percent(accuracy)} % with "
+        f"{points(gap)}). The choice knows nothing of that: a test set that helps to choose tests no more."
+    )
+
+
 def _other_images(evaluated: Evaluated) -> str:
     """How far a score falls from validation to test where no search selected: so far it is not the selection."""
     falls = []
@@ -173,8 +189,8 @@ def _other_images(evaluated: Evaluated) -> str:
     if not falls:
         return "The fall to test also holds what the two sets of images differ in difficulty."
     return (
-        "The fall to test also holds what the two sets of images differ in difficulty: from validation to test, networks "
-        f"that no search selected fall too ({listed(falls)} points)."
+        "The fall to test also holds what the two sets of images differ in difficulty: networks that no search selected "
+        f"fall from validation to test by {listed(falls)} points."
     )
 
 

@@ -1,7 +1,6 @@
 """All trials, and what was trained again among them. Enters: what was trained. Leaves: `Look`s, as in `looks.py`."""
 
 import math
-from collections.abc import Sequence
 
 import pandas as pd
 
@@ -15,7 +14,9 @@ from pipeline.report.page import Picture, Section, Table
 from pipeline.steps import trials
 from pipeline.steps.finalists import BASELINE, NOTEBOOK
 from pipeline.steps.looks import Evaluated, Look
-from pipeline.steps.trials import Trial
+
+AGAINST = {"dropout": "0.1 of rate", "hidden": "doubling", "depth": "fewest layers"}
+"""What an effect is for, by its kind: `effects.STEPS` in a narrow column."""
 
 
 def pareto(evaluated: Evaluated) -> Look:
@@ -44,7 +45,7 @@ def pareto(evaluated: Evaluated) -> Look:
     section = Section(
         "Accuracy against gap",
         "All trials of the search, one seed each, and the means of what was trained again. The best of many single trials "
-        "owe their place to luck too.",
+        f"owe their place to luck too.{_stopped(evaluated, 'are shown too')}",
         pictures=[Picture(picture, alt, "The front of accuracy and gap")],
     )
     artifacts: dict[str, bytes | str] = {"pareto.csv": table.to_csv(index=False), "pareto.png": picture}
@@ -55,11 +56,8 @@ def placement_effects(evaluated: Evaluated) -> Look | None:
     """What dropout at each position and each size do, over a search's trials; not for a list of fixed networks."""
     if evaluated.experiment.space.networks:
         return None
-    full = _fully_trained(evaluated.trials)
-    found = effects.effects(trials.table(full))
-    text = f"{effects_told.sentence(found)}\n\n{effects_told.model(found)}"
-    if stopped := len(evaluated.trials) - len(full):
-        text += f" {stopped} trials that Hyperband stopped on a lower rung are left out: fewer epochs are another gap."
+    found = effects.effects(trials.table(trials.fully_trained(evaluated.trials)))
+    text = f"{effects_told.sentence(found)}\n\n{effects_told.model(found)}{_stopped(evaluated, 'are left out')}"
     artifacts: dict[str, bytes | str] = {"effects.csv": effects.table(found).to_csv(index=False)}
     pictures, tables = [], []
     if any(math.isfinite(effect.estimate) for fit in found.fits for effect in fit.effects):
@@ -68,29 +66,35 @@ def placement_effects(evaluated: Evaluated) -> Look | None:
         pictures.append(Picture(picture, alt, "Effects over all trials"))
         shown = _verdicts(found)
         caption = (
-            "What the effects come to; importance: points by which a forest's error on held-out networks grows when it does "
-            "not know the figure (about 0 or less: no use to it)"
+            "What the effects come to, with 95 % intervals; importance: points by which a forest's error on held-out "
+            "networks grows when it does not know the figure, for depths all of them (about 0 or less: no use to it)"
         )
-        tables.append(Table(caption, shown, {name: "{:+.2f}".format for name in shown.columns if "importance" in name}))
+        formats = {name: "{:+.2f}".format if "importance" in name else str for name in shown.columns[2:]}
+        tables.append(Table(caption, shown, formats))
     return Look(artifacts, section=Section("Where dropout should go", text, tables, pictures))
+
+
+def _stopped(evaluated: Evaluated, what: str) -> str:
+    """What becomes of the trials that Hyperband stopped early; nothing without any."""
+    count = len(evaluated.trials) - len(trials.fully_trained(evaluated.trials))
+    return (
+        f" Trials that Hyperband stopped on a lower rung {what} ({count}): fewer epochs are another gap."
+        if count
+        else ""
+    )
 
 
 def _verdicts(found: effects.Effects) -> pd.DataFrame:
     """As people read it: of the positions and sizes, and the depth as a whole for the forest."""
     lines = []
     for place, effect in enumerate(found.fit("test_accuracy").effects):
-        line: dict[str, str | float] = {"effect": effect.label, "per": effects.STEPS[effect.kind]}
+        line: dict[str, str | float] = {"effect": effect.label, "per, or against": AGAINST[effect.kind]}
         for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
             each = found.fit(outcome).effects[place]
-            line |= {title: each.verdict, f"importance for {title}": each.importance}
+            told = each.why or f"{each.estimate:+.2f} ({each.low:+.2f} to {each.high:+.2f})"
+            line |= {f"{title}, points": f"{each.verdict}: {told}", f"importance for {title}": each.importance}
         lines.append(line)
     return pd.DataFrame(lines)
-
-
-def _fully_trained(found: Sequence[Trial]) -> list[Trial]:
-    """Those that Hyperband, if it is that, let train to the last epoch; it stops the others on lower rungs."""
-    rungs = [trial.proposed.get("tuner/epochs", 0) for trial in found]
-    return [trial for trial, rung in zip(found, rungs, strict=True) if rung == max(rungs)]
 
 
 def designed_placement(evaluated: Evaluated) -> Look | None:

@@ -184,9 +184,14 @@ class TestRealNetworks:
         (shown,) = section(look).tables
         effects = table(look, "effects.csv").set_index(["outcome", "column"])
         row = shown.frame.set_index("effect").loc["after hidden layer 1"]
-        assert (row["per"], row["gap"]) == ("per 0.1 of rate", "lowers")
+        assert (row["per, or against"], row["gap, points"]) == ("0.1 of rate", "lowers: -1.00 (-1.00 to -1.00)")
         assert row["importance for gap"] == pytest.approx(effects.loc[("accuracy_gap", "dropout_1"), "importance"])
-        assert shown.frame["accuracy"].tolist() == ["cannot tell"] * len(shown.frame)
+        assert all(told.startswith("cannot tell: ") for told in shown.frame["accuracy, points"])
+
+    def test_where_there_is_no_estimate_the_report_says_why(self, real: Evaluated) -> None:
+        """Nothing but the rate after the only layer was varied."""
+        (shown,) = section(landscape.placement_effects(real)).tables
+        assert shown.frame.set_index("effect").loc["after the input", "gap, points"] == "cannot tell: never varied"
 
     def test_too_few_trials_leave_words_and_no_picture_of_nothing(self, real: Evaluated) -> None:
         look = landscape.placement_effects(replace(real, trials=real.trials[:3]))
@@ -206,7 +211,16 @@ class TestRealNetworks:
         look = landscape.placement_effects(replace(real, trials=[*stopped, *full]))
         effects = table(look, "effects.csv").set_index(["outcome", "column"])
         assert effects.loc[("accuracy_gap", "dropout_1"), "estimate"] == pytest.approx(-1)
-        assert "12 trials that Hyperband stopped on a lower rung are left out" in section(look).text
+        assert "Trials that Hyperband stopped on a lower rung are left out (12)" in section(look).text
+        front = section(landscape.pareto(replace(real, trials=[*stopped, *full])))
+        assert "Trials that Hyperband stopped on a lower rung are shown too (12)" in front.text
+        assert "Hyperband" not in section(landscape.pareto(real)).text
+
+    def test_the_words_for_the_bars_of_the_classes_name_the_weakest(self, real: Evaluated) -> None:
+        look = closeup.by_class(real)
+        weakest = table(look, "classes.csv").sort_values("f1", kind="stable").iloc[0]
+        figures = f"with {100 * weakest['precision']:.2f} and {100 * weakest['recall']:.2f} %."
+        assert section(look).pictures[0].alt.endswith(f"the weakest is {weakest['class']:.0f}, {figures}")
 
 
 class TestGaps:
@@ -275,6 +289,22 @@ class TestSelection:
         assert "by +2.50 ± 6.35 points more than with fresh seeds on the same images" in section(look).text
         assert "by +4.50 ± 6.35 points more than with the same fresh seeds on test" in section(look).text
 
+    def test_a_finalist_that_turned_out_better_on_test_is_told_and_changes_nothing(self, digits_split: Split) -> None:
+        def told(*groups: Group) -> str:
+            return section(contest.selection(evaluated(digits_split, *groups))).text
+
+        chosen = group(finalist("finalist 1", relu(8)), [figures(accuracy=0.90, gap=0.03)])
+        other = group(finalist("finalist 2", relu(4)), [figures(accuracy=0.91, gap=0.02)])
+        assert told(chosen, other) == (
+            "It is the best. On test, finalist 2 (91.00 % with a gap of +2.00 points) turned out at least as good in both "
+            "as the chosen one (90.00 % with +3.00). The choice knows nothing of that: a test set that helps to choose "
+            "tests no more."
+        )
+        wider = group(finalist("finalist 2", relu(4)), [figures(accuracy=0.91, gap=0.04)])
+        same = group(finalist("finalist 3", relu(2)), chosen.metrics)
+        plain = group(finalist(BASELINE, relu(16), reference=True), other.metrics)
+        assert told(chosen, wider, same, plain) == "It is the best."
+
     def test_the_fall_to_test_stands_beside_that_of_networks_that_no_search_selected(self, digits_split: Split) -> None:
         """All fall by 2 points from validation to test, so none of it is the selection's."""
         seeds = [figures(accuracy=0.90, test=0.88), figures(accuracy=0.92, test=0.90)]
@@ -284,7 +314,9 @@ class TestSelection:
         other, plain = finalist("finalist 2", relu(4), at_selection=0.91), finalist(BASELINE, relu(16), reference=True)
         beside = evaluated(digits_split, chosen, group(other, seeds), group(plain, seeds))
         text = section(contest.selection(beside)).text
-        assert text.endswith("networks that no search selected fall too (baseline +2.00 ± 0.00 points).")
+        assert text.endswith(
+            "networks that no search selected fall from validation to test by baseline +2.00 ± 0.00 points."
+        )
 
     def test_every_figure_of_every_network_has_its_mean_scatter_and_interval(self, digits_split: Split) -> None:
         seeds = [figures(accuracy=0.89), figures(accuracy=0.90), figures(accuracy=0.91)]
