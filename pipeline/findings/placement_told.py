@@ -1,11 +1,13 @@
 """What the designed check comes to, in plain words. Enters: a `Placement`. Leaves: a sentence or a few."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import fmean
 
 from scipy import stats
 
 from pipeline.findings.holm import holm
-from pipeline.findings.placement import Placement
+from pipeline.findings.placement import Placement, Slope
 from pipeline.findings.seeds import Summary
 from pipeline.findings.words import listed, position
 
@@ -26,7 +28,9 @@ def sentence(found: Placement) -> str:
         )
     told = f"In {network}, over {found.seeds} seeds,"
     if not (_told_apart([each.per_seed for each in slopes])[slopes.index(best)] and best.difference.mean < 0):
-        return f"{told} the data cannot tell at any position whether one dropout layer closes the gap."
+        return (
+            f"{told} the data cannot tell at any position whether one dropout layer closes the gap.{_between(slopes)}"
+        )
     cost = next(each for each in found.slopes if (each.outcome, each.position) == ("test_accuracy", best.position))
     parts = [
         f"{told} one dropout layer closes the gap most {where}: {_points(best.difference)} of gap per 0.1 of rate,",
@@ -37,6 +41,26 @@ def sentence(found: Placement) -> str:
     alike = [position(each.position) for each, is_apart in zip(others, apart, strict=True) if not is_apart]
     parts += [f"Whether it does more there than {listed(alike)}, the data cannot tell."] if alike else []
     return " ".join([*parts, _free(found)])
+
+
+def _between(slopes: Sequence[Slope]) -> str:
+    """Which positions differ all the same: where two are compared, the network without dropout, whose scatter all of them
+    share, falls out (exactly so where both were tried at the same rates). Of all pairs, corrected for their number.
+    """
+    pairs = list(combinations(sorted(slopes, key=lambda each: each.difference.mean), 2))
+    differences = [_minus(one.per_seed, other.per_seed) for one, other in pairs]
+    less: dict[str, list[str]] = {}
+    for (one, other), each, is_apart in zip(pairs, differences, _told_apart(differences), strict=True):
+        if is_apart:
+            by = f"{position(other.position)} (by {-fmean(each.values()):.2f})"
+            less.setdefault(position(one.position), []).append(by)
+    if not less:
+        return ""
+    parts = [f"{where} than {listed(others)}" for where, others in less.items()]
+    return (
+        " Between positions, where the network without dropout falls out, they tell: per 0.1 of rate, the gap is smaller "
+        f"with a layer {'; smaller '.join(parts)} points."
+    )
 
 
 def _free(found: Placement) -> str:
