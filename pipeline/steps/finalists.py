@@ -36,13 +36,13 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
     """
     if experiment.space.networks is not None:
         return _fixed(experiment.space.networks, experiment.training, found)
-    full = fully_trained(found)
+    full = {trial.number for trial in fully_trained(found)}
     best = [
         Finalist(
             f"finalist {rank}",
             trial.spec,
             experiment.training,
-            trial.run.metrics["val_accuracy"] if trial in full else None,
+            trial.run.metrics["val_accuracy"] if trial.number in full else None,
         )
         for rank, trial in enumerate(_best(experiment, found, validation_size), start=1)
     ]
@@ -56,8 +56,9 @@ def _best(experiment: Experiment, found: Sequence[Trial], validation_size: int) 
     """
     rule, tolerance = experiment.selection.rule, experiment.selection.tolerance
     full = fully_trained(found)
+    numbers = {trial.number for trial in full}
     best: dict[NetworkSpec, Trial] = {}
-    for those in (full, [trial for trial in found if trial not in full]):
+    for those in (full, [trial for trial in found if trial.number not in numbers]):
         candidates = [trial.candidate() for trial in those]
         for place in ranked(candidates, rule, validation_size=validation_size, tolerance=tolerance):
             if len(best) < experiment.evaluation.finalists:

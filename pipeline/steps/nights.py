@@ -41,9 +41,6 @@ class Moved:
     """For a gate that is to refuse drift."""
 
 
-NOT_MOVED = Moved()
-
-
 @dataclass(frozen=True, eq=False)
 class Judged:
     """A challenger, and what it was judged against."""
@@ -59,7 +56,10 @@ def tell(session: Session, root: Run, judged: Judged, warnings: Sequence[str]) -
     decision = judged.decision
     root.log(metrics=_metrics("challenger", decision.challenger) | _metrics("champion", decision.champion))
     root.log(metrics={name: summary.mean for name, summary in judged.challenger.group.summaries.items()})
-    root.write(REFERENCE, _sample(session.prepared.split, session.experiment.data.seed))
+    buffer = io.BytesIO()
+    images, labels = _sample(session.prepared.split, session.experiment.data.seed)
+    np.savez_compressed(buffer, images=images, labels=labels)
+    root.write(REFERENCE, buffer.getvalue())
     warnings = [*_charted(session, root, judged), *warnings]
     for warning in warnings:
         session.say(f"retrain: warning: {warning}")
@@ -113,10 +113,8 @@ def drifted(session: Session, root: Run, champion: Version) -> Moved:
         return Moved((told,), (Condition("no drift", met=False, figure=math.nan, bound=math.nan, sentence=told),))
     then: tuple[Images, Labels] = before["images"], before["labels"]
     flattered = _flattered(champion, then[0], split)
-    now = np.load(io.BytesIO(_sample(split, session.experiment.data.seed)))
-    found = drift(
-        then, (now["images"], now["labels"]), split.class_names, pixel_max=split.pixel_max, seed=session.experiment.data.seed
-    )  # fmt: skip
+    seed = session.experiment.data.seed
+    found = drift(then, _sample(split, seed), split.class_names, pixel_max=split.pixel_max, seed=seed)
     root.write("drift.csv", table(found).to_csv(index=False))
     root.write("drift.png", png(drift_figure.drift(found)))
     worst = max(found.findings, key=lambda each: (each.warning, each.size))
@@ -140,9 +138,7 @@ def _flattered(champion: Version, then: Images, split: Split) -> list[str]:
     return [told]
 
 
-def _sample(split: Split, seed: int) -> bytes:
-    """Training images and labels, drawn without replacement, as npz."""
+def _sample(split: Split, seed: int) -> tuple[Images, Labels]:
+    """Training images and labels, drawn without replacement."""
     rows = np.random.default_rng(seed).permutation(len(split.train))[:MOST_REFERENCE]
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, images=split.train.images[rows], labels=split.train.labels[rows])
-    return buffer.getvalue()
+    return split.train.images[rows], split.train.labels[rows]

@@ -72,7 +72,7 @@ def _judged(
     for _ in range(TRIES):
         champion = registry.of(CHAMPION)
         old = challenging.champion_scored(champion, split) if champion else None
-        moved = nights.drifted(session, root, champion) if champion else nights.NOT_MOVED
+        moved = nights.drifted(session, root, champion) if champion else nights.Moved()
         further = moved.conditions if session.experiment.promotion.refuse_drift else ()
         decision = decide(old, new, rule, class_names=split.class_names, further=further)
         judged = nights.Judged(version, champion, challenger, decision)

@@ -68,7 +68,8 @@ def finished(store: Store, search: Run) -> list[Trial]:
 def fully_trained(found: Sequence[Trial]) -> list[Trial]:
     """Those that Hyperband, if it is that, let train to the last epoch; it stops the others on lower rungs."""
     rungs = [trial.proposed.get("tuner/epochs", 0) for trial in found]
-    return [trial for trial, rung in zip(found, rungs, strict=True) if rung == max(rungs)]
+    highest = max(rungs, default=0)
+    return [trial for trial, rung in zip(found, rungs, strict=True) if rung == highest]
 
 
 def table(trials: Sequence[Trial]) -> pd.DataFrame:
