@@ -1,8 +1,9 @@
 """Workers on a Dask cluster: one-thread processes on this machine, or an existing scheduler anywhere.
 
-Enters: jobs. Leaves: outcomes. A worker that dies loses nothing (Dask trains its job again elsewhere, with the same
-result, since a trial is a pure function of its job); a job that kills its worker three times is an outcome with that
-reason. The driver alone keeps state, so that a scheduler that comes back is simply given the open jobs again.
+Enters: jobs. Leaves: outcomes. A worker that dies loses nothing (its job is trained again elsewhere, with the same result,
+since a trial is a pure function of its job); a job that kills its worker three times is an outcome with that reason. The
+driver alone keeps state, so that a scheduler that comes back is simply given the open jobs again, and it counts the deaths
+itself: Dask would blame a dead worker's whole queue.
 """
 
 import hashlib
@@ -12,12 +13,12 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import dask
 import distributed
@@ -38,9 +39,22 @@ RENEWED_AFTER = 12
 """Trials after which a worker process is renewed: TensorFlow keeps about 15 MB per compiled network for ever."""
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.5
+FETCH_SECONDS = 120
+"""For a result to come from its worker; one that died meanwhile has none to give."""
 
 _trained = 0
 """Trials that this worker process has trained."""
+
+
+class _Client(distributed.Client):  # type: ignore[misc] # Dask has no types
+    """A client that, where it cannot be started, is closed there and then, and not when the garbage collector finds it."""
+
+    def start(self, **kwargs: Any) -> None:
+        try:
+            super().start(**kwargs)
+        except BaseException:
+            _hang_up(self)
+            raise
 
 
 class DaskWorkers:
@@ -54,6 +68,8 @@ class DaskWorkers:
         self._open: dict[int, tuple[Job, distributed.Future, str]] = {}
         """Handed out: the job, its future, and the worker it was meant for."""
         self._waiting: deque[Job] = deque()
+        self._deaths: Counter[int] = Counter()
+        """Workers that died of each job."""
         self._client = connect()
         self._address = self._client.scheduler.address
         self._data = self._send_data()
@@ -80,6 +96,8 @@ class DaskWorkers:
         """
         if not self._waiting or not self._connected():
             return
+        if self._data.status == "error":
+            self._data.retry()
         idle = self._ready() - {address for _, _, address in self._open.values()}
         while self._waiting and idle:
             job, address = self._waiting.popleft(), idle.pop()
@@ -91,7 +109,6 @@ class DaskWorkers:
                 key=f"narrowgap-{job.number}-{time.monotonic_ns()}",
                 pure=False,
                 workers=[address],
-                allow_other_workers=True,  # should this one die
             )
             self._open[job.number] = job, future, address
             future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
@@ -102,16 +119,60 @@ class DaskWorkers:
         try:
             job, future = self._done.get(timeout=POLL_SECONDS)
         except queue.Empty:
+            outcomes = self._bereaved()
             self._feed()  # a worker may have come
-            return []
+            return outcomes
         if self._open.get(job.number, (job, None, ""))[1] is not future:
             return []  # of a connection that was lost; its job has been handed out again
-        outcome = _outcome(job, future)
+        outcome = self._outcome(job, future)
         del self._open[job.number]
         if outcome is None:
             self._waiting.appendleft(job)
         self._feed()
         return [] if outcome is None else [outcome]
+
+    def _bereaved(self) -> list[Outcome]:
+        """Takes back the jobs whose workers are gone; the outcomes of those that have killed too many."""
+        if not self._open or not self._connected():
+            return []
+        present = self._client.scheduler_info(n_workers=-1)["workers"]
+        gone = [each for each in self._open.values() if each[2] not in present and each[1].status == "pending"]
+        outcomes = []
+        for job, future, address in reversed(gone):
+            del self._open[job.number]
+            future.cancel()
+            failed = self._died(job) if self._fell(address) else None
+            if failed:
+                outcomes.append(failed)
+            else:
+                self._waiting.appendleft(job)
+        return outcomes
+
+    def _fell(self, address: str) -> bool:
+        """Whether a worker that is gone died, and did not leave of its own accord."""
+        events = [event for _, event in self._client.get_events(address)]
+        return not any(event.get("action") == "remove-worker" and event.get("expected") for event in events)
+
+    def _died(self, job: Job, times: int = 1) -> Outcome | None:
+        """Counts deaths of workers; an outcome once there are too many."""
+        self._deaths[job.number] += times
+        if self._deaths[job.number] < DEATHS:
+            return None
+        failure = f"killed its worker {self._deaths[job.number]} times (out of memory, or a crash of the process)"
+        return Outcome(job.number, None, {}, failure, 0.0)
+
+    def _outcome(self, job: Job, future: distributed.Future) -> Outcome | None:
+        """What became of a job; None when that was lost with a worker or the scheduler before it came here."""
+        with suppress(OSError, CancelledError):
+            if future.status == "finished":
+                outcome: Outcome = future.result(timeout=FETCH_SECONDS)
+                return outcome
+        if future.status != "error":
+            return None
+        error = future.exception()
+        if isinstance(error, distributed.scheduler.KilledWorker):  # each time come back at its old address
+            return self._died(job, error.allowed_failures + 1) if error.task == future.key else None
+        return Outcome(job.number, None, {}, trial.told(error), 0.0)
 
     def warm_up(self) -> None:
         """Lets every worker import TensorFlow now, while the driver does the same, and not when its first job comes."""
@@ -160,7 +221,6 @@ def local(count: int, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
         _quiet_logs(),
         dask.config.set(
             {
-                "distributed.scheduler.allowed-failures": DEATHS - 1,
                 "distributed.worker.preload": [DEAF_TO_CTRL_C],
                 # A worker that is not back by then is given up for ever; on a busy machine its imports take a minute.
                 "distributed.deploy.lost-worker-timeout": "1h",
@@ -177,7 +237,7 @@ def local(count: int, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):
-        workers = DaskWorkers(lambda: distributed.Client(cluster), split, draw, count)
+        workers = DaskWorkers(lambda: _Client(cluster), split, draw, count)
         workers.warm_up()
         try:
             yield workers
@@ -190,7 +250,7 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
     """The workers of an existing scheduler, `tcp://host:port` or, with Dask's own TLS settings, `tls://host:port`."""
 
     def connect() -> distributed.Client:
-        client = distributed.Client(address, timeout=CONNECT_SECONDS)
+        client = _Client(address, timeout=CONNECT_SECONDS)
         try:
             _send_package(client)
         except BaseException:
@@ -242,27 +302,14 @@ def _same(split: Split) -> Split:
     return split
 
 
-def _outcome(job: Job, future: distributed.Future) -> Outcome | None:
-    """What became of a job; None when that was lost with a worker or the scheduler before it came here."""
-    with suppress(OSError, CancelledError):
-        if future.status == "finished":
-            outcome: Outcome = future.result()
-            return outcome
-    if future.status != "error":
-        return None
-    error = future.exception()
-    if isinstance(error, distributed.scheduler.KilledWorker):
-        deaths = error.allowed_failures + 1  # as the scheduler counts; an existing one has its own limit
-        failure = f"killed its worker {deaths} times (out of memory, or a crash of the process)"
-    else:
-        failure = trial.told(error)
-    return Outcome(job.number, None, {}, failure, 0.0)
-
-
 def _hang_up(client: distributed.Client) -> None:
-    """Closes a connection, whatever state it is in."""
+    """Closes a connection, whatever state it is in, and leaves nothing to close. A client that is collected half-open closes
+    itself under a lock that is not reentrant; where the collector came while the next client held it, that is for ever.
+    """
     with suppress(OSError, RuntimeError, AssertionError):
         client.close(timeout=2)
+    client.status = "closed"
+    client._loop_runner.stop()  # noqa: SLF001 - `close` leaves its thread running when it fails
 
 
 def _send_package(client: distributed.Client) -> None:

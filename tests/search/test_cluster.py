@@ -1,13 +1,16 @@
 """Real Dask clusters: processes on this machine, and a scheduler with workers of its own over TLS."""
 
+import gc
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed.utils import LoopRunner
 
 from pipeline.errors import StoreError
 from pipeline.experiment import Training
@@ -91,6 +94,35 @@ def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeyp
     nobody = cluster.remote(address, digits_split, no_pictures)
     with pytest.raises(StoreError, match=told):
         nobody.__enter__()
+
+
+def fails_to_connect(address, split) -> None:
+    """In a function of its own, so that nothing holds on to what was begun."""
+    with pytest.raises(StoreError):
+        cluster.remote(address, split, no_pictures).__enter__()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tls://127.0.0.1:9"])
+def test_a_connection_that_failed_leaves_no_thread_and_the_garbage_collector_nothing_to_close(
+    digits_split, monkeypatch, address
+):
+    """Dask's client closes itself when it is collected, under a lock that the collector may have come in the middle of: that
+    of the next client's start, for one. The driver then waits for itself, for ever.
+    """
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    loops = {thread for thread in threading.enumerate() if thread.name == "IO loop"}
+    gc.disable()
+    try:
+        fails_to_connect(address, digits_split)
+        assert {thread for thread in threading.enumerate() if thread.name == "IO loop"} <= loops
+        collector = threading.Thread(target=gc.collect, daemon=True)
+        with LoopRunner._lock:
+            collector.start()
+            collector.join(timeout=20)
+            waits_for_the_lock = collector.is_alive()
+        assert not waits_for_the_lock
+    finally:
+        gc.enable()
 
 
 @pytest.fixture
@@ -184,6 +216,7 @@ def test_a_worker_that_leaves_gracefully_in_the_middle_of_a_trial_loses_nothing(
         assert leaving not in training(aside)
         (tmp_path / "hold").unlink()
         outcomes = collect(workers, 2)
+        assert not workers._deaths
     assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(2))
     assert len(set(processes(outcomes))) == 1
 
