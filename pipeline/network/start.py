@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 def start() -> None:
@@ -19,6 +20,20 @@ def start() -> None:
     if threading.get_intra_op_parallelism_threads() != 1 or threading.get_inter_op_parallelism_threads() != 1:
         threading.set_intra_op_parallelism_threads(1)
         threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):  # else a process takes all of a GPU's memory
+            tf.config.experimental.set_memory_growth(gpu, enable=True)
+
+
+def gpus() -> list[str]:
+    """The GPUs that TensorFlow can use, named as in CUDA_VISIBLE_DEVICES. Imports TensorFlow where there is any."""
+    if not (any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()):
+        return []
+    start()
+    import tensorflow as tf  # noqa: PLC0415 - see above
+
+    count = len(tf.config.list_physical_devices("GPU"))
+    named = [each.strip() for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each.strip()]
+    return (named or [str(number) for number in range(count)])[:count]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,11 +35,23 @@ RECONNECT_SECONDS = 300
 """How long a search waits for a scheduler that went away."""
 DEAF_TO_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 """Ctrl-C reaches every process of a terminal; the driver alone answers it, and ends its workers."""
+OWN_GPU = """import os
+def dask_setup(worker):
+    gpus = {gpus!r}
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpus[int(worker.name) % len(gpus)]
+"""
+"""A worker sees one GPU, before it imports TensorFlow, which would take something of each."""
 RENEWED_AFTER = 12
 """Trials after which a worker process is renewed: TensorFlow keeps about 15 MB per compiled network for ever."""
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.5
-FETCH_SECONDS = 120
+GONE = (OSError, distributed.client.ClosedClientError)
+"""What a request to a scheduler raises that has just gone away; whether it has, the client's status tells soon."""
+UNREACHABLE = (OSError, RuntimeError, TypeError, ValueError, ImportError)
+"""What connecting to a scheduler raises: Dask's words for TLS that is not set up, and for versions that differ, too."""
+ABSENT_SECONDS = 600
+"""How long the workers of this machine may be away, all of them, before something is wrong with it."""
+FETCH_SECONDS = 60
 """For a result to come from its worker; one that died meanwhile has none to give."""
 
 _trained = 0
@@ -73,18 +85,29 @@ class DaskWorkers:
         self._client = connect()
         self._address = self._client.scheduler.address
         self._data = self._send_data()
+        self._looked = self._seen = time.monotonic()
+        self._own = count is not None
         self.present = len(self._ready())
         """Workers that there were at the start."""
         self.count = count or max(1, self.present)
 
     def submit(self, job: Job) -> None:
+        self._deaths.pop(job.number, None)  # refits count from 0 again, as trials did
         self._waiting.append(job)
         self._feed()
 
+    def _present(self) -> Mapping[str, Any]:
+        """The scheduler's workers by address. Not `scheduler_info`, which answers out of what the client keeps, and now and
+        then that there are none.
+        """
+        workers: Mapping[str, Any] = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
+        if workers:
+            self._seen = time.monotonic()
+        return workers
+
     def _ready(self) -> set[str]:
         """Addresses of the workers that take jobs now: one that is leaving does not."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        return {address for address, each in workers.items() if each["status"] == "running"}
+        return {address for address, each in self._present().items() if each["status"] == "running"}
 
     def _connected(self) -> bool:
         """Whether the scheduler is there, and is the one that was given the split."""
@@ -96,62 +119,98 @@ class DaskWorkers:
         """
         if not self._waiting or not self._connected():
             return
-        if self._data.status == "error":
-            self._data.retry()
-        idle = self._ready() - {address for _, _, address in self._open.values()}
-        while self._waiting and idle:
-            job, address = self._waiting.popleft(), idle.pop()
-            future = self._client.submit(
-                _work,
-                job,
-                self._data,
-                self._draw,
-                key=f"narrowgap-{job.number}-{time.monotonic_ns()}",
-                pure=False,
-                workers=[address],
-            )
-            self._open[job.number] = job, future, address
-            future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
+        with suppress(*GONE):
+            if self._data.status == "error":
+                self._data.retry()
+            idle = self._ready() - {address for _, _, address in self._open.values()}
+            while self._waiting and idle:
+                self._hand_out(self._waiting[0], idle.pop())
+                self._waiting.popleft()
+
+    def _hand_out(self, job: Job, address: str) -> None:
+        future = self._client.submit(
+            _work,
+            job,
+            self._data,
+            self._draw,
+            key=f"narrowgap-{job.number}-{time.monotonic_ns()}",
+            pure=False,
+            workers=[address],
+        )
+        self._open[job.number] = job, future, address
+        future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
 
     def finished(self) -> list[Outcome]:
         if not self._connected():
             self._reconnect()
-        try:
+        outcomes = []
+        with suppress(queue.Empty):
             job, future = self._done.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            outcomes = self._bereaved()
-            self._feed()  # a worker may have come
-            return outcomes
-        if self._open.get(job.number, (job, None, ""))[1] is not future:
-            return []  # of a connection that was lost; its job has been handed out again
-        outcome = self._outcome(job, future)
+            outcomes += self._ended(job, future)
+        if time.monotonic() - self._looked > POLL_SECONDS:
+            outcomes += self._bereaved()
+            self._looked = time.monotonic()
+        self._feed()  # a worker is free, or one has come
+        if self._own and self._waiting and time.monotonic() - self._seen > ABSENT_SECONDS:
+            raise RuntimeError(f"none of this machine's worker processes has come back in {ABSENT_SECONDS} s")
+        return outcomes
+
+    def _ended(self, job: Job, future: distributed.Future) -> list[Outcome]:
+        _, current, address = self._open.get(job.number, (job, None, ""))
+        if current is not future:
+            return []  # of a worker or a connection that was lost; its job has been handed out again
+        outcome = self._outcome(job, future, address)
         del self._open[job.number]
         if outcome is None:
             self._waiting.appendleft(job)
-        self._feed()
-        return [] if outcome is None else [outcome]
+            return []
+        return [outcome]
+
+    def _outcome(self, job: Job, future: distributed.Future, address: str) -> Outcome | None:
+        """What became of a job; None when that was lost before it came here, and the job is to be trained again."""
+        error: BaseException | None = None
+        try:
+            if future.status == "finished":
+                outcome: Outcome = future.result(timeout=FETCH_SECONDS)
+                return outcome
+            error = future.exception(timeout=FETCH_SECONDS) if future.status == "error" else None
+        except (*GONE, CancelledError):
+            pass
+        except Exception as raised:  # noqa: BLE001 - what cannot be read here is a result like any other
+            error = raised
+        if error is None:
+            return self._died(job) if self._fell(address) else None
+        if isinstance(error, distributed.scheduler.KilledWorker):  # each time come back at its old address
+            return self._died(job, error.allowed_failures + 1) if error.task == future.key else None
+        return Outcome(job.number, None, {}, trial.told(error), 0.0)
 
     def _bereaved(self) -> list[Outcome]:
         """Takes back the jobs whose workers are gone; the outcomes of those that have killed too many."""
+        outcomes: list[Outcome] = []
         if not self._open or not self._connected():
-            return []
-        present = self._client.scheduler_info(n_workers=-1)["workers"]
-        gone = [each for each in self._open.values() if each[2] not in present and each[1].status == "pending"]
-        outcomes = []
-        for job, future, address in reversed(gone):
-            del self._open[job.number]
-            future.cancel()
-            failed = self._died(job) if self._fell(address) else None
-            if failed:
-                outcomes.append(failed)
-            else:
-                self._waiting.appendleft(job)
+            return outcomes
+        with suppress(*GONE):
+            present = self._present()
+            gone = [each for each in self._open.values() if each[2] not in present and each[1].status == "pending"]
+            for job, future, address in reversed(gone):
+                failed = self._died(job) if self._fell(address) else None
+                del self._open[job.number]
+                future.cancel()
+                if failed:
+                    outcomes.append(failed)
+                else:
+                    self._waiting.appendleft(job)
         return outcomes
 
     def _fell(self, address: str) -> bool:
-        """Whether a worker that is gone died, and did not leave of its own accord."""
-        events = [event for _, event in self._client.get_events(address)]
-        return not any(event.get("action") == "remove-worker" and event.get("expected") for event in events)
+        """Whether a worker is gone that had not said it would leave. An address may have had earlier workers."""
+        with suppress(*GONE):
+            events = [event for _, event in self._client.get_events(address)]
+            came = [place for place, event in enumerate(events) if event.get("action") == "add-worker"]
+            last = events[came[-1] :] if came else events
+            told = any(event.get("action") == "closing-worker" or event.get("expected") for event in last)
+            return not told and any(event.get("action") == "remove-worker" for event in last)
+        return False
 
     def _died(self, job: Job, times: int = 1) -> Outcome | None:
         """Counts deaths of workers; an outcome once there are too many."""
@@ -160,19 +219,6 @@ class DaskWorkers:
             return None
         failure = f"killed its worker {self._deaths[job.number]} times (out of memory, or a crash of the process)"
         return Outcome(job.number, None, {}, failure, 0.0)
-
-    def _outcome(self, job: Job, future: distributed.Future) -> Outcome | None:
-        """What became of a job; None when that was lost with a worker or the scheduler before it came here."""
-        with suppress(OSError, CancelledError):
-            if future.status == "finished":
-                outcome: Outcome = future.result(timeout=FETCH_SECONDS)
-                return outcome
-        if future.status != "error":
-            return None
-        error = future.exception()
-        if isinstance(error, distributed.scheduler.KilledWorker):  # each time come back at its old address
-            return self._died(job, error.allowed_failures + 1) if error.task == future.key else None
-        return Outcome(job.number, None, {}, trial.told(error), 0.0)
 
     def warm_up(self) -> None:
         """Lets every worker import TensorFlow now, while the driver does the same, and not when its first job comes."""
@@ -201,7 +247,7 @@ class DaskWorkers:
             try:
                 self._client = self._connect()
                 break
-            except OSError as error:
+            except UNREACHABLE as error:
                 if time.monotonic() > deadline:
                     raise StoreError(
                         f"the Dask scheduler at {self._address} went away and did not come back in {RECONNECT_SECONDS} s; "
@@ -215,13 +261,17 @@ class DaskWorkers:
 
 
 @contextmanager
-def local(count: int, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
-    """`count` one-thread worker processes on this machine, over loopback; jobs need the certificate made for this run."""
+def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Iterator[DaskWorkers]:
+    """`count` one-thread worker processes on this machine, over loopback; jobs need the certificate made for this run.
+    `gpus`, named as in CUDA_VISIBLE_DEVICES, are dealt out to them, one each.
+    """
     with (
         _quiet_logs(),
         dask.config.set(
             {
-                "distributed.worker.preload": [DEAF_TO_CTRL_C],
+                "distributed.worker.preload": [DEAF_TO_CTRL_C, *([OWN_GPU.format(gpus=list(gpus))] if gpus else [])],
+                # A paused one would wait for memory that TensorFlow does not give back; at 95 % it is ended and renewed.
+                "distributed.worker.memory.pause": False,
                 # A worker that is not back by then is given up for ever; on a busy machine its imports take a minute.
                 "distributed.deploy.lost-worker-timeout": "1h",
             }
@@ -261,7 +311,7 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
     with _quiet_logs():
         try:
             workers = DaskWorkers(connect, split, draw)
-        except (OSError, RuntimeError, TypeError, ValueError) as error:  # Dask's words for TLS that is not set up, too
+        except UNREACHABLE as error:
             raise StoreError(
                 f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, or leave "
                 "search.cluster empty to train on this machine"

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.experiment import Experiment
+from pipeline.network.start import gpus
 from pipeline.search import trial
 from pipeline.search.workers import InProcess, Workers
 from pipeline.steps.draw import draw
@@ -27,16 +28,20 @@ def workers(session: Session) -> Iterator[Workers]:
 
         with cluster.remote(asked.cluster, split, draw) as remote:
             here = f"workers: {remote.present or 'none yet'} of the Dask scheduler {asked.cluster}"
-            session.say(here if remote.present else f"{here}; training begins when one comes")
+            ahead = (
+                "training begins when one comes, one network at a time (with workers there first, as many as they are)"
+            )
+            session.say(here if remote.present else f"{here}; {ahead}")
             yield remote
         return
-    count = fitting(jobs(session.experiment)) if asked.workers == "auto" else asked.workers
+    seen = gpus()
+    count = fitting(jobs(session.experiment), len(seen) or _cores()) if asked.workers == "auto" else asked.workers
     if count == 1:
         yield InProcess(partial(trial.train, split=split, draw=draw))
         return
     from pipeline.search import cluster  # noqa: PLC0415 - Dask, only where it serves
 
-    with cluster.local(count, split, draw) as local:
+    with cluster.local(count, split, draw, seen) as local:
         yield local
 
 
@@ -47,10 +52,10 @@ def jobs(experiment: Experiment) -> int:
     return max(experiment.search.trials, finalists * experiment.evaluation.seeds)
 
 
-def fitting(jobs: int) -> int:
-    """How many workers this machine has cores and memory for; no more than there is use for."""
+def fitting(jobs: int, units: int) -> int:
+    """How many workers this machine has GPUs or else cores (`units`) and memory for; no more than there is use for."""
     by_memory = int(psutil.virtual_memory().available / WORKER_BYTES)
-    return max(1, min(_cores(), by_memory, jobs // 2))
+    return max(1, min(units, by_memory, jobs // 2))
 
 
 def _cores() -> int:

@@ -64,7 +64,7 @@ def held(store: Store, run: Run) -> Iterator[None]:
 def refuse_held(run: Run) -> None:
     """Raises BusyError, naming the holder, when somebody else works on the run."""
     holder = holder_of(run)
-    if holder and alive(run) and holder["pid"] != os.getpid():
+    if holder and alive(run) and _who(holder) != _who(json.loads(mark()[HOLDER_TAG])):
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
         raise BusyError(
             f"search {run.id} is being run by process {holder['pid']} on {holder['host']} since {since}; wait for it, or "
@@ -117,6 +117,11 @@ def alive(run: Run) -> bool:
         return bool(abs(process.create_time() - holder["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def _who(holder: dict[str, Any]) -> tuple[Any, ...]:
+    """Processes in two containers may well have the same number."""
+    return holder["host"], holder["pid"], holder["started"]
 
 
 def holder_of(run: Run) -> dict[str, Any]:

@@ -130,7 +130,7 @@ class StoreJournal:
     def abandoned(self, proposal: Proposal) -> None:
         run = self._open.pop(proposal.number, None)
         if run is not None:
-            run.finish("KILLED", "the search was stopped before this trial had ended")
+            run.give_up("KILLED", "the search was stopped before this trial had ended")
 
     def _name(self, proposal: Proposal) -> str:
         return proposal.spec.architecture(self._prepared.split.inputs, self._prepared.split.classes)

@@ -136,17 +136,17 @@ class Run:
         try:
             yield self
         except (KeyboardInterrupt, SystemExit):
-            self._ended("KILLED", "interrupted")
+            self.give_up("KILLED", "interrupted")
             raise
         except BaseException as error:
-            self._ended(
+            self.give_up(
                 "FAILED", f"{error}" if isinstance(error, NarrowgapError) else f"{type(error).__name__}: {error}"
             )
             raise
         if not self.adopted:
             self.finish("FINISHED")
 
-    def _ended(self, status: Status, reason: str) -> None:
+    def give_up(self, status: Status, reason: str) -> None:
         """Ends the run without hiding what ended it, should the store be gone too."""
         with contextlib.suppress(MlflowException, OSError):
             self.finish(status, reason)

@@ -270,7 +270,34 @@ def test_a_worker_is_renewed_between_trials_and_no_trial_is_lost(digits_split):
         for number in range(3):
             workers.submit(job(number, epochs=1))
         outcomes = collect(workers, 3)
+        assert not workers._deaths
     assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(3))
     one, two, three = processes(outcomes)
     assert one == two
     assert two != three
+
+
+def test_each_worker_sees_a_gpu_of_its_own_and_a_renewed_one_the_same_again(digits_split):
+    """Their names alone: there is no GPU here to train on."""
+
+    def sees(_result, _split):
+        import os
+
+        from pipeline.search import cluster as there
+
+        there.RENEWED_AFTER = 1
+        return {"process": os.environ["CUDA_VISIBLE_DEVICES"].encode()}
+
+    with cluster.local(2, digits_split, sees, gpus=["3", "5"]) as workers:
+        for number in range(4):
+            workers.submit(job(number, epochs=1))
+        outcomes = collect(workers, 4)
+    assert set(processes(outcomes)) == {b"3", b"5"}
+
+
+def test_what_killed_workers_as_a_trial_is_not_held_against_a_refit_of_the_same_number(digits_split):
+    with cluster.local(1, digits_split, dies) as workers:
+        for width, failed in ((13, True), (8, False)):
+            workers.submit(job(0, width, epochs=1))
+            assert (collect(workers, 1)[0].result is None) == failed
+            assert workers._deaths[0] == (cluster.DEATHS if failed else 0)

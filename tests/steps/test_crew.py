@@ -22,4 +22,8 @@ def test_there_is_use_for_workers_in_the_search_or_in_the_refits_after_it(name, 
 
 @pytest.mark.parametrize("few", [1, 2, 3])
 def test_one_worker_is_enough_for_up_to_three_networks(few):
-    assert fitting(few) == 1
+    assert fitting(few, units=8) == 1
+
+
+def test_there_are_no_more_workers_than_gpus_or_cores():
+    assert fitting(24, units=2) == 2
