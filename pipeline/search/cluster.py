@@ -51,6 +51,8 @@ UNREACHABLE = (OSError, RuntimeError, TypeError, ValueError, ImportError)
 """What connecting to a scheduler raises: Dask's words for TLS that is not set up, and for versions that differ, too."""
 ABSENT_SECONDS = 600
 """How long the workers of this machine may be away, all of them, before something is wrong with it."""
+UPLOADS = 5
+"""How often the package is sent to workers that stumble over it."""
 FETCH_SECONDS = 60
 """For a result to come from its worker; one that died meanwhile has none to give."""
 
@@ -363,13 +365,21 @@ def _hang_up(client: distributed.Client) -> None:
 
 
 def _send_package(client: distributed.Client) -> None:
-    """This package as a zip file to import from, to the scheduler, its workers, and those that come later."""
+    """This package as a zip file to import from, to the scheduler, its workers, and those that come later. Not again where
+    the scheduler has it: a worker may be training from it, for a driver that was killed or for another search.
+    """
     root = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
     for file in sorted((root / "pipeline").rglob("*.py")):
         digest.update(file.read_bytes())
+    version = digest.hexdigest()
 
-    def forget(version: str) -> None:  # a function within a function travels by value, not by its name
+    def sent() -> str | None:  # a function within a function travels by value, not by its name
+        import sys  # noqa: PLC0415 - travels along
+
+        return getattr(sys.modules.get("pipeline"), "sent", None)
+
+    def forget(version: str) -> None:
         """A process goes on with what it has imported, were it of a search with another version of this package."""
         import sys  # noqa: PLC0415 - travels along
 
@@ -378,10 +388,24 @@ def _send_package(client: distributed.Client) -> None:
                 del sys.modules[name]
             vars(__import__("pipeline"))["sent"] = version
 
+    if client.run_on_scheduler(sent) == version:
+        return
     with tempfile.TemporaryDirectory() as folder:
-        client.upload_file(shutil.make_archive(f"{folder}/narrowgap_pipeline", "zip", root, "pipeline"))
-    client.run(forget, digest.hexdigest(), on_error="ignore")  # a worker that leaves meanwhile needs no more
-    client.run_on_scheduler(forget, digest.hexdigest())
+        _upload(client, shutil.make_archive(f"{folder}/narrowgap_pipeline", "zip", root, "pipeline"))
+    client.run(forget, version, on_error="ignore")  # a worker that leaves meanwhile needs no more
+    client.run_on_scheduler(forget, version)
+
+
+def _upload(client: distributed.Client, file: str) -> None:
+    """Sends a file. A worker that imports something at this moment may miss the zip file in a cache of Python's, which Dask
+    has just emptied, and find it again a moment later.
+    """
+    for _ in range(UPLOADS - 1):
+        with suppress(KeyError):
+            client.upload_file(file)
+            return
+        time.sleep(1)
+    client.upload_file(file)
 
 
 @contextmanager

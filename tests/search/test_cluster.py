@@ -186,6 +186,24 @@ def test_a_worker_that_trained_for_another_version_of_the_package_trains_with_th
     assert outcomes[0].failure is None
 
 
+def test_a_package_that_the_workers_have_is_not_sent_again_while_they_may_import_from_it(digits_split, dask_cluster):
+    def written(dask_worker):
+        from pathlib import Path
+
+        return (Path(dask_worker.local_directory) / "narrowgap_pipeline.zip").stat().st_mtime_ns
+
+    dask_cluster.start_worker()
+    with dask_cluster.aside() as aside:
+        aside.wait_for_workers(1)
+        seen = []
+        for _ in range(2):
+            with cluster.remote(dask_cluster.address, digits_split, by_process()) as workers:
+                workers.submit(job(0, epochs=1))
+                assert collect(workers, 1)[0].failure is None
+            seen.append(aside.run(written))
+    assert seen[0] == seen[1]
+
+
 def held(folder):
     """Pictures that take until the file `hold` in the folder is gone; who draws leaves a file of its own there."""
     who = by_process()
