@@ -51,6 +51,8 @@ UNREACHABLE = (OSError, RuntimeError, TypeError, ValueError, ImportError)
 """What connecting to a scheduler raises: Dask's words for TLS that is not set up, and for versions that differ, too."""
 ABSENT_SECONDS = 600
 """How long the workers of this machine may be away, all of them, before something is wrong with it."""
+ANSWER_SECONDS = 30
+"""For the scheduler to say which workers there are."""
 UPLOADS = 5
 """How often the package is sent to workers that stumble over it."""
 FETCH_SECONDS = 60
@@ -102,7 +104,8 @@ class DaskWorkers:
         """The scheduler's workers by address. Not `scheduler_info`, which answers out of what the client keeps, and now and
         then that there are none.
         """
-        workers: Mapping[str, Any] = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
+        asked = self._client.scheduler.identity
+        workers: Mapping[str, Any] = self._client.sync(asked, n_workers=-1, callback_timeout=ANSWER_SECONDS)["workers"]
         if workers:
             self._seen = time.monotonic()
         return workers
@@ -115,13 +118,24 @@ class DaskWorkers:
         """Whether the scheduler is there, and is the one that was given the split."""
         return self._client.status == "running" and not self._data.cancelled()
 
+    @contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        """Requests that come to nothing where the scheduler goes away in the middle; `finished` looks for it then."""
+        try:
+            yield
+        except GONE:
+            pass
+        except (RuntimeError, AttributeError):  # a client that has closed itself has parts that are closed, or none
+            if self._connected():
+                raise
+
     def _feed(self) -> None:
         """Hands a job to every worker that has none; the others wait here. Left to itself, Dask gives two jobs to a
         worker that has the data and none to one that has yet to fetch them, and what a worker was given it keeps.
         """
         if not self._waiting or not self._connected():
             return
-        with suppress(*GONE):
+        with self._unless_gone():
             if self._data.status == "error":
                 self._data.retry()
             idle = self._ready() - {address for _, _, address in self._open.values()}
@@ -191,35 +205,37 @@ class DaskWorkers:
         outcomes: list[Outcome] = []
         if not self._open or not self._connected():
             return outcomes
-        with suppress(*GONE):
+        with self._unless_gone():
             present = self._present()
             gone = [each for each in self._open.values() if each[2] not in present and each[1].status == "pending"]
             for job, future, address in reversed(gone):
+                if not self._connected():
+                    break  # what is open is given to the scheduler again when it is back
                 failed = self._died(job) if self._fell(address) else None
                 del self._open[job.number]
-                future.cancel()
                 if failed:
                     outcomes.append(failed)
                 else:
                     self._waiting.appendleft(job)
+                future.cancel()
         return outcomes
 
     def _fell(self, address: str) -> bool:
         """Whether a worker is gone that had not said it would leave. An address may have had earlier workers."""
-        with suppress(*GONE):
-            events = [event for _, event in self._client.get_events(address)]
-            came = [place for place, event in enumerate(events) if event.get("action") == "add-worker"]
-            last = events[came[-1] :] if came else events
-            told = any(event.get("action") == "closing-worker" or event.get("expected") for event in last)
-            return not told and any(event.get("action") == "remove-worker" for event in last)
-        return False
+        events: list[Mapping[str, Any]] = []
+        with self._unless_gone():
+            events += [event for _, event in self._client.get_events(address)]
+        came = [place for place, event in enumerate(events) if event.get("action") == "add-worker"]
+        last = events[came[-1] :] if came else events
+        told = any(event.get("action") == "closing-worker" or event.get("expected") for event in last)
+        return not told and any(event.get("action") == "remove-worker" for event in last)
 
     def _died(self, job: Job, times: int = 1) -> Outcome | None:
         """Counts deaths of workers; an outcome once there are too many."""
         self._deaths[job.number] += times
         if self._deaths[job.number] < DEATHS:
             return None
-        failure = f"killed its worker {self._deaths[job.number]} times (out of memory, or a crash of the process)"
+        failure = f"killed its worker {self._deaths[job.number]} times (out of memory, a crash, or ended from outside)"
         return Outcome(job.number, None, {}, failure, 0.0)
 
     def warm_up(self) -> None:
@@ -229,7 +245,7 @@ class DaskWorkers:
 
     def close(self) -> None:
         if self._connected():
-            with suppress(OSError, CancelledError):
+            with self._unless_gone(), suppress(CancelledError):
                 self._client.cancel([future for _, future, _ in self._open.values()], force=True)
         self._open.clear()
         self._waiting.clear()
@@ -285,7 +301,7 @@ def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Ite
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             security=distributed.Security.temporary(),
-            memory_limit="2GiB",
+            memory_limit="8GiB" if gpus else "2GiB",  # what CUDA's libraries take of the machine's own is not measured
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):
@@ -400,12 +416,12 @@ def _upload(client: distributed.Client, file: str) -> None:
     """Sends a file. A worker that imports something at this moment may miss the zip file in a cache of Python's, which Dask
     has just emptied, and find it again a moment later.
     """
-    for _ in range(UPLOADS - 1):
+    for _ in range(UPLOADS):
         with suppress(KeyError):
             client.upload_file(file)
             return
         time.sleep(1)
-    client.upload_file(file)
+    raise RuntimeError("its workers do not take this package")
 
 
 @contextmanager

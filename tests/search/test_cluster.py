@@ -77,7 +77,7 @@ def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_
             workers.submit(job(number, width))
         outcomes = collect(workers, 3)
     assert outcomes[1].result is None
-    assert outcomes[1].failure == "killed its worker 3 times (out of memory, or a crash of the process)"
+    assert outcomes[1].failure == "killed its worker 3 times (out of memory, a crash, or ended from outside)"
     assert outcomes[0].result is not None
     assert outcomes[2].result is not None
 
