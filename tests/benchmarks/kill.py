@@ -15,6 +15,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -103,9 +104,14 @@ def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: 
                 if not _driver(Path(folder), tuner, workers, cluster, seconds=seconds):
                     break
                 counted["kills"] += 1
+                if _over(Path(folder)):
+                    break  # killed on the way out: to start again would be another search
             found = _left(Path(folder))
         counted["same"] += found["trials"] == expected["trials"]
-        counted["once"] += all(count == 1 for count in found["finished"].values()) and len(found["finished"]) == TRIALS
+        once = all(count == 1 for count in found["finished"].values()) and len(found["finished"]) == TRIALS
+        counted["once"] += once
+        if not once:
+            print(f"FINISHED runs by trial: {dict(found['finished'])}", file=sys.stderr)
         counted["none"] += found["running"] == 0
     checks = [f"{counted[name]} of {times}" for name in ("same", "once", "none")]
     print(f"| {tuner} | {workers} | {times} | {counted['kills']} | {' | '.join(checks)} |", flush=True)
@@ -169,6 +175,19 @@ def _search(folder: Path, tuner: str, workers: int, cluster: str | None) -> None
     finally:
         sys.stdout.flush()
         os._exit(code)
+
+
+def _over(folder: Path) -> bool:
+    """Whether the search has finished. Asked of the file itself: MLflow's client would keep it open over the next fork."""
+    finished = """
+        SELECT count(*) FROM runs JOIN tags USING (run_uuid)
+        WHERE status = 'FINISHED' AND key = 'narrowgap.step' AND value = 'search'
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{folder}/mlflow.db?mode=rw", uri=True)) as store:
+            return bool(store.execute(finished).fetchone()[0])
+    except sqlite3.OperationalError:  # killed before it had a store
+        return False
 
 
 def _left(folder: Path) -> dict:
