@@ -24,7 +24,7 @@ ALLOWED = {
     "keras_tuner": ("network/space.py", "search/proposals.py", "search/oracles.py"),
     "tensorflow": ("network/",),
     "keras": ("network/", "registry/served.py"),
-    "distributed": ("search/cluster.py",),
+    "distributed": ("search/cluster.py", "search/connection.py"),
     "dask": ("search/cluster.py",),
     "matplotlib": ("figures/",),
     "jinja2": ("report/",),

@@ -6,18 +6,14 @@ driver alone keeps state, so that a scheduler that comes back is simply given th
 itself: Dask would blame a dead worker's whole queue.
 """
 
-import hashlib
 import logging
 import queue
-import shutil
-import tempfile
 import time
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 import dask
@@ -26,7 +22,7 @@ import distributed
 from pipeline.data.split import Split
 from pipeline.errors import StoreError
 from pipeline.network.start import start
-from pipeline.search import trial
+from pipeline.search import connection, trial
 from pipeline.search.workers import Draw, Job, Outcome
 
 DEATHS = 3
@@ -53,24 +49,11 @@ ABSENT_SECONDS = 600
 """How long the workers of this machine may be away, all of them, before something is wrong with it."""
 ANSWER_SECONDS = 30
 """For the scheduler to say which workers there are."""
-UPLOADS = 5
-"""How often the package is sent to workers that stumble over it."""
 FETCH_SECONDS = 60
 """For a result to come from its worker; one that died meanwhile has none to give."""
 
 _trained = 0
 """Trials that this worker process has trained."""
-
-
-class _Client(distributed.Client):  # type: ignore[misc] # Dask has no types
-    """A client that, where it cannot be started, is closed there and then, and not when the garbage collector finds it."""
-
-    def start(self, **kwargs: Any) -> None:
-        try:
-            super().start(**kwargs)
-        except BaseException:
-            _hang_up(self)
-            raise
 
 
 class DaskWorkers:
@@ -249,7 +232,7 @@ class DaskWorkers:
                 self._client.cancel([future for _, future, _ in self._open.values()], force=True)
         self._open.clear()
         self._waiting.clear()
-        _hang_up(self._client)
+        connection.hang_up(self._client)
 
     def _send_data(self) -> distributed.Future:
         """The split, once per worker. As a task and not scattered: a task's result is made anew when its holders die."""
@@ -260,7 +243,7 @@ class DaskWorkers:
     def _reconnect(self) -> None:
         """Finds the scheduler again and gives it the open jobs; StoreError when it stays away."""
         deadline = time.monotonic() + RECONNECT_SECONDS
-        _hang_up(self._client)
+        connection.hang_up(self._client)
         while True:
             try:
                 self._client = self._connect()
@@ -284,7 +267,7 @@ def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Ite
     `gpus`, named as in CUDA_VISIBLE_DEVICES, are dealt out to them, one each.
     """
     with (
-        _quiet_logs(),
+        connection.quiet_logs(),
         dask.config.set(
             {
                 "distributed.worker.preload": [DEAF_TO_CTRL_C, *([OWN_GPU.format(gpus=list(gpus))] if gpus else [])],
@@ -305,7 +288,7 @@ def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Ite
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):
-        workers = DaskWorkers(lambda: _Client(cluster), split, draw, count)
+        workers = DaskWorkers(lambda: connection.Client(cluster), split, draw, count)
         workers.warm_up()
         try:
             yield workers
@@ -318,15 +301,15 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
     """The workers of an existing scheduler, `tcp://host:port` or, with Dask's own TLS settings, `tls://host:port`."""
 
     def connect() -> distributed.Client:
-        client = _Client(address, timeout=CONNECT_SECONDS)
+        client = connection.Client(address, timeout=CONNECT_SECONDS)
         try:
-            _send_package(client)
+            connection.send_package(client)
         except BaseException:
-            _hang_up(client)
+            connection.hang_up(client)
             raise
         return client
 
-    with _quiet_logs():
+    with connection.quiet_logs():
         try:
             workers = DaskWorkers(connect, split, draw)
         except UNREACHABLE as error:
@@ -368,72 +351,3 @@ def _warm() -> None:
 
 def _same(split: Split) -> Split:
     return split
-
-
-def _hang_up(client: distributed.Client) -> None:
-    """Closes a connection, whatever state it is in, and leaves nothing to close. A client that is collected half-open closes
-    itself under a lock that is not reentrant; where the collector came while the next client held it, that is for ever.
-    """
-    with suppress(OSError, RuntimeError, AssertionError):
-        client.close(timeout=2)
-    client.status = "closed"
-    client._loop_runner.stop()  # noqa: SLF001 - `close` leaves its thread running when it fails
-
-
-def _send_package(client: distributed.Client) -> None:
-    """This package as a zip file to import from, to the scheduler, its workers, and those that come later. Not again where
-    the scheduler has it: a worker may be training from it, for a driver that was killed or for another search.
-    """
-    root = Path(__file__).resolve().parents[2]
-    digest = hashlib.sha256()
-    for file in sorted((root / "pipeline").rglob("*.py")):
-        digest.update(file.read_bytes())
-    version = digest.hexdigest()
-
-    def sent() -> str | None:  # a function within a function travels by value, not by its name
-        import sys  # noqa: PLC0415 - travels along
-
-        return getattr(sys.modules.get("pipeline"), "sent", None)
-
-    def forget(version: str) -> None:
-        """A process goes on with what it has imported, were it of a search with another version of this package."""
-        import sys  # noqa: PLC0415 - travels along
-
-        if getattr(sys.modules["pipeline"], "sent", None) != version:
-            for name in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
-                del sys.modules[name]
-            vars(__import__("pipeline"))["sent"] = version
-
-    if client.run_on_scheduler(sent) == version:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        _upload(client, shutil.make_archive(f"{folder}/narrowgap_pipeline", "zip", root, "pipeline"))
-    client.run(forget, version, on_error="ignore")  # a worker that leaves meanwhile needs no more
-    client.run_on_scheduler(forget, version)
-
-
-def _upload(client: distributed.Client, file: str) -> None:
-    """Sends a file. A worker that imports something at this moment may miss the zip file in a cache of Python's, which Dask
-    has just emptied, and find it again a moment later.
-    """
-    for _ in range(UPLOADS):
-        with suppress(KeyError):
-            client.upload_file(file)
-            return
-        time.sleep(1)
-    raise RuntimeError("its workers do not take this package")
-
-
-@contextmanager
-def _quiet_logs() -> Iterator[None]:
-    """Dask tells of every closed connection at the end of a search; what matters becomes an outcome or an error."""
-    names = ["distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))]
-    loggers = [logging.getLogger(name) for name in names]  # Dask gives some of them a level of their own
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
