@@ -271,7 +271,7 @@ def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Ite
         dask.config.set(
             {
                 "distributed.worker.preload": [DEAF_TO_CTRL_C, *([OWN_GPU.format(gpus=list(gpus))] if gpus else [])],
-                # A paused one would wait for memory that TensorFlow does not give back; at 95 % it is ended and renewed.
+                # A paused one would be given no job, and so never be renewed; at 95 % of its memory the nanny ends it.
                 "distributed.worker.memory.pause": False,
                 # A worker that is not back by then is given up for ever; on a busy machine its imports take a minute.
                 "distributed.deploy.lost-worker-timeout": "1h",
