@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.network.spec import NetworkSpec
+from pipeline.network.recipe import Recipe
 
 Probabilities = NDArray[np.float32]
 """float32, (n, classes): one softmax row per image, each summing to 1."""
@@ -59,7 +59,7 @@ class Score:
 class TrialResult:
     """One trained network and everything measured on it."""
 
-    spec: NetworkSpec
+    recipe: Recipe
     seed: int
     history: Mapping[str, tuple[float, ...]]
     """Per epoch from 0, those of a trial that was continued included: `loss`, `accuracy` (as training reports them:

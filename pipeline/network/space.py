@@ -12,7 +12,8 @@ from typing import Any
 
 import keras_tuner
 
-from pipeline.experiment import Space, Training
+from pipeline.experiment import Space
+from pipeline.network.recipe import Recipe
 from pipeline.network.spec import NetworkSpec
 
 Values = Mapping[str, Any]
@@ -51,23 +52,18 @@ def _rates(rates: list[float]) -> list[float]:
     return [float(rate) for rate in rates]
 
 
-def network(space: Space, values: Values) -> NetworkSpec:
-    """The network that proposed values stand for."""
+def recipe(space: Space, values: Values) -> Recipe:
+    """The network that proposed values stand for, with the training settings that a fixed one has of its own."""
     if space.networks is not None:
-        return space.networks[values["network"]].spec()
+        network = space.networks[values["network"]]
+        return Recipe(network.spec(), network.training)
     layers = range(1, values["depth"] + 1)
-    return NetworkSpec(
+    spec = NetworkSpec(
         hidden=tuple(values[f"hidden_{layer}"] for layer in layers),
         dropout=(values["dropout_0"], *(values[f"dropout_{layer}"] for layer in layers)),
         activations=(space.activation,) * values["depth"],
     )
-
-
-def settings(space: Space, training: Training, values: Values) -> Training:
-    """How the proposed network trains: as the experiment says, save what a fixed network has of its own."""
-    if space.networks is None:
-        return training
-    return training.merged(space.networks[values["network"]].training)
+    return Recipe(spec)
 
 
 def size(space: Space) -> int:

@@ -1,8 +1,9 @@
 """What a network is: a record that the whole pipeline passes around. Knows nothing of Keras."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 ACTIVATIONS = ("relu", "linear", "tanh", "sigmoid", "elu", "selu", "gelu", "silu")
 """Names of Keras activations that a hidden layer may have."""
@@ -41,6 +42,23 @@ class NetworkSpec:
         for name in self.activations:
             if name not in ACTIVATIONS:
                 raise ValueError(f"unknown activation {name!r}; expected one of {', '.join(ACTIVATIONS)}")
+
+    def coordinates(self) -> dict[str, int | float]:
+        """The values of the network by their names in the tracking store: `depth`, `hidden_1`…, `dropout_0`…; layers
+        that it lacks are absent.
+        """
+        sizes = {f"hidden_{layer}": units for layer, units in enumerate(self.hidden, start=1)}
+        rates = {f"dropout_{place}": rate for place, rate in enumerate(self.dropout)}
+        return {"depth": len(self.hidden), **sizes, **rates}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` gives an equal network."""
+        return {"hidden": list(self.hidden), "dropout": list(self.dropout), "activations": list(self.activations)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "NetworkSpec":
+        """The network that `to_dict` wrote."""
+        return cls(tuple(content["hidden"]), tuple(content["dropout"]), tuple(content["activations"]))
 
     def parameters(self, inputs: int, classes: int) -> int:
         """How many trainable numbers the network has, for `inputs` pixels and `classes` outputs."""

@@ -23,6 +23,7 @@ from pipeline.experiment import Training
 from pipeline.network import scoring
 from pipeline.network.build import build
 from pipeline.network.dropout import Noise
+from pipeline.network.recipe import Recipe
 from pipeline.network.result import EarlyStopping, TrainingState, TrialResult
 from pipeline.network.spec import NetworkSpec
 
@@ -33,7 +34,7 @@ Weights = tuple[NDArray[np.float32], ...]
 
 
 def train(
-    spec: NetworkSpec,
+    recipe: Recipe,
     settings: Training,
     split: Split,
     *,
@@ -46,11 +47,11 @@ def train(
 
     `settings.epochs` is the length of the learning rate's schedule; training stops at `until` epochs (all, if None), or
     earlier when `settings.monitor` has not improved for `settings.patience` epochs. `state` continues another trial of
-    the same spec, settings, split and seed; the best epoch and the patience used up so far go on with it. Raises
+    the same recipe, settings, split and seed; the best epoch and the patience used up so far go on with it. Raises
     FloatingPointError when a loss is no number any more.
     """
     clock = _Clock()
-    trainer = _Trainer(spec, settings, split, seed)
+    trainer = _Trainer(recipe.spec, settings, split, seed)
     state = trainer.start() if state is None else trainer.resume(state)
     clock.lap("build")
     last = min(settings.epochs, until or settings.epochs)
@@ -71,7 +72,7 @@ def train(
     scores = {name: scoring.score(logs[name], part.labels) for name, part in split.parts()}
     clock.lap("score")
     return TrialResult(
-        spec=spec,
+        recipe=recipe,
         seed=seed,
         history=state.history,
         best_epoch=state.early.best_epoch if settings.restore_best else state.epoch - 1,

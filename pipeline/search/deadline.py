@@ -65,4 +65,4 @@ class Deadline:
 
     def _size(self, proposal: Proposal) -> float:
         """Millions of parameters times epochs; a trial that may stop early counts in full."""
-        return proposal.spec.parameters(self._inputs, self._classes) * proposal.until / MILLION
+        return proposal.recipe.spec.parameters(self._inputs, self._classes) * proposal.until / MILLION

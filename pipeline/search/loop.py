@@ -163,7 +163,7 @@ class _Loop:
 def _job(proposal: Proposal, journal: Journal) -> Job:
     return Job(
         number=proposal.number,
-        spec=proposal.spec,
+        recipe=proposal.recipe,
         settings=proposal.settings,
         seed=proposal.seed,
         until=proposal.until,

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment, Training
 from pipeline.network import space
-from pipeline.network.spec import NetworkSpec
+from pipeline.network.recipe import Recipe
 from pipeline.search import oracles
 
 HYPERBAND_FACTOR = 3
@@ -32,8 +32,9 @@ class Proposal:
     """Keras Tuner's own name of it."""
     values: Mapping[str, Any]
     """The hyperparameters as the oracle gave them, active ones only; Hyperband's own under `tuner/…`."""
-    spec: NetworkSpec
+    recipe: Recipe
     settings: Training
+    """The recipe's, resolved with the experiment's."""
     seed: int
     """Of the weights, the order of images and dropout."""
     until: int
@@ -74,12 +75,13 @@ class Proposals:
         self._numbers[trial.trial_id] = number
         self._seeds.append(seed)
         asked = self._experiment
-        settings = space.settings(asked.space, asked.training, values)
+        recipe = space.recipe(asked.space, values)
+        settings = recipe.settings(asked.training)
         return Proposal(
             number=number,
             trial_id=trial.trial_id,
             values=values,
-            spec=space.network(asked.space, values),
+            recipe=recipe,
             settings=settings,
             seed=seed,
             until=values.get("tuner/epochs", settings.epochs),

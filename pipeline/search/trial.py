@@ -19,7 +19,7 @@ def train(job: Job, split: Split, draw: Draw) -> Outcome:
     pictures: Mapping[str, bytes] = {}
     failure = None
     try:
-        result = training.train(job.spec, job.settings, split, seed=job.seed, until=job.until, state=job.state)
+        result = training.train(job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state)
         pictures = draw(result, split)
     except Exception as error:  # noqa: BLE001 - one network's failure is a result, and the search goes on
         result, failure = None, told(error)

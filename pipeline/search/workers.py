@@ -10,8 +10,8 @@ from typing import Protocol
 
 from pipeline.data.split import Split
 from pipeline.experiment import Training
+from pipeline.network.recipe import Recipe
 from pipeline.network.result import TrainingState, TrialResult
-from pipeline.network.spec import NetworkSpec
 
 Draw = Callable[[TrialResult, Split], Mapping[str, bytes]]
 """Pictures of a trained network, PNG files by name; called where the trial was trained, next to its arrays."""
@@ -23,8 +23,9 @@ class Job:
 
     number: int
     """Whose result this is: the number of the proposal, or of the refit."""
-    spec: NetworkSpec
+    recipe: Recipe
     settings: Training
+    """The recipe's, resolved with the experiment's."""
     seed: int
     until: int
     """The epoch to train to."""

@@ -52,13 +52,13 @@ class Challenger:
 
 
 def refitted(session: Session, root: Run, crew: Workers, champion: Version, night: int) -> Challenger:
-    """The champion's network, trained on the present data with seeds of this night."""
-    spec = record.network_of(champion.tags)
+    """The champion's recipe, trained on the present data with seeds of this night."""
+    recipe = record.recipe_of(champion.tags)
     first = FIRST_SEED + night * SEEDS_PER_NIGHT
     seeds = [
         seed_of(session.experiment.search.seed, first + number) for number in range(session.experiment.evaluation.seeds)
     ]
-    finalist = Finalist("challenger", spec, session.experiment.training)
+    finalist = Finalist("challenger", recipe, recipe.settings(session.experiment.training))
     (group,) = refit(session, root, [finalist], crew, seeds=seeds)
     target = session.experiment.evaluation.target_accuracy
     return Challenger("refit", group, keep(root, session.prepared.split, group, target_accuracy=target), root.id)

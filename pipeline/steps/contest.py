@@ -32,7 +32,7 @@ MOST_IN_PICTURE = 10
 def rows(evaluated: Evaluated) -> list[Row]:
     """The networks as rows of the gaps' table."""
     return [
-        Row(evaluated.role(group), group.architecture, any(group.finalist.spec.dropout), group.metrics)
+        Row(evaluated.role(group), group.architecture, any(group.finalist.recipe.spec.dropout), group.metrics)
         for group in evaluated.groups
     ]
 

@@ -10,7 +10,7 @@ def draw(result: TrialResult, split: Split) -> dict[str, bytes]:
     from pipeline.figures.style import png  # noqa: PLC0415 - as above
     from pipeline.findings import classes  # noqa: PLC0415 - as above
 
-    title = result.spec.architecture(split.inputs, split.classes)
+    title = result.recipe.spec.architecture(split.inputs, split.classes)
     train, test = (
         classes.confusion(part.labels, result.probabilities[name])
         for name, part in (("train", split.train), ("test", split.test))

@@ -102,7 +102,7 @@ def _record(session: Session, run: Run, evaluated: Evaluated, seen: Sequence[Loo
         tags={
             "narrowgap.chosen": evaluated.chosen.architecture,
             "narrowgap.reason_chosen": evaluated.choice.reason,
-            **record.network_tag(evaluated.chosen.finalist.spec),
+            **record.recipe_tags(evaluated.chosen.finalist.recipe),
         },
     )
     parts = [

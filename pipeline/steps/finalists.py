@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.experiment import Experiment, FixedNetwork, Published, Training
 from pipeline.findings.selection import ranked
+from pipeline.network.recipe import Recipe
 from pipeline.network.spec import NetworkSpec, notebook_network
 from pipeline.steps.trials import Trial, fully_trained
 
@@ -19,8 +20,9 @@ class Finalist:
     role: str
     """`finalist 1`… in the order of the search's selection, `network 1`… of fixed ones by their place in the experiment's
     file, `baseline` (without dropout), or `notebook, dropout`. No other has the same."""
-    spec: NetworkSpec
+    recipe: Recipe
     settings: Training
+    """The recipe's, resolved with the experiment's."""
     at_selection: float | None = None
     """Its validation accuracy in the search, by which it came here; None where it was not selected, or where Hyperband had
     stopped it early: another training's accuracy is not to be compared with."""
@@ -40,29 +42,29 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
     best = [
         Finalist(
             f"finalist {rank}",
-            trial.spec,
-            experiment.training,
+            trial.recipe,
+            trial.recipe.settings(experiment.training),
             trial.run.metrics["val_accuracy"] if trial.number in full else None,
         )
         for rank, trial in enumerate(_best(experiment, found, validation_size), start=1)
     ]
     references = ((BASELINE, notebook_network()), (NOTEBOOK, notebook_network(dropout=NOTEBOOK_DROPOUT)))
-    return best + [Finalist(role, spec, experiment.training, reference=True) for role, spec in references]
+    return best + [Finalist(role, Recipe(spec), experiment.training, reference=True) for role, spec in references]
 
 
 def _best(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Trial]:
-    """As many trials as there are to be finalists, no two of the same network: Hyperband trains one several times. Those
+    """As many trials as there are to be finalists, no two of the same recipe: Hyperband trains one several times. Those
     that it stopped early, whose gap is small because they were, come only where there are too few others.
     """
     rule, tolerance = experiment.selection.rule, experiment.selection.tolerance
     full = fully_trained(found)
     numbers = {trial.number for trial in full}
-    best: dict[NetworkSpec, Trial] = {}
+    best: dict[Recipe, Trial] = {}
     for those in (full, [trial for trial in found if trial.number not in numbers]):
         candidates = [trial.candidate() for trial in those]
         for place in ranked(candidates, rule, validation_size=validation_size, tolerance=tolerance):
             if len(best) < experiment.evaluation.finalists:
-                best.setdefault(those[place].spec, those[place])
+                best.setdefault(those[place].recipe, those[place])
     return list(best.values())
 
 
@@ -71,9 +73,9 @@ def _fixed(networks: Sequence[FixedNetwork], training: Training, found: Sequence
     fixed: list[Finalist] = []
     for place in sorted({trial.proposed["network"] for trial in found}):
         network = networks[place]
-        spec, taken = network.spec(), {each.role for each in fixed}
-        role = next((each for each in _known(spec) if each not in taken), f"network {place + 1}")
-        fixed.append(Finalist(role, spec, training.merged(network.training), published=network.published))
+        recipe, taken = Recipe(network.spec(), network.training), {each.role for each in fixed}
+        role = next((each for each in _known(recipe.spec) if each not in taken), f"network {place + 1}")
+        fixed.append(Finalist(role, recipe, recipe.settings(training), published=network.published))
     return fixed
 
 

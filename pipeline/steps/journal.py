@@ -93,6 +93,7 @@ class StoreJournal:
         return told
 
     def asked(self, proposal: Proposal) -> None:
+        split = self._prepared.split
         self._open[proposal.number] = self._store.child(
             self._search,
             step="trial",
@@ -100,11 +101,13 @@ class StoreJournal:
             tags={
                 "narrowgap.experiment": self._experiment.name,
                 **self._prepared.tags,
-                **record.network_tag(proposal.spec),
+                **record.recipe_tags(proposal.recipe),
                 ASKED_TAG: str(proposal.number),
                 PROPOSAL_TAG: json.dumps(dict(proposal.values)),
             },
-            params=record.trial_params(proposal.spec, proposal.settings, proposal.seed, self._prepared.split),
+            params=proposal.recipe.params(
+                proposal.settings, seed=proposal.seed, inputs=split.inputs, classes=split.classes
+            ),
         )
 
     def ended(self, proposal: Proposal, outcome: Outcome) -> Told:
@@ -133,7 +136,7 @@ class StoreJournal:
             run.give_up("KILLED", "the search was stopped before this trial had ended")
 
     def _name(self, proposal: Proposal) -> str:
-        return proposal.spec.architecture(self._prepared.split.inputs, self._prepared.split.classes)
+        return proposal.recipe.name(self._prepared.split.inputs, self._prepared.split.classes)
 
 
 def _shown(values: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ def keep(run: Run, split: Split, group: Group, *, target_accuracy: float | None)
     height, width = split.train.images.shape[1:]
     refit = group.typical
     model = build(
-        group.finalist.spec,
+        group.finalist.recipe.spec,
         image_shape=(height, width),
         classes=split.classes,
         pixel_max=split.pixel_max,

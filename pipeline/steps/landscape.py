@@ -103,10 +103,8 @@ def designed_placement(evaluated: Evaluated) -> Look | None:
     if not evaluated.experiment.space.networks or len(recipes) > 1:
         return None  # the notebook's two networks also differ in early stopping
     refits = [
-        {"depth": len(spec.hidden), "seed": refit.seed, **refit.metrics,
-         **{f"hidden_{layer}": units for layer, units in enumerate(spec.hidden, start=1)},
-         **{f"dropout_{place}": rate for place, rate in enumerate(spec.dropout)}}
-        for group in evaluated.groups for spec in [group.finalist.spec] for refit in group.refits
+        {"seed": refit.seed, **refit.metrics, **group.finalist.recipe.spec.coordinates()}
+        for group in evaluated.groups for refit in group.refits
     ]  # fmt: skip
     found = placement.placement(pd.DataFrame(refits))
     if not found.cells:

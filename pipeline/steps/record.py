@@ -5,40 +5,28 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from pipeline.data.split import Split
-from pipeline.experiment import Training
 from pipeline.findings import metrics
+from pipeline.network.recipe import Recipe
 from pipeline.network.result import TrialResult
 from pipeline.network.spec import NetworkSpec
 from pipeline.tracking.store import Point, Run
 
-NETWORK_TAG = "narrowgap.network"
-"""The specification as JSON: what a later step rebuilds the network from."""
+NETWORK_TAG, RECIPE_TAG = "narrowgap.network", "narrowgap.recipe"
+"""The network alone, and the network with its own training settings, as JSON. The second is what a later step trains
+again; runs and versions of Narrowgap 0.1 have the first only.
+"""
 
 
-def trial_params(spec: NetworkSpec, settings: Training, seed: int, split: Split) -> dict[str, str | int | float]:
-    """What is known of a trial before it is trained."""
-    layers = range(1, len(spec.hidden) + 1)
-    return {
-        "depth": len(spec.hidden),
-        **{f"hidden_{layer}": spec.hidden[layer - 1] for layer in layers},
-        **{f"dropout_{place}": rate for place, rate in enumerate(spec.dropout)},
-        "activations": ",".join(spec.activations),
-        "parameters": spec.parameters(split.inputs, split.classes),
-        "seed": seed,
-        "architecture": spec.architecture(split.inputs, split.classes),
-        **{key: str(value) if value is None else value for key, value in settings.model_dump().items()},
-    }
+def recipe_tags(recipe: Recipe) -> dict[str, str]:
+    """The tags from which `recipe_of` makes the recipe again."""
+    return {NETWORK_TAG: json.dumps(recipe.spec.to_dict()), RECIPE_TAG: recipe.to_json()}
 
 
-def network_tag(spec: NetworkSpec) -> dict[str, str]:
-    content = {"hidden": spec.hidden, "dropout": spec.dropout, "activations": spec.activations}
-    return {NETWORK_TAG: json.dumps(content)}
-
-
-def network_of(tags: Mapping[str, str]) -> NetworkSpec:
-    """The specification that `network_tag` wrote."""
-    content = json.loads(tags[NETWORK_TAG])
-    return NetworkSpec(tuple(content["hidden"]), tuple(content["dropout"]), tuple(content["activations"]))
+def recipe_of(tags: Mapping[str, str]) -> Recipe:
+    """The recipe of a run or a version. One that has the older tag alone has no training settings of its own."""
+    if RECIPE_TAG in tags:
+        return Recipe.from_json(tags[RECIPE_TAG])
+    return Recipe(NetworkSpec.from_dict(json.loads(tags[NETWORK_TAG])))
 
 
 def trained(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, seconds: float) -> None:
@@ -51,7 +39,7 @@ def trained(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, 
     )
     for name, content in pictures.items():
         run.write(name, content)
-    run.write("network.txt", describe(result.spec, split))
+    run.write("network.txt", describe(result.recipe.spec, split))
 
 
 def describe(spec: NetworkSpec, split: Split) -> str:

@@ -123,7 +123,10 @@ class _UnderWay:
         """The finalists that were trained with every seed."""
         for place, finalist in enumerate(self._finalists):
             numbers = range(place * len(self._seeds), (place + 1) * len(self._seeds))
-            name, parameters = self._name(finalist), finalist.spec.parameters(self._split.inputs, self._split.classes)
+            name, parameters = (
+                self._name(finalist),
+                finalist.recipe.spec.parameters(self._split.inputs, self._split.classes),
+            )
             if all(number in self._done for number in numbers):
                 yield Group(finalist, name, parameters, [self._done[number] for number in numbers])
             else:
@@ -140,11 +143,13 @@ class _UnderWay:
                 "narrowgap.experiment": self._session.experiment.name,
                 ROLE_TAG: finalist.role,
                 **self._session.prepared.tags,
-                **record.network_tag(finalist.spec),
+                **record.recipe_tags(finalist.recipe),
             },
-            params=record.trial_params(finalist.spec, finalist.settings, seed, self._split),
+            params=finalist.recipe.params(
+                finalist.settings, seed=seed, inputs=self._split.inputs, classes=self._split.classes
+            ),
         )
-        return Job(number, finalist.spec, finalist.settings, seed, finalist.settings.epochs)
+        return Job(number, finalist.recipe, finalist.settings, seed, finalist.settings.epochs)
 
     def _ended(self, outcome: Outcome) -> Seen:
         run, (finalist, seed) = self._open[outcome.number], self._of(outcome.number)
@@ -167,7 +172,7 @@ class _UnderWay:
         return self._finalists[number // len(self._seeds)], self._seeds[number % len(self._seeds)]
 
     def _name(self, finalist: Finalist) -> str:
-        return finalist.spec.architecture(self._split.inputs, self._split.classes)
+        return finalist.recipe.spec.architecture(self._split.inputs, self._split.classes)
 
 
 def _kept(run: Run, seed: int, result: TrialResult, pictures: Mapping[str, bytes]) -> Refit:

@@ -124,12 +124,12 @@ def _rule(experiment: Experiment, challenger: Challenger, ways: int) -> Rule:
 
 
 def _tags(session: Session, root: Run, challenger: Challenger, new: Scored) -> dict[str, str]:
-    spec, figures = challenger.group.finalist.spec, new.figures
+    figures = new.figures
     return {
         NIGHT_TAG: root.id,
         MODE_TAG: challenger.mode,
         "narrowgap.architecture": challenger.group.architecture,
-        **record.network_tag(spec),
+        **record.recipe_tags(challenger.group.finalist.recipe),
         **session.prepared.tags,
         **challenging.train_tags(new),
         "narrowgap.test_accuracy": repr(figures.accuracy),

@@ -137,7 +137,7 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     mark = pareto.Mark(points[choice.index], f"chosen on validation: {chosen.name}")
     run.write("pareto.png", png(pareto.pareto(points, list(best), [mark])))
     coordinates = [trial.coordinates() for trial in found]
-    deepest = max(len(trial.spec.hidden) for trial in found)
+    deepest = max(len(trial.recipe.spec.hidden) for trial in found)
     names = [f"dropout_{place}" for place in range(deepest + 1)]
     names += [f"hidden_{layer}" for layer in range(1, deepest + 1)]
     names += ["val_accuracy", "test_accuracy", "accuracy_gap"]

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.findings.selection import Candidate
-from pipeline.network.spec import NetworkSpec
+from pipeline.network.recipe import Recipe
 from pipeline.steps import record
 from pipeline.steps.journal import ASKED_TAG, PROPOSAL_TAG
 from pipeline.tracking.store import Run, Store
@@ -26,7 +26,7 @@ class Trial:
 
     number: int
     run: Run
-    spec: NetworkSpec
+    recipe: Recipe
 
     @property
     def name(self) -> str:
@@ -51,16 +51,14 @@ class Trial:
 
     def coordinates(self) -> dict[str, float | None]:
         """Its place in the space and its figures, by name; layers that it lacks are absent."""
-        sizes = {f"hidden_{layer}": float(units) for layer, units in enumerate(self.spec.hidden, start=1)}
-        rates = {f"dropout_{place}": rate for place, rate in enumerate(self.spec.dropout)}
-        return {"depth": len(self.spec.hidden), **rates, **sizes, **{name: self.run.metrics[name] for name in MEASURES}}
+        return {**self.recipe.spec.coordinates(), **{name: self.run.metrics[name] for name in MEASURES}}
 
 
 def finished(store: Store, search: Run) -> list[Trial]:
     """In the order of asking."""
     runs = [run for run in store.children(search) if run.tags.get("narrowgap.step") == "trial"]
     trials = [
-        Trial(int(run.tags[ASKED_TAG]), run, record.network_of(run.tags)) for run in runs if run.status == "FINISHED"
+        Trial(int(run.tags[ASKED_TAG]), run, record.recipe_of(run.tags)) for run in runs if run.status == "FINISHED"
     ]
     return sorted(trials, key=lambda trial: trial.number)
 
@@ -74,7 +72,7 @@ def fully_trained(found: Sequence[Trial]) -> list[Trial]:
 
 def table(trials: Sequence[Trial]) -> pd.DataFrame:
     """One row per trial: `trials.csv`."""
-    deepest = max(len(trial.spec.hidden) for trial in trials)
+    deepest = max(len(trial.recipe.spec.hidden) for trial in trials)
     places = [f"dropout_{place}" for place in range(deepest + 1)]
     layers = [f"hidden_{layer}" for layer in range(1, deepest + 1)]
     columns = ["trial", "architecture", "parameters", "depth", *layers, *places, *MEASURES, "run_id"]

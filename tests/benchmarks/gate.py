@@ -140,6 +140,7 @@ def trained(division: int, seeds: range) -> Iterator[Scored]:
     from pipeline.data.sources import load
     from pipeline.data.split import split
     from pipeline.experiment import Data, Training
+    from pipeline.network.recipe import Recipe
     from pipeline.network.spec import NetworkSpec
     from pipeline.network.training import train
 
@@ -147,7 +148,7 @@ def trained(division: int, seeds: range) -> Iterator[Scored]:
     parts = split(load(data), data)
     settings = Training(epochs=30, batch_size=32, learning_rate=0.002, patience=10)
     for seed in seeds:
-        result = train(NetworkSpec((64,), (0.1, 0.3), ("relu",)), settings, parts, seed=100 * division + seed)
+        result = train(Recipe(NetworkSpec((64,), (0.1, 0.3), ("relu",))), settings, parts, seed=100 * division + seed)
         yield Scored(parts.test.labels, result.probabilities["test"], result.train, len(parts.train))
 
 

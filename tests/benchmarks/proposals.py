@@ -78,7 +78,7 @@ def speed(objective: Objective) -> None:
             begin = time.process_time()
             proposal = asked(proposals)
             taken[point].append(1e3 * (time.process_time() - begin))
-            proposals.tell(proposal.trial_id, objective(proposal.spec))
+            proposals.tell(proposal.trial_id, objective(proposal.recipe.spec))
         print(f"{kind:24}" + "".join(f"{np.median(taken[n]):9.1f}" for n in POINTS), flush=True)
 
 
@@ -120,7 +120,7 @@ def best_so_far(kind: str, objective: Objective, trials: int, seed: int) -> list
     proposals, scores = started(kind, seed=seed), []
     for _ in range(trials):
         proposal = asked(proposals)
-        scores.append(objective(proposal.spec))
+        scores.append(objective(proposal.recipe.spec))
         proposals.tell(proposal.trial_id, scores[-1])
     return list(np.minimum.accumulate(scores))
 

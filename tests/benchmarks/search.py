@@ -266,7 +266,7 @@ def _outcome(job: Any) -> Any:
     score = Score(float(np.random.default_rng(job.seed).uniform()), 0.5)
     empty = TrainingState(15, (), (), EarlyStopping(), {})
     history = dict.fromkeys(names, curve)
-    result = TrialResult(job.spec, job.seed, history, 0, 15, score, score, score, {}, (), empty, {})
+    result = TrialResult(job.recipe, job.seed, history, 0, 15, score, score, score, {}, (), empty, {})
     return Outcome(job.number, result, {}, None, 0.0)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from pipeline.data.sources import load
 from pipeline.data.split import Split, split
 from pipeline.experiment import Data, Training
+from pipeline.network.recipe import Recipe
 from pipeline.network.spec import NetworkSpec, notebook_network
 
 FASTER = 5.0
@@ -51,7 +52,7 @@ def trainer(spec: NetworkSpec, seed: int) -> Run:
     start()
     from pipeline.network.training import train
 
-    result = train(spec, SETTINGS, _data(), seed=seed)
+    result = train(Recipe(spec), SETTINGS, _data(), seed=seed)
     epoch = result.seconds["train"] / (SETTINGS.epochs - 1)
     first = result.seconds["build"] + result.seconds["compile"] - epoch
     return Run(first, epoch, min(result.history["val_loss"]))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Images, Labels
+from pipeline.network.recipe import Recipe
 from pipeline.network.result import EarlyStopping, Probabilities, Score, TrainingState, TrialResult
 from pipeline.network.spec import NetworkSpec
 
@@ -61,7 +62,7 @@ def trial(*, epochs: int = 20, spec: NetworkSpec = SPEC) -> TrialResult:
     curves = history(epochs, dropout=max(spec.dropout))
     best = int(np.argmin(curves["val_loss"]))
     return TrialResult(
-        spec=spec,
+        Recipe(spec=spec),
         seed=1,
         history=curves,
         best_epoch=best,

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.data.split import Part, Split
 from pipeline.experiment import Training
+from pipeline.network.recipe import Recipe
 from pipeline.network.result import EarlyStopping
 from pipeline.network.spec import NetworkSpec, notebook_network
 
@@ -28,7 +29,7 @@ def settings(**changes) -> Training:
 def train(spec, split, **options):
     from pipeline.network.training import train as trainer
 
-    return trainer(spec, options.pop("settings", settings()), split, **{"seed": 3, **options})
+    return trainer(Recipe(spec), options.pop("settings", settings()), split, **{"seed": 3, **options})
 
 
 def fingerprint(result) -> str:

@@ -14,6 +14,7 @@ from distributed.utils import LoopRunner
 
 from pipeline.errors import StoreError
 from pipeline.experiment import Training
+from pipeline.network.recipe import Recipe
 from pipeline.network.spec import NetworkSpec
 from pipeline.search import cluster, trial
 from pipeline.search.workers import Job
@@ -29,14 +30,14 @@ def no_pictures(_result, _split):
 
 def dies(result, _split):
     """Kills its worker, as a crash of the process would."""
-    if result.spec.hidden == (13,):
+    if result.recipe.spec.hidden == (13,):
         os.kill(os.getpid(), signal.SIGKILL)
     return {}
 
 
 def job(number: int, width: int = 8, **changes) -> Job:
     spec = NetworkSpec((width,), (0, 0.2), ("relu",))
-    return Job(number, spec, SETTINGS.model_copy(update=changes), 5 + number, changes.get("epochs", 3))
+    return Job(number, Recipe(spec), SETTINGS.model_copy(update=changes), 5 + number, changes.get("epochs", 3))
 
 
 def collect(workers, count: int, seconds: float = 900) -> dict:

@@ -25,7 +25,7 @@ def asked(tuner: str = "random", **overrides: str) -> Experiment:
 
 def loss_of(job: Job) -> float:
     """A formula in the place of training: small for large networks, smaller with every epoch."""
-    return 1 / (sum(job.spec.hidden) + 10 * sum(job.spec.dropout) + job.until)
+    return 1 / (sum(job.recipe.spec.hidden) + 10 * sum(job.recipe.spec.dropout) + job.until)
 
 
 def simulated(job: Job, *, fails: Callable[[Job], str | None] = lambda _job: None) -> Outcome:
@@ -36,7 +36,7 @@ def simulated(job: Job, *, fails: Callable[[Job], str | None] = lambda _job: Non
     weights = (np.array([job.seed], np.float32),)
     state = TrainingState(job.until, weights, (), EarlyStopping(), {})
     score = Score(loss_of(job), 0.5)
-    result = TrialResult(job.spec, job.seed, {}, 0, job.until, score, score, score, {}, weights, state, {})
+    result = TrialResult(job.recipe, job.seed, {}, 0, job.until, score, score, score, {}, weights, state, {})
     return Outcome(job.number, result, {}, None, 0.0)
 
 
@@ -265,10 +265,10 @@ def test_a_larger_network_is_estimated_to_take_longer():
     small, large = ask(proposals), ask(proposals)
     for proposal in (small, large):
         deadline.started(proposal)
-        million = proposal.spec.parameters(1000, 10) * proposal.until / 1e6
+        million = proposal.recipe.spec.parameters(1000, 10) * proposal.until / 1e6
         deadline.ended(
             proposal,
-            dataclasses.replace(simulated(Job(0, proposal.spec, proposal.settings, 1, 9)), seconds=1 + 20 * million),
+            dataclasses.replace(simulated(Job(0, proposal.recipe, proposal.settings, 1, 9)), seconds=1 + 20 * million),
         )
     # small: 1 + 20 * 0.0910 = 2.8 s; large: 1 + 20 * 0.910 = 19.2 s
     clock.now = 50

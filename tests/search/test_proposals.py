@@ -128,7 +128,7 @@ def test_no_network_is_proposed_twice_and_every_one_once_before_the_end(tuner, w
             proposals.tell(pending.popleft(), 0.5)
         proposal = asked(proposals)
         pending.append(proposal.trial_id)
-        specs.append(proposal.spec)
+        specs.append(proposal.recipe.spec)
     assert len(set(specs)) == 4 + 16
     assert proposals.ask() is Nothing.EXHAUSTED
 
@@ -136,14 +136,14 @@ def test_no_network_is_proposed_twice_and_every_one_once_before_the_end(tuner, w
 def test_the_grid_lists_the_default_values_first_and_the_last_choice_moves_fastest():
     small = {"depth": [1, 2], "hidden": [32, 64], "dropout": [0, 0.5], "input_dropout": [0]}
     seen = run_through(Proposals(experiment("grid", given=small)))
-    assert [(proposal.spec.hidden, proposal.spec.dropout) for proposal in seen[:5]] == [
+    assert [(proposal.recipe.spec.hidden, proposal.recipe.spec.dropout) for proposal in seen[:5]] == [
         ((32,), (0, 0)),
         ((32,), (0, 0.5)),
         ((64,), (0, 0)),
         ((64,), (0, 0.5)),
         ((32, 32), (0, 0, 0)),
     ]
-    assert (seen[-1].spec.hidden, seen[-1].spec.dropout) == ((64, 64), (0, 0.5, 0.5))
+    assert (seen[-1].recipe.spec.hidden, seen[-1].recipe.spec.dropout) == ((64, 64), (0, 0.5, 0.5))
     assert len(seen) == 20
 
 
@@ -153,8 +153,8 @@ def test_fixed_networks_are_proposed_as_given_with_their_own_training():
         {"hidden": [32], "dropout": [0, 0], "activations": ["relu"], "training": {"epochs": 3}},
     ]
     first, second = run_through(Proposals(experiment("grid", given={"networks": networks})))
-    assert (first.spec.hidden, first.settings.epochs, first.until) == ((128, 64), 9, 9)
-    assert (second.spec.hidden, second.settings.epochs, second.until) == ((32,), 3, 3)
+    assert (first.recipe.spec.hidden, first.settings.epochs, first.until) == ((128, 64), 9, 9)
+    assert (second.recipe.spec.hidden, second.settings.epochs, second.until) == ((32,), 3, 3)
 
 
 @pytest.mark.parametrize("other", [2, 3, 5])
@@ -162,7 +162,7 @@ def test_searches_with_seeds_side_by_side_draw_different_networks(other):
     drawn = []
     for seed in (1, other):
         proposals = Proposals(experiment("random", given={}, seed=seed))
-        drawn.append({asked(proposals).spec for _ in range(50)})
+        drawn.append({asked(proposals).recipe.spec for _ in range(50)})
     # Of 2,513,790 networks; a quarter of the draws are among the 90 of one layer.
     assert len(drawn[0] & drawn[1]) < 10
 
@@ -183,7 +183,7 @@ def test_a_trial_without_a_finite_score_has_failed_and_the_search_goes_on(tuner,
     specs = []
     for _ in range(6):
         proposal = asked(proposals)
-        specs.append(proposal.spec)
+        specs.append(proposal.recipe.spec)
         proposals.tell(proposal.trial_id, score)
     assert len(set(specs)) == 6
 
@@ -205,7 +205,7 @@ def test_hyperband_over_nine_epochs_is_23_trials_of_75_epochs_trained():
     # 9*1 + 3*2 + 1*6 + 5*3 + 2*6 + 3*9 = 75.
     assert (len(seen), sum(trained)) == (9 + 3 + 1 + 5 + 2 + 3, 75)
     assert sorted(proposal.until for proposal in seen) == [1] * 9 + [3] * 8 + [9] * 6
-    assert len({proposal.spec for proposal in seen}) == 9 + 5 + 3
+    assert len({proposal.recipe.spec for proposal in seen}) == 9 + 5 + 3
 
 
 def test_hyperband_promotes_the_best_with_its_parents_network_seed_and_settings():
@@ -214,7 +214,7 @@ def test_hyperband_promotes_the_best_with_its_parents_network_seed_and_settings(
     assert len(promoted) == 6
     for proposal in promoted:
         parent = seen[proposal.parent]
-        assert (proposal.spec, proposal.seed, proposal.settings) == (parent.spec, parent.seed, parent.settings)
+        assert (proposal.recipe, proposal.seed, proposal.settings) == (parent.recipe, parent.seed, parent.settings)
         assert proposal.until == 3 * parent.until
     # Told 0, .01, .02 …: the first of the first round are its best.
     assert {proposal.parent for proposal in promoted if proposal.until == 3} == {0, 1, 2}

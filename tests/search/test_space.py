@@ -40,18 +40,18 @@ def test_the_default_space_is_one_that_keras_tuner_takes():
 
 def test_proposed_values_become_the_network_they_name():
     values = {"depth": 2, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5, "hidden_2": 32, "dropout_2": 0.0}
-    assert space.network(SMALL, values) == NetworkSpec((64, 32), (0.0, 0.5, 0.0), ("relu", "relu"))
+    assert space.recipe(SMALL, values).spec == NetworkSpec((64, 32), (0.0, 0.5, 0.0), ("relu", "relu"))
 
 
 def test_hyperbands_own_values_do_not_disturb_the_network():
     values = {"depth": 1, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5, "tuner/epochs": 3, "tuner/round": 1}
-    assert space.network(SMALL, values) == NetworkSpec((64,), (0.0, 0.5), ("relu",))
+    assert space.recipe(SMALL, values).spec == NetworkSpec((64,), (0.0, 0.5), ("relu",))
 
 
 def test_a_fixed_network_is_proposed_by_its_place_and_trains_as_it_says():
-    assert space.network(FIXED, {"network": 0}) == NetworkSpec((128, 64), (0, 0.1, 0), ("linear", "relu"))
-    assert space.settings(FIXED, Training(epochs=9, batch_size=32), {"network": 0}).epochs == 9
-    shorter = space.settings(FIXED, Training(epochs=9, batch_size=32), {"network": 1})
+    assert space.recipe(FIXED, {"network": 0}).spec == NetworkSpec((128, 64), (0, 0.1, 0), ("linear", "relu"))
+    assert space.recipe(FIXED, {"network": 0}).settings(Training(epochs=9, batch_size=32)).epochs == 9
+    shorter = space.recipe(FIXED, {"network": 1}).settings(Training(epochs=9, batch_size=32))
     assert (shorter.epochs, shorter.batch_size) == (3, 32)
 
 

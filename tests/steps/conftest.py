@@ -12,6 +12,7 @@ from rich.console import Console
 from pipeline.data.formats import digits
 from pipeline.data.split import Split
 from pipeline.experiment import Training, load
+from pipeline.network.recipe import Recipe
 from pipeline.network.spec import NetworkSpec, notebook_network
 from pipeline.search import trial
 from pipeline.search.workers import InProcess
@@ -25,13 +26,13 @@ from tests.steps.samples import SETTINGS, relu
 
 DIVERGING = Finalist(
     "finalist 2",
-    NetworkSpec((64,) * 20, (0.0,) * 21, ("linear",) * 20),
+    Recipe(NetworkSpec((64,) * 20, (0.0,) * 21, ("linear",) * 20)),
     Training(epochs=1, batch_size=512, learning_rate=10.0, schedule="constant"),
     0.9,
 )
 """Twenty linear layers of weights that jump by 10 with every step: its loss is no number any more after a few."""
-SMALL = Finalist("finalist 1", relu(16, dropout=(0.0, 0.2)), SETTINGS, 0.9)
-PLAIN = Finalist(BASELINE, notebook_network(), SETTINGS, reference=True)
+SMALL = Finalist("finalist 1", Recipe(relu(16, dropout=(0.0, 0.2))), SETTINGS, 0.9)
+PLAIN = Finalist(BASELINE, Recipe(notebook_network()), SETTINGS, reference=True)
 
 
 @dataclass(frozen=True)

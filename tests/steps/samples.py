@@ -9,6 +9,7 @@ from mlflow.tracking import MlflowClient
 from pipeline.experiment import Training
 from pipeline.figures.style import canvas, png
 from pipeline.findings.metrics import trial_metrics
+from pipeline.network.recipe import Recipe
 from pipeline.network.result import Score
 from pipeline.network.spec import NetworkSpec
 from pipeline.steps.finalists import Finalist
@@ -51,7 +52,7 @@ def trial(
 ) -> Trial:
     made = run(f"trial{number}", metrics=measured, tags={PROPOSAL_TAG: json.dumps(dict(proposed or {}))})
     made.params = {"architecture": spec.architecture(64, 10), "parameters": str(spec.parameters(64, 10))}
-    return Trial(number, made, spec)
+    return Trial(number, made, Recipe(spec))
 
 
 def group(finalist: Finalist, seeds: Sequence[Mapping[str, float]], *, labels: Sequence[int] = (0, 1)) -> Group:
@@ -64,5 +65,5 @@ def group(finalist: Finalist, seeds: Sequence[Mapping[str, float]], *, labels: S
     refits = [
         Refit(run(f"{finalist.role} {seed}"), seed, each, rows, rows, (), pictures) for seed, each in enumerate(seeds)
     ]
-    spec = finalist.spec
+    spec = finalist.recipe.spec
     return Group(finalist, spec.architecture(64, 10), spec.parameters(64, 10), refits)

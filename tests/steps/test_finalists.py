@@ -1,9 +1,11 @@
 """Who is trained again: the best of a search and the references, or all of the fixed networks."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
-from pipeline.experiment import Experiment, Training
+from pipeline.experiment import Experiment, Training, TrainingOverrides
+from pipeline.network.recipe import Recipe
 from pipeline.network.spec import notebook_network
 from pipeline.steps.finalists import BASELINE, NOTEBOOK, NOTEBOOK_DROPOUT, finalists
 from pipeline.steps.trials import Trial
@@ -35,9 +37,9 @@ def test_the_searchs_best_come_in_the_order_of_its_rule_and_then_the_notebooks_t
     asked = experiment(evaluation={"finalists": 2})
     found = finalists(asked, [SURE, WEAK, CALM], 10_000)
     # Calm has the smallest gap within the error of Sure; of the two left, Sure is alone within its own.
-    assert [(each.role, each.spec) for each in found] == [
-        ("finalist 1", CALM.spec),
-        ("finalist 2", SURE.spec),
+    assert [(each.role, each.recipe.spec) for each in found] == [
+        ("finalist 1", CALM.recipe.spec),
+        ("finalist 2", SURE.recipe.spec),
         (BASELINE, notebook_network()),
         (NOTEBOOK, notebook_network(dropout=NOTEBOOK_DROPOUT)),
     ]
@@ -49,7 +51,7 @@ def test_the_searchs_best_come_in_the_order_of_its_rule_and_then_the_notebooks_t
 def test_the_rule_and_its_tolerance_decide_the_order() -> None:
     def order(**selection: Any) -> list[str]:
         found = finalists(experiment(selection=selection), [SURE, CALM, WEAK], 10_000)
-        return [each.spec.architecture(64, 10) for each in found if not each.reference]
+        return [each.recipe.spec.architecture(64, 10) for each in found if not each.reference]
 
     assert order(rule="best_accuracy") == ["64-512-10", "64-256-10", "64-32-10"]
     assert order(tolerance=0.02) == ["64-32-10", "64-256-10", "64-512-10"]
@@ -62,20 +64,33 @@ def test_there_are_no_more_finalists_than_networks() -> None:
 
 def test_a_network_that_was_trained_twice_is_one_finalist_with_the_better_of_its_trials() -> None:
     """As Hyperband trains what it promotes, and Keras Tuner's own Bayesian oracle what it forgot."""
-    again = trial(3, CALM.spec, figures(accuracy=0.899, gap=0.02))
+    again = trial(3, CALM.recipe.spec, figures(accuracy=0.899, gap=0.02))
     found = finalists(experiment(evaluation={"finalists": 2}), [CALM, SURE, again, WEAK], 10_000)
-    assert [(each.spec, each.at_selection) for each in found[:2]] == [(CALM.spec, 0.899), (SURE.spec, 0.9)]
+    assert [(each.recipe.spec, each.at_selection) for each in found[:2]] == [
+        (CALM.recipe.spec, 0.899),
+        (SURE.recipe.spec, 0.9),
+    ]
+
+
+def test_networks_that_differ_in_training_alone_are_two_finalists_each_with_its_own_settings() -> None:
+    patient = replace(CALM, number=3, recipe=Recipe(CALM.recipe.spec, TrainingOverrides(patience=9)))
+    found = finalists(experiment(training={"patience": 2}), [CALM, patient], 10_000)
+    best = [each for each in found if not each.reference]
+    assert {each.recipe for each in best} == {CALM.recipe, patient.recipe}
+    assert {each.settings.patience for each in best} == {2, 9}
 
 
 def test_what_hyperband_stopped_early_is_a_finalist_only_where_others_are_too_few() -> None:
     """Its gap is small because it was stopped; and its accuracy then is not that of a full training."""
     early = trial(3, relu(64), figures(accuracy=0.899, gap=0.001), proposed={"tuner/epochs": 7})
-    again = trial(4, SURE.spec, figures(accuracy=0.899, gap=0.002), proposed={"tuner/epochs": 7})
-    full = [trial(each.number, each.spec, each.run.metrics, proposed={"tuner/epochs": 20}) for each in (SURE, CALM)]
+    again = trial(4, SURE.recipe.spec, figures(accuracy=0.899, gap=0.002), proposed={"tuner/epochs": 7})
+    full = [
+        trial(each.number, each.recipe.spec, each.run.metrics, proposed={"tuner/epochs": 20}) for each in (SURE, CALM)
+    ]
 
     def best(wished: int) -> list[tuple[str, float | None]]:
         found = finalists(experiment(evaluation={"finalists": wished}), [early, again, *full], 10_000)
-        return [(each.spec.architecture(64, 10), each.at_selection) for each in found if not each.reference]
+        return [(each.recipe.spec.architecture(64, 10), each.at_selection) for each in found if not each.reference]
 
     assert best(2) == [("64-256-10", 0.898), ("64-512-10", 0.9)]
     assert best(3) == [("64-256-10", 0.898), ("64-512-10", 0.9), ("64-64-10", None)]
@@ -84,14 +99,14 @@ def test_what_hyperband_stopped_early_is_a_finalist_only_where_others_are_too_fe
 def test_a_trial_without_finite_figures_is_no_finalist() -> None:
     broken = trial(3, relu(64), figures(accuracy=0.99) | {"val_loss": math.nan})
     found = finalists(experiment(), [broken, SURE], 10_000)
-    assert [each.spec for each in found if not each.reference] == [SURE.spec]
+    assert [each.recipe.spec for each in found if not each.reference] == [SURE.recipe.spec]
 
 
 def test_fixed_networks_are_all_trained_again_in_the_order_of_the_file() -> None:
     asked = experiment(OTHER, PLAIN, DROPPED, evaluation={"finalists": 1})
     found = finalists(asked, [fixed(asked, number, place) for number, place in enumerate((2, 0, 1))], 10_000)
     assert [each.role for each in found] == ["network 1", BASELINE, NOTEBOOK]
-    assert [each.spec.hidden for each in found] == [(8,), (128, 64, 32), (128, 64, 32)]
+    assert [each.recipe.spec.hidden for each in found] == [(8,), (128, 64, 32), (128, 64, 32)]
     assert not any(each.reference for each in found)
     assert {each.at_selection for each in found} == {None}
 

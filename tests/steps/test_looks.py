@@ -15,6 +15,7 @@ from pipeline.data.split import Part, Split
 from pipeline.experiment import Experiment, Published
 from pipeline.findings import thresholds
 from pipeline.findings.selection import Choice
+from pipeline.network.recipe import Recipe
 from pipeline.network.spec import NetworkSpec, notebook_network
 from pipeline.report.page import Section
 from pipeline.steps import closeup, contest, landscape
@@ -50,7 +51,7 @@ def evaluated(split: Split, *groups: Group, **changes: Any) -> Evaluated:
 
 
 def finalist(role: str, spec: NetworkSpec, **changes: Any) -> Finalist:
-    return Finalist(role, spec, SETTINGS, **changes)
+    return Finalist(role, Recipe(spec), SETTINGS, **changes)
 
 
 def table(look: Look | None, name: str) -> pd.DataFrame:
@@ -204,10 +205,13 @@ class TestRealNetworks:
     def test_trials_that_hyperband_stopped_early_do_not_count_for_the_effects(self, real: Evaluated) -> None:
         """Those of fewer epochs were made to have a gap of 0, whatever their dropout."""
         stopped = [
-            trial(100 + number, each.spec, figures(accuracy=0.5, gap=0.0), proposed={"tuner/epochs": 3})
+            trial(100 + number, each.recipe.spec, figures(accuracy=0.5, gap=0.0), proposed={"tuner/epochs": 3})
             for number, each in enumerate(real.trials)
         ]
-        full = [trial(each.number, each.spec, each.run.metrics, proposed={"tuner/epochs": 20}) for each in real.trials]
+        full = [
+            trial(each.number, each.recipe.spec, each.run.metrics, proposed={"tuner/epochs": 20})
+            for each in real.trials
+        ]
         look = landscape.placement_effects(replace(real, trials=[*stopped, *full]))
         effects = table(look, "effects.csv").set_index(["outcome", "column"])
         assert effects.loc[("accuracy_gap", "dropout_1"), "estimate"] == pytest.approx(-1)
@@ -384,7 +388,7 @@ class TestPlacement:
         alike = [group(finalist(BASELINE, plain), BETTER * 2), group(finalist("finalist 1", moved), WORSE * 2)]
         asked = experiment(space=fixed(plain, moved))
         assert landscape.designed_placement(evaluated(digits_split, *alike, experiment=asked)) is not None
-        longer = Finalist("finalist 1", moved, SETTINGS.model_copy(update={"epochs": 99}))
+        longer = Finalist("finalist 1", Recipe(moved), SETTINGS.model_copy(update={"epochs": 99}))
         otherwise = [alike[0], group(longer, WORSE * 2)]
         assert landscape.designed_placement(evaluated(digits_split, *otherwise, experiment=asked)) is None
 

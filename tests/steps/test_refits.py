@@ -29,14 +29,14 @@ def test_every_finalist_is_trained_with_the_same_seeds_in_a_nested_run_each(refi
     for each in by_role.values():
         assert sorted(int(run.params["seed"]) for run in each) == sorted(refitted.seeds)
         assert {run.status for run in each} == {"FINISHED"}
-    assert {record.network_of(run.tags) for run in by_role[SMALL.role]} == {SMALL.spec}
+    assert {record.recipe_of(run.tags) for run in by_role[SMALL.role]} == {SMALL.recipe}
     assert {run.tags[TEST_TAG] for run in runs} == {refitted.session.prepared.tags[TEST_TAG]}
     assert [[each.seed for each in found.refits] for found in refitted.groups] == [refitted.seeds] * 2
 
 
 def test_a_finalist_that_diverges_is_left_out_and_said_to_be_with_its_runs_failed(refitted: Refitted) -> None:
     assert [found.finalist for found in refitted.groups] == [SMALL, PLAIN]
-    name = DIVERGING.spec.architecture(64, 10)
+    name = DIVERGING.recipe.spec.architecture(64, 10)
     assert f"evaluate: {name} is left out: 2 of 2 refits failed" in refitted.said
     failed = [run for run in refitted.session.store.children(refitted.run) if run.status == "FAILED"]
     assert {run.tags[ROLE_TAG] for run in failed} == {DIVERGING.role}
@@ -64,7 +64,7 @@ def test_the_weights_of_a_refit_make_the_network_that_was_scored(refitted: Refit
     from pipeline.network.build import build
 
     split, found = refitted.session.prepared.split, refitted.groups[0]
-    model = build(found.finalist.spec, image_shape=(8, 8), classes=10, pixel_max=16, seed=1)
+    model = build(found.finalist.recipe.spec, image_shape=(8, 8), classes=10, pixel_max=16, seed=1)
     model.set_weights(found.typical.weights)
     np.testing.assert_allclose(model.predict(split.test.images, verbose=0), found.typical.test, atol=1e-5)
 
@@ -103,7 +103,9 @@ def test_the_typical_refit_is_of_the_median_validation_loss_and_of_two_the_lower
 def answered(job: Job) -> Outcome:
     """An outcome without training, of one image each in validation and test."""
     rows = np.full((1, 10), 0.1, np.float32)
-    result: TrialResult = replace(made_up(epochs=1, spec=job.spec), probabilities={"validation": rows, "test": rows})
+    result: TrialResult = replace(
+        made_up(epochs=1, spec=job.recipe.spec), probabilities={"validation": rows, "test": rows}
+    )
     return Outcome(job.number, result, {}, None, 0.0)
 
 
@@ -168,7 +170,7 @@ def test_the_screen_counts_refits_and_names_their_role(session: Session) -> None
     run = session.store.root(step="evaluate", experiment="smoke", tags={})
     refit(watched, run, [SMALL], InProcess(answered), seeds=[5, 6])
     first, second = screen.getvalue().splitlines()
-    accuracy = made_up(epochs=1, spec=SMALL.spec).validation.accuracy
+    accuracy = made_up(epochs=1, spec=SMALL.recipe.spec).validation.accuracy
     assert first.startswith(f"refit 1/2  finalist 1: 64-16(0.2)-10  val_accuracy {accuracy:.4f}")
     assert second.startswith("refit 2/2  finalist 1: 64-16(0.2)-10")
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from pipeline.data.split import Split
 from pipeline.experiment import Experiment, load
 from pipeline.findings.selection import Choice
+from pipeline.network.recipe import Recipe
 from pipeline.network.spec import notebook_network
 from pipeline.report.page import Section
 from pipeline.steps.finalists import BASELINE, Finalist
@@ -20,10 +21,12 @@ from pipeline.steps.wording import interval, percent, points
 from tests.steps.samples import SETTINGS, figures, group, relu, run
 
 CHOSEN = group(
-    Finalist("finalist 1", relu(512, dropout=(0.1, 0.3)), SETTINGS, 0.9), [figures(accuracy=0.8946, gap=0.0341)]
+    Finalist("finalist 1", Recipe(relu(512, dropout=(0.1, 0.3))), SETTINGS, 0.9), [figures(accuracy=0.8946, gap=0.0341)]
 )
-PLAIN = group(Finalist(BASELINE, notebook_network(), SETTINGS, reference=True), [figures(accuracy=0.8852, gap=0.0442)])
-LATER = group(Finalist("network 2", relu(8, dropout=(0.5, 0.0)), SETTINGS), [figures(accuracy=0.5, gap=0.0)])
+PLAIN = group(
+    Finalist(BASELINE, Recipe(notebook_network()), SETTINGS, reference=True), [figures(accuracy=0.8852, gap=0.0442)]
+)
+LATER = group(Finalist("network 2", Recipe(relu(8, dropout=(0.5, 0.0))), SETTINGS), [figures(accuracy=0.5, gap=0.0)])
 
 
 def evaluated(split: Split, *groups: Group) -> Evaluated:

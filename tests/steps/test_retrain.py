@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import psutil
 import pytest
+import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -83,6 +84,22 @@ def test_below_a_floor_there_is_no_champion_and_the_same_data_are_not_tried_agai
     assert "nothing new" in (told := capsys.readouterr().out)
     assert "there is no champion" in told
     assert refits(loop) == trained
+
+
+def test_a_champion_is_retrained_with_the_training_settings_of_its_own(tmp_path, monkeypatch):
+    loop = Loop(tmp_path, monkeypatch)
+    loop.write(400)
+    asked = yaml.safe_load(loop.file.read_text())
+    asked["space"]["networks"][0]["training"] = {"patience": 3, "restore_best": False}
+    loop.file.write_text(yaml.safe_dump(asked))
+    assert loop.night("--evaluation.seeds", "1") == 0
+    assert loop.night(*FORCE, "--evaluation.seeds", "1") == 0
+    trials, refitted = loop.runs("trial"), loop.runs("refit")
+    assert len(refitted) == 2
+    assert {(run.params["patience"], run.params["restore_best"]) for run in (*trials, *refitted)} == {("3", "False")}
+    first, second = loop.registry.versions()
+    assert json.loads(first.tags["narrowgap.recipe"]) == json.loads(second.tags["narrowgap.recipe"])
+    assert json.loads(second.tags["narrowgap.recipe"])["training"] == {"patience": 3, "restore_best": False}
 
 
 def test_where_nothing_is_new_nothing_is_trained(loop, capsys):
