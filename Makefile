@@ -56,7 +56,7 @@ lock: $(VENV)/run.stamp
 	"$(BIN)/python" .ci/lock.py
 
 pictures: $(VENV)/test.stamp
-	"$(BIN)/python" -m tests.pictures
+	"$(BIN)/python" -m tests.benchmarks.pictures
 
 $(VENV)/run.stamp: requirements.lock
 	@"$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || { $(MAKE_VENV) }

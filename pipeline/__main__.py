@@ -30,9 +30,9 @@ class Desk:
 
 STEPS = ("main", "prepare", "search", "evaluate", "retrain")
 DESK = {
-    "rollback": Desk("pipeline.steps.desk", ("version", "why")),
-    "status": Desk("pipeline.steps.desk", ()),
-    "predict": Desk("pipeline.steps.predict", ("input", "version", "policy", "threshold", "invert")),
+    "rollback": Desk("pipeline.retraining.rollback", ("version", "why")),
+    "status": Desk("pipeline.retraining.status", ()),
+    "predict": Desk("pipeline.serving.predict", ("input", "version", "policy", "threshold", "invert")),
 }
 HERE = ("ui", "schedule")
 """What is no entry point of MLproject, for it makes no run."""
@@ -124,9 +124,9 @@ def _run(call: Call) -> None:
         return
     asked = experiment.load(call.experiment, call.overrides)
     gc.disable()  # until TensorFlow is there: the hunt for garbage is a quarter of the time of the imports
-    from pipeline.steps import whole  # noqa: PLC0415 - MLflow
+    from pipeline import run  # noqa: PLC0415 - MLflow
 
-    whole.run(call.step, asked, search_run_id=call.search_run_id, console=_console())
+    run.run(call.step, asked, search_run_id=call.search_run_id, console=_console())
 
 
 def _desk(call: Call) -> None:
@@ -145,7 +145,7 @@ def _schedule(call: Call) -> None:
     overrides = dict(call.overrides)
     at = overrides.pop("at", "02:30")
     asked = experiment.load(call.experiment, overrides)  # what would fail every night is told now
-    from pipeline.steps import schedule  # noqa: PLC0415 - MLflow
+    from pipeline.retraining.schedule import schedule  # noqa: PLC0415 - MLflow
 
     print(schedule.schedule(asked, call.experiment, overrides, at=at))  # noqa: T201 - this is what was asked for
 

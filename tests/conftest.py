@@ -14,6 +14,8 @@ from pipeline.data.formats import digits  # noqa: E402
 from pipeline.data.split import Part, Split, split  # noqa: E402
 from pipeline.experiment import Data  # noqa: E402
 
+pytest_plugins = ["tests.shared_fixtures"]
+
 SAID = {"mlflow.tracking._tracking_service.utils": "_tracking_uri", "mlflow.tracking.fluent": "_active_experiment_id"}
 """Where MLflow keeps what it was told by a call; it counts more than the environment, and outlasts a test."""
 
@@ -54,9 +56,9 @@ def tiny_split() -> Split:
 @pytest.fixture(scope="session")
 def tensorflow() -> object:
     """TensorFlow as workers have it."""
-    from pipeline.network.start import start
+    from pipeline.training.runtime import init_tensorflow
 
-    start()
+    init_tensorflow()
     import tensorflow as tf
 
     return tf

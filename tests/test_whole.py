@@ -464,20 +464,20 @@ def test_a_search_of_another_experiment_is_not_evaluated(smoke):
 
 def test_what_a_dead_evaluation_left_running_is_ended_by_the_next_step(tmp_path, monkeypatch):
     """Main FAILED by `mlflow run`, evaluate and refit RUNNING: what is left when the process was killed."""
-    from pipeline.steps import holder
+    from pipeline.tracking import run_lock
     from pipeline.tracking.store import Store
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     store = Store.connect()
     experiment = {"narrowgap.experiment": "smoke"}
-    main = store.root(step="main", experiment="smoke", tags=holder.mark())
+    main = store.root(step="main", experiment="smoke", tags=run_lock.owner_tag())
     evaluate = store.child(main, step="evaluate", name="evaluate", tags=experiment)
     refit = store.child(evaluate, step="refit", name="refit", tags=experiment)
     main.finish("FAILED")
-    alive = store.root(step="prepare", experiment="smoke", tags=holder.mark())
-    now = store.root(step="prepare", experiment="smoke", tags=holder.mark())
-    assert holder.sweep(store, now, "smoke") == 2
+    alive = store.root(step="prepare", experiment="smoke", tags=run_lock.owner_tag())
+    now = store.root(step="prepare", experiment="smoke", tags=run_lock.owner_tag())
+    assert run_lock.end_orphans(store, now, "smoke") == 2
     statuses = {run.id: store.get(run.id).status for run in (evaluate, refit, alive, now)}
     assert statuses == {evaluate.id: "KILLED", refit.id: "KILLED", alive.id: "RUNNING", now.id: "RUNNING"}
 
@@ -487,7 +487,7 @@ def test_a_search_whose_trials_all_fail_exits_1_and_says_why(tmp_path):
     script = (
         "import sys\n"
         "from pipeline.search import trial\n"
-        "from pipeline.network import training\n"
+        "from pipeline.training import compiled\n"
         "def diverge(*_args, **_options):\n"
         "    raise FloatingPointError('loss is nan in epoch 0: training diverged')\n"
         "training.train = diverge\n"

@@ -1,1 +1,1 @@
-"""From raw bytes to a stratified split. Knows nothing of Keras or MLflow."""
+"""Images and labels: where they come from, how they are checked and divided. Knows nothing of Keras or MLflow."""

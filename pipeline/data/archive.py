@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data import formats
-from pipeline.data.checks import Found
+from pipeline.data.validation import Found
 from pipeline.errors import InputError
 
 SPELLINGS = (

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.data import formats
-from pipeline.data.checks import Found
 from pipeline.data.dataset import Images
+from pipeline.data.validation import Found
 from pipeline.errors import InputError
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}

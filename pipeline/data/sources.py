@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pooch
 
-from pipeline.data import fetch, formats, own
+from pipeline.data import download, formats, user_data
 from pipeline.data.dataset import Dataset
-from pipeline.data.fetch import Say, UnavailableError
+from pipeline.data.download import Say, UnavailableError
 from pipeline.errors import InputError
 from pipeline.experiment import Data
 
@@ -65,7 +65,7 @@ def load(data: Data, *, progress: Say = _silent) -> Dataset:
     if data.dataset == "own":
         if data.path is None:
             raise InputError("data.path is null, but data.dataset is own; expected the path of an npz file or a folder")
-        return own.load(data.path, pixel_max=data.pixel_max, say=progress)
+        return user_data.load(data.path, pixel_max=data.pixel_max, say=progress)
     if data.dataset == "digits":
         if data.path is not None:
             raise InputError(f"data.path is {data.path!r}, but digits come with scikit-learn; leave data.path empty")
@@ -78,7 +78,7 @@ def load(data: Data, *, progress: Say = _silent) -> Dataset:
 def _from_path(folder: Path) -> Dataset:
     """The user asked for this folder: when it does not serve, no other source stands in."""
     try:
-        contents = _verified(fetch.from_folder(folder, FASHION_MNIST), where=str(folder))
+        contents = _verified(download.from_folder(folder, FASHION_MNIST), where=str(folder))
     except (UnavailableError, InputError) as error:
         raise InputError(
             f"data.path does not serve: {error}; expected {_expected_files()}, or leave data.path empty"
@@ -96,12 +96,14 @@ def fashion_mnist_sources() -> list[Source]:
     cache, installed, package = cache_folder(), Path("/") / DEBIAN_FOLDER, DEBIAN_PACKAGE
     names = tuple(FASHION_MNIST)
     return [
-        Source(f"the cache {cache}", lambda _: fetch.from_folder(cache, names), cure=f"delete {cache} and run again"),
-        Source(f"Debian's installed package {package}", lambda _: fetch.from_folder(installed, names)),
-        Source(f"download from {DOWNLOAD}", lambda say: fetch.from_web(DOWNLOAD, names, say), keep=True),
+        Source(
+            f"the cache {cache}", lambda _: download.from_folder(cache, names), cure=f"delete {cache} and run again"
+        ),
+        Source(f"Debian's installed package {package}", lambda _: download.from_folder(installed, names)),
+        Source(f"download from {DOWNLOAD}", lambda say: download.from_web(DOWNLOAD, names, say), keep=True),
         Source(
             f"Debian's package {package}, fetched without installing",
-            lambda say: fetch.from_debian(package, DEBIAN_FOLDER, names, say),
+            lambda say: download.from_debian(package, DEBIAN_FOLDER, names, say),
             keep=True,
         ),
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data import membership
+from pipeline.data import hash_split
 from pipeline.data.dataset import Dataset, Images, Labels
 from pipeline.errors import InputError
 from pipeline.experiment import Data
@@ -117,7 +117,7 @@ def _held_out_by_bytes(
     rows: Rows, images: Images, labels: Labels, size: float, seed: int, *, key: str
 ) -> tuple[Rows, Rows]:
     """The same for own data, where `size` is a share."""
-    held = membership.held_out(images[rows], labels[rows], share=size, seed=seed, part=key)
+    held = hash_split.held_out(images[rows], labels[rows], share=size, seed=seed, part=key)
     return rows[~held], rows[held]
 
 

@@ -1,1 +1,1 @@
-"""Matplotlib pictures, object-oriented: every function returns a Figure and touches no global state."""
+"""Matplotlib pictures, made object by object, without pyplot."""

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline.figures.style import GREY, SEQUENTIAL, TEST, TRAIN, canvas
-from pipeline.findings.drift import SIZES, Drift
+from pipeline.statistics.monitoring.drift import SIZES, Drift
 
 DIVERGING = "RdBu_r"
 LEAST = 0.01

@@ -1,1 +1,1 @@
-"""Ask, train, tell: the search over network specifications."""
+"""The step `search`: propose, train, record, resume."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import nnls
 
-from pipeline.search.proposals import Proposal
-from pipeline.search.workers import Outcome
+from pipeline.search.proposals.ask_tell import Proposal
+from pipeline.search.workers.jobs import Outcome
 
 MILLION = 1e6
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pipeline.errors import SearchFailedError
-from pipeline.network.result import TrainingState
 from pipeline.search.deadline import Deadline
-from pipeline.search.proposals import Nothing, Proposal, Proposals
-from pipeline.search.workers import Job, Outcome, Workers
+from pipeline.search.proposals.ask_tell import NoProposal, Proposal, Proposals
+from pipeline.search.workers.jobs import Job, Outcome, Workers
+from pipeline.training.result import TrainingState
 
 MOST_FAILURES_IN_A_ROW = 3
 
 
 @dataclass(frozen=True)
-class Told:
+class TrialScore:
     """How an ended trial counts for the search."""
 
     score: float | None
@@ -33,13 +33,13 @@ class Told:
 class Journal(Protocol):
     """Where the search is recorded, and what it remembers of an earlier part of it."""
 
-    def known(self, proposal: Proposal) -> Told | None:
+    def known(self, proposal: Proposal) -> TrialScore | None:
         """How this trial ended earlier, or None. Raises InputError when another network is recorded at its place."""
 
     def asked(self, proposal: Proposal) -> None:
         """A trial is about to be trained."""
 
-    def ended(self, proposal: Proposal, outcome: Outcome) -> Told:
+    def ended(self, proposal: Proposal, outcome: Outcome) -> TrialScore:
         """A trial has ended, as a success or a failure."""
 
     def state(self, number: int) -> TrainingState:
@@ -94,7 +94,7 @@ class _Loop:
         self._proposals, self._workers, self._journal = proposals, workers, journal
         self._trials, self._window, self._deadline = trials, window, deadline
         self._pending: deque[Proposal] = deque()
-        self._early: dict[int, Told] = {}
+        self._early: dict[int, TrialScore] = {}
         """Ended, but not yet their turn to be told."""
         self._asked = self._failed = self._in_a_row = 0
         self._over: Literal["exhausted", "minutes"] | None = None
@@ -120,8 +120,8 @@ class _Loop:
         """Asks until the window is full or there is nothing to ask for."""
         while self._over is None and len(self._pending) < self._window and self._asked < self._trials:
             proposal = self._proposals.ask()
-            if isinstance(proposal, Nothing):
-                if proposal is Nothing.EXHAUSTED:
+            if isinstance(proposal, NoProposal):
+                if proposal is NoProposal.EXHAUSTED:
                     self._over = "exhausted"
                 return
             known = self._journal.known(proposal)

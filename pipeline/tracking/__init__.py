@@ -1,1 +1,1 @@
-"""The boundary to MLflow: runs, saved views, the UI. No other folder but `registry` imports mlflow."""
+"""The boundary to MLflow: names, runs, views, the run lock and the model registry."""

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from pipeline.errors import InputError, NarrowgapError
+from pipeline.tracking.names import NOTE_TAG, PARENT_TAG, REASON_TAG
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_IN_ALL = 1000, 100, 100, 1000
@@ -23,7 +24,6 @@ MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_IN_ALL = 1000, 100, 100, 1000
 MOST_PARAM_LETTERS, MOST_TAG_LETTERS = 6000, 8000
 """MLflow cuts longer values without a word."""
 MOST_REASON_LETTERS = 4000
-PARENT_TAG = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,13 @@ class Run:
 
     def note(self, markdown: str) -> None:
         """The text that the UI shows on top of the run."""
-        self.log(tags={"mlflow.note.content": markdown})
+        self.log(tags={NOTE_TAG: markdown})
 
     def finish(self, status: Status, reason: str | None = None) -> None:
         """Ends the run; the reason of a failure stands in the tag `narrowgap.reason`."""
         if reason is not None:
             cut = reason if len(reason) <= MOST_REASON_LETTERS else reason[: MOST_REASON_LETTERS - 1] + "…"
-            self.log(tags={"narrowgap.reason": cut})
+            self.log(tags={REASON_TAG: cut})
         self._client.set_terminated(self.id, status)
         self.status = status
 

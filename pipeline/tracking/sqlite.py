@@ -42,7 +42,7 @@ def create(file: Path) -> None:
             os.link(whole, file)
 
 
-def quicken(file: Path) -> None:
+def enable_wal(file: Path) -> None:
     """Turns the write-ahead log on, where the file system can; for ever, as SQLite keeps it in the file."""
     # Somebody is just writing, or the folder can only be read: it stays as it is.
     with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(file, timeout=1)) as opened:

@@ -12,10 +12,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient, get_tracking_uri
 
 from pipeline.errors import InputError, NarrowgapError
-from pipeline.tracking import git, sqlite
-from pipeline.tracking.reach import reach, refused, shown
-from pipeline.tracking.run import PARENT_TAG, Point, Run, Status
-from pipeline.tracking.who import user
+from pipeline.tracking import provenance, sqlite
+from pipeline.tracking.health import reach, refused, shown
+from pipeline.tracking.names import EXPERIMENT_TAG, GIT_DIRTY_TAG, PARENT_TAG, REASON_TAG, STEP_TAG
+from pipeline.tracking.provenance import user
+from pipeline.tracking.run import Point, Run, Status
 
 __all__ = ["Point", "Run", "Status", "Store"]
 
@@ -51,14 +52,14 @@ class Store:
         except Exception as error:
             raise refused(uri, error) from error
         if file is not None:
-            sqlite.quicken(file)
+            sqlite.enable_wal(file)
         return cls(client, uri)
 
     def root(self, *, step: str, experiment: str, tags: Mapping[str, str]) -> Run:
         """The run that `mlflow run` made for this process, or else a new one in the MLflow experiment that the
         environment names, or one named as the experiment.
         """
-        own = {"narrowgap.step": step, "narrowgap.experiment": experiment, "narrowgap.git_dirty": git.dirty(), **tags}
+        own = {STEP_TAG: step, EXPERIMENT_TAG: experiment, GIT_DIRTY_TAG: provenance.dirty(), **tags}
         run_id = os.environ.get("MLFLOW_RUN_ID")
         if run_id:
             try:
@@ -77,7 +78,7 @@ class Store:
         self, parent: Run, *, step: str, name: str, tags: Mapping[str, str], params: Mapping[str, object] | None = None
     ) -> Run:
         """A nested run."""
-        own = {"narrowgap.step": step, PARENT_TAG: parent.id, "mlflow.user": user(), **tags}
+        own = {STEP_TAG: step, PARENT_TAG: parent.id, "mlflow.user": user(), **tags}
         run = self._create(parent.experiment_id, name=name, tags=own)
         if params:
             run.log(params=params)
@@ -106,8 +107,8 @@ class Store:
         """The newest run of a step, in one MLflow experiment or in whichever of the store it is; with the tag, if one
         is named, whatever its value.
         """
-        where = f"tags.`narrowgap.step` = '{step}'"
-        where += f" and tags.`narrowgap.experiment` = '{experiment}'" if experiment else ""
+        where = f"tags.`{STEP_TAG}` = '{step}'"
+        where += f" and tags.`{EXPERIMENT_TAG}` = '{experiment}'" if experiment else ""
         where += f" and attributes.status = '{status}'" if status else ""
         where += f" and tags.`{tag}` LIKE '%'" if tag else ""
         everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
@@ -117,7 +118,7 @@ class Store:
 
     def runs(self, *, step: str, experiment: str, status: str | None = "FINISHED", tag: str | None = None) -> list[Run]:
         """All runs of a step of an experiment in the whole store, oldest first; with the tag, if one is named."""
-        where = f"tags.`narrowgap.step` = '{step}' and tags.`narrowgap.experiment` = '{experiment}'"
+        where = f"tags.`{STEP_TAG}` = '{step}' and tags.`{EXPERIMENT_TAG}` = '{experiment}'"
         where += f" and attributes.status = '{status}'" if status else ""
         where += f" and tags.`{tag}` LIKE '%'" if tag else ""
         everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
@@ -130,7 +131,7 @@ class Store:
 
     def running(self, *, experiment_id: str, experiment: str) -> list[Run]:
         """The runs of an experiment that have not ended, or whose driver could not end them."""
-        where = f"tags.`narrowgap.experiment` = '{experiment}' and attributes.status = 'RUNNING'"
+        where = f"tags.`{EXPERIMENT_TAG}` = '{experiment}' and attributes.status = 'RUNNING'"
         pages = _pages(
             lambda token: self.client.search_runs([experiment_id], where, max_results=PAGE, page_token=token)
         )
@@ -138,7 +139,7 @@ class Store:
 
     def count(self, *, step: str, tags: Mapping[str, str]) -> int:
         """How many runs of a step finished in the whole store with such tags."""
-        where = f"attributes.status = 'FINISHED' and tags.`narrowgap.step` = '{step}'"
+        where = f"attributes.status = 'FINISHED' and tags.`{STEP_TAG}` = '{step}'"
         where += "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items())
         everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
         ids = [each.experiment_id for each in everywhere]
@@ -148,8 +149,8 @@ class Store:
     def reopen(self, run: Run, *, parent: Run | None = None) -> Run:
         """A run that had ended goes on, below another parent if one is given; returns it as it is now."""
         self.client.update_run(run.id, status="RUNNING")
-        if "narrowgap.reason" in run.tags:
-            self.client.delete_tag(run.id, "narrowgap.reason")
+        if REASON_TAG in run.tags:
+            self.client.delete_tag(run.id, REASON_TAG)
         if parent is not None:
             self.client.set_tag(run.id, PARENT_TAG, parent.id)
         return self.get(run.id)
@@ -223,5 +224,5 @@ def _pages(fetch: Any) -> Iterator[Any]:
 def _source() -> dict[str, str]:
     """The tags that `mlflow run` would have set."""
     tags = {"mlflow.user": user(), "mlflow.source.type": "LOCAL", "mlflow.source.name": sys.argv[0]}
-    commit = git.commit()
+    commit = provenance.commit()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})

@@ -12,18 +12,13 @@ import zlib
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
-from pipeline.tracking import cards
+from pipeline.tracking import view_cards
+from pipeline.tracking.names import ANSWER_PREFIX, CHOSEN_TAG, EXPERIMENT_TAG, NOTE_PREFIX, NOTE_TAG, WRITTEN_PREFIX
 from pipeline.tracking.store import Run, Store
 
 TRIALS, SEARCHES = "Trials", "Searches"
-VIEW_TAG, NOTE_TAG = "mlflow.sharedViewState.", "mlflow.note.content"
+VIEW_TAG = "mlflow.sharedViewState."
 PRIMARY_TAG = "mlflow.experiment.primaryMetric."
-SECTION_TAG, ANSWER_TAG = "narrowgap.note.", "narrowgap.answer."
-"""A Narrowgap experiment's part of the note, and what was found last: `mlflow run` puts several under one MLflow
-experiment when it is given no name.
-"""
-MARK_TAG = "narrowgap.written."
-"""Digests of what was written last, to see whether a user has changed it since."""
 MOST_NOTE_LETTERS = 4000
 LOCAL_UI = "http://127.0.0.1:5000"
 
@@ -36,7 +31,7 @@ def ensure(store: Store, run: Run, *, question: str, depth: int) -> None:
     tags: dict[str, str] = dict(found.tags)
     wanted: dict[str, str] = {}
     name = _experiment(run)
-    states = {TRIALS: cards.trials(name, depth), SEARCHES: cards.searches(name)}
+    states = {TRIALS: view_cards.trials(name, depth), SEARCHES: view_cards.searches(name)}
     for view, state in states.items():
         title = view if found.name == name else f"{view} of {name}"
         wanted |= _view(tags, VIEW_TAG + _key(view, name), title, json.dumps(state, sort_keys=True))
@@ -62,7 +57,7 @@ def path(run: Run, view: str = TRIALS) -> str:
 
 
 def _experiment(run: Run) -> str:
-    return run.tags["narrowgap.experiment"]
+    return run.tags[EXPERIMENT_TAG]
 
 
 def _key(view: str, experiment: str) -> str:
@@ -73,19 +68,19 @@ def _view(tags: Mapping[str, str], key: str, title: str, state: str) -> dict[str
     """The tags of a view, unless it is there as wanted, or changed by a user."""
     mark, before = _mark(title + state), tags.get(key)
     if before is not None:
-        ours, _, wrote = tags.get(MARK_TAG + key, "").partition(" ")
+        ours, _, wrote = tags.get(WRITTEN_PREFIX + key, "").partition(" ")
         if ours == mark or wrote != _mark(before):
             return {}
     packed = base64.b64encode(zlib.compress(state.encode(), 9)).decode()
     now = int(time.time() * 1000)
     value = json.dumps({"name": title, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
-    return {key: value, MARK_TAG + key: f"{mark} {_mark(value)}"}
+    return {key: value, WRITTEN_PREFIX + key: f"{mark} {_mark(value)}"}
 
 
 def _note(tags: Mapping[str, str], run: Run, question: str) -> dict[str, str]:
     """The tags of the note: one section per Narrowgap experiment, unless a user has changed the text."""
     name = _experiment(run)
-    answer = _answer(run) or tags.get(ANSWER_TAG + name)
+    answer = _answer(run) or tags.get(ANSWER_PREFIX + name)
     section = f"**{question}**\n\n" + (f"{answer}\n\n" if answer else "")
     section += (
         f"- [Trials]({path(run)}): every network side by side, test accuracy against the honest gap\n"
@@ -93,20 +88,20 @@ def _note(tags: Mapping[str, str], run: Run, question: str) -> dict[str, str]:
         "`accuracy_gap` is train less test accuracy, both by the same weights with dropout off; `fit_accuracy_gap` is "
         "what training itself reported, dropout on, less test accuracy."
     )
-    own = {SECTION_TAG + name: section} | ({ANSWER_TAG + name: answer} if answer else {})
+    own = {NOTE_PREFIX + name: section} | ({ANSWER_PREFIX + name: answer} if answer else {})
     before = tags.get(NOTE_TAG)
-    if before is not None and tags.get(MARK_TAG + NOTE_TAG) != _mark(before):
+    if before is not None and tags.get(WRITTEN_PREFIX + NOTE_TAG) != _mark(before):
         return own
-    sections = {key: text for key, text in tags.items() if key.startswith(SECTION_TAG)} | {SECTION_TAG + name: section}
+    sections = {key: text for key, text in tags.items() if key.startswith(NOTE_PREFIX)} | {NOTE_PREFIX + name: section}
     whole = "\n\n".join(sections[key] for key in sorted(sections))
     if len(whole) > MOST_NOTE_LETTERS:
         whole = section  # of many experiments under one, the note is the latest's
-    return {**own, NOTE_TAG: whole, MARK_TAG + NOTE_TAG: _mark(whole)}
+    return {**own, NOTE_TAG: whole, WRITTEN_PREFIX + NOTE_TAG: _mark(whole)}
 
 
 def _answer(run: Run) -> str | None:
     """What the run has found, when it has chosen a network."""
-    chosen = run.tags.get("narrowgap.chosen")
+    chosen = run.tags.get(CHOSEN_TAG)
     if chosen is None or not {"test_accuracy", "accuracy_gap"} <= run.metrics.keys():
         return None
     accuracy, gap = 100 * run.metrics["test_accuracy"], 100 * run.metrics["accuracy_gap"]

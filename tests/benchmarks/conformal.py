@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Labels
-from pipeline.findings import conformal, thresholds
-from pipeline.findings.policies import answer, conformal_set
-from pipeline.network.result import Probabilities
+from pipeline.statistics.selective import conformal, thresholds
+from pipeline.statistics.selective.policies import answer, conformal_set
+from pipeline.training.result import Probabilities
 from tests.figures.samples import labels_and_probabilities
 
 STATED = (0.8, 0.9, 0.95, 0.99)

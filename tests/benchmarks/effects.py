@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import experiment
-from pipeline.findings.design import design
-from pipeline.findings.effects import STEPS, judged
-from pipeline.findings.regression import regress
+from pipeline.statistics.effects.design import design
+from pipeline.statistics.effects.model import STEPS, judged
+from pipeline.statistics.effects.regression import regress
 
 SPACE = experiment.load("fashion_mnist").space
 TRIALS = (24, 100, 300)

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest, norm
 
-from pipeline.findings import control
-from pipeline.findings.paired import Comparison, compare
-from pipeline.network.result import Score
-from pipeline.registry import gate
-from pipeline.registry.decision import Decision
-from pipeline.registry.rule import Rule, Scored
+from pipeline.retraining import gate
+from pipeline.retraining.decision import Decision
+from pipeline.retraining.rule import Rule, Scored
+from pipeline.statistics.monitoring import control_chart
+from pipeline.statistics.paired_comparison import Comparison, compare
+from pipeline.training.result import Score
 
 EFFECTS = (0.0, 0.005, 0.01, 0.02)
 REFITS = 5
@@ -134,21 +134,21 @@ def digits(division: int) -> list[tuple[bool, ...]]:
 
 
 def trained(division: int, seeds: range) -> Iterator[Scored]:
-    from pipeline.network.start import start
+    from pipeline.training.runtime import init_tensorflow
 
-    start()
+    init_tensorflow()
     from pipeline.data.sources import load
     from pipeline.data.split import split
     from pipeline.experiment import Data, Training
-    from pipeline.network.recipe import Recipe
-    from pipeline.network.spec import NetworkSpec
-    from pipeline.network.training import train
+    from pipeline.models.dense import DenseSpec
+    from pipeline.models.recipe import Recipe
+    from pipeline.training.compiled import train
 
     data = Data(dataset="digits", validation=0.1, test=0.1, seed=division)
     parts = split(load(data), data)
     settings = Training(epochs=30, batch_size=32, learning_rate=0.002, patience=10)
     for seed in seeds:
-        result = train(Recipe(NetworkSpec((64,), (0.1, 0.3), ("relu",))), settings, parts, seed=100 * division + seed)
+        result = train(Recipe(DenseSpec((64,), (0.1, 0.3), ("relu",))), settings, parts, seed=100 * division + seed)
         yield Scored(parts.test.labels, result.probabilities["test"], result.train, len(parts.train))
 
 
@@ -164,18 +164,20 @@ def judge(champion: Scored, challenger: Scored, others: list[Scored], resamples:
 
     gate.compare = once  # type: ignore[attr-defined]  # what the gate calls it by
     rule = Rule(resamples=resamples)
-    silent = {name: control.Noise(0.0, 1, "none") for name in control.MEASURES}
+    silent = {name: control_chart.Noise(0.0, 1, "none") for name in control_chart.MEASURES}
     decisions = [
         gate.decide(champion, challenger, replace(rule, noise=noise))
-        for noise in (silent, control.noise(scores(others[:REFITS])), control.noise(scores(others[:MANY])))
+        for noise in (silent, control_chart.noise(scores(others[:REFITS])), control_chart.noise(scores(others[:MANY])))
     ]
     not_worse = decisions[0].conditions[0].met
     larger = challenger.figures.accuracy > champion.figures.accuracy
     return (larger, not_worse, *(promoted(each) for each in decisions))
 
 
-def scores(networks: list[Scored]) -> list[control.Scores]:
-    return [control.Scores(each.figures.accuracy, each.figures.loss, each.figures.accuracy_gap) for each in networks]
+def scores(networks: list[Scored]) -> list[control_chart.Scores]:
+    return [
+        control_chart.Scores(each.figures.accuracy, each.figures.loss, each.figures.accuracy_gap) for each in networks
+    ]
 
 
 def promoted(decision: Decision) -> bool:

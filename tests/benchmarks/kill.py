@@ -213,11 +213,10 @@ def _left(folder: Path) -> dict:
 def _import_everything() -> None:
     """Imports, and no more: a process that has used TensorFlow cannot be forked."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    from pipeline.network.start import start
+    from pipeline.training.runtime import init_tensorflow
 
-    start()
-    import pipeline.steps.recipes
-    import pipeline.steps.whole  # noqa: F401
+    init_tensorflow()
+    import pipeline.run  # noqa: F401
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from sklearn.ensemble import RandomForestRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from pipeline import experiment
-from pipeline.network.spec import NetworkSpec
-from pipeline.search.proposals import Proposal, Proposals
+from pipeline.models.dense import DenseSpec
+from pipeline.search.proposals.ask_tell import Proposal, Proposals
 
 TABLE = Path(__file__).with_name("trials_fashion_mnist.csv")
 POINTS = (10, 25, 50, 100)
@@ -32,7 +32,7 @@ FEW = 8
 KINDS = ("bayesian", "random", "bayesian_stock", "bayesian_stock, 8 first")
 HIDDEN = [32, 64, 128, 256, 512]
 """The sizes that the table's search had to choose from."""
-Objective = Callable[[NetworkSpec], float]
+Objective = Callable[[DenseSpec], float]
 
 
 def main() -> None:
@@ -138,7 +138,7 @@ def table_objective(path: Path) -> Objective:
             depth = int(float(row["depth"]))
             hidden = tuple(int(float(row[f"hidden_{layer}"])) for layer in range(1, depth + 1))
             rates = tuple(float(row[f"dropout_{layer}"]) for layer in range(depth + 1))
-            recorded[NetworkSpec(hidden, rates, ("relu",) * depth)].append(float(row["val_loss"]))
+            recorded[DenseSpec(hidden, rates, ("relu",) * depth)].append(float(row["val_loss"]))
     known = {spec: float(np.mean(losses)) for spec, losses in recorded.items()}
     forest = RandomForestRegressor(200, max_features=0.5, oob_score=True, random_state=1)
     forest.fit([features(spec) for spec in known], list(known.values()))
@@ -147,7 +147,7 @@ def table_objective(path: Path) -> Objective:
         f"{max(known.values()):.4f}; others by a random forest, out-of-bag R² {forest.oob_score_:.2f}"
     )
 
-    def answer(spec: NetworkSpec) -> float:
+    def answer(spec: DenseSpec) -> float:
         if spec not in known:
             known[spec] = float(forest.predict([features(spec)])[0])
         return known[spec]
@@ -155,7 +155,7 @@ def table_objective(path: Path) -> Objective:
     return answer
 
 
-def features(spec: NetworkSpec, deepest: int = 4) -> list[float]:
+def features(spec: DenseSpec, deepest: int = 4) -> list[float]:
     lacking = [0.0] * (deepest - len(spec.hidden))
     return [
         len(spec.hidden),
@@ -174,7 +174,7 @@ def synthetic_objective() -> Objective:
     """
     print(f"objective: synthetic (a formula, no trained networks; {TABLE.name} is not there)")
 
-    def answer(spec: NetworkSpec) -> float:
+    def answer(spec: DenseSpec) -> float:
         sizes, rates = np.log2(spec.hidden) - 5, np.array(spec.dropout[1:])
         capacity = sizes.sum() / 4
         suffering = np.maximum(0, rates - (sizes + 2) / 10)

@@ -175,18 +175,18 @@ def stock(side: str, trials: int, epochs: int, batch: int) -> dict[str, float]:
 def driver(count: int) -> dict[str, Any]:
     """The driver's share of a search of so many trials: workers that answer at once, a real store, no pictures."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # as the command line has it
-    from pipeline.network.start import start
+    from pipeline.training.runtime import init_tensorflow
 
-    start()
+    init_tensorflow()
     import mlflow
 
     from pipeline.experiment import load
     from pipeline.search import loop
     from pipeline.search.deadline import Deadline
-    from pipeline.search.proposals import Proposals
-    from pipeline.search.workers import InProcess
-    from pipeline.steps.journal import StoreJournal
-    from pipeline.steps.session import load as load_data
+    from pipeline.search.journal import StoreJournal
+    from pipeline.search.proposals.ask_tell import Proposals
+    from pipeline.search.workers.jobs import InProcess
+    from pipeline.session import load as load_data
     from pipeline.tracking.store import Store
 
     asked = load("fashion_mnist", {"search.tuner": "random", "search.trials": str(count)})
@@ -258,8 +258,8 @@ def _outcome(job: Any) -> Any:
     """What a worker would have answered: 15 epochs, scores drawn from the trial's seed."""
     import numpy as np
 
-    from pipeline.network.result import EarlyStopping, Score, TrainingState, TrialResult
-    from pipeline.search.workers import Outcome
+    from pipeline.search.workers.jobs import Outcome
+    from pipeline.training.result import EarlyStopping, Score, TrainingState, TrialResult
 
     curve = tuple(1 / (1 + epoch) for epoch in range(15))
     names = ("loss", "accuracy", "train_loss", "train_accuracy", "val_loss", "val_accuracy")

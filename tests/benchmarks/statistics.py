@@ -17,9 +17,9 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.data.dataset import Labels
-from pipeline.findings.paired import Comparison, compare
-from pipeline.findings.seeds import summarise
-from pipeline.network.result import Probabilities
+from pipeline.statistics.paired_comparison import Comparison, compare
+from pipeline.statistics.seed_summary import summarise
+from pipeline.training.result import Probabilities
 
 CLASSES = 10
 SIGNAL, BETTER = 4.8, 4.95

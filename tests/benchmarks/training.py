@@ -19,8 +19,8 @@ import numpy as np
 from pipeline.data.sources import load
 from pipeline.data.split import Split, split
 from pipeline.experiment import Data, Training
-from pipeline.network.recipe import Recipe
-from pipeline.network.spec import NetworkSpec, notebook_network
+from pipeline.models.dense import DenseSpec, notebook_network
+from pipeline.models.recipe import Recipe
 
 FASTER = 5.0
 """So many times at least."""
@@ -45,12 +45,12 @@ class Run:
     """The lowest validation loss of the epochs, dropout off."""
 
 
-def trainer(spec: NetworkSpec, seed: int) -> Run:
+def trainer(spec: DenseSpec, seed: int) -> Run:
     """The compiled trainer, one thread."""
-    from pipeline.network.start import start
+    from pipeline.training.runtime import init_tensorflow
 
-    start()
-    from pipeline.network.training import train
+    init_tensorflow()
+    from pipeline.training.compiled import train
 
     result = train(Recipe(spec), SETTINGS, _data(), seed=seed)
     epoch = result.seconds["train"] / (SETTINGS.epochs - 1)
@@ -58,19 +58,19 @@ def trainer(spec: NetworkSpec, seed: int) -> Run:
     return Run(first, epoch, min(result.history["val_loss"]))
 
 
-def model_fit(spec: NetworkSpec, seed: int) -> Run:
+def model_fit(spec: DenseSpec, seed: int) -> Run:
     """`model.fit`, two threads: pixels divided beforehand, batches of 32, Adam, as in the notebook.
 
     The seed decides the first weights, no more: under Keras' global seed every epoch has the same order of images,
     which would be to its disadvantage.
     """
-    from pipeline.network.start import start
+    from pipeline.training.runtime import init_tensorflow
 
-    start()
+    init_tensorflow()
     import keras
     import tensorflow as tf
 
-    from pipeline.network.build import build
+    from pipeline.models.keras_model import build
 
     tf.config.threading.set_intra_op_parallelism_threads(2)
     tf.config.threading.set_inter_op_parallelism_threads(2)
@@ -138,7 +138,7 @@ def _failed(case: str, ratio: float, theirs: list[float], ours: list[float]) -> 
     ]
 
 
-def _alone(side: Callable[[NetworkSpec, int], Run], spec: NetworkSpec, seed: int) -> Run:
+def _alone(side: Callable[[DenseSpec, int], Run], spec: DenseSpec, seed: int) -> Run:
     """One run in a fresh process."""
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
         return pool.submit(side, spec, seed).result()

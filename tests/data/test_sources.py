@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import fetch, sources
-from pipeline.data.fetch import UnavailableError
+from pipeline.data import download, sources
+from pipeline.data.download import UnavailableError
 from pipeline.data.sources import FASHION_MNIST, Source, load
 from pipeline.errors import InputError
 from pipeline.experiment import Data
@@ -22,7 +22,7 @@ def ignore(_line: str) -> None:
 
 def given(folder: Path) -> Source:
     """A source from far away that has the real files."""
-    return Source("elsewhere", lambda _say: fetch.from_folder(folder, FASHION_MNIST), keep=True)
+    return Source("elsewhere", lambda _say: download.from_folder(folder, FASHION_MNIST), keep=True)
 
 
 @pytest.fixture(scope="module")
@@ -225,14 +225,14 @@ def test_a_source_that_does_not_verify_is_passed_over_and_told(folder):
         return dict.fromkeys(FASHION_MNIST, b"<html>Please log in to this network</html>")
 
     said: list[str] = []
-    good = Source("good", lambda _say: fetch.from_folder(folder, FASHION_MNIST))
+    good = Source("good", lambda _say: download.from_folder(folder, FASHION_MNIST))
     assert sources._first_that_verifies([Source("bad", bad), good], said.append).source == "good"
     assert said[0].startswith(
         "bad does not serve: train-images-idx3-ubyte (bad) starts with 3c68746d; expected 00000803"
     )
 
 
-def refusing(reason: str) -> Callable[[fetch.Say], dict[str, bytes]]:
+def refusing(reason: str) -> Callable[[download.Say], dict[str, bytes]]:
     def read(_say):
         raise UnavailableError(reason)
 

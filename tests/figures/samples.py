@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Images, Labels
-from pipeline.network.recipe import Recipe
-from pipeline.network.result import EarlyStopping, Probabilities, Score, TrainingState, TrialResult
-from pipeline.network.spec import NetworkSpec
+from pipeline.models.dense import DenseSpec
+from pipeline.models.recipe import Recipe
+from pipeline.training.result import EarlyStopping, Probabilities, Score, TrainingState, TrialResult
 
 CLASS_NAMES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 ALIKE = ((0, 6), (2, 4), (2, 6), (4, 6), (5, 7), (7, 9), (3, 4))
 """Classes that the synthetic network takes for each other."""
-SPEC = NetworkSpec((512, 256), (0.1, 0.3, 0.3), ("relu", "relu"))
+SPEC = DenseSpec((512, 256), (0.1, 0.3, 0.3), ("relu", "relu"))
 
 
 def labels_and_probabilities(count: int, *, noise: float, seed: int = 1) -> tuple[Labels, Probabilities]:
@@ -57,7 +57,7 @@ def history(epochs: int, *, dropout: float) -> dict[str, tuple[float, ...]]:
     return {name: tuple(float(value) for value in values) for name, values in curves.items()}
 
 
-def trial(*, epochs: int = 20, spec: NetworkSpec = SPEC) -> TrialResult:
+def trial(*, epochs: int = 20, spec: DenseSpec = SPEC) -> TrialResult:
     """A trial that never was."""
     curves = history(epochs, dropout=max(spec.dropout))
     best = int(np.argmin(curves["val_loss"]))

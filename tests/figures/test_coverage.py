@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from numpy.typing import NDArray
 
-from pipeline.figures.coverage import coverage
-from pipeline.figures.reliability import reliability
+from pipeline.figures.networks.coverage import coverage
+from pipeline.figures.networks.reliability import reliability
 from pipeline.figures.style import MARK, TEST, TRAIN
-from pipeline.findings import calibration, temperature
-from pipeline.findings.thresholds import Checked, Curve, Threshold, checked, curve, threshold_for
+from pipeline.statistics import calibration
+from pipeline.statistics.selective.thresholds import Checked, Curve, Threshold, checked, curve, threshold_for
 from tests.figures.samples import labels_and_probabilities
 from tests.figures.test_figures import bars, inside_the_page, legend, line, pixels
 
@@ -123,9 +123,9 @@ class TestCoverage:
 
 class TestBeforeAndAfterScaling:
     LABELS, PROBABILITIES = labels_and_probabilities(2000, noise=1.3)
-    TEMPERATURE = temperature.fit(LABELS, PROBABILITIES)
+    TEMPERATURE = calibration.fit_temperature(LABELS, PROBABILITIES)
     BEFORE = calibration.reliability(LABELS, PROBABILITIES)
-    AFTER = calibration.reliability(LABELS, temperature.scaled(PROBABILITIES, TEMPERATURE))
+    AFTER = calibration.reliability(LABELS, calibration.apply_temperature(PROBABILITIES, TEMPERATURE))
 
     def test_each_panel_shows_its_own_bins_and_error(self) -> None:
         figure = reliability(self.BEFORE, part="test", scaled=self.AFTER, temperature=1.234)

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from pipeline.figures import effects as effects_picture
-from pipeline.figures import placement as placement_picture
+from pipeline.figures.comparisons import effects as effects_picture
+from pipeline.figures.comparisons import placement as placement_picture
 from pipeline.figures.style import GREY, MARK, TEST, png
-from pipeline.findings.effects import Effect, effects
-from pipeline.findings.placement import placement
-from tests.findings.trials import known
+from pipeline.statistics.effects.model import Effect, effects
+from pipeline.statistics.effects.placement import placement
+from tests.statistics.trials import known
 
 FOUND = effects(known(100))
 

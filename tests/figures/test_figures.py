@@ -15,22 +15,22 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from pipeline.figures import classes as classes_picture
-from pipeline.figures import confusion as confusion_picture
-from pipeline.figures import curves as curves_picture
-from pipeline.figures import gaps as gaps_picture
-from pipeline.figures import mistakes as mistakes_picture
-from pipeline.figures import parallel as parallel_picture
-from pipeline.figures import pareto as pareto_picture
-from pipeline.figures import reliability as reliability_picture
-from pipeline.figures.parallel import ABSENT, FAN, Trials
-from pipeline.figures.pareto import Mark, Point
+from pipeline.figures.comparisons import gaps as gaps_picture
+from pipeline.figures.comparisons import parallel_coordinates as parallel_picture
+from pipeline.figures.comparisons import pareto as pareto_picture
+from pipeline.figures.comparisons.parallel_coordinates import ABSENT, FAN, Trials
+from pipeline.figures.comparisons.pareto import Mark, Point
+from pipeline.figures.networks import confusion_matrix as confusion_picture
+from pipeline.figures.networks import curves as curves_picture
+from pipeline.figures.networks import mistakes as mistakes_picture
+from pipeline.figures.networks import per_class as classes_picture
+from pipeline.figures.networks import reliability as reliability_picture
 from pipeline.figures.style import FIT, MARK, TEST, TRAIN, canvas, png
-from pipeline.findings import calibration, classes, pareto
-from pipeline.findings.metrics import trial_metrics
-from pipeline.findings.mistakes import surest
-from pipeline.findings.table import Row, gaps_table
-from pipeline.network.spec import notebook_network
+from pipeline.models.dense import notebook_network
+from pipeline.statistics import calibration, pareto, per_class
+from pipeline.statistics.gap_table import Row, gap_table
+from pipeline.statistics.per_class import most_confident_errors
+from pipeline.statistics.trial_metrics import trial_metrics
 from tests.figures.samples import CLASS_NAMES, images, labels_and_probabilities, searched, trial
 
 NAMES = [
@@ -175,7 +175,7 @@ class TestConfusion:
 
     def test_the_long_names_of_ten_classes_stay_on_the_page(self) -> None:
         labels, probabilities = labels_and_probabilities(2000, noise=1.5)
-        counts = classes.confusion(labels, probabilities)
+        counts = per_class.confusion(labels, probabilities)
         inside_the_page(confusion_picture.confusion(counts, counts, CLASS_NAMES, title="784-10"))
 
 
@@ -292,7 +292,7 @@ class TestGaps:
         return [*rows, Row("baseline", "784-128-64-32-10", dropout=False, seeds=[other])][:count]
 
     def test_the_gap_is_written_beside_every_network_by_both_measures(self) -> None:
-        table = gaps_table(self.table_of(2))
+        table = gap_table(self.table_of(2))
         figure = gaps_picture.gaps(table)
         accuracy, loss = figure.axes
         assert sorted(written(accuracy)) == sorted(f"{100 * gap:+.2f}" for gap in table["accuracy_gap"])
@@ -305,7 +305,7 @@ class TestGaps:
         inside_the_page(figure)
 
     def test_test_and_both_measures_of_train_have_their_own_colours(self) -> None:
-        accuracy, _ = gaps_picture.gaps(gaps_table(self.table_of(1))).axes
+        accuracy, _ = gaps_picture.gaps(gap_table(self.table_of(1))).axes
         dots = [each for each in accuracy.get_lines() if each.get_marker() in {"o", "D"}]
         assert {each.get_color() for each in dots} == {TRAIN, TEST, FIT}
         assert len(dots) == 4
@@ -314,13 +314,13 @@ class TestGaps:
         flat = {"accuracy": (0.5,), "loss": (0.7,)}
         same = trial(epochs=1)
         same = replace(same, history={**same.history, **flat}, train=same.test)
-        pixels(gaps_picture.gaps(gaps_table([Row("chosen", "x", dropout=False, seeds=[trial_metrics(same)])])))
+        pixels(gaps_picture.gaps(gap_table([Row("chosen", "x", dropout=False, seeds=[trial_metrics(same)])])))
 
     def test_ten_networks_with_long_names_stay_on_the_page(self) -> None:
         measured = [trial_metrics(trial())]
         names = [f"784(0.2)-512(0.5)-512(0.5)-512(0.5)-{64 + number}(0.5)-10" for number in range(10)]
         rows = [Row(f"network {place}", name, dropout=True, seeds=measured) for place, name in enumerate(names)]
-        inside_the_page(gaps_picture.gaps(gaps_table(rows)))
+        inside_the_page(gaps_picture.gaps(gap_table(rows)))
 
 
 class TestReliability:
@@ -343,7 +343,7 @@ class TestReliability:
 
 class TestMistakes:
     def test_every_mistake_is_shown_with_what_it_was_taken_for_and_what_it_is(self) -> None:
-        found = surest(np.array([1, 0]), np.array([[0.7, 0.3], [0.1, 0.9]], np.float32), most=5)
+        found = most_confident_errors(np.array([1, 0]), np.array([[0.7, 0.3], [0.1, 0.9]], np.float32), most=5)
         shown = images(2)
         figure = mistakes_picture.mistakes(shown, found, ("cat", "dog"), pixel_max=255, part="test")
         (axes,) = figure.axes
@@ -354,7 +354,7 @@ class TestMistakes:
 
     def test_thirty_mistakes_fill_five_rows_that_do_not_overlap(self) -> None:
         labels, probabilities = labels_and_probabilities(500, noise=2)
-        found = surest(labels, probabilities, most=30)
+        found = most_confident_errors(labels, probabilities, most=30)
         figure = mistakes_picture.mistakes(images(500), found, CLASS_NAMES, pixel_max=255, part="test")
         boxes = [(left, top) for left, _, _, top in (each.get_extent() for each in figure.axes[0].images)]
         assert len(boxes) == len(set(boxes)) == 30
@@ -384,7 +384,7 @@ class TestManyClasses:
         assert np.trace(np.asarray(figure.axes[0].images[0].get_array())) == 80
 
     def test_an_image_that_is_not_square_keeps_its_proportions(self) -> None:
-        found = surest(np.array([1]), np.array([[0.7, 0.3]], np.float32), most=1)
+        found = most_confident_errors(np.array([1]), np.array([[0.7, 0.3]], np.float32), most=1)
         wide = np.zeros((1, 5, 10), np.uint8)
         (axes,) = mistakes_picture.mistakes(wide, found, ("cat", "dog"), pixel_max=255, part="test").axes
         left, right, bottom, top = axes.images[0].get_extent()
@@ -396,7 +396,7 @@ class TestClasses:
     def test_the_weakest_class_comes_first(self) -> None:
         labels = np.array([0, 0, 1, 1])
         shares = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], np.float32)
-        figure = classes_picture.classes(classes.per_class(labels, shares, ("cat", "dog")), part="test")
+        figure = classes_picture.classes(per_class.per_class(labels, shares, ("cat", "dog")), part="test")
         (axes,) = figure.axes
         # dog: precision 1, recall 1/2, F1 2/3; cat: precision 2/3, recall 1, F1 4/5.
         assert [each.get_text() for each in axes.get_yticklabels()] == ["dog", "cat"]

@@ -9,12 +9,12 @@ import pytest
 
 from pipeline.errors import InputError, SearchFailedError
 from pipeline.experiment import Experiment, load
-from pipeline.network.result import EarlyStopping, Score, TrainingState, TrialResult
 from pipeline.search.deadline import Deadline
-from pipeline.search.loop import Told, search
-from pipeline.search.proposals import Proposal, Proposals
-from pipeline.search.trial import told
-from pipeline.search.workers import InProcess, Job, Outcome
+from pipeline.search.loop import TrialScore, search
+from pipeline.search.proposals.ask_tell import Proposal, Proposals
+from pipeline.search.workers.jobs import InProcess, Job, Outcome
+from pipeline.search.workers.run_job import describe_error
+from pipeline.training.result import EarlyStopping, Score, TrainingState, TrialResult
 
 TUNERS = ["random", "grid", "bayesian", "hyperband"]
 
@@ -44,7 +44,7 @@ class Remembering:
     """A journal in memory: what it recorded is known to the next search."""
 
     def __init__(self) -> None:
-        self.told: dict[int, Told] = {}
+        self.told: dict[int, TrialScore] = {}
         self.values: dict[int, dict] = {}
         self.states: dict[int, TrainingState] = {}
         self.trained: list[int] = []
@@ -64,7 +64,7 @@ class Remembering:
     def ended(self, proposal, outcome):
         self.trained.append(proposal.number)
         score = None if outcome.result is None else outcome.result.validation.loss
-        self.told[proposal.number] = Told(score, outcome.failure)
+        self.told[proposal.number] = TrialScore(score, outcome.failure)
         if outcome.result is not None:
             self.states[proposal.number] = outcome.result.state
         return self.told[proposal.number]
@@ -311,4 +311,4 @@ def test_trials_have_seeds_of_their_own_and_a_promoted_one_keeps_its_parents():
     ],
 )  # fmt: skip
 def test_a_failure_is_told_in_one_line(error, line):
-    assert told(error) == line
+    assert describe_error(error) == line

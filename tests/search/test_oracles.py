@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 
 from pipeline.experiment import Space
-from pipeline.network import space
-from pipeline.search import oracles
-from pipeline.search.lattice import INACTIVE, Lattice
+from pipeline.models import search_space
+from pipeline.search.proposals import oracles
+from pipeline.search.proposals.grid_encoding import INACTIVE, Lattice
 
 SMALL = Space(depth=[1, 2], hidden=[32, 64], dropout=[0, 0.5], input_dropout=[0])  # 4 + 16 networks
 WIDE = Space()  # 2,513,790
 
 
 def lattice(of):
-    return Lattice(space.hyperparameters(of).space)
+    return Lattice(search_space.hyperparameters(of).space)
 
 
 def oracle(kind, of, *, direction="min", seed=5, **more):
     objective = keras_tuner.Objective("val_loss", direction)
-    given = space.hyperparameters(of)
+    given = search_space.hyperparameters(of)
     if kind is not oracles.HyperbandOracle:
         more = {"max_trials": None} | more
     return kind(objective=objective, hyperparameters=given, seed=seed, allow_new_entries=False, **more)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.experiment import parse
-from pipeline.network import space
-from pipeline.search.proposals import Nothing, Proposal, Proposals
+from pipeline.models import search_space
+from pipeline.search.proposals.ask_tell import NoProposal, Proposal, Proposals
 
 TUNERS = ("random", "grid", "bayesian", "hyperband", "bayesian_stock")
 WINDOWS = (1, 2, 4)
@@ -54,9 +54,9 @@ def driven(tuner, window, scores):
     while left or pending:
         while left and len(pending) < window:
             asked = proposals.ask()
-            if isinstance(asked, Nothing):
+            if isinstance(asked, NoProposal):
                 seen.append(asked.name)
-                if asked is Nothing.EXHAUSTED:
+                if asked is NoProposal.EXHAUSTED:
                     left.clear()
                 break
             seen.append([asked.number, asked.trial_id, dict(asked.values), asked.seed, asked.until, asked.parent])
@@ -78,7 +78,7 @@ def run_through(proposals, *, score=lambda proposal: proposal.number / 100):
     while isinstance(proposal := proposals.ask(), Proposal):
         seen.append(proposal)
         proposals.tell(proposal.trial_id, score(proposal))
-    assert proposal is Nothing.EXHAUSTED
+    assert proposal is NoProposal.EXHAUSTED
     return seen
 
 
@@ -123,14 +123,14 @@ def test_no_network_is_proposed_twice_and_every_one_once_before_the_end(tuner, w
     proposals = Proposals(asking)
     pending: deque[str] = deque()
     specs = []
-    for _ in range(space.size(asking.space)):
+    for _ in range(search_space.size(asking.space)):
         if len(pending) == window:
             proposals.tell(pending.popleft(), 0.5)
         proposal = asked(proposals)
         pending.append(proposal.trial_id)
         specs.append(proposal.recipe.spec)
     assert len(set(specs)) == 4 + 16
-    assert proposals.ask() is Nothing.EXHAUSTED
+    assert proposals.ask() is NoProposal.EXHAUSTED
 
 
 def test_the_grid_lists_the_default_values_first_and_the_last_choice_moves_fastest():
@@ -225,13 +225,13 @@ def test_hyperband_waits_for_results_that_decide_who_is_promoted():
     pending: deque[Proposal] = deque()
     while isinstance(proposal := proposals.ask(), Proposal):
         pending.append(proposal)
-    assert proposal is Nothing.WAIT
+    assert proposal is NoProposal.WAIT
     assert len(pending) == 9 + 5 + 3  # without results, only the first rounds
     while pending:
         proposals.tell(pending.popleft().trial_id, 0.5)
         while isinstance(proposal := proposals.ask(), Proposal):
             pending.append(proposal)
-    assert proposal is Nothing.EXHAUSTED
+    assert proposal is NoProposal.EXHAUSTED
 
 
 def test_hyperband_refuses_a_space_of_fewer_networks_than_it_starts():

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import InputError, StoreError
 from pipeline.tracking import sqlite
 from pipeline.tracking import store as store_module
-from pipeline.tracking.reach import shown
+from pipeline.tracking.health import shown
 from pipeline.tracking.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -216,7 +216,7 @@ def test_a_store_that_somebody_writes_to_for_long_keeps_its_journal(fresh_databa
     shutil.copy(fresh_database, file)
     with sqlite3.connect(file) as database:
         database.execute("pragma journal_mode = delete")
-        database.execute("begin exclusive")  # somebody writes, for longer than quicken waits
-        sqlite.quicken(file)
+        database.execute("begin exclusive")  # somebody writes, for longer than enable_wal waits
+        sqlite.enable_wal(file)
     with sqlite3.connect(file) as database:
         assert database.execute("pragma journal_mode").fetchone() == ("delete",)

@@ -10,7 +10,7 @@ from pipeline.tracking import views
 from pipeline.tracking.store import Store
 from tests.tracking.samples import DEPTH, QUESTION, search
 
-TRIALS_TAG = "mlflow.sharedViewState.narrowgap-trials-digits"
+TRIALS_ASKED_TAG = "mlflow.sharedViewState.narrowgap-trials-digits"
 SEARCHES_TAG = "mlflow.sharedViewState.narrowgap-searches-digits"
 NOTE_TAG = "mlflow.note.content"
 
@@ -34,7 +34,7 @@ def test_both_views_stand_on_the_experiment_under_their_names(store, run):
     views.ensure(store, run, question=QUESTION, depth=DEPTH)
 
     tags = tags_of(store, run)
-    assert json.loads(tags[TRIALS_TAG])["name"] == "Trials"
+    assert json.loads(tags[TRIALS_ASKED_TAG])["name"] == "Trials"
     assert json.loads(tags[SEARCHES_TAG])["name"] == "Searches"
     assert tags["mlflow.experiment.primaryMetric.name"] == "test_accuracy"
 
@@ -53,7 +53,7 @@ def test_the_filters_of_the_views_find_what_they_are_for(store):
 
     trials = {run.id for run in store.children(found)} - {refit.id, evaluated.id}
     assert len(trials) == 3
-    assert seen(TRIALS_TAG) == trials
+    assert seen(TRIALS_ASKED_TAG) == trials
     assert seen(SEARCHES_TAG) == {found.id, evaluated.id}
 
 
@@ -62,7 +62,7 @@ def test_every_network_is_in_a_chart_of_parallel_coordinates_with_all_its_layers
     found = search(store, trials=6)
     views.ensure(store, found, question=QUESTION, depth=DEPTH)
 
-    cards = state_of(tags_of(store, found)[TRIALS_TAG])["compareRunCharts"]
+    cards = state_of(tags_of(store, found)[TRIALS_ASKED_TAG])["compareRunCharts"]
     charts = [set(card["selectedParams"]) for card in cards if card["type"] == "PARALLEL"]
     places = ("depth", "hidden_", "dropout_")
     for trial in store.children(found):
@@ -75,7 +75,7 @@ def test_every_network_is_in_a_chart_of_parallel_coordinates_with_all_its_layers
 def test_every_card_stands_in_a_section_and_no_two_have_one_id(store, run):
     views.ensure(store, run, question=QUESTION, depth=8)
 
-    for tag in (TRIALS_TAG, SEARCHES_TAG):
+    for tag in (TRIALS_ASKED_TAG, SEARCHES_TAG):
         state = state_of(tags_of(store, run)[tag])
         sections = [section["uuid"] for section in state["compareRunSections"]]
         cards = [card["uuid"] for card in state["compareRunCharts"]]
@@ -94,14 +94,14 @@ def test_a_second_time_nothing_is_written(store, run):
 
 def test_a_view_of_ours_follows_the_experiment(store, run):
     views.ensure(store, run, question=QUESTION, depth=1)
-    assert "params.`hidden_2`" not in state_of(tags_of(store, run)[TRIALS_TAG])["selectedColumns"]
+    assert "params.`hidden_2`" not in state_of(tags_of(store, run)[TRIALS_ASKED_TAG])["selectedColumns"]
 
     views.ensure(store, run, question=QUESTION, depth=2)
 
-    assert "params.`hidden_2`" in state_of(tags_of(store, run)[TRIALS_TAG])["selectedColumns"]
+    assert "params.`hidden_2`" in state_of(tags_of(store, run)[TRIALS_ASKED_TAG])["selectedColumns"]
 
 
-@pytest.mark.parametrize("tag", [TRIALS_TAG, NOTE_TAG])
+@pytest.mark.parametrize("tag", [TRIALS_ASKED_TAG, NOTE_TAG])
 def test_what_a_user_has_changed_is_kept(store, run, tag):
     views.ensure(store, run, question=QUESTION, depth=1)
     store.client.set_experiment_tag(run.experiment_id, tag, "mine")
@@ -121,11 +121,11 @@ def test_a_note_that_was_there_before_is_kept(store, run):
 
 def test_a_view_that_was_deleted_comes_back_because_links_open_it(store, run):
     views.ensure(store, run, question=QUESTION, depth=1)
-    store.client.delete_experiment_tag(run.experiment_id, TRIALS_TAG)
+    store.client.delete_experiment_tag(run.experiment_id, TRIALS_ASKED_TAG)
 
     views.ensure(store, run, question=QUESTION, depth=1)
 
-    assert TRIALS_TAG in tags_of(store, run)
+    assert TRIALS_ASKED_TAG in tags_of(store, run)
 
 
 def test_the_note_has_the_question_the_latest_answer_and_the_links(store, run):
@@ -156,7 +156,7 @@ def test_experiments_that_share_a_page_have_views_and_questions_of_their_own(sto
         views.ensure(store, run, question=question, depth=1)
 
     tags = tags_of(store, run)
-    assert json.loads(tags[TRIALS_TAG])["name"] == "Trials of digits"
+    assert json.loads(tags[TRIALS_ASKED_TAG])["name"] == "Trials of digits"
     assert json.loads(tags["mlflow.sharedViewState.narrowgap-trials-smoke"])["name"] == "Trials of smoke"
     assert tags[NOTE_TAG].count("**First?**") == 1
     assert tags[NOTE_TAG].count("**Second?**") == 1

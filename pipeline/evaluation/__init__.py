@@ -1,0 +1,1 @@
+"""The step `evaluate`: refits over seeds, the analyses, the report."""

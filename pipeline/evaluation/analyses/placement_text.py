@@ -1,0 +1,94 @@
+"""What the designed check comes to, in plain words. Enters: a `Placement`. Leaves: a sentence or a few."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import fmean
+
+from scipy import stats
+
+from pipeline.formatting import listed, position
+from pipeline.statistics.effects.placement import Placement, Slope
+from pipeline.statistics.holm import holm
+from pipeline.statistics.seed_summary import Summary
+
+LEVEL = 0.05
+
+
+def sentence(found: Placement) -> str:
+    """Where one dropout layer closes the gap most, at what cost, and what comes without a loss that the data can show."""
+    if not found.cells:
+        return "No network was trained both without dropout and with exactly one dropout layer: nothing to compare."
+    slopes = [each for each in found.slopes if each.outcome == "accuracy_gap"]
+    best = min(slopes, key=lambda each: each.difference.mean)
+    where, network = position(best.position), "-".join(map(str, found.hidden))
+    if found.seeds < 2:
+        return (
+            f"In {network}, one dropout layer moves the gap most {where}: {best.difference.mean:+.2f} points per 0.1 of "
+            "rate. One seed has no interval: whether this is more than luck, the data cannot tell."
+        )
+    told = f"In {network}, over {found.seeds} seeds,"
+    if not (_told_apart([each.per_seed for each in slopes])[slopes.index(best)] and best.difference.mean < 0):
+        return (
+            f"{told} the data cannot tell at any position whether one dropout layer closes the gap.{_between(slopes)}"
+        )
+    cost = next(each for each in found.slopes if (each.outcome, each.position) == ("test_accuracy", best.position))
+    parts = [
+        f"{told} one dropout layer closes the gap most {where}: {_points(best.difference)} of gap per 0.1 of rate,",
+        f"with {_points(cost.difference)} of test accuracy.",
+    ]
+    others = [each for each in slopes if each is not best]
+    apart = _told_apart([_minus(best.per_seed, each.per_seed) for each in others])
+    alike = [position(each.position) for each, is_apart in zip(others, apart, strict=True) if not is_apart]
+    parts += [f"Whether it does more there than {listed(alike)}, the data cannot tell."] if alike else []
+    return " ".join([*parts, _free(found)])
+
+
+def _between(slopes: Sequence[Slope]) -> str:
+    """Which positions differ all the same: where two are compared, the network without dropout, whose scatter all of them
+    share, falls out (exactly so where both were tried at the same rates). Of all pairs, corrected for their number.
+    """
+    pairs = list(combinations(sorted(slopes, key=lambda each: each.difference.mean), 2))
+    differences = [_minus(one.per_seed, other.per_seed) for one, other in pairs]
+    less: dict[str, list[str]] = {}
+    for (one, other), each, is_apart in zip(pairs, differences, _told_apart(differences), strict=True):
+        if is_apart:
+            by = f"{position(other.position)} (by {-fmean(each.values()):.2f})"
+            less.setdefault(position(one.position), []).append(by)
+    if not less:
+        return ""
+    parts = [f"{where} than {listed(others)}" for where, others in less.items()]
+    return (
+        " Between positions, where the network without dropout falls out, they tell: per 0.1 of rate, the gap is smaller "
+        f"with a layer {'; smaller '.join(parts)} points."
+    )
+
+
+def _free(found: Placement) -> str:
+    """The lowest gap of the places and rates whose test accuracy is not seen to be lower than without dropout."""
+    accuracy = {(each.position, each.rate): each.difference for each in found.cells if each.outcome == "test_accuracy"}
+    closing = [each for each in found.cells if each.outcome == "accuracy_gap" and each.difference.high < 0]
+    free = [each for each in closing if not accuracy[each.position, each.rate].high < 0]
+    if not free:
+        return "At no position and rate does the gap fall without a loss of test accuracy."
+    best = min(free, key=lambda each: each.difference.mean)
+    cost = accuracy[best.position, best.rate]
+    return (
+        f"Without a loss of test accuracy that the data can show, it falls furthest {position(best.position)} at a rate "
+        f"of {best.rate:g}: {_points(best.difference)} of gap, with {_points(cost)} of test accuracy; the best of "
+        f"{len(accuracy)}, each with an interval of its own."
+    )
+
+
+def _points(of: Summary) -> str:
+    return f"{of.mean:+.2f} points ({of.low:+.2f} to {of.high:+.2f})"
+
+
+def _minus(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
+    """Seed by seed."""
+    return {seed: one[seed] - other[seed] for seed in one if seed in other}
+
+
+def _told_apart(differences: Sequence[Mapping[int, float]]) -> list[bool]:
+    """Which means over seeds are not 0: Student's t, corrected for their number (Holm)."""
+    p = [float(stats.ttest_1samp(list(each.values()), 0).pvalue) if len(each) > 1 else 1.0 for each in differences]
+    return [bool(each < LEVEL) for each in holm(p)]

@@ -1,0 +1,62 @@
+"""The search that an evaluation is of, found and checked before anything heavy starts. Leaves: its run."""
+
+import yaml
+
+from pipeline.errors import InputError
+from pipeline.experiment import Experiment, parse
+from pipeline.session import PreparedData, Session
+from pipeline.tracking.names import CHOSEN_RUN_TAG, EXPERIMENT_TAG, SPLIT_TAG, STEP_TAG
+from pipeline.tracking.store import Run
+
+
+def search_for(session: Session, run_id: str | None) -> Run:
+    """The search to evaluate, checked."""
+    search = _named_or_latest(session, run_id)
+    _check(session, search)
+    return search
+
+
+def _named_or_latest(session: Session, run_id: str | None) -> Run:
+    """The search to evaluate: the one that was named, or the experiment's latest that finished."""
+    if run_id is not None:
+        run = session.store.get(run_id)
+        if run.tags.get(STEP_TAG) == "main":
+            nested = [each for each in session.store.children(run) if each.tags.get(STEP_TAG) == "search"]
+            if not nested:
+                raise InputError(
+                    f"main run {run_id} has no search any more: it went on elsewhere; name the search's run"
+                )
+            run = nested[0]
+        if run.tags.get(STEP_TAG) != "search":
+            step = run.tags.get(STEP_TAG, "none of Narrowgap's")
+            raise InputError(f"run {run_id} is of the step {step}; expected a run of the step search, or main")
+        return run
+    name = session.experiment.name
+    latest = session.store.latest(step="search", experiment=name)
+    if latest is None:
+        raise InputError(
+            f"no finished search of the experiment {name} in {session.store.shown}; run one: mlflow run . -e search"
+        )
+    return latest
+
+
+def _check(session: Session, search: Run) -> None:
+    """Raises InputError when the search is another experiment's, chose nothing, or used other data."""
+    prepared: PreparedData = session.prepared
+    name, asked = search.tags.get(EXPERIMENT_TAG), session.experiment.name
+    if name != asked:
+        raise InputError(f"search {search.id} is of the experiment {name}, not {asked}; say -P experiment={name}")
+    if CHOSEN_RUN_TAG not in search.tags:
+        raise InputError(f"search {search.id} has chosen no network: it did not finish; run the search again to go on")
+    theirs, ours = search.tags.get(SPLIT_TAG), prepared.split.fingerprint
+    if theirs != ours:
+        raise InputError(
+            f"search {search.id} used another split of the data ({str(theirs)[:12]}) than this experiment asks for now "
+            f"({ours[:12]}); set data.* as in its artifact experiment.yaml, or run a new search"
+        )
+
+
+def recorded(run: Run) -> Experiment:
+    """The experiment as the run recorded it."""
+    content = yaml.safe_load(run.read("experiment.yaml"))
+    return parse(content, where=f"the artifact experiment.yaml of run {run.id}")

@@ -1,0 +1,188 @@
+"""Trains finalists again, each with every seed: a nested run per refit."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import SearchFailedError
+from pipeline.evaluation.finalists import Finalist
+from pipeline.experiment import Experiment
+from pipeline.search import log_trial
+from pipeline.search.progress import ProgressDisplay, TrialUpdate
+from pipeline.search.proposals.ask_tell import seed_of
+from pipeline.search.workers.jobs import Job, Outcome, Workers
+from pipeline.session import Session
+from pipeline.statistics import trial_metrics
+from pipeline.statistics.gaps import gaps
+from pipeline.statistics.seed_summary import Summary, summarise_metrics
+from pipeline.tracking.names import EXPERIMENT_TAG, ROLE_TAG
+from pipeline.tracking.store import Run
+from pipeline.training.result import Probabilities, TrialResult
+
+FIRST_SEED = 2**32
+"""A number that no trial has."""
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """A finalist, trained again with one seed; of the arrays, what is looked at later."""
+
+    run: Run
+    seed: int
+    metrics: Mapping[str, float]
+    """By their names in the tracking store."""
+    validation: Probabilities
+    test: Probabilities
+    weights: tuple[NDArray[np.float32], ...]
+    """Those kept, in the order of `keras.Model.get_weights()`."""
+    pictures: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, eq=False)
+class RefitGroup:
+    """A finalist with all of its refits, by seed."""
+
+    finalist: Finalist
+    architecture: str
+    parameters: int
+    refits: Sequence[Refit]
+
+    @property
+    def metrics(self) -> list[Mapping[str, float]]:
+        """One mapping per seed."""
+        return [refit.metrics for refit in self.refits]
+
+    @cached_property
+    def summaries(self) -> dict[str, Summary]:
+        """By metric, over the seeds."""
+        return summarise_metrics(self.architecture, self.metrics)
+
+    @property
+    def median_refit(self) -> Refit:
+        """The one that is shown and kept as the model: of the median validation loss (the lower of two), so that no seed's
+        luck is what people look at.
+        """
+        ordered = sorted(self.refits, key=lambda refit: refit.metrics["val_loss"])
+        return ordered[(len(ordered) - 1) // 2]
+
+
+def fresh_seeds(experiment: Experiment) -> list[int]:
+    """`evaluation.seeds` seeds that no trial of the search has had; more of them begin with the same ones."""
+    return [seed_of(experiment.search.seed, FIRST_SEED + number) for number in range(experiment.evaluation.seeds)]
+
+
+def refit(
+    session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers, *, seeds: Sequence[int]
+) -> list[RefitGroup]:
+    """Trains every finalist with every seed, the same ones for all, to be compared seed by seed; a run each, below `run`.
+
+    A finalist whose training fails with some seed is left out, and said to be. Raises SearchFailedError when none is left
+    that can be chosen.
+    """
+    under_way = _RefitScheduler(session, run, finalists, seeds)
+    total = len(finalists) * len(seeds)
+    with ProgressDisplay(session.console, total=total, objective="val_accuracy", noun="refit") as display:
+        under_way.train(workers, display)
+    groups = list(under_way.groups())
+    if all(group.finalist.reference for group in groups):
+        raise SearchFailedError(f"no finalist could be trained again, the last failed with: {under_way.last_failure}")
+    return groups
+
+
+class _RefitScheduler:
+    """Refits by number: all seeds of the first finalist, then those of the second, and so on."""
+
+    def __init__(self, session: Session, run: Run, finalists: Sequence[Finalist], seeds: Sequence[int]) -> None:
+        self._session, self._run, self._finalists, self._seeds = session, run, finalists, seeds
+        self._split = session.prepared.split
+        self._open: dict[int, Run] = {}
+        self._done: dict[int, Refit] = {}
+        self.last_failure: str | None = None
+
+    def train(self, workers: Workers, display: ProgressDisplay) -> None:
+        """Hands out the jobs, one in hand for each worker, and takes in what they become."""
+        waiting = iter(range(len(self._finalists) * len(self._seeds)))
+        try:
+            while True:
+                while len(self._open) < 2 * workers.count and (number := next(waiting, None)) is not None:
+                    workers.submit(self._job(number))
+                if not self._open:
+                    return
+                for outcome in workers.finished():
+                    display.ended(self._ended(outcome))
+        except BaseException:
+            for unfinished in self._open.values():
+                if unfinished.status == "RUNNING":
+                    unfinished.finish("KILLED", "the evaluation was stopped before this refit had ended")
+            raise
+
+    def groups(self) -> Iterator[RefitGroup]:
+        """The finalists that were trained with every seed."""
+        for place, finalist in enumerate(self._finalists):
+            numbers = range(place * len(self._seeds), (place + 1) * len(self._seeds))
+            name, parameters = (
+                self._name(finalist),
+                finalist.recipe.spec.parameters(self._split.inputs, self._split.classes),
+            )
+            if all(number in self._done for number in numbers):
+                yield RefitGroup(finalist, name, parameters, [self._done[number] for number in numbers])
+            else:
+                failed = sum(number not in self._done for number in numbers)
+                self._session.say(f"evaluate: {name} is left out: {failed} of {len(numbers)} refits failed")
+
+    def _job(self, number: int) -> Job:
+        finalist, seed = self._of(number)
+        self._open[number] = self._session.store.child(
+            self._run,
+            step="refit",
+            name=f"refit {finalist.role}, seed {number % len(self._seeds) + 1}",
+            tags={
+                EXPERIMENT_TAG: self._session.experiment.name,
+                ROLE_TAG: finalist.role,
+                **self._session.prepared.tags,
+                **finalist.recipe.tags(),
+            },
+            params=finalist.recipe.params(
+                finalist.settings, seed=seed, inputs=self._split.inputs, classes=self._split.classes
+            ),
+        )
+        return Job(number, finalist.recipe, finalist.settings, seed, finalist.settings.epochs)
+
+    def _ended(self, outcome: Outcome) -> TrialUpdate:
+        run, (finalist, seed) = self._open[outcome.number], self._of(outcome.number)
+        name = f"{finalist.role}: {self._name(finalist)}"
+        if outcome.result is None:
+            self.last_failure = outcome.failure
+            run.finish("FAILED", outcome.failure)
+            seen = TrialUpdate(name, None, None, outcome.seconds, outcome.failure)
+        else:
+            log_trial.trained(run, outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
+            run.finish("FINISHED")
+            self._done[outcome.number] = _kept(run, seed, outcome.result, outcome.pictures)
+            validation = outcome.result.validation.accuracy
+            gap = gaps(outcome.result).val_accuracy_gap
+            seen = TrialUpdate(name, validation, gap, outcome.seconds, reference=finalist.reference)
+        del self._open[outcome.number]
+        return seen
+
+    def _of(self, number: int) -> tuple[Finalist, int]:
+        return self._finalists[number // len(self._seeds)], self._seeds[number % len(self._seeds)]
+
+    def _name(self, finalist: Finalist) -> str:
+        return finalist.recipe.spec.architecture(self._split.inputs, self._split.classes)
+
+
+def _kept(run: Run, seed: int, result: TrialResult, pictures: Mapping[str, bytes]) -> Refit:
+    probabilities = result.probabilities
+    return Refit(
+        run,
+        seed,
+        trial_metrics.trial_metrics(result),
+        probabilities["validation"],
+        probabilities["test"],
+        result.weights,
+        pictures,
+    )

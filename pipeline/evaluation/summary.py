@@ -1,0 +1,35 @@
+"""The table of gaps that ends an evaluation on the screen."""
+
+from rich.table import Table
+
+from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.formatting import interval, percent, points
+from pipeline.session import Session
+from pipeline.tracking.names import REPORT
+from pipeline.tracking.store import Run
+
+TEXT_COLUMNS = ("network", "architecture")
+FIGURE_COLUMNS = ("test accuracy, %", "honest gap, points", "fit gap", "test loss", "loss gap")
+
+
+def print_gaps(session: Session, run: Run, result: EvaluationResult) -> None:
+    """Prints the refitted networks with both gaps; ± is half of the 95 % interval over seeds."""
+    gaps = result.gap_table
+    shown = Table(title="Train and test, scored by the same weights with dropout off", title_justify="left")
+    for column in TEXT_COLUMNS:
+        shown.add_column(column)
+    for column in FIGURE_COLUMNS:
+        shown.add_column(column, justify="right")
+    fit = gaps[gaps["measure"] == "fit"].set_index("network")
+    for row in gaps[gaps["measure"] == "honest"].to_dict("records"):
+        shown.add_row(
+            row["network"],
+            row["architecture"],
+            interval(row["test_accuracy"], row["test_accuracy_low"], row["test_accuracy_high"], write=percent),
+            interval(row["accuracy_gap"], row["accuracy_gap_low"], row["accuracy_gap_high"], write=points),
+            points(fit.loc[row["network"], "accuracy_gap"]),
+            f"{row['test_loss']:.4f}",
+            f"{row['loss_gap']:+.4f}",
+        )
+    session.console.print(shown)
+    session.say(f"Report: {REPORT} among the artifacts of run {run.id}")

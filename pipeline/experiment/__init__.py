@@ -1,0 +1,29 @@
+"""What is asked: the keys of `experiments/*.yaml`, how they are read, and what is said when one is wrong."""
+
+from pipeline.experiment.data import Data
+from pipeline.experiment.evaluation import Evaluation, Selection
+from pipeline.experiment.loading import EXPERIMENTS, load, names, parse
+from pipeline.experiment.networks import FixedNetwork, Published, Space
+from pipeline.experiment.retraining import Promotion, Retrain
+from pipeline.experiment.schema import Experiment
+from pipeline.experiment.search import Search
+from pipeline.experiment.training import Training, TrainingOverrides
+
+__all__ = [
+    "EXPERIMENTS",
+    "Data",
+    "Evaluation",
+    "Experiment",
+    "FixedNetwork",
+    "Promotion",
+    "Published",
+    "Retrain",
+    "Search",
+    "Selection",
+    "Space",
+    "Training",
+    "TrainingOverrides",
+    "load",
+    "names",
+    "parse",
+]

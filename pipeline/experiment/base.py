@@ -1,0 +1,28 @@
+"""What the sections of an experiment share: their base class and the types of their values."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def no_bool(value: Any) -> Any:
+    """`true` is a number to Python alone."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")  # noqa: TRY004 - pydantic shows only ValueErrors to the user
+    return value
+
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Rate = Annotated[float, Field(ge=0, lt=1), BeforeValidator(no_bool)]
+LearningRate = Annotated[float, Field(gt=0, le=10), BeforeValidator(no_bool)]
+Share = Annotated[float, Field(gt=0, lt=1, strict=True)]
+Margin = Annotated[float, Field(ge=0, lt=1), BeforeValidator(no_bool)]
+Seed = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
+"""From 1: Keras Tuner takes a seed of 0 for none."""
+CountOrShare = Count | Share
+
+
+class Section(BaseModel):
+    """A section of an experiment's file: unknown keys are refused, values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)

@@ -1,0 +1,114 @@
+"""Reads an experiment from its file, with overrides such as `{"search.trials": "5"}`.
+
+Everything that is wrong raises an `InputError` of one line that names the key, what was given and what was expected.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.errors import InputError
+from pipeline.experiment.messages import describe, nearest
+from pipeline.experiment.networks import FixedNetwork, Space
+from pipeline.experiment.schema import Experiment
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+
+
+def load(experiment: str, overrides: Mapping[str, str] | None = None) -> Experiment:
+    """The experiment of that name or path, with dotted overrides (values as YAML would read them) applied."""
+    path = _find(experiment)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        held = "nothing" if content is None else type(content).__name__
+        raise InputError(f"{path} holds {held}; expected keys such as name, question, data and space")
+    for key, text in (overrides or {}).items():
+        _override(content, key, text)
+    return parse(content, where=str(path) if not overrides else f"{path} with the given overrides")
+
+
+def parse(content: Mapping[str, Any], *, where: str) -> Experiment:
+    """`content` as an experiment; `where` says in messages what it was read from."""
+    _refuse_unknown(content, Experiment, prefix="", where=where)
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{describe(error)} (in {where})") from error
+
+
+def names() -> list[str]:
+    """The experiments that come with the project."""
+    return sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+
+
+def _find(experiment: str) -> Path:
+    if experiment.endswith((".yaml", ".yml")) or "/" in experiment:
+        path = Path(experiment).expanduser()
+        if path.is_file():
+            return path
+        raise InputError(f"no experiment file at {path}; expected a YAML file, or one of: {', '.join(names())}")
+    path = EXPERIMENTS / f"{experiment}.yaml"
+    if path.is_file():
+        return path
+    hint = nearest(experiment, {name: name for name in names()})
+    raise InputError(
+        f"unknown experiment {experiment!r}{hint}; expected one of: {', '.join(names())}, or the path of a YAML file"
+    )
+
+
+def _override(content: dict[str, Any], key: str, text: str) -> None:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{key}={text} cannot be read as a YAML value") from error
+    # `1e-3` is text in YAML 1.1, and a number to everybody else.
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            value = text if value == text.strip() else value
+    *sections, last = key.split(".")
+    for section in sections:
+        nested = content.setdefault(section, {})
+        if not isinstance(nested, dict):
+            raise InputError(f"{key} cannot be set: {section} is {nested!r}, not a section")
+        content = nested
+    content[last] = value
+
+
+def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefix: str, where: str) -> None:
+    for key, value in content.items():
+        field = model.model_fields.get(str(key))
+        if field is None:
+            known = list(model.model_fields)
+            hint = _nearest_key(str(key), known, prefix=prefix)
+            raise InputError(f"unknown key {prefix}{key}{hint}; expected one of: {', '.join(known)} (in {where})")
+        # A section, or one that may be left out.
+        nested = next((each for each in (field.annotation, *get_args(field.annotation)) if _is_section(each)), None)
+        if isinstance(value, Mapping) and nested is not None:
+            _refuse_unknown(value, nested, prefix=f"{prefix}{key}.", where=where)
+        if model is Space and key == "networks" and isinstance(value, list):
+            for place, each in enumerate(value):
+                if isinstance(each, Mapping):
+                    _refuse_unknown(each, FixedNetwork, prefix=f"{prefix}{key}.{place}.", where=where)
+
+
+def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _nearest_key(given: str, siblings: list[str], *, prefix: str) -> str:
+    """The hint for an unknown key: its like in the same section, or else in any other."""
+    elsewhere = {
+        key: f"{section}.{key}"
+        for section, field in Experiment.model_fields.items()
+        if _is_section(field.annotation)
+        for key in field.annotation.model_fields
+    }
+    return nearest(given, {key: prefix + key for key in siblings}) or nearest(given, elsewhere, likeness=0.85)

@@ -1,0 +1,104 @@
+"""The section `space`: the networks to search over, as ranges or as a list of fixed networks."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+
+from pipeline.experiment.base import Count, Rate, Section, Share
+from pipeline.experiment.training import TrainingOverrides
+
+Activation = Literal["relu", "linear", "tanh", "sigmoid", "elu", "selu", "gelu", "silu"]
+"""Names of Keras activations that a hidden layer may have."""
+
+
+def check_layers(hidden: Sequence[int], dropout: Sequence[float], activations: Sequence[str]) -> None:
+    """Checks that the layers of a dense network fit together.
+
+    Raises:
+        ValueError: Naming what was given and what was expected.
+    """
+    _check_count("activations has", len(activations), len(hidden), len(hidden), "one per hidden layer")
+    places = "one after the input and one after each hidden layer"
+    _check_count("dropout has", len(dropout), len(hidden) + 1, len(hidden), places)
+    if not hidden:
+        raise ValueError("hidden is empty; expected at least one hidden layer, such as [128]")
+    for units in hidden:
+        if units < 1:
+            raise ValueError(f"a hidden layer has {units} units; expected 1 or more")
+    for rate in dropout:
+        if not 0 <= rate < 1:
+            raise ValueError(f"a dropout rate is {rate}; expected 0 (no layer) or more, and less than 1")
+    known = get_args(Activation)
+    for name in activations:
+        if name not in known:
+            raise ValueError(f"unknown activation {name!r}; expected one of {', '.join(known)}")
+
+
+def _check_count(what: str, given: int, expected: int, layers: int, which: str) -> None:
+    if given != expected:
+        noun = "layer" if layers == 1 else "layers"
+        raise ValueError(f"{what} {given} entries for {layers} hidden {noun}; expected {expected}: {which}")
+
+
+class Published(Section):
+    """Figures from elsewhere, by the notebook's measure: train as training last reported it."""
+
+    source: Annotated[str, Field(min_length=1)]
+    """Who says so."""
+    train_accuracy: Share
+    """0 to 1."""
+    train_loss: Annotated[float, Field(ge=0)]
+    """Nats."""
+    test_accuracy: Share
+    """0 to 1."""
+    test_loss: Annotated[float, Field(ge=0)]
+    """Nats."""
+
+
+class FixedNetwork(Section):
+    """One network given in full."""
+
+    hidden: Annotated[list[Count], Field(min_length=1)]
+    """Units of each hidden layer."""
+    dropout: list[Rate]
+    """One rate after the input and one after each hidden layer: one more than `hidden` has entries; 0 is no layer."""
+    activations: list[Activation]
+    """One per hidden layer."""
+    training: TrainingOverrides = TrainingOverrides()
+    """What this network trains differently."""
+    published: Published | None = None
+    """What others report of it, shown beside what is measured here."""
+
+    @model_validator(mode="after")
+    def _is_a_network(self) -> Self:
+        check_layers(self.hidden, self.dropout, self.activations)
+        return self
+
+
+class Space(Section):
+    """The networks to search over: ranges to draw from, or a list of fixed networks."""
+
+    depth: Annotated[list[Count], Field(min_length=2, max_length=2)] = [1, 4]
+    """Fewest and most hidden layers."""
+    hidden: Annotated[list[Count], Field(min_length=1)] = [32, 64, 128, 256, 512]
+    """Sizes that a hidden layer can have."""
+    dropout: Annotated[list[Rate], Field(min_length=1)] = [0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    """Rates that can follow a hidden layer; 0 is no dropout there."""
+    input_dropout: Annotated[list[Rate], Field(min_length=1)] = [0, 0.1, 0.2]
+    """Rates that can follow the input."""
+    activation: Activation = "relu"
+    """Of every hidden layer."""
+    networks: Annotated[list[FixedNetwork], Field(min_length=1)] | None = None
+    """Fixed networks to train instead of drawing from the ranges above."""
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        fewest, most = self.depth
+        if fewest > most:
+            raise ValueError(f"depth is [{fewest}, {most}]: an empty range; expected [fewest, most]")
+        for key in ("hidden", "dropout", "input_dropout"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key} is {values}: a value stands there twice")
+        return self

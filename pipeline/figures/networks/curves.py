@@ -1,0 +1,49 @@
+"""Loss and accuracy, epoch by epoch, with the gap shaded. Enters: a `TrialResult`. Leaves: a picture."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from pipeline.figures.style import FIT, GREY, MARK, TEST, TRAIN, canvas
+from pipeline.training.result import TrialResult
+
+
+def curves(result: TrialResult, *, title: str = "") -> Figure:
+    """Train (dropout off) and validation with the gap between them shaded, and train as training reports it.
+
+    Epochs count from 0, as in the tracking store; the gap in the headings is that of the weights kept.
+    """
+    figure, (loss, accuracy) = canvas(9.6, 4.1, columns=2)
+    history, kept = result.history, result.best_epoch
+    _draw(loss, result, "loss")
+    loss_gap = history["val_loss"][kept] - history["train_loss"][kept]
+    loss.set_title(f"Loss (nats), gap {loss_gap:.3f} to validation", fontsize=10, loc="left")
+    _draw(accuracy, result, "accuracy")
+    accuracy_gap = 100 * (history["train_accuracy"][kept] - history["val_accuracy"][kept])
+    accuracy.set_title(f"Accuracy, gap {accuracy_gap:.1f} points to validation", fontsize=10, loc="left")
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    handles, labels = loss.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8.5, frameon=False)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _draw(axes: Axes, result: TrialResult, name: str) -> None:
+    train, validation, fit = (result.history[key] for key in (f"train_{name}", f"val_{name}", name))
+    epochs = range(len(train))
+    if len(train) == 1:
+        # One epoch is no line: its values become dots, and its gap a strip wide enough to see.
+        dot = "o"
+        axes.fill_between([-0.06, 0.06], train[0], validation[0], color=TEST, alpha=0.15, linewidth=0, label="gap")
+        axes.set_xlim(-0.5, 0.5)
+    else:
+        dot = "none"
+        axes.fill_between(epochs, train, validation, color=TEST, alpha=0.15, linewidth=0, label="gap")
+    axes.plot(epochs, train, color=TRAIN, marker=dot, label="train, dropout off")
+    axes.plot(epochs, validation, color=TEST, marker=dot, label="validation")
+    axes.plot(epochs, fit, "--", color=FIT, linewidth=1.1, marker=dot, label="train as training reports it")
+    axes.axvline(result.best_epoch, color=MARK, linewidth=1, linestyle=":", label="weights kept")
+    axes.set_xlabel("epoch, from 0", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.6)

@@ -1,1 +1,0 @@
-"""Scores, gaps and choices: pure functions over arrays, without Keras or MLflow."""

@@ -1,0 +1,39 @@
+"""Figures as people read them. Enters: shares and bounds. Leaves: text."""
+
+import math
+from collections.abc import Callable, Sequence
+
+
+def percent(share: float) -> str:
+    """0.8946 as `89.46`."""
+    return f"{100 * share:.2f}"
+
+
+def points(share: float) -> str:
+    """0.0341 as `+3.41`."""
+    return f"{100 * share:+.2f}"
+
+
+def interval(value: float, low: float, high: float, *, write: Callable[[float], str]) -> str:
+    """Such as `+3.41 ± 0.21`, with half of an interval around the value; the value alone where there are no bounds."""
+    return write(value) if math.isnan(low) else f"{write(value)} ± {write((high - low) / 2).removeprefix('+')}"
+
+
+def position(place: int) -> str:
+    """Of a dropout layer: 0 is after the input, i after hidden layer i."""
+    return "after the input" if place == 0 else f"after hidden layer {place}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Such as `a, b and c`; of one name or more."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def duration(seconds: float) -> str:
+    """Such as `8 s`, `3 min 20 s` or `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

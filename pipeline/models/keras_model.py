@@ -1,0 +1,55 @@
+"""`DenseSpec` → a plain Keras model of standard layers, and its file. Enters: a spec. Leaves: a model that anybody
+can load and feed with raw pixels, without Narrowgap.
+"""
+
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipeline.models.dense import DenseSpec
+
+
+def build(
+    spec: DenseSpec, *, image_shape: tuple[int, int], classes: int, pixel_max: int, seed: int
+) -> keras.Sequential:
+    """A model from raw pixels (n, h, w), 0 to `pixel_max`, to softmax rows (n, classes); weights decided by `seed`."""
+    seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(len(spec.hidden) + 1) >> 1]
+    layers: list[keras.layers.Layer] = [
+        keras.layers.Input(image_shape, name="pixels"),
+        keras.layers.Flatten(name="flatten"),
+        keras.layers.Rescaling(1 / pixel_max, name="rescaling"),
+    ]
+    for place, rate in enumerate(spec.dropout):
+        if rate:
+            layers.append(keras.layers.Dropout(rate, name=f"dropout_{place}"))
+        last = place == len(spec.hidden)
+        layers.append(
+            keras.layers.Dense(
+                classes if last else spec.hidden[place],
+                activation="softmax" if last else spec.activations[place],
+                kernel_initializer=keras.initializers.GlorotUniform(seed=seeds[place]),
+                name="classes" if last else f"hidden_{place + 1}",
+            )
+        )
+    return keras.Sequential(layers, name="narrowgap")
+
+
+def load(path: Path) -> keras.Model:
+    """A model from its `.keras` file."""
+    return keras.models.load_model(path)
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Writes a `.keras` file beside its place, reads it back, and moves it there; raises ValueError when the copy
+    that was read answers otherwise than the model.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        draft = Path(folder) / path.name
+        model.save(draft)
+        copy = keras.models.load_model(draft)
+        probe = np.random.default_rng(0).integers(0, 2, (8, *model.input_shape[1:])).astype(np.uint8)
+        if not np.array_equal(model.predict(probe, verbose=0), copy.predict(probe, verbose=0)):
+            raise ValueError(f"{path.name} does not answer as the model that was saved; nothing was written")
+        draft.replace(path)

@@ -1,0 +1,71 @@
+"""What is trained, and how: a network with the training settings that are its own."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.experiment import Training, TrainingOverrides
+from pipeline.models.dense import DenseSpec
+from pipeline.tracking.names import NETWORK_TAG, RECIPE_TAG
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and its own training settings, the same in a proposal, a job, a trial, a finalist and a version.
+
+    What the recipe leaves open comes from the experiment when it is trained. A changed experiment is therefore tried on
+    an old recipe too.
+    """
+
+    spec: DenseSpec
+    own: TrainingOverrides = field(default_factory=TrainingOverrides)
+    """What this network trains differently from the experiment; empty for most."""
+
+    def settings(self, training: Training) -> Training:
+        """The experiment's training settings, with the recipe's own in their place."""
+        return training.merged(self.own)
+
+    def name(self, inputs: int, classes: int) -> str:
+        """For people, such as `784-128(0.2)-10, patience 3`."""
+        own = (f"{key} {_plain(value)}" for key, value in self.own.model_dump(exclude_none=True).items())
+        return ", ".join((self.spec.architecture(inputs, classes), *own))
+
+    def params(self, settings: Training, *, seed: int, inputs: int, classes: int) -> dict[str, str | int | float]:
+        """What is known of a trial before it is trained, by the names of the tracking store, with the resolved
+        `settings`.
+        """
+        spec = self.spec
+        return {
+            **spec.coordinates(),
+            "activations": ",".join(spec.activations),
+            "parameters": spec.parameters(inputs, classes),
+            "seed": seed,
+            "architecture": spec.architecture(inputs, classes),
+            **{key: str(value) if value is None else value for key, value in settings.model_dump().items()},
+        }
+
+    def to_json(self) -> str:
+        """The recipe as JSON; `from_json` gives an equal one."""
+        return json.dumps({"spec": self.spec.to_dict(), "training": self.own.model_dump(exclude_none=True)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """The recipe that `to_json` wrote."""
+        content: Mapping[str, Any] = json.loads(text)
+        return cls(DenseSpec.from_dict(content["spec"]), TrainingOverrides(**content["training"]))
+
+    def tags(self) -> dict[str, str]:
+        """The tags of a run or a version from which `from_tags` makes the recipe again."""
+        return {NETWORK_TAG: json.dumps(self.spec.to_dict()), RECIPE_TAG: self.to_json()}
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> "Recipe":
+        """The recipe of a run or a version; one with `narrowgap.network` alone has no training settings of its own."""
+        if RECIPE_TAG in tags:
+            return cls.from_json(tags[RECIPE_TAG])
+        return cls(DenseSpec.from_dict(json.loads(tags[NETWORK_TAG])))
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,1 @@
+"""The step `prepare`: a look at the data."""

@@ -1,0 +1,52 @@
+"""The step `prepare`: look at the data. Leaves a run with pictures, tables and the inputs."""
+
+import re
+
+from pipeline.data.exploration import explore
+from pipeline.figures import exploration as pictures
+from pipeline.figures.style import png
+from pipeline.session import PreparedData, Session
+from pipeline.tracking.store import Run
+
+
+def prepare(session: Session, run: Run) -> None:
+    """Records what the notebook's exploration looked at."""
+    prepared = session.prepared
+    run.log(tags=prepared.tags)
+    record_inputs(run, prepared)
+    split = prepared.split
+    exploration = explore(prepared.dataset, split)
+    run.write("data.csv", exploration.table.to_csv(index=False))
+    run.write("class_counts.csv", exploration.class_counts.to_csv())
+    for name, figure in (
+        ("pixel_range.png", pictures.pixel_range(exploration)),
+        ("intensities.png", pictures.intensities(exploration)),
+        ("class_counts.png", pictures.class_counts(exploration)),
+    ):
+        run.write(name, png(figure))
+    for label, class_name in enumerate(split.class_names):
+        figure = pictures.samples(
+            split.train.images[split.train.labels == label], class_name, pixel_max=split.pixel_max
+        )
+        run.write(f"samples/{label}_{re.sub('[^A-Za-z0-9]+', '_', class_name)}.png", png(figure))
+    sizes = ", ".join(f"{len(part):,} {name}" for name, part in split.parts())
+    run.log(
+        metrics={f"images_{name}": len(part) for name, part in split.parts()}
+        | {f"duplicates_{pair.replace('/', '_')}": count for pair, count in exploration.duplicates.items()}
+    )
+    doubles = ", ".join(f"{count} {pair}" for pair, count in exploration.duplicates.items())
+    run.note(f"{prepared.dataset.name}: {sizes}. Exact duplicates across the parts: {doubles}.")
+    session.say(f"data: {prepared.dataset.name} from {prepared.dataset.source}; {sizes}; duplicates: {doubles}")
+
+
+def record_inputs(run: Run, prepared: PreparedData) -> None:
+    """The three parts as MLflow inputs, with the context that they are used in."""
+    dataset, split = prepared.dataset, prepared.split
+    for context, part in (("training", split.train), ("validation", split.validation), ("test", split.test)):
+        run.inputs(
+            name=dataset.name,
+            digest=prepared.digest_of(part),
+            context=context,
+            source=dataset.source,
+            shape=part.images.shape,
+        )

@@ -1,1 +1,0 @@
-"""From a trained network to what is logged and served."""

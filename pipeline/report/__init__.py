@@ -1,1 +1,0 @@
-"""One self-contained HTML page: records to fill, and what makes a page of them."""

@@ -1,0 +1,1 @@
+"""The step `retrain`: challenger, promotion gate, champion; rollback, status and schedule."""

@@ -1,0 +1,1 @@
+"""`make schedule`: a scheduled retraining for cron, systemd and GitHub Actions."""

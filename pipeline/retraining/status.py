@@ -1,0 +1,60 @@
+"""The step `status`: the versions of an experiment's model as a table. Needs neither data nor TensorFlow."""
+
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.experiment import Experiment
+from pipeline.formatting import duration
+from pipeline.tracking.health import store_errors
+from pipeline.tracking.names import (
+    ACCURACY_GAP_TAG,
+    ARCHITECTURE_TAG,
+    CHALLENGER,
+    CHAMPION,
+    DECISION_TAG,
+    MODE_TAG,
+    PREVIOUS_CHAMPION,
+    TEST_ACCURACY_TAG,
+)
+from pipeline.tracking.registry import Registry
+from pipeline.tracking.store import Store
+
+ALIASES = (CHAMPION, PREVIOUS_CHAMPION, CHALLENGER)
+
+
+def status(experiment: Experiment, *, console: Console) -> None:
+    """Prints the versions of the experiment's model, newest first: decision, figures, age."""
+    store = Store.connect()
+    with store_errors(store.uri):
+        registry = Registry(store, experiment.name)
+        versions = registry.versions()
+        bearers = {alias: bearer.number for alias in ALIASES if (bearer := registry.by_alias(alias)) is not None}
+    if not versions:
+        console.print(f"{registry.name} has no versions in {store.shown}; make one with: mlflow run . -e retrain")
+        return
+    shown = Table(title=f"{registry.name} in {store.shown}", title_justify="left")
+    for column in ("version", "alias", "decision", "by", "network", "test accuracy, %", "gap, points", "age"):
+        shown.add_column(
+            column, justify="right" if column in {"version", "test accuracy, %", "gap, points"} else "left"
+        )
+    for version in reversed(versions):
+        aliases = ", ".join(alias for alias in ALIASES if bearers.get(alias) == version.number)
+        tags = version.tags
+        shown.add_row(
+            version.number,
+            aliases,
+            tags.get(DECISION_TAG, "none yet"),
+            tags.get(MODE_TAG, ""),
+            tags.get(ARCHITECTURE_TAG, ""),
+            _scaled(tags.get(TEST_ACCURACY_TAG), ".2f"),
+            _scaled(tags.get(ACCURACY_GAP_TAG), "+.2f"),
+            duration(time.time() - version.created_ms / 1000),
+        )
+    console.print(shown)
+
+
+def _scaled(share: str | None, form: str) -> str:
+    """A share in percent or points; nothing where it is not known."""
+    return "" if share is None else format(100 * float(share), form)

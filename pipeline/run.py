@@ -1,0 +1,152 @@
+"""Runs one step as the root run of this process: store, lock, data, then the step.
+
+Cheap checks come first and TensorFlow last, so that what can be refused is refused within seconds.
+"""
+
+import time
+
+from rich.console import Console
+
+from pipeline.errors import KeptError
+from pipeline.evaluation import find_search
+from pipeline.experiment import Experiment
+from pipeline.formatting import duration
+from pipeline.retraining import plan
+from pipeline.retraining.plan import Outcome
+from pipeline.search import resume
+from pipeline.search.workers.choose import start_workers
+from pipeline.search.workers.jobs import Workers
+from pipeline.session import Session, load
+from pipeline.tracking import run_lock, views
+from pipeline.tracking.health import store_errors
+from pipeline.tracking.names import CHOSEN_TAG, EXPERIMENT_YAML, NOTE_TAG, REPORT
+from pipeline.tracking.store import Run, Store
+from pipeline.training.runtime import init_tensorflow
+
+
+def run(step: str, experiment: Experiment, *, search_run_id: str | None, console: Console) -> None:
+    """Runs a step as the root run of this process, and prints where to look.
+
+    Args:
+        step: `main`, `prepare`, `search`, `evaluate` or `retrain`.
+        experiment: What is asked.
+        search_run_id: For `evaluate`: the search to evaluate; None takes the experiment's latest.
+        console: The screen.
+
+    Raises:
+        KeptError: A retraining kept its champion and `retrain.fail_when_kept` is set.
+    """
+    began, outcome = time.monotonic(), None
+    store = Store.connect()
+    with (
+        store_errors(store.uri),
+        store.root(step=step, experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
+        run_lock.heartbeat(root),
+    ):
+        root.write(EXPERIMENT_YAML, experiment.to_yaml())
+        if step == "retrain":  # before anything that takes time
+            run_lock.exclusive(store, root, step=step, experiment=experiment.name)
+        prepared = load(experiment, progress=lambda line: console.print(line, soft_wrap=True, markup=False))
+        session = Session(experiment, store, console, prepared)
+        run_lock.end_orphans(store, root, experiment.name)
+        views.ensure(store, root, question=experiment.question, depth=_depth(experiment))
+        if step == "retrain":
+            outcome = _retrain(session, root)
+        else:
+            _run_step(step, session, root, search_run_id)
+        views.ensure(store, root, question=experiment.question, depth=_depth(experiment))  # now with the answer
+        failing = outcome is not None and outcome.kind == "kept" and experiment.retrain.fail_when_kept
+        if failing:
+            root.finish("FINISHED")  # `mlflow run` goes by the exit code, unless the run has ended
+    _say_where(session, root, step, seconds=time.monotonic() - began)
+    if outcome is not None:
+        session.say(outcome.sentence)
+        if failing:
+            raise KeptError("the champion was kept, and retrain.fail_when_kept asks to fail then")
+
+
+def _run_step(step: str, session: Session, root: Run, search_run_id: str | None) -> None:
+    if step == "prepare":
+        from pipeline.preparation.step import prepare  # noqa: PLC0415 - needs no TensorFlow
+
+        prepare(session, root)
+        return
+    # What can be refused is refused before processes and TensorFlow start.
+    if step == "evaluate":
+        earlier: Run | None = find_search.search_for(session, search_run_id)
+    else:
+        earlier = resume.earlier(session, root.experiment_id)
+    with start_workers(session) as workers:  # their processes start while this one imports
+        init_tensorflow()
+        {"main": _main, "search": _search, "evaluate": _evaluate}[step](session, root, workers, earlier)
+
+
+def _main(session: Session, root: Run, workers: Workers, earlier: Run | None) -> None:
+    """Prepare, search, evaluate: a nested run each."""
+    from pipeline.evaluation.step import evaluate  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
+    from pipeline.evaluation.summary import print_gaps  # noqa: PLC0415 - as above
+    from pipeline.preparation.step import prepare  # noqa: PLC0415 - as above
+    from pipeline.search.step import search, search_run  # noqa: PLC0415 - as above
+
+    root.log(tags=session.prepared.tags)
+    with session.child(root, step="prepare", name="prepare") as run:
+        prepare(session, run)
+    with search_run(session, root, earlier, alone=False) as run:
+        found = search(session, run, workers)
+    with session.child(root, step="evaluate", name="evaluate") as run:
+        result = evaluate(session, run, found, workers)
+    _speak_for(root, run)
+    root.write(REPORT, result.report)
+    print_gaps(session, run, result)
+
+
+def _search(session: Session, root: Run, workers: Workers, earlier: Run | None) -> None:
+    """A search alone, or the rest of one that was interrupted."""
+    from pipeline.search.step import search, search_run  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
+
+    with search_run(session, root, earlier, alone=True) as run:
+        search(session, run, workers)
+    if run is not root:
+        _speak_for(root, run)
+
+
+def _evaluate(session: Session, root: Run, workers: Workers, search: Run | None) -> None:
+    """The named search, or the experiment's latest that finished."""
+    from pipeline.evaluation.step import evaluate  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
+    from pipeline.evaluation.summary import print_gaps  # noqa: PLC0415 - as above
+
+    if search is None:
+        raise ValueError("no search to evaluate")
+    print_gaps(session, root, evaluate(session, root, search, workers))
+
+
+def _retrain(session: Session, root: Run) -> Outcome:
+    """What can be refused, and that there is nothing to do, is said before processes and TensorFlow start."""
+    planned = plan.plan(session, root)
+    if not planned.news:
+        return plan.nothing_new(root, planned)
+    with start_workers(session) as workers:
+        init_tensorflow()
+        from pipeline.retraining.step import retrain  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
+
+        return retrain(session, root, workers, planned)
+
+
+def _speak_for(root: Run, child: Run) -> None:
+    """The root shows what its last step found, so that no row in the UI is empty."""
+    root.log(metrics=child.metrics, tags={key: child.tags[key] for key in (CHOSEN_TAG, NOTE_TAG)})
+
+
+def _say_where(session: Session, root: Run, step: str, *, seconds: float) -> None:
+    """The time that the step took, its run, and the link that opens its view in the UI."""
+    store, name = session.store, session.experiment.name
+    session.say(f"{step} of {name} took {duration(seconds)}. Run {root.id} in {store.shown}")
+    view = views.SEARCHES if step in {"prepare", "evaluate", "retrain"} else views.TRIALS
+    hint = "" if store.uri.startswith("http") else "   (start the UI with: make ui)"
+    session.say(f"See it: {views.link(store, root, view)}{hint}")
+
+
+def _depth(experiment: Experiment) -> int:
+    """The most hidden layers that a network of the experiment has."""
+    networks = experiment.space.networks
+    return max(len(network.hidden) for network in networks) if networks else experiment.space.depth[1]

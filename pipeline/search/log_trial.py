@@ -1,0 +1,43 @@
+"""One trained network into one run, by the names of the contract. Owns what a trial's and a refit's run hold."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from pipeline.data.split import Split
+from pipeline.models.dense import DenseSpec
+from pipeline.statistics import trial_metrics
+from pipeline.tracking.store import Point, Run
+from pipeline.training.result import TrialResult
+
+
+def trained(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, seconds: float) -> None:
+    """Writes curves, scores, gaps and pictures of one trained network, and its wall clock, pictures included; the run
+    stays open.
+    """
+    run.log(
+        metrics={**trial_metrics.trial_metrics(result), "seconds": seconds},
+        series=(Point(*each) for each in trial_metrics.epoch_metrics(result)),
+    )
+    for name, content in pictures.items():
+        run.write(name, content)
+    run.write("network.txt", describe(result.recipe.spec, split))
+
+
+def describe(spec: DenseSpec, split: Split) -> str:
+    """The network as a table of layers for people."""
+    height, width = split.train.images.shape[1:]
+    rows = [
+        ("layer", "output", "parameters"),
+        (f"input {height}x{width}, divided by {split.pixel_max}", str(split.inputs), "0"),
+    ]
+    sizes = (split.inputs, *spec.hidden, split.classes)
+    activations = (*spec.activations, "softmax")
+    for place, (before, after) in enumerate(pairwise(sizes)):
+        if spec.dropout[place]:
+            rows.append((f"dropout {spec.dropout[place]:g}", str(before), "0"))
+        rows.append((f"dense {activations[place]}", str(after), f"{(before + 1) * after:,}"))
+    total = spec.parameters(split.inputs, split.classes)
+    lines = [f"{layer:<36}{output:>8}{count:>14}" for layer, output, count in rows]
+    return "\n".join(
+        (spec.architecture(split.inputs, split.classes), "", *lines, f"{'all':<36}{'':>8}{total:>14,}", "")
+    )

@@ -1,0 +1,109 @@
+"""What people see while a search runs: a live table on a terminal, a plain line per trial elsewhere (cron, CI).
+
+Enters: trials as they end. Leaves: text on standard output.
+"""
+
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.formatting import duration
+
+
+@dataclass(frozen=True)
+class TrialUpdate:
+    """A trial that ended, as far as people watch it."""
+
+    name: str
+    """Its architecture, such as `784-256(0.2)-128-10`."""
+    objective: float | None
+    """None for a trial that failed."""
+    accuracy_gap: float | None
+    """The honest validation gap: train less validation accuracy, 0 to 1."""
+    seconds: float
+    failure: str | None = None
+    earlier: bool = False
+    """Trained before this process started (a resumed search)."""
+    reference: bool = False
+    """Trained to compare with: it is no candidate for the best."""
+
+
+class ProgressDisplay:
+    """A context that is told of every ended trial, or refit. `total` is the most of them that there will be."""
+
+    def __init__(self, console: Console, *, total: int, objective: str, noun: str = "trial") -> None:
+        self._console, self._total, self._objective, self._noun = console, total, objective, noun
+        self._start = time.monotonic()
+        self._done = self._fresh = self._failed = 0
+        self._best: TrialUpdate | None = None
+        self._last: TrialUpdate | None = None
+        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> Self:
+        self._start = time.monotonic()
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def ended(self, trial: TrialUpdate) -> None:
+        """One more trial has ended."""
+        self._done += 1
+        self._fresh += not trial.earlier
+        self._failed += trial.objective is None
+        self._last = trial
+        if self._better(trial):
+            self._best = trial
+        if not trial.earlier and (trial.failure or not self._console.is_terminal):
+            self._console.print(Text(self._line(trial)), soft_wrap=True)
+
+    def _better(self, trial: TrialUpdate) -> bool:
+        if trial.objective is None or trial.reference:
+            return False
+        if self._best is None or self._best.objective is None:
+            return True
+        if self._objective == "val_accuracy":
+            return trial.objective > self._best.objective
+        return trial.objective < self._best.objective
+
+    def _line(self, trial: TrialUpdate) -> str:
+        head = f"{self._noun} {self._done}/{self._total}  {trial.name}"
+        if trial.objective is None:
+            return f"{head}  FAILED: {trial.failure}"
+        mark = "  (best so far)" if trial is self._best else ""
+        return f"{head}  {self._measured(trial)}  {duration(trial.seconds)}{mark}  {self._left()}".rstrip()
+
+    def _measured(self, trial: TrialUpdate) -> str:
+        gap = "" if trial.accuracy_gap is None else f"  gap {100 * trial.accuracy_gap:+.1f} points"
+        return f"{self._objective} {trial.objective:.4f}{gap}"
+
+    def _left(self) -> str:
+        left = self._total - self._done
+        if left <= 0 or not self._fresh:
+            return ""
+        return f"about {duration((time.monotonic() - self._start) / self._fresh * left)} left"
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_row(f"{self._noun}s", ProgressBar(total=self._total, completed=self._done, width=40), self._counts())
+        if self._best:
+            table.add_row("best so far", Text(self._best.name), self._measured(self._best))
+        if self._last and self._last.objective is not None:
+            table.add_row("last", Text(self._last.name), self._measured(self._last))
+        return table
+
+    def _counts(self) -> str:
+        failed = f", {self._failed} failed" if self._failed else ""
+        spent = duration(time.monotonic() - self._start)
+        return f"{self._done} of {self._total}{failed}, {spent} gone{', ' if self._left() else ''}{self._left()}"

@@ -1,0 +1,1 @@
+"""Which network to try next: Keras Tuner's oracles by ask and tell."""

@@ -1,0 +1,139 @@
+"""Keras Tuner's oracles by ask and tell, and nothing else of Keras Tuner.
+
+Enters: an experiment and, one by one, scores. Leaves: `Proposal`s. A fresh `Proposals` of the same experiment that is
+told the same scores at the same places proposes the same networks: that is what a search is resumed by.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.experiment import Experiment, Training
+from pipeline.models import search_space
+from pipeline.models.recipe import Recipe
+from pipeline.search.proposals import oracles
+
+HYPERBAND_FACTOR = 3
+"""Of the trials of a round, one in so many goes on to the next, with so many times the epochs."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One network to train."""
+
+    number: int
+    """From 0, in the order of asking."""
+    trial_id: str
+    """Keras Tuner's own name of it."""
+    values: Mapping[str, Any]
+    """The hyperparameters as the oracle gave them, active ones only; Hyperband's own under `tuner/…`."""
+    recipe: Recipe
+    settings: Training
+    """The recipe's, resolved with the experiment's."""
+    seed: int
+    """Of the weights, the order of images and dropout."""
+    until: int
+    """The epoch to train to; `settings.epochs` unless Hyperband stops the trial on a lower rung."""
+    parent: int | None
+    """The number of the trial that this one continues (Hyperband)."""
+
+
+class NoProposal(Enum):
+    """Why there is no proposal."""
+
+    WAIT = auto()
+    """Ask again after the next tell."""
+    EXHAUSTED = auto()
+    """There is nothing left to try."""
+
+
+class Proposals:
+    """One oracle: ask for a network, tell how it did. Every trial that was asked for is to be told, in any order."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._oracle = _ORACLES[experiment.search.tuner](experiment)
+        self._numbers: dict[str, int] = {}
+        self._seeds: list[int] = []
+
+    def ask(self) -> Proposal | NoProposal:
+        """The next network to train, or why there is none now."""
+        number = len(self._seeds)
+        trial = self._oracle.create_trial(f"worker-{number}")
+        if trial.status == "IDLE":
+            return NoProposal.WAIT
+        if trial.status == "STOPPED":
+            return NoProposal.EXHAUSTED
+        values = dict(trial.hyperparameters.values)
+        parent = self._numbers[values["tuner/trial_id"]] if "tuner/trial_id" in values else None
+        seed = self._seeds[parent] if parent is not None else seed_of(self._experiment.search.seed, number)
+        self._numbers[trial.trial_id] = number
+        self._seeds.append(seed)
+        asked = self._experiment
+        recipe = search_space.recipe(asked.space, values)
+        settings = recipe.settings(asked.training)
+        return Proposal(
+            number=number,
+            trial_id=trial.trial_id,
+            values=values,
+            recipe=recipe,
+            settings=settings,
+            seed=seed,
+            until=values.get("tuner/epochs", settings.epochs),
+            parent=parent,
+        )
+
+    def tell(self, trial_id: str, score: float | None) -> None:
+        """How a trial did on the objective; None for one that failed."""
+        trial = self._oracle.trials[trial_id]
+        if score is None or not np.isfinite(score):
+            trial.status = "FAILED"
+        else:
+            self._oracle.update_trial(trial_id, {self._oracle.objective.name: score})
+            trial.status = "COMPLETED"
+        self._oracle.end_trial(trial)
+
+
+def seed_of(*numbers: int) -> int:
+    """A seed far from those of other numbers; from 1, so that no library takes it for none."""
+    return 1 + int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 2))
+
+
+def _common(experiment: Experiment) -> dict[str, Any]:
+    direction = "max" if experiment.search.objective == "val_accuracy" else "min"
+    return {
+        "objective": keras_tuner.Objective(experiment.search.objective, direction),
+        "hyperparameters": search_space.hyperparameters(experiment.space),
+        # Keras Tuner counts its seed up by one per draw: of 100 networks, the seeds 1 and 3 would share 98.
+        "seed": seed_of(experiment.search.seed),
+        "allow_new_entries": False,
+        "tune_new_entries": True,
+    }
+
+
+def _hyperband(experiment: Experiment) -> keras_tuner.Oracle:
+    oracle = oracles.HyperbandOracle(
+        max_epochs=experiment.training.epochs, factor=HYPERBAND_FACTOR, **_common(experiment)
+    )
+    available = search_space.size(experiment.space)
+    if available < oracle.networks:
+        raise InputError(
+            f"the space holds {available} networks; hyperband starts {oracle.networks} different ones for "
+            f"training.epochs={experiment.training.epochs}: widen the space, or take search.tuner=grid"
+        )
+    return oracle
+
+
+# `max_trials` stays open: the loop counts, and a search that is extended later keeps its trials' names.
+_ORACLES: Mapping[str, Callable[[Experiment], keras_tuner.Oracle]] = {
+    "random": lambda experiment: oracles.RandomOracle(max_trials=None, **_common(experiment)),
+    "grid": lambda experiment: oracles.GridOracle(max_trials=None, **_common(experiment)),
+    "bayesian": lambda experiment: oracles.BayesianOracle(max_trials=None, **_common(experiment)),
+    "bayesian_stock": lambda experiment: oracles.StockBayesianOracle(max_trials=None, **_common(experiment)),
+    "hyperband": _hyperband,
+}

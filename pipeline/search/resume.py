@@ -1,0 +1,74 @@
+"""Whether a search goes on with an earlier one. Enters: the store. Leaves: that search's run, or none.
+
+The tracking store is the only state. What makes two searches the same stands in a tag of the search's run, section by
+section, so that a difference can be named.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.experiment import Experiment
+from pipeline.session import PreparedData, Session
+from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, STEP_TAG, TRIALS_ASKED_TAG
+from pipeline.tracking.run_lock import alive, refuse_held
+from pipeline.tracking.store import Run
+
+
+def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
+    """What must be equal for a search to be the same one: everything that decides proposals or results."""
+    asked = experiment.model_dump(mode="json", exclude={"space": {"networks": {"__all__": {"published"}}}})
+    search = {key: asked["search"][key] for key in ("tuner", "objective", "seed")}
+    return {
+        "data": {key: value for key, value in asked["data"].items() if key != "path"} | prepared.tags,
+        "space": asked["space"],
+        "training": asked["training"],
+        "search": search,
+    }
+
+
+def earlier(session: Session, experiment_id: str) -> Run | None:
+    """The experiment's latest search here, if it is to go on: it did not finish, or it is to have more trials.
+
+    Raises BusyError when somebody is searching there now, InputError when it is another search than this one.
+    """
+    asked = session.experiment
+    if asked.search.resume == "never":
+        return None
+    run = session.store.latest(
+        step="search", experiment=asked.name, status=None, experiment_id=experiment_id, tag=IDENTITY_TAG
+    )
+    if run is None or OVER_TAG in run.tags:
+        return None
+    different = _differences(json.loads(run.tags[IDENTITY_TAG]), identity(asked, session.prepared))
+    if run.status == "FINISHED":
+        return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
+    if different and (alive(run) or _of_a_night(session, run)):
+        return (
+            None  # somebody is at another search, or a night's was interrupted and nights go by the data of their day
+        )
+    refuse_held(run)
+    if different:
+        raise InputError(
+            f"the unfinished search {run.id} is another one: {'; '.join(different)}. Finish it as it was begun, or start "
+            "anew with -P search.resume=never"
+        )
+    return run
+
+
+def _of_a_night(session: Session, run: Run) -> bool:
+    """Whether `retrain` began the search."""
+    return run.parent_id is not None and session.store.get(run.parent_id).tags.get(STEP_TAG) == "retrain"
+
+
+def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Such as `training.epochs is 20 there and 30 here`."""
+    told = []
+    for key in sorted({*theirs, *ours}):
+        there, here = theirs.get(key), ours.get(key)
+        if isinstance(there, dict) and isinstance(here, dict):
+            told += _differences(there, here, f"{prefix}{key}.")
+        elif there != here:
+            told.append(f"{prefix}{key} is {there} there and {here} here")
+    return told

@@ -1,0 +1,163 @@
+"""The step `search`: ask, train, tell, and sum up. Leaves a run with a nested run per trial and the chosen network."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.errors import SearchFailedError
+from pipeline.experiment import Experiment
+from pipeline.figures.comparisons import parallel_coordinates, pareto
+from pipeline.figures.style import png
+from pipeline.models import search_space
+from pipeline.preparation.step import record_inputs
+from pipeline.search import loop, resume, trials
+from pipeline.search.deadline import Deadline
+from pipeline.search.journal import StoreJournal
+from pipeline.search.progress import ProgressDisplay
+from pipeline.search.proposals.ask_tell import Proposals
+from pipeline.search.trials import Trial
+from pipeline.search.workers.jobs import Workers
+from pipeline.session import PreparedData, Session
+from pipeline.statistics.pareto import front
+from pipeline.statistics.selection import choose
+from pipeline.tracking import run_lock
+from pipeline.tracking.names import (
+    CHOSEN_RUN_TAG,
+    CHOSEN_TAG,
+    IDENTITY_TAG,
+    OVER_TAG,
+    REASON_CHOSEN_TAG,
+    STEP_TAG,
+    TRIALS_ASKED_TAG,
+    WINDOW_TAG,
+)
+from pipeline.tracking.store import Run
+
+TRIALS_PER_PLACE = 4
+"""Of so many trials, one may be asked for before the others are told."""
+
+
+@contextmanager
+def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) -> Iterator[Run]:
+    """The run to search in, ended with the block: an earlier search's that goes on, or else a new one.
+
+    A search that goes on keeps its run, below the root of today; a step `search` that was called alone is then its
+    parent, and hence a `main`.
+    """
+    if before is not None:
+        with run_lock.claim_run(session.store, before):
+            if alone:
+                root.log(tags={STEP_TAG: "main"})
+            with session.store.reopen(before, parent=root).open() as run:
+                done = sum(each.status in {"FINISHED", "FAILED"} for each in session.store.children(run))
+                session.say(f"search: going on with search {run.id}, of which {done} trials are done")
+                yield run
+    elif alone:
+        yield root
+    else:
+        with session.child(root, step="search", name="search") as run, run_lock.heartbeat(run):
+            yield run
+
+
+def search(session: Session, run: Run, workers: Workers) -> Run:
+    """Searches the experiment's space and records what was found; returns the run, which now speaks of its winner."""
+    experiment, prepared = session.experiment, session.prepared
+    size, wished = search_space.size(experiment.space), experiment.search.trials
+    if size < wished:
+        session.say(f"search: the space holds {size} networks, fewer than the {wished} trials asked for")
+    window = int(run.tags.get(WINDOW_TAG, _window(workers, experiment)))
+    _begin(run, prepared, experiment, window)
+    total = min(wished, size) if experiment.search.tuner != "hyperband" else wished
+    with ProgressDisplay(session.console, total=total, objective=experiment.search.objective) as display:
+        journal = StoreJournal(session.store, run, experiment, prepared, display.ended)
+        deadline = Deadline(
+            experiment.search.minutes,
+            workers=workers.count,
+            inputs=prepared.split.inputs,
+            classes=prepared.split.classes,
+        )
+        try:
+            ending = loop.search(
+                Proposals(experiment), workers, journal, trials=wished, window=window, deadline=deadline
+            )
+        except SearchFailedError:
+            run.log(tags={OVER_TAG: "true"})
+            raise
+    found = trials.finished(session.store, run)
+    if not found:
+        raise SearchFailedError(f"no trial could be finished within search.minutes={experiment.search.minutes:g}")
+    if ending.reason == "minutes":
+        run.log(tags={TRIALS_ASKED_TAG: str(ending.trials)})  # the same command goes on with the rest
+    _sum_up(session, run, found)
+    _say_ending(session, run, ending, len(found))
+    return run
+
+
+def _begin(run: Run, prepared: PreparedData, experiment: Experiment, window: int) -> None:
+    """What a later process needs to go on with this search."""
+    if IDENTITY_TAG not in run.tags:
+        record_inputs(run, prepared)
+    identity = json.dumps(resume.identity(experiment, prepared))
+    own = {
+        IDENTITY_TAG: identity,
+        WINDOW_TAG: str(window),
+        TRIALS_ASKED_TAG: str(experiment.search.trials),
+    }
+    run.log(tags=prepared.tags | own)
+    run.write("experiment.yaml", experiment.to_yaml())
+
+
+def _say_ending(session: Session, run: Run, ending: loop.Ending, finished: int) -> None:
+    wished = session.experiment.search.trials
+    counted = f"{finished} trials{f', {ending.failed} more failed' if ending.failed else ''}"
+    why = {
+        "trials": "",
+        "exhausted": ", the space is exhausted",
+        "minutes": f", time is up: {wished - ending.trials} of {wished} were left out, since the next would not have been "
+        f"finished within search.minutes={session.experiment.search.minutes}",
+    }[ending.reason if ending.trials < wished else "trials"]
+    session.say(f"search: {counted}{why}. Chosen: {run.tags[REASON_CHOSEN_TAG]}")
+
+
+def _window(workers: Workers, experiment: Experiment) -> int:
+    """Trials asked for and not told at a time: with many workers, one in hand for each, so that none waits for the
+    oldest trial to end; fewer where a proposal learns from the results, and would have too few to learn from.
+    """
+    if workers.count == 1:
+        return 1
+    ahead = 2 * workers.count
+    if experiment.search.tuner in {"random", "grid"}:
+        return ahead
+    return max(1, min(ahead, experiment.search.trials // TRIALS_PER_PLACE))
+
+
+def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
+    """Table, pictures, and the chosen network with its figures and reason."""
+    experiment = session.experiment
+    choice = choose(
+        [trial.candidate() for trial in found],
+        experiment.selection.rule,
+        validation_size=len(session.prepared.split.validation),
+        tolerance=experiment.selection.tolerance,
+    )
+    chosen = found[choice.index]
+    run.write("trials.csv", trials.table(found).to_csv(index=False))
+    points = [pareto.Point(trial.run.metrics["accuracy_gap"], trial.run.metrics["test_accuracy"]) for trial in found]
+    best = front([point.accuracy for point in points], [point.gap for point in points])
+    mark = pareto.Mark(points[choice.index], f"chosen on validation: {chosen.name}")
+    run.write("pareto.png", png(pareto.pareto(points, list(best), [mark])))
+    coordinates = [trial.coordinates() for trial in found]
+    deepest = max(len(trial.recipe.spec.hidden) for trial in found)
+    names = [f"dropout_{place}" for place in range(deepest + 1)]
+    names += [f"hidden_{layer}" for layer in range(1, deepest + 1)]
+    names += ["val_accuracy", "test_accuracy", "accuracy_gap"]
+    run.write("parallel.png", png(parallel_coordinates.parallel(coordinates, names, colour_by="test_accuracy")))
+    run.log(
+        metrics={**{name: chosen.run.metrics[name] for name in trials.MEASURES}, "trials": len(found)},
+        tags={
+            CHOSEN_TAG: chosen.name,
+            CHOSEN_RUN_TAG: chosen.run.id,
+            REASON_CHOSEN_TAG: choice.reason,
+        },
+    )
+    run.note(f"**{experiment.question}**\n\nChosen by `{experiment.selection.rule}`: {choice.reason}")

@@ -1,0 +1,353 @@
+"""Workers on a Dask cluster: one-thread processes on this machine, or an existing scheduler anywhere.
+
+Enters: jobs. Leaves: outcomes. A worker that dies loses nothing (its job is trained again elsewhere, with the same result,
+since a trial is a pure function of its job); a job that kills its worker three times is an outcome with that reason. The
+driver alone keeps state, so that a scheduler that comes back is simply given the open jobs again, and it counts the deaths
+itself: Dask would blame a dead worker's whole queue.
+"""
+
+import logging
+import queue
+import time
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
+
+import dask
+import distributed
+
+from pipeline.data.split import Split
+from pipeline.errors import StoreError
+from pipeline.search.workers import dask_connection, run_job
+from pipeline.search.workers.jobs import Draw, Job, Outcome
+from pipeline.training.runtime import init_tensorflow
+
+DEATHS = 3
+"""So many workers may die of one job before it counts as failed."""
+RECONNECT_SECONDS = 300
+"""How long a search waits for a scheduler that went away."""
+DEAF_TO_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+"""Ctrl-C reaches every process of a terminal; the driver alone answers it, and ends its workers."""
+OWN_GPU = """import os
+def dask_setup(worker):
+    gpus = {gpus!r}
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpus[int(worker.name) % len(gpus)]
+"""
+"""A worker sees one GPU, before it imports TensorFlow, which would take something of each."""
+RENEWED_AFTER = 12
+"""Trials after which a worker process is renewed: TensorFlow keeps about 15 MB per compiled network for ever."""
+CONNECT_SECONDS = 10
+POLL_SECONDS = 0.5
+GONE = (OSError, distributed.client.ClosedClientError)
+"""What a request to a scheduler raises that has just gone away; whether it has, the client's status tells soon."""
+UNREACHABLE = (OSError, RuntimeError, TypeError, ValueError, ImportError)
+"""What connecting to a scheduler raises: Dask's words for TLS that is not set up, and for versions that differ, too."""
+ABSENT_SECONDS = 600
+"""How long the workers of this machine may be away, all of them, before something is wrong with it."""
+ANSWER_SECONDS = 30
+"""For the scheduler to say which workers there are."""
+FETCH_SECONDS = 60
+"""For a result to come from its worker; one that died meanwhile has none to give."""
+
+_trained = 0
+"""Trials that this worker process has trained."""
+
+
+class DaskWorkers:
+    """Trains on the workers that a Dask scheduler has, however many there are at the moment."""
+
+    def __init__(
+        self, connect: Callable[[], distributed.Client], split: Split, draw: Draw, count: int | None = None
+    ) -> None:
+        self._connect, self._split, self._draw = connect, split, draw
+        self._done: queue.Queue[tuple[Job, distributed.Future]] = queue.Queue()
+        self._open: dict[int, tuple[Job, distributed.Future, str]] = {}
+        """Handed out: the job, its future, and the worker it was meant for."""
+        self._waiting: deque[Job] = deque()
+        self._deaths: Counter[int] = Counter()
+        """Workers that died of each job."""
+        self._client = connect()
+        self._address = self._client.scheduler.address
+        self._data = self._send_data()
+        self._looked = self._seen = time.monotonic()
+        self._own = count is not None
+        self.present = len(self._ready())
+        """Workers that there were at the start."""
+        self.count = count or max(1, self.present)
+
+    def submit(self, job: Job) -> None:
+        self._deaths.pop(job.number, None)  # refits count from 0 again, as trials did
+        self._waiting.append(job)
+        self._dispatch()
+
+    def _present(self) -> Mapping[str, Any]:
+        """The scheduler's workers by address. Not `scheduler_info`, which answers out of what the client keeps, and now and
+        then that there are none.
+        """
+        asked = self._client.scheduler.identity
+        workers: Mapping[str, Any] = self._client.sync(asked, n_workers=-1, callback_timeout=ANSWER_SECONDS)["workers"]
+        if workers:
+            self._seen = time.monotonic()
+        return workers
+
+    def _ready(self) -> set[str]:
+        """Addresses of the workers that take jobs now: one that is leaving does not."""
+        return {address for address, each in self._present().items() if each["status"] == "running"}
+
+    def _connected(self) -> bool:
+        """Whether the scheduler is there, and is the one that was given the split."""
+        return self._client.status == "running" and not self._data.cancelled()
+
+    @contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        """Requests that come to nothing where the scheduler goes away in the middle; `finished` looks for it then."""
+        try:
+            yield
+        except GONE:
+            pass
+        except (RuntimeError, AttributeError):  # a client that has closed itself has parts that are closed, or none
+            if self._connected():
+                raise
+
+    def _dispatch(self) -> None:
+        """Hands a job to every worker that has none; the others wait here. Left to itself, Dask gives two jobs to a
+        worker that has the data and none to one that has yet to fetch them, and what a worker was given it keeps.
+        """
+        if not self._waiting or not self._connected():
+            return
+        with self._unless_gone():
+            if self._data.status == "error":
+                self._data.retry()
+            idle = self._ready() - {address for _, _, address in self._open.values()}
+            while self._waiting and idle:
+                self._hand_out(self._waiting[0], idle.pop())
+                self._waiting.popleft()
+
+    def _hand_out(self, job: Job, address: str) -> None:
+        future = self._client.submit(
+            _work,
+            job,
+            self._data,
+            self._draw,
+            key=f"narrowgap-{job.number}-{time.monotonic_ns()}",
+            pure=False,
+            workers=[address],
+        )
+        self._open[job.number] = job, future, address
+        future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
+
+    def finished(self) -> list[Outcome]:
+        if not self._connected():
+            self._reconnect()
+        outcomes = []
+        with suppress(queue.Empty):
+            job, future = self._done.get(timeout=POLL_SECONDS)
+            outcomes += self._ended(job, future)
+        if time.monotonic() - self._looked > POLL_SECONDS:
+            outcomes += self._requeue_lost_jobs()
+            self._looked = time.monotonic()
+        self._dispatch()  # a worker is free, or one has come
+        if self._own and self._waiting and time.monotonic() - self._seen > ABSENT_SECONDS:
+            raise RuntimeError(f"none of this machine's worker processes has come back in {ABSENT_SECONDS} s")
+        return outcomes
+
+    def _ended(self, job: Job, future: distributed.Future) -> list[Outcome]:
+        _, current, address = self._open.get(job.number, (job, None, ""))
+        if current is not future:
+            return []  # of a worker or a connection that was lost; its job has been handed out again
+        outcome = self._outcome(job, future, address)
+        del self._open[job.number]
+        if outcome is None:
+            self._waiting.appendleft(job)
+            return []
+        return [outcome]
+
+    def _outcome(self, job: Job, future: distributed.Future, address: str) -> Outcome | None:
+        """What became of a job; None when that was lost before it came here, and the job is to be trained again."""
+        error: BaseException | None = None
+        try:
+            if future.status == "finished":
+                outcome: Outcome = future.result(timeout=FETCH_SECONDS)
+                return outcome
+            error = future.exception(timeout=FETCH_SECONDS) if future.status == "error" else None
+        except (*GONE, CancelledError):
+            pass
+        except Exception as raised:  # noqa: BLE001 - what cannot be read here is a result like any other
+            error = raised
+        if error is None:
+            return self._count_death(job) if self._worker_crashed(address) else None
+        if isinstance(error, distributed.scheduler.KilledWorker):  # each time come back at its old address
+            return self._count_death(job, error.allowed_failures + 1) if error.task == future.key else None
+        return Outcome(job.number, None, {}, run_job.describe_error(error), 0.0)
+
+    def _requeue_lost_jobs(self) -> list[Outcome]:
+        """Takes back the jobs whose workers are gone; the outcomes of those that have killed too many."""
+        outcomes: list[Outcome] = []
+        if not self._open or not self._connected():
+            return outcomes
+        with self._unless_gone():
+            present = self._present()
+            gone = [each for each in self._open.values() if each[2] not in present and each[1].status == "pending"]
+            for job, future, address in reversed(gone):
+                if not self._connected():
+                    break  # what is open is given to the scheduler again when it is back
+                failed = self._count_death(job) if self._worker_crashed(address) else None
+                del self._open[job.number]
+                if failed:
+                    outcomes.append(failed)
+                else:
+                    self._waiting.appendleft(job)
+                future.cancel()
+        return outcomes
+
+    def _worker_crashed(self, address: str) -> bool:
+        """Whether a worker is gone that had not said it would leave. An address may have had earlier workers."""
+        events: list[Mapping[str, Any]] = []
+        with self._unless_gone():
+            events += [event for _, event in self._client.get_events(address)]
+        came = [place for place, event in enumerate(events) if event.get("action") == "add-worker"]
+        last = events[came[-1] :] if came else events
+        told = any(event.get("action") == "closing-worker" or event.get("expected") for event in last)
+        return not told and any(event.get("action") == "remove-worker" for event in last)
+
+    def _count_death(self, job: Job, times: int = 1) -> Outcome | None:
+        """Counts deaths of workers; an outcome once there are too many."""
+        self._deaths[job.number] += times
+        if self._deaths[job.number] < DEATHS:
+            return None
+        failure = f"killed its worker {self._deaths[job.number]} times (out of memory, a crash, or ended from outside)"
+        return Outcome(job.number, None, {}, failure, 0.0)
+
+    def warm_up(self) -> None:
+        """Lets every worker import TensorFlow now, while the driver does the same, and not when its first job comes."""
+        for address in self._ready():
+            distributed.fire_and_forget(self._client.submit(_warm, workers=[address], pure=False))
+
+    def close(self) -> None:
+        if self._connected():
+            with self._unless_gone(), suppress(CancelledError):
+                self._client.cancel([future for _, future, _ in self._open.values()], force=True)
+        self._open.clear()
+        self._waiting.clear()
+        dask_connection.close_client(self._client)
+
+    def _send_data(self) -> distributed.Future:
+        """The split, once per worker. As a task and not scattered: a task's result is made anew when its holders die."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            return self._client.submit(_same, self._split, key=f"narrowgap-split-{self._split.fingerprint}")
+
+    def _reconnect(self) -> None:
+        """Finds the scheduler again and gives it the open jobs; StoreError when it stays away."""
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        dask_connection.close_client(self._client)
+        while True:
+            try:
+                self._client = self._connect()
+                break
+            except UNREACHABLE as error:
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"the Dask scheduler at {self._address} went away and did not come back in {RECONNECT_SECONDS} s; "
+                        "the same command resumes the search once it is there again"
+                    ) from error
+                time.sleep(1)
+        self._data = self._send_data()
+        self._waiting.extendleft(job for job, *_ in reversed(self._open.values()))
+        self._open.clear()
+        self._dispatch()
+
+
+@contextmanager
+def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Iterator[DaskWorkers]:
+    """`count` one-thread worker processes on this machine, over loopback; jobs need the certificate made for this run.
+    `gpus`, named as in CUDA_VISIBLE_DEVICES, are dealt out to them, one each.
+    """
+    with (
+        dask_connection.quiet_logs(),
+        dask.config.set(
+            {
+                "distributed.worker.preload": [DEAF_TO_CTRL_C, *([OWN_GPU.format(gpus=list(gpus))] if gpus else [])],
+                # A paused one would be given no job, and so never be renewed; at 95 % of its memory the nanny ends it.
+                "distributed.worker.memory.pause": False,
+                # A worker that is not back by then is given up for ever; on a busy machine its imports take a minute.
+                "distributed.deploy.lost-worker-timeout": "1h",
+            }
+        ),
+        distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            security=distributed.Security.temporary(),
+            memory_limit="8GiB" if gpus else "2GiB",  # what CUDA's libraries take of the machine's own is not measured
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):
+        workers = DaskWorkers(lambda: dask_connection.Client(cluster), split, draw, count)
+        workers.warm_up()
+        try:
+            yield workers
+        finally:
+            workers.close()
+
+
+@contextmanager
+def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
+    """The workers of an existing scheduler, `tcp://host:port` or, with Dask's own TLS settings, `tls://host:port`."""
+
+    def connect() -> distributed.Client:
+        client = dask_connection.Client(address, timeout=CONNECT_SECONDS)
+        try:
+            dask_connection.send_package(client)
+        except BaseException:
+            dask_connection.close_client(client)
+            raise
+        return client
+
+    with dask_connection.quiet_logs():
+        try:
+            workers = DaskWorkers(connect, split, draw)
+        except UNREACHABLE as error:
+            raise StoreError(
+                f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, or leave "
+                "search.cluster empty to train on this machine"
+            ) from error
+        try:
+            yield workers
+        finally:
+            workers.close()
+
+
+def _work(job: Job, split: Split, draw: Draw) -> Outcome:
+    """One trial, on a worker."""
+    global _trained  # noqa: PLW0603 - what is counted is this process
+    worker = distributed.get_worker()
+    if _trained >= RENEWED_AFTER and worker.nanny:
+        _renew(worker)
+    outcome = run_job.run_job(job, split, draw)
+    _trained += 1
+    return outcome
+
+
+def _renew(worker: distributed.Worker) -> NoReturn:
+    """Gives back a job that was not begun and ends this process, of which the nanny starts another. Done when a job
+    comes, not after one: by then the driver has the last result, and no job is under way that would be lost.
+    """
+    worker.loop.add_callback(worker.close_gracefully, restart=True, reason="narrowgap renews its workers")
+    while worker.status == distributed.Status.running:
+        time.sleep(0.01)
+    raise distributed.Reschedule
+
+
+def _warm() -> None:
+    init_tensorflow()
+    import pipeline.training.compiled  # noqa: F401, PLC0415 - Keras, only where trials are trained
+
+
+def _same(split: Split) -> Split:
+    return split

@@ -1,0 +1,34 @@
+"""One job, done: trained, drawn, and its failure told. Runs wherever a worker is."""
+
+import time
+from collections.abc import Mapping
+
+from pipeline.data.split import Split
+from pipeline.search.workers.jobs import Draw, Job, Outcome
+from pipeline.training.result import TrialResult
+from pipeline.training.runtime import init_tensorflow
+
+
+def run_job(job: Job, split: Split, draw: Draw) -> Outcome:
+    """Trains a job on the split; whatever goes wrong with this network becomes the outcome's `failure`."""
+    init_tensorflow()
+    from pipeline.training import compiled  # noqa: PLC0415 - TensorFlow, only where trials are trained
+
+    start = time.perf_counter()
+    result: TrialResult | None = None
+    pictures: Mapping[str, bytes] = {}
+    failure = None
+    try:
+        result = compiled.train(job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state)
+        pictures = draw(result, split)
+    except Exception as error:  # noqa: BLE001 - one network's failure is a result, and the search goes on
+        result, failure = None, describe_error(error)
+    return Outcome(job.number, result, pictures, failure, time.perf_counter() - start)
+
+
+def describe_error(error: BaseException) -> str:
+    """An exception as one line for people, its kind first."""
+    lines = str(error).split("\n", 1)[0].strip()
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return f"out of memory ({type(error).__name__}: {lines[:300]})"
+    return f"{type(error).__name__}: {lines[:500]}" if lines else type(error).__name__

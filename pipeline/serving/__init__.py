@@ -1,0 +1,1 @@
+"""The logged model, and predictions with it."""

@@ -1,0 +1,64 @@
+"""What every step is handed: the experiment, the store, the screen. Owns how a step's run is opened and tagged."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from rich.console import Console
+
+from pipeline.data import sources
+from pipeline.data.dataset import Dataset, digest_of
+from pipeline.data.split import Part, Split, split
+from pipeline.experiment import Experiment
+from pipeline.tracking.names import DATA_DIGEST_TAG, EXPERIMENT_TAG, SPLIT_TAG, TEST_DIGEST_TAG
+from pipeline.tracking.store import Run, Store
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The data as the trials see them, loaded once per process."""
+
+    dataset: Dataset
+    split: Split
+
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """What a run that used these data says of them."""
+        return {
+            DATA_DIGEST_TAG: self.dataset.digest,
+            SPLIT_TAG: self.split.fingerprint,
+            TEST_DIGEST_TAG: self.digest_of(self.split.test),
+        }
+
+    @staticmethod
+    def digest_of(part: Part) -> str:
+        """SHA-256 (hex) of one part."""
+        return digest_of(part.images, part.labels)
+
+
+def load(experiment: Experiment, *, progress: Callable[[str], None]) -> PreparedData:
+    """The data set and its split; raises InputError for data that do not serve."""
+    dataset = sources.load(experiment.data, progress=progress)
+    return PreparedData(dataset, split(dataset, experiment.data))
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of the command line."""
+
+    experiment: Experiment
+    store: Store
+    console: Console
+    prepared: PreparedData
+
+    def say(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True, markup=False)
+
+    @contextmanager
+    def child(self, parent: Run, *, step: str, name: str) -> Iterator[Run]:
+        """A nested run of a step, ended with the block: FINISHED, FAILED with the reason, or KILLED."""
+        tags = {EXPERIMENT_TAG: self.experiment.name, **self.prepared.tags}
+        with self.store.child(parent, step=step, name=name, tags=tags).open() as run:
+            run.write("experiment.yaml", self.experiment.to_yaml())
+            yield run

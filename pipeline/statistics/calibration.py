@@ -1,0 +1,96 @@
+"""Whether a confidence of 80 % is right in 80 of 100 cases. Enters: labels and probabilities. Leaves: bins and an error."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from pipeline.data.dataset import Labels
+from pipeline.statistics.selective.policies import verified
+from pipeline.training.result import Probabilities
+
+BINS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Equal bins of confidence, the highest probability of a row. NaN in the bins that hold nothing."""
+
+    edges: NDArray[np.float64]
+    """(bins + 1,), 0 to 1."""
+    confidence: NDArray[np.float64]
+    """(bins,): mean confidence."""
+    accuracy: NDArray[np.float64]
+    """(bins,): share that was right."""
+    share: NDArray[np.float64]
+    """(bins,): share of all rows; adds up to 1."""
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """Mean distance of accuracy from confidence, weighted by share; 0 to 1.
+
+        Guo et al., On Calibration of Modern Neural Networks (2017), equation 3.
+        """
+        filled = self.share > 0
+        return float(np.sum(self.share[filled] * np.abs(self.accuracy[filled] - self.confidence[filled])))
+
+
+def reliability(labels: Labels, probabilities: Probabilities, *, bins: int = BINS) -> Reliability:
+    """Sorts rows (n, classes) into bins that include their upper edge. Raises ValueError without rows."""
+    if not len(labels):
+        raise ValueError("no rows to measure calibration on; expected at least one")
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(
+            edges=edges,
+            confidence=np.bincount(place, confidence, bins) / count,
+            accuracy=np.bincount(place, right, bins) / count,
+            share=count / len(labels),
+        )
+
+
+BOUNDS = (0.01, 100.0)
+"""Temperatures that are tried. A network worse than chance ends at the upper one: as good as equal shares."""
+LEAST = float(np.finfo(np.float32).tiny)
+"""A probability of 0 is taken for the smallest normal float32, about 1e-38: a network cannot say less."""
+
+
+def fit_temperature(labels: Labels, probabilities: Probabilities) -> float:
+    """The temperature with the least cross-entropy on validation rows (n, classes); above 1 where a network was too sure.
+
+    Where every label is the most probable class, each lower temperature is better and none is best: 1, nothing to
+    correct. Raises ValueError without rows.
+    """
+    if not len(labels):
+        raise ValueError("no rows to fit a temperature on; expected at least one")
+    logs = _logs(probabilities)
+    rows = np.arange(len(labels))
+    if np.all(logs[rows, labels] >= logs.max(axis=1)):
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(logs / np.exp(log_temperature), axis=1)[rows, labels].mean())
+
+    # Convex in 1 / temperature, so with a single valley in its logarithm too.
+    found = minimize_scalar(loss, bounds=np.log(BOUNDS), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def apply_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Rows (n, classes) at that temperature: the order of the classes stays, up to ties that float32 rounds into.
+
+    Raises ValueError unless the temperature is finite and more than 0.
+    """
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"temperature is {temperature}; expected a finite number above 0")
+    return np.asarray(softmax(_logs(probabilities) / temperature, axis=1), np.float32)
+
+
+def _logs(probabilities: Probabilities) -> NDArray[np.float64]:
+    return np.log(np.maximum(verified(probabilities), LEAST))

@@ -1,0 +1,1 @@
+"""What sizes and dropout positions do to accuracy and gap."""

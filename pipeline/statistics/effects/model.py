@@ -1,0 +1,195 @@
+"""What dropout at each position, each size and the depth do, over all trials of a search. Enters: rows. Leaves: `Effects`.
+
+The model, one per outcome: outcome = constant + a_i (rate after position i / 0.1) + b_j log2(size of hidden layer j / 128)
++ c_d (depth is d), by least squares with HC3 errors (regression.py). What a network lacks counts as 0: a
+layer's rate, and its size as if it were 128; so c_d is what d layers of 128 do. a_i and b_j do not depend on that 128.
+
+Decided here: intervals hold 95 % each, one comparison at a time; verdicts are corrected within a family (Holm, 5 % of a
+false claim anywhere in it), so an interval can lie off 0 where the verdict is "cannot tell". A family answers one question:
+all positions of dropout, all sizes, or all depths, on one outcome. Networks without finite figures, and those below half of
+the best test accuracy, which learned next to nothing, are left out and counted: one of them outweighs fifty others in a sum
+of squares. A search that learns as it goes (Bayesian, Hyperband) draws networks near its best ones; effects are those around
+there, and what it hardly varied cannot be told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from pipeline.formatting import position
+from pipeline.statistics.effects.design import design
+from pipeline.statistics.effects.importance import importance
+from pipeline.statistics.effects.regression import LEAST_FREEDOM, Array, Regression, regress
+from pipeline.statistics.holm import holm
+
+UNITS = {"test_accuracy": "points", "accuracy_gap": "points", "loss_gap": "hundredths of a nat"}
+"""Outcomes and the unit of their effects: a hundredth of the outcome's own."""
+FLOOR = 0.5
+"""Share of the best test accuracy that a network must reach to count."""
+LEVEL = 0.05
+STEPS = {"dropout": "per 0.1 of rate", "hidden": "per doubling", "depth": "instead of the fewest layers"}
+"""Kinds of effects, and what an estimate is for."""
+COLUMNS = [
+    "outcome", "effect", "column", "per", "unit", "estimate", "low", "high", "p", "p_holm", "verdict", "why",
+    "importance", "importance_sd",
+]  # fmt: skip
+Verdict = Literal["raises", "lowers", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one column does to one outcome. Figures in the outcome's unit of `UNITS`; NaN where they cannot be told."""
+
+    column: str
+    """`dropout_0`…, `hidden_1`… or `depth_2`…"""
+    estimate: float
+    """Per 0.1 of rate, per doubling of the size, or for that depth instead of the smallest one."""
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    """Corrected for all effects of its kind on the outcome."""
+    verdict: Verdict
+    why: str
+    """What keeps the data from telling; empty where there is an estimate."""
+    importance: float
+    """By how much a forest's mean absolute error on held-out networks grows without the column (depth: as a whole)."""
+    importance_sd: float
+
+    @property
+    def kind(self) -> str:
+        """A key of `STEPS`."""
+        return self.column.split("_")[0]
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        kind, number = self.column.split("_")
+        if kind == "dropout":
+            return position(int(number))
+        return f"hidden layer {number}" if kind == "hidden" else f"{number} hidden layers"
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The model of one outcome."""
+
+    outcome: str
+    effects: tuple[Effect, ...]
+    """Dropout by position, sizes by layer, depths."""
+    regression: Regression
+    """Of the constant and then `effects`, in order, in the unit of `UNITS`."""
+    forest_r_squared: float
+    """Of the forest, on held-out networks."""
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.outcome]
+
+    def effect(self, column: str) -> Effect:
+        """By its column. Raises KeyError."""
+        return {effect.column: effect for effect in self.effects}[column]
+
+    def apart(self, one: Effect, others: Sequence[Effect]) -> list[bool]:
+        """Which of `others` differ from `one`, corrected for their number."""
+        names = [effect.column for effect in self.effects]
+        pairs = [
+            self.regression.difference_p(1 + names.index(one.column), 1 + names.index(each.column)) for each in others
+        ]
+        return [bool(p < LEVEL) for p in holm(pairs)]
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """All that a search's trials tell of dropout, sizes and depth."""
+
+    fits: tuple[Fit, ...]
+    """One per outcome of `UNITS`."""
+    trials: int
+    """Rows given."""
+    failed: int
+    """Rows left out: not finite, or hardly anything learned."""
+
+    def fit(self, outcome: str) -> Fit:
+        """By the outcome. Raises KeyError."""
+        return {fit.outcome: fit for fit in self.fits}[outcome]
+
+
+def effects(trials: pd.DataFrame, *, seed: int = 1) -> Effects:
+    """One row per trial with `depth`, `hidden_1`…, `dropout_0`… (NaN for layers that it lacks) and the outcomes, as in
+    `trials.csv`. `seed` is the forest's. Raises ValueError for missing columns.
+    """
+    missing = [name for name in ("depth", *UNITS) if name not in trials]
+    if missing:
+        raise ValueError(f"the trials lack {', '.join(missing)}; expected the columns of trials.csv")
+    outcomes = trials[list(UNITS)].to_numpy(float)
+    accuracy = trials["test_accuracy"].to_numpy(float)
+    sound = np.isfinite(outcomes).all(axis=1)
+    sound &= accuracy >= FLOOR * max(accuracy[sound], default=0.0)
+    kept = trials[sound]
+    fits = tuple(_fit(kept, outcome, seed) for outcome in UNITS)
+    return Effects(fits, len(trials), int(len(trials) - sound.sum()))
+
+
+def _fit(trials: pd.DataFrame, outcome: str, seed: int) -> Fit:
+    columns = design(trials)
+    names = list(map(str, columns.columns))
+    values = 100 * trials[outcome].to_numpy(float)
+    regression = regress(columns.to_numpy(), values)
+    verdicts, corrected = judged(regression, [name.split("_")[0] for name in names])
+    features = [name for name in names if not name.startswith(("constant", "depth_"))]
+    seen = columns[features].assign(depth=trials["depth"]).to_numpy(float)
+    # The depths, last in the model, share the forest's last column.
+    forest = importance(seen, values, seed=seed)
+    found = tuple(
+        Effect(
+            column=name,
+            estimate=float(regression.estimate[place]),
+            low=float(regression.low[place]),
+            high=float(regression.high[place]),
+            p=float(regression.p[place]),
+            p_holm=float(corrected[place]),
+            verdict=verdicts[place],
+            why=_why(columns[name], regression.estimate[place], values, regression.freedom),
+            importance=float(forest.mean[min(place - 1, len(features))]),
+            importance_sd=float(forest.sd[min(place - 1, len(features))]),
+        )
+        for place, name in enumerate(names[1:], start=1)
+    )
+    return Fit(outcome, found, regression, forest.r_squared)
+
+
+def judged(regression: Regression, families: Sequence[str]) -> tuple[list[Verdict], Array]:
+    """Verdict and Holm's p of every column, (columns,), each within its family."""
+    corrected = np.full(len(regression.p), np.nan)
+    for family in set(families):
+        own = np.array(families) == family
+        corrected[own] = holm(regression.p[own])
+    signs: list[Verdict] = ["raises" if estimate > 0 else "lowers" for estimate in regression.estimate]
+    return [sign if p < LEVEL else "cannot tell" for sign, p in zip(signs, corrected, strict=True)], corrected
+
+
+def _why(column: pd.Series, estimate: float, outcome: Array, freedom: int) -> str:
+    """What keeps the data from an estimate; empty where there is one."""
+    if np.isfinite(estimate):
+        return ""
+    if column.nunique() < 2:
+        return "never varied"
+    if freedom < LEAST_FREEDOM:
+        return "too few networks"
+    if np.ptp(outcome) == 0:
+        return "the outcome never varied"
+    return "never varied alone"
+
+
+def table(found: Effects) -> pd.DataFrame:
+    """One row per outcome and effect; figures in the row's `unit`."""
+    rows = [
+        {**asdict(effect), "outcome": fit.outcome, "effect": effect.label, "per": STEPS[effect.kind], "unit": fit.unit}
+        for fit in found.fits
+        for effect in fit.effects
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,0 +1,1 @@
+"""How a model fares over time: control chart and drift of the data."""

@@ -1,0 +1,48 @@
+"""How a network does class by class. Enters: labels and probabilities. Leaves: counts and a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from pipeline.data.dataset import Labels
+from pipeline.training.result import Probabilities
+
+
+def confusion(labels: Labels, probabilities: Probabilities) -> NDArray[np.int64]:
+    """int64 (classes, classes): how many images of the row's class were taken for the column's."""
+    classes = np.arange(probabilities.shape[1])
+    return np.asarray(confusion_matrix(labels, probabilities.argmax(axis=1), labels=classes), np.int64)
+
+
+def per_class(labels: Labels, probabilities: Probabilities, class_names: Sequence[str]) -> pd.DataFrame:
+    """One row per class: precision, recall, F1 (0 where undefined), number of images."""
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, probabilities.argmax(axis=1), labels=np.arange(len(class_names)), zero_division=0.0
+    )
+    return pd.DataFrame(
+        {"class": list(class_names), "precision": precision, "recall": recall, "f1": f1, "images": support}
+    )
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One image that was taken for something else."""
+
+    row: int
+    label: int
+    predicted: int
+    confidence: float
+    """Probability of the predicted class."""
+
+
+def most_confident_errors(labels: Labels, probabilities: Probabilities, *, most: int) -> list[Mistake]:
+    """At most `most` mistakes, the surest first, equals by row."""
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+    return [Mistake(int(row), int(labels[row]), int(predicted[row]), float(confidence[row])) for row in order]

@@ -1,0 +1,1 @@
+"""Answers that may be declined: thresholds, policies, conformal sets."""

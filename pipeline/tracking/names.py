@@ -1,0 +1,197 @@
+"""Every name that Narrowgap writes into the tracking store: tags, metrics, artifacts, aliases.
+
+The names are a contract: people's dashboards and scripts rely on them. They grow; none is renamed. A test holds that no
+other module spells one of the tags.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# Tags of every run.
+STEP_TAG = "narrowgap.step"
+"""`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback` or `predict`."""
+EXPERIMENT_TAG = "narrowgap.experiment"
+"""Name of the experiment."""
+GIT_DIRTY_TAG = "narrowgap.git_dirty"
+"""`true` when the code differs from its commit, `false`, or `unknown`."""
+REASON_TAG = "narrowgap.reason"
+"""Why a run failed or was killed; on a version, why it was promoted or kept."""
+DATA_DIGEST_TAG = "narrowgap.data_digest"
+"""SHA-256 (hex) of the data set: all bytes and shapes."""
+SPLIT_TAG = "narrowgap.split"
+"""Fingerprint of the division into train, validation and test."""
+TEST_DIGEST_TAG = "narrowgap.test_digest"
+"""SHA-256 (hex) of the test images and labels that a run was scored on."""
+
+# Who works on a run.
+HOLDER_TAG = "narrowgap.holder"
+"""The process that works on the run, with its last heartbeat, as JSON."""
+CLAIM_TAG = "narrowgap.claim"
+"""When a process claimed a step that only one may run; seconds since 1970."""
+
+# Search and trials.
+IDENTITY_TAG = "narrowgap.identity"
+"""What makes two searches, or two retraining runs, the same, section by section, as JSON."""
+WINDOW_TAG = "narrowgap.window"
+"""Trials proposed and not yet reported at a time."""
+OVER_TAG = "narrowgap.over"
+"""Set on a search that ended for good without a winner."""
+TRIALS_ASKED_TAG = "narrowgap.trials_asked"
+"""`search.trials` of the search."""
+ASKED_TAG = "narrowgap.asked"
+"""A trial's place in the order of proposals, from 0."""
+PROPOSAL_TAG = "narrowgap.proposal"
+"""A trial's hyperparameters as the oracle gave them, as JSON."""
+NETWORK_TAG = "narrowgap.network"
+"""The network of a trial, refit or version, as JSON."""
+RECIPE_TAG = "narrowgap.recipe"
+"""The network with the training settings that are its own, as JSON. Versions of Narrowgap 0.1 have the network alone."""
+CHOSEN_TAG = "narrowgap.chosen"
+"""Architecture of the chosen network."""
+CHOSEN_RUN_TAG = "narrowgap.chosen_run_id"
+"""Run of the chosen trial."""
+REASON_CHOSEN_TAG = "narrowgap.reason_chosen"
+"""Why that network was chosen, one sentence."""
+
+# Evaluation.
+SEARCH_RUN_TAG = "narrowgap.search_run_id"
+"""The search that was evaluated."""
+ROLE_TAG = "narrowgap.role"
+"""Role of a refit: `finalist 1`, `baseline`, `chosen`…"""
+MODEL_TAG = "narrowgap.model"
+"""Address of the logged model."""
+MODEL_REFIT_TAG = "narrowgap.model_refit"
+"""The refit whose weights the logged model has."""
+
+# Retraining and registered versions.
+DECISION_TAG = "narrowgap.decision"
+"""`promoted`, `kept` or `nothing new`; the last tag that a retraining run writes."""
+MODE_TAG = "narrowgap.mode"
+"""`refit` or `search`: where a version comes from; on a retraining run, all that was tried."""
+VERSION_TAG = "narrowgap.version"
+"""The version that a run is about."""
+RETRAIN_RUN_TAG = "narrowgap.retrain_run_id"
+"""The retraining run that registered a version."""
+ARCHITECTURE_TAG = "narrowgap.architecture"
+TEST_ACCURACY_TAG = "narrowgap.test_accuracy"
+ACCURACY_GAP_TAG = "narrowgap.accuracy_gap"
+TRAIN_LOSS_TAG = "narrowgap.train_loss"
+TRAIN_ACCURACY_TAG = "narrowgap.train_accuracy"
+TRAIN_ROWS_TAG = "narrowgap.train_rows"
+"""How many images a version was trained on."""
+WARNING_TAG = "narrowgap.warning"
+"""What a retraining run warns of, one tag per warning, numbered."""
+PREVIOUS_CHAMPION_TAG = "narrowgap.previous_champion"
+"""On a champion that is about to be replaced: the number of its own predecessor, or nothing."""
+PROMOTED_BY_TAG = "narrowgap.promoted_by"
+PROMOTED_AT_TAG = "narrowgap.promoted_at"
+ROLLED_BACK_FROM_TAG = "narrowgap.rolled_back_from"
+ROLLED_BACK_BY_TAG = "narrowgap.rolled_back_by"
+ROLLED_BACK_AT_TAG = "narrowgap.rolled_back_at"
+ROLLED_BACK_WHY_TAG = "narrowgap.rolled_back_why"
+
+# Tags of an MLflow experiment: prefixes, completed by the name of a Narrowgap experiment or of a tag.
+NOTE_PREFIX = "narrowgap.note."
+"""An experiment's part of the note on top of the pages."""
+ANSWER_PREFIX = "narrowgap.answer."
+"""What was found last."""
+WRITTEN_PREFIX = "narrowgap.written."
+"""Digest of what was written last, to see whether a user has changed it since."""
+
+# Tags of MLflow's own that Narrowgap writes.
+PARENT_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
+RUN_NAME_TAG = "mlflow.runName"
+
+# The registered model.
+MODEL_PREFIX = "narrowgap-"
+"""The registered model is called `narrowgap-<experiment>`."""
+CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "previous_champion"
+"""Aliases of its versions."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure as people read it."""
+
+    name: str
+    """In the tracking store."""
+    label: str
+    """In tables and on axes, without the unit."""
+    unit: str
+    """`%`, `points`, `nats` or nothing."""
+    lower_is_better: bool
+    scale: float
+    """The stored value times `scale` is what people read: shares 0 to 1 are read in percent or points."""
+    form: str
+    """Format of the scaled value."""
+
+    def text(self, value: float) -> str:
+        """The stored value as text, such as `89.46` for .8946."""
+        return format(self.scale * value, self.form)
+
+    @property
+    def write(self) -> Callable[[float], str]:
+        """`text`, for those who take a function."""
+        return self.text
+
+    @property
+    def heading(self) -> str:
+        """Label and unit, such as `test accuracy, %`."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+
+def _accuracy(name: str, label: str) -> Metric:
+    return Metric(name, label, "%", lower_is_better=False, scale=100, form=".2f")
+
+
+def _accuracy_gap(name: str, label: str) -> Metric:
+    return Metric(name, label, "points", lower_is_better=True, scale=100, form="+.2f")
+
+
+def _loss(name: str, label: str) -> Metric:
+    return Metric(name, label, "nats", lower_is_better=True, scale=1, form=".4f")
+
+
+def _loss_gap(name: str, label: str) -> Metric:
+    return Metric(name, label, "nats", lower_is_better=True, scale=1, form="+.4f")
+
+
+def _count(name: str, label: str, unit: str = "") -> Metric:
+    return Metric(name, label, unit, lower_is_better=True, scale=1, form=".0f")
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        _accuracy("train_accuracy", "train accuracy"),
+        _accuracy("val_accuracy", "validation accuracy"),
+        _accuracy("test_accuracy", "test accuracy"),
+        _accuracy_gap("accuracy_gap", "accuracy gap"),
+        _accuracy_gap("val_accuracy_gap", "validation accuracy gap"),
+        _accuracy_gap("fit_accuracy_gap", "fit accuracy gap"),
+        _loss("train_loss", "train loss"),
+        _loss("val_loss", "validation loss"),
+        _loss("test_loss", "test loss"),
+        _loss_gap("loss_gap", "loss gap"),
+        _loss_gap("val_loss_gap", "validation loss gap"),
+        _loss_gap("fit_loss_gap", "fit loss gap"),
+        _count("best_epoch", "best epoch"),
+        _count("epochs_run", "epochs run"),
+        _count("seconds", "time", "s"),
+    )
+}
+"""Once per trial and refit, of the weights kept."""
+
+# Artifacts, by the run that has them.
+EXPERIMENT_YAML = "experiment.yaml"
+CURVES, CONFUSION_MATRIX, NETWORK_TXT, STATE = "curves.png", "confusion_matrix.png", "network.txt", "state.npz"
+"""Of a trial and a refit; `state.npz` where Hyperband may continue the trial."""
+TRIALS_CSV, PARETO_PNG, PARALLEL_PNG = "trials.csv", "pareto.png", "parallel.png"
+"""Of a search."""
+REPORT, GAPS_CSV, REFITS_CSV, SEEDS_CSV = "report.html", "gaps.csv", "refits.csv", "seeds.csv"
+"""Of an evaluation, beside the pictures and tables of its analyses."""
+DECISION_JSON, DECISION_MD, CONTROL_PNG, REFERENCE = "decision.json", "decision.md", "control.png", "reference.npz"
+"""Of a retraining run."""
+PREDICTIONS_CSV, CONTACT_SHEET = "predictions.csv", "contact_sheet.png"
+"""Of a prediction."""

@@ -1,0 +1,143 @@
+"""The registered model of an experiment: its versions and who of them is champion. Enters: a store. Leaves: `Version`s.
+
+Owns the names `narrowgap-<experiment>`, `champion`, `challenger` and `previous_champion`. MLflow sets an alias in one
+transaction, the last writer wins; so who moves one looks first whether it still stands where the decision found it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import get_registry_uri
+
+from pipeline.errors import InputError
+from pipeline.tracking.health import REGISTRY, reach
+from pipeline.tracking.names import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, PREVIOUS_CHAMPION_TAG
+from pipeline.tracking.store import Store
+
+ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+"""What MLflow answers where there is no such model, or no such alias; everything else is a registry that fails."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of the registered model, as it was when it was read."""
+
+    number: str
+    source: str
+    """Where MLflow loads it from: `models:/m-…`."""
+    run_id: str
+    created_ms: int
+    tags: Mapping[str, str]
+
+
+class Registry:
+    """The registered model of one experiment; StoreError (within seconds) when the registry is elsewhere than the store and
+    cannot be reached.
+    """
+
+    def __init__(self, store: Store, experiment: str) -> None:
+        elsewhere = get_registry_uri()
+        if elsewhere != store.uri:
+            reach(elsewhere, what="model registry", cure=REGISTRY)
+        self._client, self.name = store.client, f"narrowgap-{experiment}"
+
+    def by_alias(self, alias: str) -> Version | None:
+        """Who bears an alias; None only when the registry itself says that there is nobody."""
+        try:
+            return _version(self._client.get_model_version_by_alias(self.name, alias))
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                return None
+            raise
+
+    def get(self, number: str) -> Version:
+        """A version by its number; InputError when there is none."""
+        try:
+            return _version(self._client.get_model_version(self.name, number))
+        except MlflowException as error:
+            if error.error_code not in ABSENT:
+                raise
+            known = ", ".join(each.number for each in self.versions()) or "none"
+            raise InputError(f"{self.name} has no version {number!r}; expected one of: {known}") from error
+
+    def versions(self) -> list[Version]:
+        """All of them, oldest first."""
+        found, token = [], None
+        while True:
+            page = self._client.search_model_versions(f"name = '{self.name}'", page_token=token)
+            found += [_version(each) for each in page]
+            token = page.token
+            if not token:
+                return sorted(found, key=lambda version: int(version.number))
+
+    def register(self, source: str, run_id: str, tags: Mapping[str, str]) -> Version:
+        """A new version, which bears no alias yet."""
+        try:
+            self._client.create_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return _version(self._client.create_model_version(self.name, source, run_id, tags=dict(tags)))
+
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
+        for key, value in tags.items():
+            self._client.set_model_version_tag(self.name, version.number, key, value)
+
+    def describe(self, version: Version, markdown: str) -> None:
+        """The text that the UI shows on top of the version."""
+        self._client.update_model_version(self.name, version.number, description=markdown)
+
+    def set_challenger(self, version: Version) -> None:
+        """The newest one that was judged, or is about to be."""
+        self._client.set_registered_model_alias(self.name, CHALLENGER, version.number)
+
+    def promote(self, version: Version, *, instead_of: Version | None) -> bool:
+        """Makes a version the champion, and the former one `previous_champion`; False, with nothing changed, when the
+        champion is not, or no longer, the one that the decision was about.
+
+        Interrupted in the middle, the champion is the former one still.
+        """
+        now = self.by_alias(CHAMPION)
+        if (now and now.number) != (instead_of and instead_of.number):
+            return False
+        if instead_of is not None:
+            former = self.by_alias(PREVIOUS_CHAMPION)
+            self.tag(instead_of, {PREVIOUS_CHAMPION_TAG: former.number if former else ""})
+            self._client.set_registered_model_alias(self.name, PREVIOUS_CHAMPION, instead_of.number)
+        self._client.set_registered_model_alias(self.name, CHAMPION, version.number)
+        return True
+
+    def roll_back(self, version: Version, *, instead_of: Version) -> bool:
+        """Makes the previous champion the champion again, and its own predecessor the previous one, so that another step
+        goes further back; False as for `promote`. Interrupted in the middle, `repair_previous` ends it.
+        """
+        now = self.by_alias(CHAMPION)
+        if now is None or now.number != instead_of.number:
+            return False
+        self._client.set_registered_model_alias(self.name, CHAMPION, version.number)
+        self.repair_previous()
+        return True
+
+    def repair_previous(self) -> bool:
+        """Sets `previous_champion` back to the predecessor of the champion where both aliases name the same version, since a
+        move was interrupted between the two; returns whether it did.
+        """
+        champion, previous = self.by_alias(CHAMPION), self.by_alias(PREVIOUS_CHAMPION)
+        if champion is None or previous is None or champion.number != previous.number:
+            return False
+        before = champion.tags.get(PREVIOUS_CHAMPION_TAG, "")
+        if before in {version.number for version in self.versions()}:
+            self._client.set_registered_model_alias(self.name, PREVIOUS_CHAMPION, before)
+        else:
+            self._client.delete_registered_model_alias(self.name, PREVIOUS_CHAMPION)
+        return True
+
+    def delete(self, version: Version) -> None:
+        """Takes a version back that never was judged; its model stays with its run."""
+        self._client.delete_model_version(self.name, version.number)
+
+
+def _version(found: ModelVersion) -> Version:
+    return Version(str(found.version), found.source, found.run_id, found.creation_timestamp, dict(found.tags))

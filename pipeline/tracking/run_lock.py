@@ -1,0 +1,151 @@
+"""Who is working on a run. Enters: runs. Leaves: a tag with a sign of life, and answers.
+
+A process on this machine is asked of the operating system; one on another machine counts as gone when it has not been
+heard of for a while.
+"""
+
+import json
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psutil
+
+from pipeline.errors import BusyError
+from pipeline.tracking.names import CLAIM_TAG, HOLDER_TAG
+from pipeline.tracking.store import Run, Store
+
+SETTLE_SECONDS = 1.0
+BEAT_SECONDS = 20
+GONE_SECONDS = 120
+
+
+def owner_tag() -> dict[str, str]:
+    """The tag of a run that this process works on."""
+    started = psutil.Process().create_time()
+    holder = {"host": socket.gethostname(), "pid": os.getpid(), "started": started, "beat": time.time()}
+    return {HOLDER_TAG: json.dumps(holder)}
+
+
+@contextmanager
+def heartbeat(run: Run) -> Iterator[None]:
+    """A sign of life on a run that this process works on, now and every few seconds while the block lasts."""
+    run.log(tags=owner_tag())
+    stop = threading.Event()
+    beat = threading.Thread(target=_beat, args=(run, stop), daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beat.join()
+
+
+@contextmanager
+def claim_run(store: Store, run: Run) -> Iterator[None]:
+    """Takes a run that others may want too: marks it as this process's own and looks again a moment later. Raises
+    BusyError, with nothing else changed, when another was quicker: the last to write has it.
+    """
+    refuse_held(store.get(run.id))
+    run.log(tags=owner_tag())
+    time.sleep(SETTLE_SECONDS)
+    refuse_held(store.get(run.id))
+    with heartbeat(run):
+        yield
+
+
+def refuse_held(run: Run) -> None:
+    """Raises BusyError, naming the holder, when somebody else works on the run."""
+    holder = holder_of(run)
+    if holder and alive(run) and _who(holder) != _who(json.loads(owner_tag()[HOLDER_TAG])):
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
+        raise BusyError(
+            f"search {run.id} is being run by process {holder['pid']} on {holder['host']} since {since}; wait for it, or "
+            "start another with -P search.resume=never"
+        )
+
+
+def exclusive(store: Store, root: Run, *, step: str, experiment: str) -> None:
+    """Raises BusyError when another process is at the same step of the experiment, in whichever of MLflow's experiments.
+
+    Who comes while another has claimed the step gives way; of two that claim it in the same moment, the later one does. What
+    counts is the claim, not the start of the run: `mlflow run` makes the run seconds before its process comes here. A claim
+    that took longer to write than the others wait, they may not have seen: it does not count, and is made anew.
+    """
+    written = math.inf
+    while written > SETTLE_SECONDS:
+        _give_way(store, root, step, experiment, to=lambda _other: True)
+        claimed = time.time()
+        root.log(tags={CLAIM_TAG: repr(claimed)})
+        written = time.time() - claimed
+    time.sleep(SETTLE_SECONDS)
+    _give_way(store, root, step, experiment, to=lambda other: _claim(other) < _claim(root))
+
+
+def _give_way(store: Store, root: Run, step: str, experiment: str, *, to: Callable[[Run], bool]) -> None:
+    for run in store.runs(step=step, experiment=experiment, status="RUNNING", tag=CLAIM_TAG):
+        if run.id != root.id and to(run) and alive(run):
+            holder = holder_of(run)
+            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
+            raise BusyError(
+                f"{step} of {experiment} is being run by process {holder['pid']} on {holder['host']} since {since} (run "
+                f"{run.id}); wait for it"
+            )
+
+
+def _claim(run: Run) -> tuple[float, str]:
+    return float(run.tags[CLAIM_TAG]), run.id
+
+
+def alive(run: Run) -> bool:
+    """Whether somebody works on the run; a run that names nobody is nobody's."""
+    holder = holder_of(run)
+    if not holder:
+        return False
+    if holder["host"] != socket.gethostname():
+        return bool(time.time() - holder["beat"] < GONE_SECONDS)
+    try:
+        process = psutil.Process(holder["pid"])
+        # One that has died stays in the table until its parent asks for it, which in a container may be never.
+        return bool(abs(process.create_time() - holder["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _who(holder: dict[str, Any]) -> tuple[Any, ...]:
+    """Processes in two containers may well have the same number."""
+    return holder["host"], holder["pid"], holder["started"]
+
+
+def holder_of(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run.tags.get(HOLDER_TAG, "{}"))
+    return found
+
+
+def end_orphans(store: Store, root: Run, experiment: str) -> int:
+    """Ends as KILLED what drivers that are gone have left RUNNING of an experiment (a search can go on all the same);
+    returns how many runs that were. A run is worked on by whom its nearest ancestor with a holder names; below one that
+    has ended, nobody is at work.
+    """
+    swept = 0
+    left = store.running(experiment_id=root.experiment_id, experiment=experiment)
+    for run in left:
+        top = run
+        while HOLDER_TAG not in top.tags and top.status == "RUNNING" and top.parent_id is not None:
+            top = store.get(top.parent_id)
+        named = HOLDER_TAG in top.tags or top.id != run.id
+        if run.id != root.id and named and (top.status != "RUNNING" or not alive(top)):
+            run.finish("KILLED", "its driver was gone")
+            swept += 1
+    return swept
+
+
+def _beat(run: Run, stop: threading.Event) -> None:
+    while not stop.wait(BEAT_SECONDS):
+        with suppress(Exception):  # a store that is away for a moment; the driver itself finds out if it stays away
+            run.log(tags=owner_tag())

@@ -1,0 +1,1 @@
+"""Trains one network: a pure function of recipe, split and seed."""

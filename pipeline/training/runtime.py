@@ -1,0 +1,72 @@
+"""TensorFlow's start, once per process: without its notes on the screen, and on one thread."""
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def init_tensorflow() -> None:
+    """Imports TensorFlow (seconds) and lets it compute on one thread: a worker is one thread, and so that the same
+    inputs give the same bits. To be called before the first operation of the process; again is free.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_stderr(), _gc_paused():
+        import tensorflow as tf  # noqa: PLC0415 - that is what this function is for
+    tf.get_logger().setLevel("ERROR")  # it warns of tracing a function per network, which is so on purpose
+    threading = tf.config.threading
+    if threading.get_intra_op_parallelism_threads() != 1 or threading.get_inter_op_parallelism_threads() != 1:
+        threading.set_intra_op_parallelism_threads(1)
+        threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):  # else a process takes all of a GPU's memory
+            tf.config.experimental.set_memory_growth(gpu, enable=True)
+
+
+def gpus() -> list[str]:
+    """The GPUs that TensorFlow can use, named as in CUDA_VISIBLE_DEVICES. Imports TensorFlow where there is any."""
+    if not (any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()):
+        return []
+    init_tensorflow()
+    import tensorflow as tf  # noqa: PLC0415 - see above
+
+    count = len(tf.config.list_physical_devices("GPU"))
+    named = [each.strip() for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each.strip()]
+    return (named or [str(number) for number in range(count)])[:count]
+
+
+@contextmanager
+def _gc_paused() -> Iterator[None]:
+    """Imports make a million objects that stay: looking for garbage among them again and again is a quarter of their
+    time. What there is by the end is never looked at again.
+    """
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Closes the process's own error stream: TensorFlow writes there from C++, whatever its log level says. An import
+    that fails still raises.
+    """
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

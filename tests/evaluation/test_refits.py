@@ -1,0 +1,184 @@
+"""Finalists trained again: by the real trainer on digits, one of them diverging; and what happens when all goes wrong."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import mean, stdev
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pipeline.errors import SearchFailedError
+from pipeline.evaluation.refits import fresh_seeds, refit
+from pipeline.experiment import load
+from pipeline.models.recipe import Recipe
+from pipeline.search.proposals.ask_tell import seed_of
+from pipeline.search.workers.jobs import InProcess, Job, Outcome
+from pipeline.session import Session
+from pipeline.tracking.names import ROLE_TAG, TEST_DIGEST_TAG
+from pipeline.training.result import TrialResult
+from tests.evaluation.samples import figures, group
+from tests.figures.samples import trial as made_up
+from tests.shared_fixtures import DIVERGING, PLAIN, SMALL, Refitted
+
+
+def test_every_finalist_is_trained_with_the_same_seeds_in_a_nested_run_each(refitted: Refitted) -> None:
+    runs = list(refitted.session.store.children(refitted.run))
+    assert {run.tags["narrowgap.step"] for run in runs} == {"refit"}
+    by_role = {role: [run for run in runs if run.tags[ROLE_TAG] == role] for role in (SMALL.role, PLAIN.role)}
+    for each in by_role.values():
+        assert sorted(int(run.params["seed"]) for run in each) == sorted(refitted.seeds)
+        assert {run.status for run in each} == {"FINISHED"}
+    assert {Recipe.from_tags(run.tags) for run in by_role[SMALL.role]} == {SMALL.recipe}
+    assert {run.tags[TEST_DIGEST_TAG] for run in runs} == {refitted.session.prepared.tags[TEST_DIGEST_TAG]}
+    assert [[each.seed for each in found.refits] for found in refitted.groups] == [refitted.seeds] * 2
+
+
+def test_a_finalist_that_diverges_is_left_out_and_said_to_be_with_its_runs_failed(refitted: Refitted) -> None:
+    assert [found.finalist for found in refitted.groups] == [SMALL, PLAIN]
+    name = DIVERGING.recipe.spec.architecture(64, 10)
+    assert f"evaluate: {name} is left out: 2 of 2 refits failed" in refitted.said
+    failed = [run for run in refitted.session.store.children(refitted.run) if run.status == "FAILED"]
+    assert {run.tags[ROLE_TAG] for run in failed} == {DIVERGING.role}
+    assert len(failed) == 2
+    assert all("training diverged" in run.tags["narrowgap.reason"] for run in failed)
+
+
+def test_a_refit_holds_what_its_run_holds(refitted: Refitted) -> None:
+    for found in refitted.groups:
+        for each in found.refits:
+            stored = refitted.session.store.get(each.run.id)
+            assert stored.metrics.items() >= each.metrics.items()
+            assert stored.read("curves.png") == each.pictures["curves.png"]
+
+
+def test_the_arrays_of_a_refit_are_those_that_were_scored(refitted: Refitted) -> None:
+    split = refitted.session.prepared.split
+    for each in refitted.groups[0].refits:
+        for part, probabilities in (("val", each.validation), ("test", each.test)):
+            labels = (split.validation if part == "val" else split.test).labels
+            assert np.mean(probabilities.argmax(axis=1) == labels) == pytest.approx(each.metrics[f"{part}_accuracy"])
+
+
+def test_the_weights_of_a_refit_make_the_network_that_was_scored(refitted: Refitted) -> None:
+    from pipeline.models.keras_model import build
+
+    split, found = refitted.session.prepared.split, refitted.groups[0]
+    model = build(found.finalist.recipe.spec, image_shape=(8, 8), classes=10, pixel_max=16, seed=1)
+    model.set_weights(found.median_refit.weights)
+    np.testing.assert_allclose(model.predict(split.test.images, verbose=0), found.median_refit.test, atol=1e-5)
+
+
+def test_summaries_are_means_and_scatter_over_the_seeds(refitted: Refitted) -> None:
+    for found in refitted.groups:
+        values = [each.metrics["test_accuracy"] for each in found.refits]
+        assert found.summaries["test_accuracy"].mean == pytest.approx(mean(values))
+        assert found.summaries["test_accuracy"].sd == pytest.approx(stdev(values))
+        assert found.summaries["accuracy_gap"].n == 2
+
+
+def test_a_refits_seed_is_none_that_a_trial_has_had() -> None:
+    experiment = load("smoke", {"evaluation.seeds": "20"})
+    seeds = fresh_seeds(experiment)
+    assert len(set(seeds)) == 20
+    assert {seed_of(experiment.search.seed, number) for number in range(2000)}.isdisjoint(seeds)
+
+
+def test_more_seeds_begin_with_the_same_ones_and_another_search_has_others() -> None:
+    few, many = (fresh_seeds(load("smoke", {"evaluation.seeds": count})) for count in ("2", "5"))
+    assert many[:2] == few
+    assert set(fresh_seeds(load("smoke", {"search.seed": "2", "evaluation.seeds": "5"}))).isdisjoint(many)
+
+
+@pytest.mark.parametrize(
+    ("losses", "typical"), [([0.3], 0), ([0.3, 0.1], 1), ([0.5, 0.1, 0.3], 2), ([0.4, 0.1, 0.2, 0.3], 2)]
+)  # fmt: skip
+def test_the_typical_refit_is_of_the_median_validation_loss_and_of_two_the_lower(
+    losses: list[float], typical: int
+) -> None:
+    found = group(SMALL, [figures(accuracy=0.9, loss=loss) for loss in losses])
+    assert found.median_refit is found.refits[typical]
+
+
+def answered(job: Job) -> Outcome:
+    """An outcome without training, of one image each in validation and test."""
+    rows = np.full((1, 10), 0.1, np.float32)
+    result: TrialResult = replace(
+        made_up(epochs=1, spec=job.recipe.spec), probabilities={"validation": rows, "test": rows}
+    )
+    return Outcome(job.number, result, {}, None, 0.0)
+
+
+def failing(when: Callable[[Job], bool]) -> InProcess:
+    def train(job: Job) -> Outcome:
+        return Outcome(job.number, None, {}, f"boom {job.number}", 0.0) if when(job) else answered(job)
+
+    return InProcess(train)
+
+
+def test_a_finalist_that_fails_with_one_of_its_seeds_is_left_out_and_the_next_stays(session: Session) -> None:
+    run = session.store.root(step="evaluate", experiment="smoke", tags={})
+    second = replace(SMALL, role="finalist 2")
+    groups = refit(session, run, [SMALL, second], failing(lambda job: job.number == 1), seeds=[5, 6, 7])
+    assert [each.finalist.role for each in groups] == ["finalist 2"]
+
+
+def test_when_no_finalist_is_left_the_evaluation_fails_though_references_were_trained(session: Session) -> None:
+    run = session.store.root(step="evaluate", experiment="smoke", tags={})
+    workers = failing(lambda job: job.number in {1, 2})
+    with pytest.raises(
+        SearchFailedError, match="no finalist could be trained again, the last failed with: boom 2"
+    ):  # fmt: skip
+        refit(session, run, [SMALL, replace(SMALL, role="finalist 2"), PLAIN], workers, seeds=[5, 6])
+    statuses = [each.status for each in session.store.children(run)]
+    assert sorted(statuses) == ["FAILED", "FAILED", *["FINISHED"] * 4]
+
+
+def test_an_evaluation_that_is_interrupted_ends_its_open_runs_as_killed(session: Session) -> None:
+    run = session.store.root(step="evaluate", experiment="smoke", tags={})
+
+    def interrupted(job: Job) -> Outcome:
+        if job.number == 1:
+            raise KeyboardInterrupt
+        return answered(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        refit(session, run, [SMALL], InProcess(interrupted), seeds=[5, 6, 7, 8])
+    children = list(session.store.children(run))
+    assert sorted(each.status for each in children) == ["FINISHED", "KILLED", "KILLED"]
+    killed = next(each for each in children if each.status == "KILLED")
+    assert killed.tags["narrowgap.reason"] == "the evaluation was stopped before this refit had ended"
+
+
+def test_workers_have_two_jobs_each_in_hand_and_no_more(session: Session) -> None:
+    """One worker: its own and the next one, so that no more runs are open than are about to be trained."""
+    run = session.store.root(step="evaluate", experiment="smoke", tags={})
+    most = 0
+
+    def counting(job: Job) -> Outcome:
+        nonlocal most
+        most = max(most, sum(each.status == "RUNNING" for each in session.store.children(run)))
+        return answered(job)
+
+    refit(session, run, [SMALL], InProcess(counting), seeds=list(range(1, 6)))
+    assert most == 2
+
+
+def test_the_screen_counts_refits_and_names_their_role(session: Session) -> None:
+    screen = io.StringIO()
+    watched = replace(session, console=Console(file=screen, width=200))
+    run = session.store.root(step="evaluate", experiment="smoke", tags={})
+    refit(watched, run, [SMALL], InProcess(answered), seeds=[5, 6])
+    first, second = screen.getvalue().splitlines()
+    accuracy = made_up(epochs=1, spec=SMALL.recipe.spec).validation.accuracy
+    assert first.startswith(f"refit 1/2  finalist 1: 64-16(0.2)-10  val_accuracy {accuracy:.4f}")
+    assert second.startswith("refit 2/2  finalist 1: 64-16(0.2)-10")
+
+
+def test_no_network_that_is_only_compared_with_is_said_to_be_the_best_so_far(refitted: Refitted) -> None:
+    lines = [line for line in refitted.said.splitlines() if line.startswith("refit ")]
+    references = [line for line in lines if "  baseline: " in line]
+    assert len(references) == 2
+    assert not any("best so far" in line for line in references)
+    assert any("best so far" in line for line in lines)

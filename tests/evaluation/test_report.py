@@ -1,0 +1,91 @@
+"""What the page of an evaluation says first and last: the answer, and how to get it again."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from pipeline.data.split import Split
+from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.finalists import BASELINE, Finalist
+from pipeline.evaluation.refits import RefitGroup
+from pipeline.evaluation.report.page import Section
+from pipeline.evaluation.report.report import _answer, _commands, report
+from pipeline.experiment import Experiment, load
+from pipeline.formatting import interval, percent, points
+from pipeline.models.dense import notebook_network
+from pipeline.models.recipe import Recipe
+from pipeline.session import Session
+from pipeline.statistics.selection import Choice
+from tests.evaluation.samples import SETTINGS, figures, group, relu, run
+
+CHOSEN = group(
+    Finalist("finalist 1", Recipe(relu(512, dropout=(0.1, 0.3))), SETTINGS, 0.9), [figures(accuracy=0.8946, gap=0.0341)]
+)
+PLAIN = group(
+    Finalist(BASELINE, Recipe(notebook_network()), SETTINGS, reference=True), [figures(accuracy=0.8852, gap=0.0442)]
+)
+LATER = group(Finalist("network 2", Recipe(relu(8, dropout=(0.5, 0.0))), SETTINGS), [figures(accuracy=0.5, gap=0.0)])
+
+
+def evaluated(split: Split, *groups: RefitGroup) -> EvaluationResult:
+    return EvaluationResult(load("smoke"), split, [], groups, Choice(0, "why"))
+
+
+def test_the_answer_tells_accuracy_and_gap_of_the_chosen_network_and_of_the_baseline(digits_split: Split) -> None:
+    assert _answer(evaluated(digits_split, CHOSEN, PLAIN)) == (
+        "64(0.1)-512(0.3)-10 reaches 89.46 % on test with an honest gap of +3.41 points; 64-128-64-32-10 (baseline, without "
+        "dropout) reaches 88.52 % on test with an honest gap of +4.42 points."
+    )
+
+
+def test_a_chosen_baseline_is_told_beside_the_other_network(digits_split: Split) -> None:
+    told = _answer(evaluated(digits_split, PLAIN, LATER))
+    assert told.startswith("64-128-64-32-10 reaches 88.52 %")
+    assert told.endswith("64(0.5)-8-10 (network 2) reaches 50.00 % on test with an honest gap of +0.00 points.")
+
+
+def test_one_network_alone_is_told_alone(digits_split: Split) -> None:
+    assert ";" not in _answer(evaluated(digits_split, CHOSEN))
+
+
+def commands(experiment: Experiment) -> list[str]:
+    return [line for _, line in _commands(experiment, run("e" * 32), "5" * 32)]
+
+
+def test_an_experiment_as_it_came_is_run_again_by_its_name() -> None:
+    assert commands(load("smoke")) == [
+        "mlflow run . --env-manager local -P experiment=smoke",
+        f"mlflow run . -e evaluate --env-manager local -P experiment=smoke -P search_run_id={'5' * 32}",
+        "make ui",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changed", [load("smoke", {"search.trials": "7"}), load("smoke").model_copy(update={"name": "mine"})]
+)  # fmt: skip
+def test_one_with_overrides_or_of_the_users_own_is_run_again_by_the_file_that_the_run_kept(changed: Experiment) -> None:
+    fetch, whole, evaluation, _ = commands(changed)
+    assert fetch == f"mlflow artifacts download --run-id {'e' * 32} --artifact-path experiment.yaml --dst-path again"
+    assert whole == "mlflow run . --env-manager local -P experiment=again/experiment.yaml"
+    assert "-P experiment=again/experiment.yaml" in evaluation
+
+
+def test_the_page_holds_question_answer_sections_and_where_the_figures_come_from(session: Session) -> None:
+    made = run("e" * 32, metrics={"test_uses": 41}, tags={"narrowgap.search_run_id": "5" * 32})
+    quiet = replace(session, console=Console(file=io.StringIO()))
+    split = session.prepared.split
+    page = report(quiet, made, evaluated(split, CHOSEN, PLAIN), [Section("One thing"), Section("Another")])
+    for text in (
+        "Does everything work from data to chosen network?", "reaches 89.46 %", "One thing", "Another", "e" * 32, "5" * 32,
+        "1,455 train, 162 validation, 180 test", ">41<", session.prepared.dataset.digest,
+    ):  # fmt: skip
+        assert text in page, text
+
+
+def test_figures_are_written_as_people_read_them() -> None:
+    assert (percent(0.8946), points(0.0341), points(-0.0341)) == ("89.46", "+3.41", "-3.41")
+    assert interval(0.0341, 0.0320, 0.0362, write=points) == "+3.41 ± 0.21"
+    assert interval(-0.01, -0.03, 0.01, write=points) == "-1.00 ± 2.00"
+    assert interval(0.9, float("nan"), float("nan"), write=percent) == "90.00"

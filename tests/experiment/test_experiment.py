@@ -1,0 +1,301 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from pipeline import experiment
+from pipeline.errors import InputError
+from pipeline.experiment import Experiment, Published, Space, Training, TrainingOverrides, load, parse
+from pipeline.models.dense import DenseSpec
+
+PUBLISHES = (
+    "name: x\nquestion: y\nspace: {networks: [{hidden: [8], dropout: [0, 0], activations: [relu], published: "
+)  # fmt: skip
+SHIPPED = [
+    "digits",
+    "fashion_mnist",
+    "fashion_mnist_large",
+    "fashion_mnist_narrow",
+    "notebook",
+    "notebook_digits",
+    "placement",
+    "smoke",
+]
+
+
+def test_the_shipped_experiments_come_with_the_project():
+    assert experiment.names() == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_experiment_loads_under_its_own_name(name):
+    assert load(name).name == name
+
+
+def test_a_path_serves_as_well_as_a_name(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nquestion: Why?\nsearch: {trials: 7}\n")
+    assert load(str(file)).search.trials == 7
+
+
+def test_the_notebooks_two_networks_differ_in_dropout_and_early_stopping_alone():
+    plain, dropped = load("notebook").space.networks or []
+    assert DenseSpec.of(plain).dropout == (0, 0, 0, 0)
+    assert DenseSpec.of(dropped).dropout == (0, 0, 0.1, 0)
+    assert DenseSpec.of(plain).activations == DenseSpec.of(dropped).activations == ("linear", "relu", "relu")
+    base = load("notebook").training
+    assert (base.monitor, base.batch_size, base.schedule, base.epochs) == ("loss", 32, "constant", 500)
+    assert (base.merged(plain.training).patience, base.merged(plain.training).restore_best) == (5, False)
+    assert (base.merged(dropped.training).patience, base.merged(dropped.training).restore_best) == (3, True)
+
+
+def test_the_notebooks_published_figures_stand_with_its_networks():
+    plain, dropped = (each.published for each in load("notebook").space.networks or [])
+    assert plain is not None
+    assert dropped is not None
+    assert (plain.train_accuracy, plain.train_loss, plain.test_accuracy, plain.test_loss) == (
+        0.959,
+        0.1097,
+        0.8823,
+        0.7011,
+    )
+    assert (dropped.train_accuracy, dropped.train_loss) == (0.9192, 0.2176)
+    assert (dropped.test_accuracy, dropped.test_loss) == (0.8814, 0.3978)
+
+
+def test_the_notebook_on_digits_has_the_same_networks_for_50_epochs_and_publishes_nothing():
+    there, here = load("notebook"), load("notebook_digits")
+    networks = here.space.networks or []
+    assert [DenseSpec.of(each) for each in networks] == [DenseSpec.of(each) for each in there.space.networks or []]
+    assert [each.training for each in networks] == [each.training for each in there.space.networks or []]
+    assert here.training == there.training.model_copy(update={"epochs": 50})
+    assert here.data.test == 0.1
+    assert {each.published for each in networks} == {None}
+
+
+def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network():
+    specs = [DenseSpec.of(each) for each in load("placement").space.networks or []]
+    assert {(each.hidden, each.activations) for each in specs} == {((256, 128, 64), ("relu",) * 3)}
+    moved = {(place, rate) for each in specs for place, rate in enumerate(each.dropout) if rate}
+    assert moved == {(place, rate) for place in range(4) for rate in (0.1, 0.2, 0.3, 0.4, 0.5)}
+    assert [sum(rate > 0 for rate in each.dropout) for each in specs] == [0, *[1] * 20]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "told"),
+    [
+        ("search.trails", "5", r"unknown key search\.trails \(did you mean search\.trials\?\); expected one of: tuner"),
+        ("trials", "5", r"unknown key trials \(did you mean search\.trials\?\)"),
+        ("trainig.epochs", "5", r"unknown key trainig \(did you mean training\?\)"),
+        ("training.batch", "5", r"unknown key training\.batch \(did you mean training\.batch_size\?\)"),
+        ("evaluation.seed", "5", r"unknown key evaluation\.seed \(did you mean evaluation\.seeds\?\); expected one of"),
+        ("seeds", "5", r"unknown key seeds \(did you mean evaluation\.seeds\?\)"),
+        ("evaluation.seeds", "0", r"evaluation\.seeds is 0: expected 1 or more"),
+        ("evaluation.seeds", "2.5", r"evaluation\.seeds is 2\.5: expected a whole number"),
+        ("evaluation.finalists", "0", r"evaluation\.finalists is 0: expected 1 or more"),
+        ("evaluation.target_accuracy", "0", r"evaluation\.target_accuracy is 0: expected more than 0"),
+        ("evaluation.target_accuracy", "95", r"evaluation\.target_accuracy is 95: expected 1\.0 or less"),
+        ("evaluation.target_accuracy", "true", r"evaluation\.target_accuracy is true: expected a number"),
+        (
+            "selection.rule",
+            "best",
+            r"selection\.rule is 'best': expected 'one_standard_error', 'best_loss' or 'best_acc",
+        ),
+        ("selection.tolerance", "0", r"selection\.tolerance is 0: expected more than 0"),
+        ("selection.tolerance", "1", r"selection\.tolerance is 1: expected less than 1"),
+        ("search.trials", "0", r"search\.trials is 0: expected 1 or more"),
+        ("search.trials", "abc", r"search\.trials is 'abc': expected a whole number"),
+        ("search.trials", "2.5", r"search\.trials is 2\.5: expected a whole number"),
+        ("search.trials", "", r"search\.trials is null: expected a whole number"),
+        ("search.seed", "0", r"search\.seed is 0: expected 1 or more"),
+        ("search.workers", "many", r"search\.workers is 'many': expected auto, or 1 or more"),
+        ("search.workers", "0", r"search\.workers is 0: expected auto, or 1 or more"),
+        ("search", "3", r"search is 3: expected a section of keys"),
+        ("search.trials.x", "3", r"search\.trials\.x cannot be set: trials is 3, not a section"),
+        ("space", "", r"space is null: expected a section of keys"),
+        ("space.hidden", "[]", r"space\.hidden is \[\]: expected 1 or more entries"),
+        ("space.hidden", "64", r"space\.hidden is 64: expected a list, such as \[64, 128\]"),
+        ("space.depth", "[3, 1]", r"space: depth is \[3, 1\]: an empty range"),
+        ("space.depth", "[1]", r"space\.depth is \[1\]: expected 2 or more entries"),
+        ("space.depth", "[1, 2, 3]", r"space\.depth is \[1, 2, 3\]: expected 2 entries at most"),
+        ("space.dropout", "[0, 1.2]", r"space\.dropout\.1 is 1\.2: expected less than 1"),
+        ("space.dropout", "[true]", r"space\.dropout\.0 is true: expected a number"),
+        ("space.hidden", "[8, 8]", r"space: hidden is \[8, 8\]: a value stands there twice"),
+        ("space.networks", "[]", r"space\.networks is \[\]: expected 1 or more entries"),
+        ("space.networks", "[3]", r"space\.networks\.0 is 3: expected a section of keys"),
+        ("data.validation", "1.5", r"data\.validation is 1\.5: expected a count of images .* or a share"),
+        ("data.validation", "-3", r"data\.validation is -3: expected a count of images .* or a share"),
+        ("data.validation", "true", r"data\.validation is true: expected a count of images .* or a share"),
+        ("data.path", "5", r"data\.path is 5: expected text"),
+        ("data.dataset", "mnist", r"data\.dataset is 'mnist': expected 'fashion_mnist', 'digits' or 'own'"),
+        ("data.pixel_max", "16", r"data: pixel_max is 16, but digits has its own; leave it out"),
+        ("data.pixel_max", "256", r"data\.pixel_max is 256: expected 255 or less"),
+        ("training.learning_rate", "0", r"training\.learning_rate is 0: expected more than 0"),
+        ("training.learning_rate", "11", r"training\.learning_rate is 11: expected 10\.0 or less"),
+        ("training.learning_rate", "true", r"training\.learning_rate is true: expected a number"),
+        ("training.learning_rate", ".nan", r"training\.learning_rate is nan: expected a finite number"),
+        ("training.schedule", "cos", r"training\.schedule is 'cos': expected 'constant' or 'cosine'"),
+        ("training.restore_best", "maybe", r"training\.restore_best is 'maybe': expected true or false"),
+        ("training.patience", "0", r"training\.patience is 0: expected 1 or more"),
+        ("name", "a/b", r"name is 'a/b': expected letters, digits"),
+        ("search.tuner", "[", r"search\.tuner=\[ cannot be read as a YAML value"),
+    ],
+)
+def test_a_wrong_override_is_told_in_one_line(key, text, told):
+    with pytest.raises(InputError, match=told) as caught:
+        load("smoke", {key: text})
+    assert "\n" not in str(caught.value)
+    assert "smoke.yaml" in str(caught.value) or "cannot be" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", r"holds nothing; expected keys such as name"),
+        ("name: x\n", "question is missing; every experiment needs it"),
+        ("name: x\nquestion: y\nspace: {networks: [{dropout: [0]}]}", r"space\.networks\.0\.hidden is missing \("),
+        ("[1, 2]\n", r"holds list; expected keys such as name"),
+        ("name: [\n", "cannot be read as YAML"),
+        (
+            "name: x\nquestion: y\nspace: {networks: [{hidden: [8, 8], dropout: [0, 0], activations: [relu, relu]}]}",
+            r"dropout has 2 entries for 2 hidden layers; expected 3: one after the input and one after each hidden layer",
+        ),
+        ("name: x\nquestion: y\nspace: {networks: [{hidden: [8], dropout: [0, 0], activations: [rely]}]}", "'rely'"),
+        ("name: x\nquestion: y\nspace: {networks: [{hiden: [8]}]}", r"unknown key space\.networks\.0\.hiden"),
+        (
+            PUBLISHES + "{source: z, train_accuracy: 95.9, train_loss: 0.1, test_accuracy: .9, test_loss: 0.4}}]}",
+            r"space\.networks\.0\.published\.train_accuracy is 95\.9: expected less than 1",
+        ),
+        (PUBLISHES + "{}}]}", r"space\.networks\.0\.published\.source is missing"),
+        (
+            PUBLISHES + "{sorce: z}}]}",
+            r"unknown key space\.networks\.0\.published\.sorce \(did you mean space\.networks\.0\.published\.source\?\)",
+        ),
+        ("name: a b\nquestion: y\n", "name is 'a b'"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line(tmp_path, content, told):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError, match=told) as caught:
+        load(str(file))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("fashon_mnist", r"unknown experiment 'fashon_mnist' \(did you mean fashion_mnist\?\)"),
+        ("no/such.yaml", r"no experiment file at no/such\.yaml"),
+    ],
+)
+def test_an_unknown_experiment_is_told_with_those_there_are(name, told):
+    with pytest.raises(InputError, match=told) as caught:
+        load(name)
+    assert ", ".join(SHIPPED) in str(caught.value)
+
+
+def test_a_number_in_scientific_notation_is_a_number():
+    assert load("smoke", {"training.learning_rate": "1e-3"}).training.learning_rate == 0.001
+
+
+def test_null_switches_patience_off():
+    assert load("smoke", {"training.patience": "null"}).training.patience is None
+
+
+def test_own_data_hold_out_a_tenth_where_a_file_is_silent(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nquestion: Why?\ndata: {dataset: own, path: mine.npz}\n")
+    assert (load(str(file)).data.validation, load(str(file)).data.test) == (0.1, None)
+    for key in ("test", "validation"):
+        with pytest.raises(InputError, match=rf"data: {key} is 50, a count; own data are divided by shares"):
+            load(str(file), {f"data.{key}": "50"})
+
+
+def test_an_override_leaves_the_rest_of_its_section():
+    overridden = load("smoke", {"search.trials": "5"})
+    assert overridden.search.trials == 5
+    assert overridden.search.tuner == load("smoke").search.tuner
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(
+    epochs=st.integers(1, 999),
+    validation=st.one_of(st.integers(1, 10**6), st.floats(0.001, 0.999)),
+    rates=st.lists(st.floats(0, 0.99), min_size=1, max_size=5, unique=True),
+    patience=st.none() | st.integers(1, 50),
+    overrides=st.builds(
+        TrainingOverrides, epochs=st.none() | st.integers(1, 9), restore_best=st.none() | st.booleans()
+    ),
+    published=st.none()
+    | st.builds(
+        Published,
+        source=st.just("a: b"),
+        train_accuracy=st.floats(0.01, 0.99),
+        train_loss=st.floats(0, 9),
+        test_accuracy=st.floats(0.01, 0.99),
+        test_loss=st.floats(0, 9),
+    ),
+    target=st.none() | st.floats(0.001, 1),
+    tolerance=st.none() | st.floats(0.001, 0.999),
+)
+def test_a_resolved_experiment_reads_back_as_itself(
+    epochs, validation, rates, patience, overrides, published, target, tolerance
+):
+    network = {
+        "hidden": [8],
+        "dropout": [0, 0.5],
+        "activations": ["tanh"],
+        "training": overrides,
+        "published": published,
+    }
+    asked = Experiment(
+        name="x",
+        question="y: z? #",
+        data={"validation": validation},
+        space={"dropout": rates, "networks": [network]},
+        training={"epochs": epochs, "patience": patience},
+        evaluation={"target_accuracy": target},
+        selection={"tolerance": tolerance},
+    )
+    assert parse(yaml.safe_load(asked.to_yaml()), where="here") == asked
+
+
+def _sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    return {
+        name: field.annotation
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def test_every_key_is_documented():
+    models: list[type[BaseModel]] = [
+        *_sections(Experiment).values(),
+        Experiment,
+        experiment.FixedNetwork,
+        TrainingOverrides,
+        experiment.Published,
+    ]
+    undocumented = [
+        f"{model.__name__}.{name}"
+        for model in models
+        for name, field in model.model_fields.items()
+        if not field.description
+    ]
+    assert undocumented == []
+
+
+def test_the_readme_lists_every_key():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    keys = [f"{section}.{key}" for section, model in _sections(Experiment).items() for key in model.model_fields]
+    assert [key for key in keys if not re.search(rf"`{re.escape(key)}`", readme)] == []
+
+
+def test_space_and_training_default_to_the_designs():
+    assert Space().depth == [1, 4]
+    assert Training().schedule == "cosine"

@@ -1,0 +1,52 @@
+"""A recipe: a network with the training settings that are its own."""
+
+import json
+
+from pipeline.experiment import Training, TrainingOverrides
+from pipeline.models.dense import DenseSpec
+from pipeline.models.recipe import Recipe
+
+SPEC = DenseSpec((256, 128), (0.0, 0.2, 0.0), ("relu", "tanh"))
+PATIENT = Recipe(SPEC, TrainingOverrides(patience=3, restore_best=False))
+
+
+def test_own_settings_take_the_place_of_the_experiments_and_the_rest_is_the_experiments():
+    settings = PATIENT.settings(Training(epochs=7, patience=5))
+    assert (settings.epochs, settings.patience, settings.restore_best) == (7, 3, False)
+    assert Recipe(SPEC).settings(Training(epochs=7)) == Training(epochs=7)
+
+
+def test_json_gives_an_equal_recipe_back():
+    assert Recipe.from_json(PATIENT.to_json()) == PATIENT
+    assert hash(Recipe.from_json(PATIENT.to_json())) == hash(PATIENT)
+
+
+def test_recipes_differ_in_training_alone():
+    assert Recipe(SPEC) != PATIENT
+    assert Recipe(SPEC) == Recipe(SPEC, TrainingOverrides())
+
+
+def test_the_name_says_what_is_its_own():
+    # Rates stand behind the layer that they follow: .2 comes after 256.
+    assert Recipe(SPEC).name(784, 10) == "784-256(0.2)-128-10"
+    assert PATIENT.name(784, 10) == "784-256(0.2)-128-10, patience 3, restore_best false"
+
+
+def test_params_are_the_layers_and_the_resolved_settings():
+    params = PATIENT.params(PATIENT.settings(Training(epochs=7)), seed=5, inputs=784, classes=10)
+    layers = {"depth": 2, "hidden_1": 256, "hidden_2": 128, "dropout_1": 0.2, "seed": 5, "patience": 3}
+    assert layers.items() <= params.items()
+    # 785 * 256 + 257 * 128 + 129 * 10
+    assert (params["parameters"], params["activations"], params["epochs"]) == (235_146, "relu,tanh", 7)
+    assert Recipe(SPEC).params(Training(patience=None), seed=1, inputs=784, classes=10)["patience"] == "None"
+
+
+def test_a_version_of_before_recipes_has_no_settings_of_its_own():
+    old = {"narrowgap.network": json.dumps({"hidden": [8], "dropout": [0, 0.5], "activations": ["relu"]})}
+    assert Recipe.from_tags(old) == Recipe(DenseSpec((8,), (0, 0.5), ("relu",)))
+
+
+def test_tags_give_the_recipe_back_and_older_readers_find_the_network():
+    tags = PATIENT.tags()
+    assert Recipe.from_tags(tags) == PATIENT
+    assert json.loads(tags["narrowgap.network"])["hidden"] == [256, 128]

@@ -1,0 +1,76 @@
+import pytest
+
+from pipeline.experiment import FixedNetwork, Space, Training, TrainingOverrides
+from pipeline.models import search_space
+from pipeline.models.dense import DenseSpec
+
+SMALL = Space(depth=[1, 2], hidden=[32, 64], dropout=[0, 0.5], input_dropout=[0])
+FIXED = Space(
+    networks=[
+        FixedNetwork(hidden=[128, 64], dropout=[0, 0.1, 0], activations=["linear", "relu"]),
+        FixedNetwork(hidden=[32], dropout=[0, 0], activations=["relu"], training=TrainingOverrides(epochs=3)),
+    ]
+)
+
+
+def names_active_at(depth):
+    hp = search_space.hyperparameters(SMALL)
+    hp.values = {"depth": depth}
+    return {choice.name for choice in hp.space if hp.is_active(choice)}
+
+
+def test_a_layers_choices_are_active_from_its_depth_on():
+    assert names_active_at(1) == {"depth", "dropout_0", "hidden_1", "dropout_1"}
+    assert names_active_at(2) == names_active_at(1) | {"hidden_2", "dropout_2"}
+
+
+def test_layers_below_the_fewest_are_active_at_every_depth():
+    hp = search_space.hyperparameters(Space(depth=[2, 3]))
+    hp.values = {"depth": 2}
+    assert [choice.name for choice in hp.space if hp.is_active(choice)] == [
+        "depth", "dropout_0", "hidden_1", "dropout_1", "hidden_2", "dropout_2",
+    ]  # fmt: skip
+
+
+def test_the_default_space_is_one_that_keras_tuner_takes():
+    rates = next(choice.values for choice in search_space.hyperparameters(Space()).space if choice.name == "dropout_1")
+    assert rates == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    assert all(isinstance(rate, float) for rate in rates)
+
+
+def test_proposed_values_become_the_network_they_name():
+    values = {"depth": 2, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5, "hidden_2": 32, "dropout_2": 0.0}
+    assert search_space.recipe(SMALL, values).spec == DenseSpec((64, 32), (0.0, 0.5, 0.0), ("relu", "relu"))
+
+
+def test_hyperbands_own_values_do_not_disturb_the_network():
+    values = {"depth": 1, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5, "tuner/epochs": 3, "tuner/round": 1}
+    assert search_space.recipe(SMALL, values).spec == DenseSpec((64,), (0.0, 0.5), ("relu",))
+
+
+def test_a_fixed_network_is_proposed_by_its_place_and_trains_as_it_says():
+    assert search_space.recipe(FIXED, {"network": 0}).spec == DenseSpec((128, 64), (0, 0.1, 0), ("linear", "relu"))
+    assert search_space.recipe(FIXED, {"network": 0}).settings(Training(epochs=9, batch_size=32)).epochs == 9
+    shorter = search_space.recipe(FIXED, {"network": 1}).settings(Training(epochs=9, batch_size=32))
+    assert (shorter.epochs, shorter.batch_size) == (3, 32)
+
+
+@pytest.mark.parametrize(
+    ("given", "networks"),
+    [
+        pytest.param(SMALL, 4 + 16, id="one rate after the input, 2*2 per layer"),
+        pytest.param(Space(), 3 * (30 + 30**2 + 30**3 + 30**4), id="the default: 2,513,790"),
+        pytest.param(Space(depth=[2, 2], hidden=[8], dropout=[0], input_dropout=[0, 0.1]), 2, id="one per input rate"),
+        pytest.param(FIXED, 2, id="fixed networks"),
+    ],
+)
+def test_the_size_of_a_space_is_known_beforehand(given, networks):
+    assert search_space.size(given) == networks
+
+
+def test_copies_have_values_of_their_own_and_share_the_choices():
+    original = search_space.hyperparameters(SMALL)
+    copied = original.copy()
+    copied.values["depth"] = 2
+    assert original.values["depth"] == 1
+    assert copied.space is original.space

@@ -1,0 +1,163 @@
+"""The project's frame: pins, entry points, the Makefile, and what is (not) in the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).parents[2]
+
+
+def _pins(file: str) -> list[str]:
+    return (ROOT / file).read_text().splitlines()
+
+
+def _ranges(extra: str | None = None) -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [
+        Requirement(line) for line in (project["optional-dependencies"][extra] if extra else project["dependencies"])
+    ]
+
+
+def test_conda_yaml_holds_the_pins_of_the_lock():
+    conda = yaml.safe_load((ROOT / "conda.yaml").read_text())
+    assert conda["dependencies"][-1]["pip"] == _pins("requirements.lock")
+
+
+def test_conda_yaml_asks_for_the_pythons_that_the_project_supports():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = Requirement(yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"][0])
+    assert (asked.name, asked.specifier) == ("python", SpecifierSet(project["requires-python"]))
+
+
+@pytest.mark.parametrize(("file", "extra"), [("requirements.lock", None), ("requirements-dev.lock", "dev")])
+def test_every_range_admits_its_pin(file, extra):
+    pins = {requirement.name: requirement.specifier for requirement in map(Requirement, _pins(file))}
+    for asked in _ranges(extra):
+        assert [pin.operator for pin in pins[asked.name]] == ["=="], asked.name
+        assert asked.specifier.contains(next(iter(pins[asked.name])).version), asked.name
+
+
+def test_the_tests_use_the_versions_that_users_get():
+    run = {requirement.name: str(requirement.specifier) for requirement in map(Requirement, _pins("requirements.lock"))}
+    dev = {
+        requirement.name: str(requirement.specifier) for requirement in map(Requirement, _pins("requirements-dev.lock"))
+    }
+    assert {name: dev.get(name) for name in run} == run
+
+
+def test_mlproject_offers_every_step():
+    from pipeline.__main__ import DESK, STEPS
+
+    project = yaml.safe_load((ROOT / "MLproject").read_text())
+    assert tuple(project["entry_points"]) == (*STEPS, *DESK)
+    for name, entry in project["entry_points"].items():
+        assert entry["command"].startswith(f"python -m pipeline {name} --experiment {{experiment}}")
+        assert "'" not in entry["command"], "MLflow quotes the values itself"
+
+
+def _make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`make` as a user calls it, not as the child of the `make test` that may run this."""
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("no make here")
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAKE") and key != "MFLAGS"}
+    return subprocess.run(
+        [make, *arguments], cwd=folder, env=inherited, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The Makefile and the locks in a folder whose name has a space."""
+    folder = tmp_path / "narrow gap"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for name in ("Makefile", "requirements.lock", "requirements-dev.lock"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+@pytest.fixture
+def made(checkout):
+    """A checkout with a finished environment, whose Python says what it is asked to run."""
+    python = checkout / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
+    python.chmod(0o755)
+    (checkout / ".venv" / "run.stamp").touch()
+    return checkout
+
+
+def test_make_says_in_one_line_that_no_python_serves(checkout):
+    done = _make(checkout, "run", "PYTHON=/bin/false")
+    assert done.returncode == 2
+    told = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert len(told) == 1
+    assert told[0].startswith("/bin/false is not Python 3.11 to 3.13 with venv; install one")
+
+
+def test_make_run_hands_a_name_and_overrides_to_mlflow(made):
+    done = _make(made, "run", "EXPERIMENT=digits", "ARGS=-P search.trials=5")
+    assert "<mlflow><run><.><--env-manager><local><--experiment-name><digits>" in done.stdout
+    assert "<-P><experiment=digits><-P><search.trials=5>" in done.stdout
+
+
+def test_make_run_takes_a_file_of_the_users_own(made):
+    done = _make(made, "run", "EXPERIMENT=my files/own.yaml")
+    assert "<--experiment-name><own><-P><experiment=my files/own.yaml>" in done.stdout
+
+
+def test_make_serve_serves_the_champion_on_loopback_by_the_name_in_the_experiments_file(made):
+    python = made / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = -c ] && { echo "named-$3"; exit; }\nprintf \'<%s>\' "$@"\n')
+    done = _make(made, "serve", "EXPERIMENT=my files/own.yaml", "PORT=8123")
+    assert "<-m><mlflow><models><serve><--model-uri><models:/narrowgap-named-my files/own.yaml@champion>" in done.stdout
+    assert "<--env-manager><local><--host><127.0.0.1><--port><8123>" in done.stdout
+
+
+def test_make_schedule_hands_over_the_time_and_the_overrides(made):
+    done = _make(made, "schedule", "EXPERIMENT=digits", "AT=04:15", "ARGS=-P retrain.mode=refit")
+    assert "<-m><pipeline><schedule><--experiment><digits><--at><04:15><-P><retrain.mode=refit>" in done.stdout
+
+
+def test_make_leaves_a_finished_environment_alone(made):
+    assert _make(made, "--question", ".venv/run.stamp").returncode == 0
+
+
+def test_make_makes_an_environment_again_whose_python_is_gone(made):
+    (made / ".venv" / "bin" / "python").unlink()
+    assert _make(made, "--question", ".venv/run.stamp").returncode == 1
+
+
+def test_make_installs_again_when_the_lock_is_newer(made):
+    stamp = (made / ".venv" / "run.stamp").stat().st_mtime
+    os.utime(made / "requirements.lock", (stamp + 9, stamp + 9))
+    assert _make(made, "--question", ".venv/run.stamp").returncode == 1
+
+
+def _tracked() -> list[str]:
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    return done.stdout.splitlines()
+
+
+def test_mlruns_travels_as_an_empty_store():
+    assert [path for path in _tracked() if path.startswith("mlruns/")] == ["mlruns/.gitignore"]
+
+
+def test_no_data_database_or_model_is_tracked():
+    forbidden = re.compile(r"\.(db|keras|h5|pkl|npz|gz|zip)$|-ubyte$")
+    assert [path for path in _tracked() if forbidden.search(path)] == []
+
+
+def test_every_file_that_the_readme_shows_or_links_is_tracked():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert len(links) > 5
+    assert sorted(set(links) - set(_tracked())) == []

@@ -1,0 +1,328 @@
+"""Real Dask clusters: processes on this machine, and a scheduler with workers of its own over TLS."""
+
+import gc
+import os
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed.utils import LoopRunner
+
+from pipeline.errors import StoreError
+from pipeline.experiment import Training
+from pipeline.models.dense import DenseSpec
+from pipeline.models.recipe import Recipe
+from pipeline.search.workers import dask_workers, run_job
+from pipeline.search.workers.jobs import Job
+from tests.search.processes import Cluster, kill, training, wait_until
+
+ROOT = Path(__file__).parent.parent.parent
+SETTINGS = Training(epochs=3, batch_size=32, learning_rate=0.01, patience=None)
+
+
+def no_pictures(_result, _split):
+    return {"none.png": b"drawn"}
+
+
+def dies(result, _split):
+    """Kills its worker, as a crash of the process would."""
+    if result.recipe.spec.hidden == (13,):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def job(number: int, width: int = 8, **changes) -> Job:
+    spec = DenseSpec((width,), (0, 0.2), ("relu",))
+    return Job(number, Recipe(spec), SETTINGS.model_copy(update=changes), 5 + number, changes.get("epochs", 3))
+
+
+def collect(workers, count: int, seconds: float = 900) -> dict:
+    outcomes: dict = {}
+    end = time.monotonic() + seconds
+    while len(outcomes) < count and time.monotonic() < end:
+        for outcome in workers.finished():
+            assert outcome.number not in outcomes, "an outcome came twice"
+            outcomes[outcome.number] = outcome
+    assert len(outcomes) == count
+    return outcomes
+
+
+def first(workers) -> dict:
+    """The first outcome that comes."""
+    return collect(workers, 1)
+
+
+def test_two_processes_give_the_same_bits_as_this_one_and_bring_their_pictures(digits_split, tensorflow):
+    with dask_workers.local(2, digits_split, no_pictures) as workers:
+        assert workers.count == 2
+        for number in range(4):
+            workers.submit(job(number))
+        outcomes = collect(workers, 4)
+    for number, outcome in outcomes.items():
+        here = run_job.run_job(job(number), digits_split, no_pictures)
+        assert outcome.result is not None
+        assert here.result is not None
+        assert outcome.result.history == here.result.history
+        assert outcome.pictures == {"none.png": b"drawn"}
+        for theirs, ours in zip(outcome.result.weights, here.result.weights, strict=True):
+            assert np.array_equal(theirs, ours)
+
+
+def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_others_finish(digits_split):
+    with dask_workers.local(2, digits_split, dies) as workers:
+        for number, width in enumerate((8, 13, 9)):
+            workers.submit(job(number, width))
+        outcomes = collect(workers, 3)
+    assert outcomes[1].result is None
+    assert outcomes[1].failure == "killed its worker 3 times (out of memory, a crash, or ended from outside)"
+    assert outcomes[0].result is not None
+    assert outcomes[2].result is not None
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("tcp://127.0.0.1:9", r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 .*dask scheduler"),
+        ("tls://127.0.0.1:9", r"no Dask scheduler answers at tls://127\.0\.0\.1:9 .*check your TLS configuration"),
+    ],
+)  # fmt: skip
+def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeypatch, address, told):
+    monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 2)
+    nobody = dask_workers.remote(address, digits_split, no_pictures)
+    with pytest.raises(StoreError, match=told):
+        nobody.__enter__()
+
+
+def fails_to_connect(address, split) -> None:
+    """In a function of its own, so that nothing holds on to what was begun."""
+    with pytest.raises(StoreError):
+        dask_workers.remote(address, split, no_pictures).__enter__()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tls://127.0.0.1:9"])
+def test_a_connection_that_failed_leaves_no_thread_and_the_garbage_collector_nothing_to_close(
+    digits_split, monkeypatch, address
+):
+    """Dask's client closes itself when it is collected, under a lock that the collector may have come in the middle of: that
+    of the next client's start, for one. The driver then waits for itself, for ever.
+    """
+    monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 1)
+    loops = {thread for thread in threading.enumerate() if thread.name == "IO loop"}
+    gc.disable()
+    try:
+        fails_to_connect(address, digits_split)
+        assert {thread for thread in threading.enumerate() if thread.name == "IO loop"} <= loops
+        collector = threading.Thread(target=gc.collect, daemon=True)
+        with LoopRunner._lock:
+            collector.start()
+            collector.join(timeout=20)
+            waits_for_the_lock = collector.is_alive()
+        assert not waits_for_the_lock
+    finally:
+        gc.enable()
+
+
+@pytest.fixture
+def dask_cluster(tmp_path):
+    """A scheduler, without workers yet."""
+    cluster = Cluster(tmp_path)
+    cluster.start_scheduler()
+    yield cluster
+    cluster.close()
+
+
+def by_process():
+    """Pictures that tell which process trained. A function within a function travels by value: workers know no tests."""
+
+    def who(_result, _split):
+        import os
+
+        return {"process": str(os.getpid()).encode()}
+
+    return who
+
+
+def processes(outcomes) -> list[bytes]:
+    return [outcomes[number].pictures["process"] for number in sorted(outcomes)]
+
+
+def test_jobs_wait_for_the_first_worker_and_one_that_joins_later_is_given_its_share(digits_split, dask_cluster):
+    with (
+        dask_cluster.aside() as aside,
+        dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers,
+    ):
+        assert workers.present == 0
+        for number in range(4):
+            workers.submit(job(number))
+        assert [workers.finished() for _ in range(2)] == [[], []]
+        dask_cluster.start_worker()
+        outcomes = first(workers)
+        dask_cluster.start_worker()
+        aside.wait_for_workers(2)
+        outcomes |= collect(workers, 4 - len(outcomes))
+    assert all(outcome.result.epochs_run == 3 for outcome in outcomes.values())
+    assert len(set(processes(outcomes))) == 2
+
+
+def test_a_worker_that_trained_for_another_version_of_the_package_trains_with_the_one_that_is_sent(
+    digits_split, dask_cluster, tmp_path
+):
+    old = shutil.copytree(ROOT / "pipeline", tmp_path / "old" / "pipeline", ignore=shutil.ignore_patterns("*.pyc"))
+    (old / "search" / "workers" / "run_job.py").write_text("def train(*_): raise NotImplementedError")
+
+    def imports_it():
+        import pipeline.search.workers.run_job
+
+        return pipeline.search.workers.run_job.__file__
+
+    dask_cluster.start_worker()
+    with dask_cluster.aside() as aside:
+        aside.wait_for_workers(1)
+        aside.upload_file(shutil.make_archive(str(tmp_path / "narrowgap_pipeline"), "zip", old.parent, "pipeline"))
+        assert aside.submit(imports_it).result().endswith("narrowgap_pipeline.zip/pipeline/search/workers/run_job.py")
+    with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+        workers.submit(job(0))
+        outcomes = collect(workers, 1)
+    assert outcomes[0].failure is None
+
+
+def test_a_package_that_the_workers_have_is_not_sent_again_while_they_may_import_from_it(digits_split, dask_cluster):
+    def written(dask_worker):
+        from pathlib import Path
+
+        return (Path(dask_worker.local_directory) / "narrowgap_pipeline.zip").stat().st_mtime_ns
+
+    dask_cluster.start_worker()
+    with dask_cluster.aside() as aside:
+        aside.wait_for_workers(1)
+        seen = []
+        for _ in range(2):
+            with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+                workers.submit(job(0, epochs=1))
+                assert collect(workers, 1)[0].failure is None
+            seen.append(aside.run(written))
+    assert seen[0] == seen[1]
+
+
+def held(folder):
+    """Pictures that take until the file `hold` in the folder is gone; who draws leaves a file of its own there."""
+    who = by_process()
+
+    def waits(result, split):
+        import os
+        import time
+
+        (folder / f"trial-{os.getpid()}").touch()
+        while (folder / "hold").exists():
+            time.sleep(0.05)
+        return who(result, split)
+
+    return waits
+
+
+def test_a_worker_that_leaves_gracefully_in_the_middle_of_a_trial_loses_nothing(digits_split, dask_cluster, tmp_path):
+    (tmp_path / "hold").touch()
+    for _ in range(2):
+        dask_cluster.start_worker()
+    with (
+        dask_cluster.aside() as aside,
+        dask_workers.remote(dask_cluster.address, digits_split, held(tmp_path)) as workers,
+    ):
+        aside.wait_for_workers(2)
+        for number in range(2):
+            workers.submit(job(number))
+        wait_until(lambda: len(list(tmp_path.glob("trial-*"))) == 2)
+        leaving, _ = training(aside)
+        aside.retire_workers([leaving], close_workers=True)
+        assert leaving not in training(aside)
+        (tmp_path / "hold").unlink()
+        outcomes = collect(workers, 2)
+        assert not workers._deaths
+    assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(2))
+    assert len(set(processes(outcomes))) == 1
+
+
+def test_a_scheduler_that_goes_away_and_comes_back_at_its_address_loses_no_job(digits_split, tmp_path):
+    dask_cluster = Cluster(tmp_path)
+    scheduler, worker = dask_cluster.start_scheduler(), dask_cluster.start_worker()
+    try:
+        with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+            for number in range(4):
+                workers.submit(job(number))
+            outcomes = first(workers)
+            kill(scheduler)
+            kill(worker)  # it would end by itself, with its scheduler gone
+            dask_cluster.start_scheduler()
+            dask_cluster.start_worker()
+            outcomes |= collect(workers, 4 - len(outcomes))
+    finally:
+        dask_cluster.close()
+    assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(4))
+    assert len(set(processes(outcomes))) == 2
+
+
+def test_a_scheduler_that_came_back_while_the_driver_was_busy_is_given_everything_anew(digits_split, tmp_path):
+    """Dask's client has connected again by itself; but this scheduler knows neither the split nor the package."""
+    dask_cluster = Cluster(tmp_path)
+    scheduler = dask_cluster.start_scheduler()
+    try:
+        with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+            kill(scheduler)
+            dask_cluster.start_scheduler()
+            dask_cluster.start_worker()
+            wait_until(lambda: workers._client.status == "running" and workers._data.cancelled())
+            workers.submit(job(0))
+            outcomes = collect(workers, 1)
+    finally:
+        dask_cluster.close()
+    assert outcomes[0].failure is None
+
+
+def test_a_worker_is_renewed_between_trials_and_no_trial_is_lost(digits_split):
+    def renews_after_2(_result, _split):
+        import os
+
+        from pipeline.search.workers import dask_workers as there
+
+        there.RENEWED_AFTER = 2
+        return {"process": str(os.getpid()).encode()}
+
+    with dask_workers.local(1, digits_split, renews_after_2) as workers:
+        for number in range(3):
+            workers.submit(job(number, epochs=1))
+        outcomes = collect(workers, 3)
+        assert not workers._deaths
+    assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(3))
+    one, two, three = processes(outcomes)
+    assert one == two
+    assert two != three
+
+
+def test_each_worker_sees_a_gpu_of_its_own_and_a_renewed_one_the_same_again(digits_split):
+    """Their names alone: there is no GPU here to train on."""
+
+    def sees(_result, _split):
+        import os
+
+        from pipeline.search.workers import dask_workers as there
+
+        there.RENEWED_AFTER = 1
+        return {"process": os.environ["CUDA_VISIBLE_DEVICES"].encode()}
+
+    with dask_workers.local(2, digits_split, sees, gpus=["3", "5"]) as workers:
+        for number in range(4):
+            workers.submit(job(number, epochs=1))
+        outcomes = collect(workers, 4)
+    assert set(processes(outcomes)) == {b"3", b"5"}
+
+
+def test_what_killed_workers_as_a_trial_is_not_held_against_a_refit_of_the_same_number(digits_split):
+    with dask_workers.local(1, digits_split, dies) as workers:
+        for width, failed in ((13, True), (8, False)):
+            workers.submit(job(0, width, epochs=1))
+            assert (collect(workers, 1)[0].result is None) == failed
+            assert workers._deaths[0] == (dask_workers.DEATHS if failed else 0)

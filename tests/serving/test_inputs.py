@@ -1,0 +1,117 @@
+"""Images that are to be predicted, out of every kind of file."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.errors import InputError
+from pipeline.serving.inputs import read
+
+
+def pictures(path, *, shape=(2, 3), pixel_max=255):
+    return list(read(path, image_shape=shape, pixel_max=pixel_max))
+
+
+def idx(images):
+    sizes = b"".join(size.to_bytes(4, "big") for size in images.shape)
+    return bytes([0, 0, 8, images.ndim]) + sizes + images.tobytes()
+
+
+ROWS = np.array([[[0, 9, 200], [1, 2, 3]], [[4, 5, 6], [7, 8, 255]]], np.uint8)
+
+
+@pytest.mark.parametrize("name", ["images", "x", "x_test", "images_train", "anything"])
+def test_the_images_of_an_npz_file_are_its_rows(tmp_path, name):
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **{name: ROWS})
+    found = pictures(tmp_path / "a.npz")
+    assert [each.name for each in found] == ["0", "1"]
+    assert np.array_equal([each.pixels for each in found], ROWS)
+    assert {each.photographed for each in found} == {False}
+
+
+def test_test_images_come_before_train_images(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=ROWS, y_train=[0, 1], x_test=ROWS[:1], y_test=[0])
+    assert len(pictures(tmp_path / "a.npz")) == 1
+
+
+def test_flat_rows_as_long_as_an_image_are_taken(tmp_path):
+    np.savez(tmp_path / "a.npz", images=ROWS.reshape(2, 6))
+    assert np.array_equal([each.pixels for each in pictures(tmp_path / "a.npz")], ROWS)
+
+
+@pytest.mark.parametrize(("pack", "name"), [(bytes, "t10k-images-idx3-ubyte"), (gzip.compress, "images.gz")])
+def test_an_idx_file_is_known_by_its_content(tmp_path, pack, name):
+    (tmp_path / name).write_bytes(pack(idx(ROWS)))
+    assert np.array_equal([each.pixels for each in pictures(tmp_path / name)], ROWS)
+
+
+@pytest.mark.parametrize(("largest", "most"), [(16, 16), (17, 255)])
+def test_arrays_within_the_networks_range_are_on_its_scale(tmp_path, largest, most):
+    np.savez(tmp_path / "a.npz", images=np.full((1, 2, 3), largest))
+    assert [each.most for each in pictures(tmp_path / "a.npz", pixel_max=16)] == [most]
+
+
+def test_a_folder_gives_its_pictures_and_those_below_by_name(tmp_path):
+    (tmp_path / "shoes" / ".trash").mkdir(parents=True)
+    for name, colour in (
+        ("b.JPG", "white"),
+        ("a.png", "black"),
+        ("shoes/c.jpeg", "red"),
+        ("shoes/.trash/d.png", "red"),
+    ):
+        kind = "PNG" if name.endswith("png") else "JPEG"
+        Image.new("RGB", (5, 4), colour).save(tmp_path / name, kind)
+    (tmp_path / "Thumbs.db").write_bytes(b"not a picture")
+    found = pictures(tmp_path)
+    assert [each.name for each in found] == ["a.png", "b.JPG", "shoes/c.jpeg"]
+    assert [each.pixels.shape for each in found] == [(4, 5)] * 3
+    # Red is .299 x 255 = 76 in grey, give or take what JPEG makes of it.
+    assert [int(each.pixels[0, 0]) for each in found] == [0, 255, pytest.approx(76, abs=1)]
+    assert {each.photographed for each in found} == {True}
+
+
+def test_one_picture_is_known_by_its_content_whatever_its_name(tmp_path):
+    Image.new("L", (5, 4), 7).save(tmp_path / "picture.dat", "PNG")
+    (found,) = pictures(tmp_path / "picture.dat")
+    assert (found.name, found.pixels.tolist()) == ("picture.dat", [[7] * 5] * 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: path.write_text("a,b\n1,2\n"), "no npz, IDX, PNG or JPEG file"),
+        (lambda path: path.write_bytes(b""), "no npz, IDX, PNG or JPEG file"),
+        (lambda path: path.write_bytes(idx(np.zeros(20, np.uint8))), r"1 dimension \(labels\); expected 3 \(images\)"),
+        (lambda path: path.write_bytes(idx(ROWS)[:-1]), "truncated"),
+        (lambda path: path.write_bytes(idx(ROWS[:0])), "no pixels in it"),
+        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "damaged"),
+        (lambda path: path.mkdir(), "no PNG or JPEG file in it"),
+        (Path.is_dir, "cannot be read"),
+    ],
+)
+def test_what_holds_no_images_is_told_in_one_line(tmp_path, make, told):
+    make(tmp_path / "input")
+    with pytest.raises(InputError, match=told) as error:
+        pictures(tmp_path / "input")
+    assert "\n" not in str(error.value)
+    assert "input" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"a": ROWS, "b": ROWS}, "has the arrays a, b; expected its images as 'images'"),
+        ({"images": ROWS / 255}, "expected whole numbers"),
+        ({"images": ROWS.astype(int) + 1}, "pixel of 256"),
+        ({"images": ROWS[:0]}, "no pixels"),
+        ({"images": np.zeros((4, 7))}, r"4x7; expected \(n, h, w\)"),
+        ({"images": np.array([None])}, "Python objects"),
+    ],
+)
+def test_arrays_that_are_no_images_are_told_in_one_line(tmp_path, arrays, told):
+    np.savez(tmp_path / "a.npz", allow_pickle=True, **arrays)
+    with pytest.raises(InputError, match=told):
+        pictures(tmp_path / "a.npz")

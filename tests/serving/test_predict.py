@@ -1,0 +1,132 @@
+"""`predict`: images of a user's own, answered by the champion."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+from PIL import Image
+from rich.console import Console
+
+from pipeline import experiment
+from pipeline.data.formats import digits
+from pipeline.errors import InputError
+from pipeline.serving.model import load
+from pipeline.serving.predict import predict
+from pipeline.tracking.store import Store
+from tests.retraining.samples import champion
+from tests.test_whole import environment
+
+ROOT = Path(__file__).parents[2]
+ROWS = 30
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tensorflow):
+    """A store with a champion of the experiment `smoke`, an npz file of digits, and the same as PNGs on white paper."""
+    made = tmp_path_factory.mktemp("predict")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{made}/mlflow.db")
+    images = digits().images_train
+    champion(Store.connect(), made, "smoke", images)
+    np.savez(made / "digits.npz", images=images[:ROWS])
+    (made / "photographs").mkdir()
+    for row, image in enumerate(images[:4]):
+        paper = Image.fromarray((255 - image * 255.0 / 16).astype(np.uint8)).convert("RGB")
+        paper.save(made / "photographs" / f"{row}.png")
+    yield made
+    mlflow.set_tracking_uri(before)
+
+
+def predicted(given, **options):
+    """The lines on the screen, the run, and its table."""
+    settings = dict.fromkeys(("version", "policy", "threshold", "invert")) | options
+    console = Console(file=io.StringIO(), width=300)
+    predict(experiment.load("smoke"), input=str(given), **settings, console=console)
+    run = Store.connect().latest(step="predict", experiment="smoke")
+    assert run is not None
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue(), run, pd.read_csv(io.BytesIO(run.read("predictions.csv")))
+
+
+def test_the_table_has_what_the_champion_answers_to_every_row(folder):
+    _, _, table = predicted(folder / "digits.npz")
+    expected = load("models:/narrowgap-smoke@champion").predict(digits().images_train[:ROWS])
+    assert list(table) == ["image", *expected]
+    assert table["image"].tolist() == list(range(ROWS))
+    for column in ("label", "class", "accepted"):
+        assert table[column].tolist() == expected[column].tolist()
+    np.testing.assert_allclose(table["confidence"], expected["confidence"], rtol=1e-6)
+    assert table["candidates"].map(json.loads).tolist() == expected["candidates"].tolist()
+
+
+def test_photographs_of_the_same_digits_on_paper_get_the_same_answers(folder):
+    _, _, table = predicted(folder / "photographs")
+    _, _, of_rows = predicted(folder / "digits.npz")
+    assert table["image"].tolist() == ["0.png", "1.png", "2.png", "3.png"]
+    pd.testing.assert_frame_equal(table.drop(columns="image"), of_rows.head(4).drop(columns="image"))
+    _, _, negatives = predicted(folder / "photographs", invert="no")
+    assert np.abs(negatives["confidence"] - table["confidence"]).max() > 0.01
+
+
+def test_the_run_says_what_was_answered_and_by_whom(folder):
+    screen, run, table = predicted(folder / "digits.npz", policy="min_confidence", threshold="0.6")
+    accepted = int(table["accepted"].sum())
+    assert 0 < accepted < ROWS
+    assert (table["accepted"] == (table["confidence"] >= 0.6)).all()
+    assert (run.status, run.tags["narrowgap.version"]) == ("FINISHED", "1")
+    assert "mlflow.parentRunId" not in run.tags
+    assert run.metrics == pytest.approx(
+        {"images": ROWS, "accepted": accepted / ROWS, "confidence": table["confidence"].mean()}
+    )
+    assert f"predict: {ROWS} images of digits.npz by version 1 of narrowgap-smoke: {accepted} accepted" in screen
+    assert imread(io.BytesIO(run.read("contact_sheet.png"))).ndim == 3
+
+
+def test_a_version_can_be_named(folder):
+    _, run, _ = predicted(folder / "digits.npz", version="1")
+    assert run.tags["narrowgap.version"] == "1"
+    with pytest.raises(InputError, match="has no version '7'; expected one of: 1"):
+        predicted(folder / "digits.npz", version="7")
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "told"),
+    [
+        (None, {}, "input is not given; expected the path"),
+        ("nowhere", {}, "input is nowhere; expected the path"),
+        (".", {"invert": "maybe"}, "invert is 'maybe'; expected one of auto, yes, no"),
+        (".", {"policy": "best"}, "policy is 'best'; expected one of argmax"),
+        (".", {"threshold": "0.5"}, "threshold is for the policies min_confidence and min_margin"),
+        (".", {"policy": "min_margin", "threshold": "much"}, "threshold is 'much'; expected a number from 0 to 1"),
+        (".", {"policy": "min_margin", "threshold": "nan"}, "threshold is 'nan'"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_loaded(given, options, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = dict.fromkeys(("version", "policy", "threshold", "invert")) | options
+    with pytest.raises(InputError, match=told):
+        predict(experiment.load("smoke"), input=given, **settings, console=Console(file=io.StringIO()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_experiment_without_a_champion_is_told_how_to_get_one(folder):
+    settings = dict.fromkeys(("version", "policy", "threshold", "invert"))
+    with pytest.raises(InputError, match="narrowgap-digits has no champion; make one with: mlflow run"):
+        predict(experiment.load("digits"), input=str(folder), **settings, console=Console(file=io.StringIO()))
+
+
+def test_through_mlflow_run_a_path_is_one_of_the_folder_that_it_is_called_from(folder):
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", "predict"]
+    command += ["--experiment-name", "smoke", "-P", "experiment=smoke", "-P", "input=photographs"]
+    done = subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "predict: 4 images of photographs by version 1 of narrowgap-smoke" in done.stdout

@@ -1,0 +1,303 @@
+"""What dropout, sizes and depth do over a search's trials: known effects come back, and what cannot be told is said."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
+
+from pipeline.evaluation.analyses.effects_text import model, sentence
+from pipeline.statistics.effects.design import design
+from pipeline.statistics.effects.importance import importance
+from pipeline.statistics.effects.model import Effects, effects, judged, table
+from pipeline.statistics.effects.regression import regress
+from pipeline.statistics.holm import holm
+from tests.statistics.trials import known, networks
+
+TOLD = effects(known(200))
+"""Two hundred networks with the effects of `trials.TRUTH`, told once."""
+
+
+def told(found: Effects, column: str) -> tuple[str, str]:
+    """Verdict and reason, of the honest gap."""
+    effect = found.fit("accuracy_gap").effect(column)
+    return effect.verdict, effect.why
+
+
+def by_hand(
+    design_: NDArray[np.float64], outcome: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coefficients and HC3 covariance by their formulas: (X'X)^-1 X' diag(e² / (1 - h)²) X (X'X)^-1."""
+    estimate = np.asarray(np.linalg.lstsq(design_, outcome, rcond=None)[0], np.float64)
+    inverse = np.linalg.inv(design_.T @ design_)
+    leverage = np.einsum("ij,jk,ik->i", design_, inverse, design_)
+    weight = ((outcome - design_ @ estimate) / (1 - leverage)) ** 2
+    return estimate, inverse @ (design_.T * weight) @ design_ @ inverse
+
+
+@pytest.mark.parametrize(
+    ("outcome", "column", "truth"),
+    [
+        ("test_accuracy", "dropout_0", -0.1),
+        ("test_accuracy", "dropout_2", 0.0),
+        ("test_accuracy", "hidden_1", 0.3),
+        ("accuracy_gap", "dropout_0", -0.5),
+        ("accuracy_gap", "dropout_1", -0.3),
+        ("accuracy_gap", "dropout_3", 0.0),
+        ("accuracy_gap", "hidden_1", 0.4),
+        ("accuracy_gap", "depth_3", 0.5),
+        ("loss_gap", "dropout_0", -1.5),
+    ],
+)
+def test_known_effects_lie_in_their_intervals(outcome: str, column: str, truth: float) -> None:
+    effect = TOLD.fit(outcome).effect(column)
+    assert effect.low < truth < effect.high
+    assert effect.low < effect.estimate < effect.high
+
+
+def test_strong_effects_are_told_by_their_direction_and_no_effect_is_not() -> None:
+    gap = TOLD.fit("accuracy_gap")
+    assert [gap.effect(f"dropout_{place}").verdict for place in range(4)] == [
+        "lowers",
+        "lowers",
+        "cannot tell",
+        "cannot tell",
+    ]
+    assert gap.effect("hidden_1").verdict == "raises"
+
+
+def test_estimates_intervals_and_p_are_those_of_lstsq_and_hc3_by_hand() -> None:
+    trials = known(60)
+    columns = design(trials).to_numpy()
+    estimate, covariance = by_hand(columns, 100 * trials["accuracy_gap"].to_numpy())
+    error = np.sqrt(np.diag(covariance))
+    freedom = 60 - columns.shape[1]
+    reach = stats.t.ppf(0.975, freedom) * error
+    found = effects(trials).fit("accuracy_gap")
+    for place, effect in enumerate(found.effects, start=1):
+        assert effect.estimate == pytest.approx(estimate[place])
+        assert effect.low == pytest.approx(estimate[place] - reach[place])
+        assert effect.high == pytest.approx(estimate[place] + reach[place])
+        assert effect.p == pytest.approx(2 * stats.t.sf(abs(estimate[place]) / error[place], freedom))
+    residual = 100 * trials["accuracy_gap"].to_numpy() - columns @ estimate
+    spread = 100 * trials["accuracy_gap"].to_numpy()
+    share = 1 - residual @ residual / ((spread - spread.mean()) ** 2).sum()
+    assert found.regression.r_squared == pytest.approx(share)
+    assert found.regression.adjusted_r_squared == pytest.approx(1 - (1 - share) * 59 / freedom)
+    assert found.regression.residual_sd == pytest.approx(math.sqrt(residual @ residual / freedom))
+    difference = estimate[1] - estimate[2]
+    its_error = math.sqrt(covariance[1, 1] + covariance[2, 2] - 2 * covariance[1, 2])
+    assert found.regression.difference_p(1, 2) == pytest.approx(2 * stats.t.sf(abs(difference) / its_error, freedom))
+
+
+def test_a_row_of_the_design_is_the_one_worked_by_hand() -> None:
+    # 784(0.2)-512(0.1)-10 beside 784-32-64(0.5)-10: log2(512 / 128) = 2, log2(32 / 128) = -2, log2(64 / 128) = -1.
+    trials = pd.DataFrame(
+        {
+            "depth": [1, 2],
+            "hidden_1": [512.0, 32.0],
+            "hidden_2": [np.nan, 64.0],
+            "dropout_0": [0.2, 0.0],
+            "dropout_1": [0.1, 0.0],
+            "dropout_2": [np.nan, 0.5],
+        }
+    )
+    columns = design(trials)
+    assert list(columns) == ["constant", "dropout_0", "dropout_1", "dropout_2", "hidden_1", "hidden_2", "depth_2"]
+    assert columns.to_numpy().tolist() == [pytest.approx([1, 2, 1, 0, 2, 0, 0]), pytest.approx([1, 0, 0, 5, -2, -1, 1])]
+
+
+def test_the_tenth_position_comes_after_the_ninth() -> None:
+    names = [f"dropout_{place}" for place in (10, 9, 0)]
+    assert list(design(pd.DataFrame(1.0, index=[0], columns=["depth", *names])))[1:] == [
+        "dropout_0",
+        "dropout_9",
+        "dropout_10",
+    ]
+
+
+def test_a_position_that_never_varied_is_not_told_and_the_others_are() -> None:
+    found = effects(known(100).assign(dropout_0=0.2))
+    assert told(found, "dropout_0") == ("cannot tell", "never varied")
+    assert told(found, "dropout_1") == ("lowers", "")
+
+
+def test_two_positions_that_always_move_together_are_neither_told_and_the_others_are() -> None:
+    trials = known(200)
+    trials = trials.assign(
+        depth=4, hidden_2=64.0, hidden_3=64.0, hidden_4=64.0, dropout_2=trials["dropout_1"], dropout_3=0.0
+    )
+    trials = trials.assign(dropout_4=0.0)
+    found = effects(trials)
+    for column in ("dropout_1", "dropout_2"):
+        assert told(found, column) == ("cannot tell", "never varied alone")
+    assert told(found, "dropout_0") == ("lowers", "")
+
+
+def test_the_only_network_of_a_depth_tells_of_nothing_but_itself() -> None:
+    trials = known(80)
+    lone = trials[trials["depth"] == 4].iloc[:1]
+    shallow = trials[trials["depth"] < 4]
+    with_it, without = effects(pd.concat([shallow, lone])), effects(shallow)
+    assert with_it.fit("accuracy_gap").effect("depth_4").why == "never varied alone"
+    assert with_it.fit("accuracy_gap").regression.rows == len(shallow)
+    for column in ("dropout_0", "dropout_3", "hidden_2", "depth_3"):
+        one, other = (each.fit("accuracy_gap").effect(column) for each in (with_it, without))
+        assert (one.estimate, one.low, one.high) == pytest.approx((other.estimate, other.low, other.high))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 13, 17])
+def test_too_few_networks_tell_nothing_at_all(count: int) -> None:
+    # Thirteen coefficients: the constant, five positions, four sizes, three depths. Five degrees of freedom are to be left.
+    found = effects(known(200).iloc[:count])
+    assert all(
+        effect.verdict == "cannot tell" and math.isnan(effect.low) for fit in found.fits for effect in fit.effects
+    )
+    assert "the data cannot tell at any position" in sentence(found)
+    assert "cannot be fitted" in model(found)
+
+
+def test_an_outcome_that_never_varied_is_not_told() -> None:
+    assert told(effects(known(60).assign(accuracy_gap=0.03)), "dropout_1") == (
+        "cannot tell",
+        "the outcome never varied",
+    )
+
+
+def test_networks_that_learned_nothing_or_broke_are_counted_and_change_nothing() -> None:
+    sound = known(100)
+    broken = known(100).iloc[:4].assign(test_accuracy=[0.1, 0.1, np.nan, 0.4], accuracy_gap=[0.0, 0.0, 0.5, 0.0])
+    found, alone = effects(pd.concat([sound, broken], ignore_index=True)), effects(sound)
+    assert (found.trials, found.failed) == (104, 4)
+    assert table(found).equals(table(alone))
+    assert "(4 left out:" in model(found)
+
+
+def test_holm_corrects_within_a_family_as_worked_by_hand() -> None:
+    # Family a: .01 x 3, .02 x 2, .04 x 1, each at least the one before. Family b: NaN counts for nothing.
+    nothing = np.full((5, 5), np.nan)
+    regression = regress(nothing[:0], np.empty(0))
+    object.__setattr__(regression, "p", np.array([0.02, 0.04, 0.01, np.nan, 0.03]))
+    object.__setattr__(regression, "estimate", np.array([1.0, -1, -1, np.nan, 1]))
+    verdicts, corrected = judged(regression, ["a", "a", "a", "b", "b"])
+    assert corrected.tolist() == pytest.approx([0.04, 0.04, 0.03, math.nan, 0.03], nan_ok=True)
+    assert verdicts == ["raises", "lowers", "lowers", "cannot tell", "raises"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_holm_agrees_with_statsmodels_ties_and_ones_included(count: int) -> None:
+    p = np.round(np.random.default_rng(count).uniform(0, 0.2, count), 2)
+    p[-1] = 1.0 if count > 2 else p[-1]
+    assert holm(p).tolist() == pytest.approx(multipletests(p, method="holm")[1].tolist())
+    assert holm([]).tolist() == []
+
+
+def test_missing_columns_are_named() -> None:
+    with pytest.raises(
+        ValueError, match=r"the trials lack accuracy_gap, loss_gap; expected the columns of trials\.csv"
+    ):
+        effects(known(20).drop(columns=["accuracy_gap", "loss_gap"]))
+
+
+def test_the_table_has_a_row_per_outcome_and_effect_in_its_unit() -> None:
+    rows = table(TOLD)
+    assert len(rows) == 3 * (5 + 4 + 3)
+    first = rows.iloc[0]
+    assert (first["outcome"], first["effect"], first["per"], first["unit"]) == (
+        "test_accuracy", "after the input", "per 0.1 of rate", "points",
+    )  # fmt: skip
+    assert set(rows["verdict"]) == {"raises", "lowers", "cannot tell"}
+
+
+def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell() -> None:
+    gap, accuracy = (TOLD.fit(outcome).effect("dropout_0") for outcome in ("accuracy_gap", "test_accuracy"))
+    text = sentence(TOLD)
+    assert text.startswith(
+        f"Dropout closes the gap most after the input: by {-gap.estimate:.2f} points per 0.1 of rate (95 % interval "
+        f"{-gap.high:.2f} to {-gap.low:.2f}), at a cost of {-accuracy.estimate:.2f} points of test accuracy "
+    )
+    assert "It closes it less after hidden layer 1 (-0.3" in text
+    assert text.endswith("the data cannot tell.")
+    assert "after hidden layer 4 (" in text
+
+
+def test_an_interval_off_0_without_a_verdict_is_said_to_be_off_0_alone() -> None:
+    """With 24 networks some effects are off 0 one at a time, and not after the correction; the words say which."""
+    found = effects(known(24, seed=3))
+    gap = found.fit("accuracy_gap")
+    places = [each for each in gap.effects if each.kind == "dropout" and each.verdict == "cannot tell"]
+    off = [each for each in places if each.low > 0 or each.high < 0]
+    assert off
+    assert len(off) < len(places)
+    for each in places:
+        span = f"{each.label} ({each.low:+.2f} to {each.high:+.2f}"
+        ending = ": off 0 alone, not among all of its kind)" if each in off else ")"
+        assert f"{span}{ending}" in sentence(found)
+
+
+def test_positions_of_the_same_effect_are_not_ranked() -> None:
+    trials = known(200)
+    trials["accuracy_gap"] -= 0.002 / 0.1 * trials["dropout_1"].fillna(0)
+    assert "too; that this is less, the data cannot tell." in sentence(effects(trials))
+
+
+def test_dropout_that_widens_the_gap_is_said_to() -> None:
+    trials = known(200)
+    text = sentence(effects(trials.assign(accuracy_gap=0.1 - trials["accuracy_gap"])))
+    assert text.startswith("Nowhere is dropout seen to close the gap. It widens the gap after the input (+0.")
+
+
+def test_the_forest_leans_on_what_matters_and_not_on_what_does_not() -> None:
+    gap = TOLD.fit("accuracy_gap")
+    strong, none = gap.effect("dropout_0"), gap.effect("dropout_4")
+    assert strong.importance > 2 * strong.importance_sd / math.sqrt(15) > 0
+    assert abs(none.importance) < strong.importance / 5
+    assert 0.3 < gap.forest_r_squared < 1
+    assert gap.effect("depth_2").importance == gap.effect("depth_4").importance
+
+
+def test_the_same_seed_gives_the_same_importance_and_another_seed_another() -> None:
+    columns, outcome = design(known(40)).to_numpy(), known(40)["accuracy_gap"].to_numpy()
+    one, same, other = (importance(columns, outcome, seed=seed) for seed in (1, 1, 2))
+    assert one.mean.tolist() == same.mean.tolist() != other.mean.tolist()
+
+
+def test_a_forest_of_noise_predicts_no_better_than_the_mean() -> None:
+    generator = np.random.default_rng(1)
+    assert importance(generator.normal(size=(100, 5)), generator.normal(size=100), seed=1).r_squared < 0.1
+
+
+def test_too_few_rows_grow_no_forest() -> None:
+    assert np.isnan(importance(np.zeros((9, 2)), np.zeros(9), seed=1).mean).all()
+
+
+def test_the_model_is_stated_with_its_fit() -> None:
+    text = model(TOLD)
+    assert "Least squares over 200 networks on the rate at each position" in text
+    of = TOLD.fit("test_accuracy").regression
+    assert f"R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f};" in text
+    assert "187 degrees of freedom" in text
+    assert "Test accuracy: 200 networks, R²" in text
+
+
+def test_networks_that_the_model_fits_exactly_are_counted_as_left_out() -> None:
+    """The only network of four layers has a coefficient of its own, and so nothing to say of the others."""
+    trials = known(60, depths=(1, 3))
+    lone = known(1, seed=7, depths=(4, 4))
+    text = model(effects(pd.concat([trials, lone], ignore_index=True)))
+    assert "Least squares over 61 networks" in text
+    assert "60 networks (1 left out that the model fits exactly whatever the score), R²" in text
+
+
+def test_networks_of_one_depth_have_no_effect_of_depth() -> None:
+    found: Effects = effects(known(200, depths=(3, 3)))
+    assert [effect.kind for effect in found.fits[0].effects] == ["dropout"] * 4 + ["hidden"] * 3
+
+
+def test_absent_layers_are_nan_in_the_samples_as_in_trials_csv() -> None:
+    drawn = networks(50, np.random.default_rng(1))
+    assert (drawn["hidden_4"].isna() == (drawn["depth"] < 4)).all()
+    assert drawn["dropout_0"].notna().all()

@@ -1,0 +1,299 @@
+"""Which network is chosen, and what is said of it."""
+
+import math
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.statistics.selection import Candidate, Rule, choose, ranked
+
+RULES: list[Rule] = ["one_standard_error", "best_loss", "best_accuracy"]
+
+
+def network(name: str, accuracy: float, gap: float, *, loss: float = 0.3, parameters: int = 1000) -> Candidate:
+    return Candidate(name, loss, accuracy, gap, parameters)
+
+
+# sqrt(.9 * .1 / 10,000) is exactly .003: one standard error of a best accuracy of .9 reaches down to .897.
+SURE = network("784-512-10", 0.900, 0.050)
+CALM = network("784-256(0.3)-10", 0.898, 0.030)
+WEAK = network("784-32(0.5)-10", 0.896, 0.010)
+
+
+def test_the_smallest_gap_within_one_standard_error_is_chosen() -> None:
+    choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
+    assert choice.index == 1
+
+
+def test_the_reason_names_the_better_network_by_how_much_and_within_what_error() -> None:
+    choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
+    assert choice.reason == (
+        "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.30 points) of the best "
+        "validation accuracy; validation accuracy 89.80 %, train less validation 3.00 points. The best accuracy is that "
+        "of 784-512-10; validation accuracy 90.00 %, train less validation 5.00 points."
+    )
+
+
+def test_fewer_validation_images_let_weaker_networks_in() -> None:
+    # sqrt(.9 * .1 / 2,500) is .006: down to .894.
+    assert choose([SURE, CALM, WEAK], "one_standard_error", validation_size=2_500).index == 2
+
+
+def test_a_network_alone_within_the_error_is_chosen_whatever_its_gap() -> None:
+    choice = choose([SURE, WEAK], "one_standard_error", validation_size=10_000)
+    assert choice.index == 0
+    assert "no other network comes within one standard error (0.30 points) of it" in choice.reason
+
+
+def test_a_network_that_is_best_on_both_is_said_to_be() -> None:
+    choice = choose([CALM, replace(SURE, val_accuracy_gap=0.02)], "one_standard_error", validation_size=10_000)
+    assert choice.index == 1
+    assert "both the highest validation accuracy and the smallest gap of the 2 networks" in choice.reason
+
+
+def test_equal_gaps_go_to_fewer_parameters_and_the_reason_says_so() -> None:
+    small = network("small", 0.898, 0.030, loss=0.9, parameters=10)
+    choice = choose([CALM, small, SURE], "one_standard_error", validation_size=10_000)
+    assert choice.index == 1
+    assert "Its gap is shared by 784-256(0.3)-10; fewer parameters decided" in choice.reason
+
+
+def test_equal_gaps_and_sizes_go_to_the_lower_validation_loss() -> None:
+    better = network("better", 0.897001, 0.030, loss=0.29)
+    assert choose([CALM, better, SURE], "one_standard_error", validation_size=10_000).index == 1
+
+
+def test_equals_in_everything_go_to_the_first() -> None:
+    twins = [replace(CALM, name=name) for name in ("first", "second")]
+    assert choose([SURE, *twins], "one_standard_error", validation_size=10_000).index == 1
+
+
+def test_a_perfect_accuracy_has_no_standard_error() -> None:
+    perfect, almost = network("perfect", 1.0, 0.0), network("almost", 0.9999, -0.1)
+    assert choose([almost, perfect], "one_standard_error", validation_size=100).index == 1
+
+
+def test_best_loss_looks_at_the_loss_alone() -> None:
+    low = network("low", 0.7, 0.3, loss=0.1)
+    choice = choose([SURE, low, CALM], "best_loss", validation_size=10_000)
+    assert choice.index == 1
+    assert choice.reason == "low has the lowest validation loss, 0.1000, of 3 networks."
+
+
+def test_best_accuracy_looks_at_accuracy_and_between_equals_at_the_loss() -> None:
+    equal = network("equal", 0.900, 0.2, loss=0.2)
+    choice = choose([SURE, equal, CALM], "best_accuracy", validation_size=10_000)
+    assert choice.index == 1
+    assert "equal has the highest validation accuracy of 3 networks; validation accuracy 90.00 %" in choice.reason
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("broken", ["val_loss", "val_accuracy", "val_accuracy_gap", "val_accuracy_sd"])
+def test_a_network_without_finite_figures_is_passed_over(rule: Rule, broken: str) -> None:
+    for value in (math.nan, math.inf, -math.inf):
+        figures = {
+            "val_loss": 0.01,
+            "val_accuracy": 0.99,
+            "val_accuracy_gap": -0.5,
+            "val_accuracy_sd": 0.0,
+            broken: value,
+        }
+        diverged = Candidate("diverged", parameters=1, seeds=2, **figures)
+        assert choose([diverged, SURE, CALM], rule, validation_size=10_000).index != 0
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_single_network_is_chosen_and_called_the_only_one(rule: Rule) -> None:
+    choice = choose([replace(SURE, val_loss=math.nan), WEAK], rule, validation_size=10_000)
+    assert choice.index == 1
+    assert choice.reason.startswith("784-32(0.5)-10 is the only network with finite figures")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_nothing_to_choose_from_is_refused(rule: Rule) -> None:
+    with pytest.raises(ValueError, match="none of 0 candidates has finite figures; expected at least one"):
+        choose([], rule, validation_size=10_000)
+    with pytest.raises(ValueError, match="none of 1 candidates"):
+        choose([replace(SURE, val_loss=math.nan)], rule, validation_size=10_000)
+
+
+def test_a_validation_set_without_images_is_refused() -> None:
+    with pytest.raises(ValueError, match="validation_size is 0; expected the number of validation images"):
+        choose([SURE, CALM], "one_standard_error", validation_size=0)
+
+
+def test_a_candidate_has_no_figure_of_the_test_set() -> None:
+    assert [each.name for each in fields(Candidate)] == [
+        "name", "val_loss", "val_accuracy", "val_accuracy_gap", "parameters", "val_accuracy_sd", "seeds",
+    ]  # fmt: skip
+
+
+def metrics(accuracy: float, *, loss: float = 0.3, gap: float = 0.03) -> dict[str, float]:
+    """Of one seed; with more than a selection may know."""
+    return {"val_loss": loss, "val_accuracy": accuracy, "val_accuracy_gap": gap, "test_accuracy": 0.5}
+
+
+def test_a_candidate_of_seeds_holds_their_means_and_the_scatter_of_accuracy() -> None:
+    seeds = [metrics(0.898, loss=0.2, gap=0.02), metrics(0.900, loss=0.3, gap=0.03), metrics(0.902, loss=0.4, gap=0.04)]
+    candidate = Candidate.of_seeds("a", seeds, 10)
+    assert (candidate.name, candidate.parameters, candidate.seeds) == ("a", 10, 3)
+    assert (candidate.val_loss, candidate.val_accuracy, candidate.val_accuracy_gap) == pytest.approx((0.3, 0.9, 0.03))
+    assert candidate.val_accuracy_sd == pytest.approx(0.002)
+
+
+def test_a_candidate_of_one_seed_is_that_of_a_trial() -> None:
+    assert Candidate.of_seeds("a", [metrics(0.9)], 10) == Candidate("a", 0.3, 0.9, 0.03, 10)
+
+
+def test_a_candidate_without_seeds_or_with_a_seed_that_diverged_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected one per seed, at least one"):
+        Candidate.of_seeds("a", [], 10)
+    with pytest.raises(ValueError, match="expected finite numbers only"):
+        Candidate.of_seeds("a", [metrics(0.9), metrics(0.9, loss=math.nan)], 10)
+
+
+def test_over_seeds_the_error_is_their_scatter_over_the_root_of_their_number() -> None:
+    # .004 / sqrt(4) is .002: down to .898, whatever the number of validation images.
+    sure = replace(SURE, val_accuracy_sd=0.004, seeds=4)
+    near, far = (replace(CALM, val_accuracy=accuracy, seeds=4) for accuracy in (0.8981, 0.8979))
+    for size in (100, 1_000_000):
+        assert choose([sure, near], "one_standard_error", validation_size=size).index == 1
+        assert choose([sure, far], "one_standard_error", validation_size=size).index == 0
+
+
+def test_the_error_is_that_of_the_best_network_not_of_the_others() -> None:
+    sure = replace(SURE, val_accuracy_sd=0.0002, seeds=4)
+    loose = replace(CALM, val_accuracy_sd=0.1, seeds=4)
+    assert choose([sure, loose], "one_standard_error", validation_size=10).index == 0
+
+
+def test_seeds_that_agree_exactly_fall_back_on_the_binomial_error() -> None:
+    agreed = Candidate.of_seeds("agreed", [metrics(0.9, gap=0.05)] * 3, 10)
+    assert agreed.val_accuracy_sd == 0
+    choice = choose([agreed, CALM, WEAK], "one_standard_error", validation_size=10_000)
+    assert choice.index == 1
+    assert "within one standard error (0.30 points, binomial, as its 3 seeds agree)" in choice.reason
+
+
+def test_the_reason_over_seeds_speaks_of_means_and_of_how_many_seeds() -> None:
+    sure, calm = (replace(each, val_accuracy_sd=0.004, seeds=4) for each in (SURE, CALM))
+    choice = choose([sure, replace(calm, val_accuracy=0.8985)], "one_standard_error", validation_size=10_000)
+    assert choice.reason == (
+        "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.20 points over its 4 seeds) of "
+        "the best mean validation accuracy; mean validation accuracy 89.85 %, train less validation 3.00 points (4 seeds). "
+        "The best accuracy is that of 784-512-10; mean validation accuracy 90.00 %, train less validation 5.00 points "
+        "(4 seeds)."
+    )
+
+
+@pytest.mark.parametrize("rule", ["best_loss", "best_accuracy"])
+def test_the_other_rules_look_at_means_and_say_so(rule: Rule) -> None:
+    # The first has the best single seed, the second the better means.
+    lucky = Candidate.of_seeds("lucky", [metrics(0.95, loss=0.1), metrics(0.85, loss=0.5)], 10)
+    steady = Candidate.of_seeds("steady", [metrics(0.91, loss=0.2), metrics(0.91, loss=0.2)], 10)
+    choice = choose([lucky, steady], rule, validation_size=10_000)
+    assert choice.index == 1
+    assert " mean validation " in choice.reason
+    assert "(2 seeds)" in choice.reason
+
+
+def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
+    # A point below .900 is .890; by the standard error, .003, Weak (.896) would not come into question.
+    choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.01)
+    assert choice.index == 2
+    assert choice.reason == (
+        "784-32(0.5)-10 has the smallest gap of the 3 networks within 1.00 points of the best validation accuracy; "
+        "validation accuracy 89.60 %, train less validation 1.00 points. The best accuracy is that of 784-512-10; "
+        "validation accuracy 90.00 %, train less validation 5.00 points."
+    )
+
+
+def test_a_tolerance_smaller_than_the_error_shuts_networks_out() -> None:
+    choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.001)
+    assert choice.index == 0
+    assert "no other network comes within 0.10 points of it" in choice.reason
+
+
+def test_a_tolerance_knows_neither_seeds_nor_validation_images() -> None:
+    scattered = [replace(SURE, val_accuracy_sd=0.1, seeds=4), replace(WEAK, seeds=4)]
+    for size in (10, 1_000_000):
+        assert choose(scattered, "one_standard_error", validation_size=size, tolerance=0.003).index == 0
+        assert choose(scattered, "one_standard_error", validation_size=size, tolerance=0.005).index == 1
+
+
+@pytest.mark.parametrize("rule", ["best_loss", "best_accuracy"])
+def test_the_other_rules_give_no_accuracy_up_for_a_smaller_gap(rule: Rule) -> None:
+    low = replace(SURE, val_loss=0.1)
+    assert choose([low, CALM, WEAK], rule, validation_size=10_000, tolerance=0.5).index == 0
+
+
+def test_ranks_are_chosen_one_after_the_other_among_those_left() -> None:
+    """Calm has the smallest gap within .003 of Sure; without Calm, Sure is alone within its error; Weak is what is left."""
+    order = ranked([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
+    assert list(order) == [1, 0, 2]
+
+
+@pytest.mark.parametrize(("rule", "order"), [("best_accuracy", [0, 1, 2]), ("best_loss", [2, 1, 0])])
+def test_ranks_by_one_figure_are_its_order(rule: Rule, order: list[int]) -> None:
+    networks = [replace(SURE, val_loss=0.5), replace(CALM, val_loss=0.4), replace(WEAK, val_loss=0.3)]
+    assert list(ranked(networks, rule, validation_size=10_000)) == order
+
+
+def test_a_tolerance_changes_the_ranks() -> None:
+    order = ranked([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.01)
+    assert list(order) == [2, 1, 0]
+
+
+def test_networks_without_finite_figures_have_no_rank() -> None:
+    broken = replace(SURE, val_accuracy=math.nan)
+    assert list(ranked([broken, SURE, replace(CALM, val_loss=math.inf)], "best_loss", validation_size=10)) == [1]
+    assert list(ranked([broken], "best_loss", validation_size=10)) == []
+    assert list(ranked([], "best_loss", validation_size=10)) == []
+
+
+candidates = st.lists(
+    st.builds(
+        network,
+        name=st.just("n"),
+        accuracy=st.integers(850, 900).map(lambda each: each / 1000),
+        gap=st.integers(-10, 80).map(lambda each: each / 1000),
+        loss=st.integers(20, 60).map(lambda each: each / 100),
+        parameters=st.integers(1, 5),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(candidates=candidates, size=st.integers(10, 20_000))
+def test_no_network_within_the_error_has_a_smaller_gap_than_the_chosen(candidates: list[Candidate], size: int) -> None:
+    chosen = candidates[choose(candidates, "one_standard_error", validation_size=size).index]
+    best = max(each.val_accuracy for each in candidates)
+    floor = best - math.sqrt(best * (1 - best) / size)
+    assert chosen.val_accuracy >= floor
+    assert chosen.val_accuracy_gap == min(each.val_accuracy_gap for each in candidates if each.val_accuracy >= floor)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(deadline=None)  # a busy machine is no failure
+@given(candidates=candidates, data=st.data())
+def test_the_order_of_candidates_does_not_change_what_is_chosen(
+    rule: Rule, candidates: list[Candidate], data: st.DataObject
+) -> None:
+    shuffled = data.draw(st.permutations(candidates))
+    chosen = candidates[choose(candidates, rule, validation_size=1000).index]
+    again = shuffled[choose(shuffled, rule, validation_size=1000).index]
+    key = {"best_loss": "val_loss", "best_accuracy": "val_accuracy", "one_standard_error": "val_accuracy_gap"}[rule]
+    assert getattr(chosen, key) == getattr(again, key)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(deadline=None)  # a busy machine is no failure
+@given(candidates=candidates)
+def test_every_network_has_one_rank_and_the_first_is_the_chosen(rule: Rule, candidates: list[Candidate]) -> None:
+    order = list(ranked(candidates, rule, validation_size=1000))
+    assert sorted(order) == list(range(len(candidates)))
+    assert order[0] == choose(candidates, rule, validation_size=1000).index

@@ -1,0 +1,43 @@
+"""The contract of names stands in one module."""
+
+import re
+from pathlib import Path
+
+from pipeline.tracking import names
+
+PIPELINE = Path(names.__file__).parents[1]
+SPELLED = re.compile(r"""["'`]narrowgap\.[a-z_]""")
+
+
+def test_no_other_module_spells_a_tag():
+    found = {
+        f"{file.relative_to(PIPELINE)}: {line.strip()}"
+        for file in PIPELINE.rglob("*.py")
+        if file != Path(names.__file__)
+        for line in file.read_text().splitlines()
+        if SPELLED.search(line) and not _in_prose(line)
+    }
+    assert found == set()
+
+
+def test_a_tag_spelled_elsewhere_is_seen():
+    assert SPELLED.search('run.log(tags={"narrowgap.step": step})')
+    assert SPELLED.search("where = f\"tags.`narrowgap.step` = 'trial'\"")
+    assert not SPELLED.search("run.log(tags={STEP_TAG: step})")
+
+
+def _in_prose(line: str) -> bool:
+    """Docstrings may name a tag in backticks."""
+    return "tags." not in line and bool(re.search(r"`narrowgap\.[a-z_]+`", line))
+
+
+def test_no_two_constants_name_the_same_tag():
+    tags = [value for name, value in vars(names).items() if name.endswith(("_TAG", "_PREFIX"))]
+    assert len(tags) == len(set(tags))
+
+
+def test_a_metric_says_how_people_read_it():
+    gap = names.METRICS["accuracy_gap"]
+    assert (gap.text(0.0341), gap.heading) == ("+3.41", "accuracy gap, points")
+    loss = names.METRICS["test_loss"]
+    assert (loss.text(0.30336), loss.heading) == ("0.3034", "test loss, nats")

@@ -1,0 +1,340 @@
+"""The trainer against plain Keras and against itself."""
+
+import hashlib
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data.split import Part, Split
+from pipeline.experiment import Training
+from pipeline.models.dense import DenseSpec, notebook_network
+from pipeline.models.recipe import Recipe
+from pipeline.training.result import EarlyStopping
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+ROOT = Path(__file__).parent.parent.parent
+SMALL = DenseSpec((6, 5), (0.2, 0.3, 0.1), ("relu", "tanh"))
+PLAIN = DenseSpec((6, 5), (0, 0, 0), ("linear", "relu"))
+
+
+def settings(**changes) -> Training:
+    base = {"epochs": 4, "batch_size": 8, "learning_rate": 0.01, "schedule": "constant", "patience": None}
+    return Training(**(base | {"restore_best": False} | changes))
+
+
+def train(spec, split, **options):
+    from pipeline.training.compiled import train as trainer
+
+    return trainer(Recipe(spec), options.pop("settings", settings()), split, **{"seed": 3, **options})
+
+
+def fingerprint(result) -> str:
+    sha = hashlib.sha256()
+    for array in (*result.weights, *result.probabilities.values()):
+        sha.update(array.tobytes())
+    sha.update(repr((dict(result.history), result.train, result.validation, result.test)).encode())
+    return sha.hexdigest()
+
+
+def test_the_same_inputs_give_the_same_bits(digits_split):
+    first, second = (train(SMALL, digits_split) for _ in range(2))
+    assert fingerprint(first) == fingerprint(second)
+
+
+def test_another_seed_gives_other_bits(digits_split):
+    assert fingerprint(train(SMALL, digits_split)) != fingerprint(train(SMALL, digits_split, seed=4))
+
+
+def test_a_fresh_process_gives_the_same_bits(digits_split):
+    script = (
+        "from pipeline.training.runtime import init_tensorflow; init_tensorflow()\n"
+        "from tests.training import test_compiled as t\n"
+        "from pipeline.data.formats import digits\n"
+        "from pipeline.data.split import split\n"
+        "from pipeline.experiment import Data\n"
+        "data = split(digits(), Data(dataset='digits', validation=0.1, test=0.1))\n"
+        "print(t.fingerprint(t.train(t.SMALL, data)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == fingerprint(train(SMALL, digits_split))
+
+
+def test_going_on_from_a_state_is_the_same_as_not_having_stopped(digits_split):
+    cosine = settings(schedule="cosine", patience=3, restore_best=True, epochs=5)
+    whole = train(SMALL, digits_split, settings=cosine)
+    part = train(SMALL, digits_split, settings=cosine, until=2)
+    rest = train(SMALL, digits_split, settings=cosine, state=part.state)
+    assert part.epochs_run == 2
+    assert fingerprint(rest) == fingerprint(whole)
+    assert rest.best_epoch == whole.best_epoch
+    for ours, theirs in zip(rest.state.optimizer, whole.state.optimizer, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_one_epoch_equals_plain_keras_batch_by_batch(tiny_split):
+    """37 images in batches of 8: four whole ones, and one of 5 that counts as any other."""
+    import keras
+
+    from pipeline.models.keras_model import build
+
+    ours = train(PLAIN, tiny_split, until=1)
+    model = build(PLAIN, image_shape=(4, 4), classes=3, pixel_max=255, seed=3)
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", jit_compile=False)
+    order = np.random.Generator(np.random.Philox([3, 0])).permutation(37)
+    losses = []
+    for start in range(0, 37, 8):
+        rows = order[start : start + 8]
+        loss = model.train_on_batch(tiny_split.train.images[rows], tiny_split.train.labels[rows], return_dict=True)[
+            "loss"
+        ]
+        model.reset_metrics()
+        losses.append(float(loss) * len(rows))
+    for mine, theirs in zip(ours.weights, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-4, atol=2e-6)
+    assert ours.history["loss"][0] == pytest.approx(sum(losses) / 37, rel=1e-4)
+
+
+def test_one_epoch_with_dropout_equals_a_loop_by_hand_under_the_same_draws(tiny_split):
+    """What is kept is scaled up by 1 / (1 - rate), after the input and after each hidden layer."""
+    import keras
+    import tensorflow as tf
+
+    from pipeline.models.keras_model import build
+    from pipeline.training.dropout import Noise
+
+    rates = (0.25, 0.5, 0.125)  # of 65,536, all whole numbers
+    spec = DenseSpec((6, 5), rates, ("linear", "relu"))
+    ours = train(spec, tiny_split, until=1)
+    model = build(spec, image_shape=(4, 4), classes=3, pixel_max=255, seed=3)
+    (first, first_bias), (second, second_bias), (last, last_bias) = (layer.weights for layer in model.layers[3::2])
+    drawn = Noise(spec, 16, seed=3).draw(0, 0, (5, 8))  # 37 images: five batches, in one call
+    order = np.random.Generator(np.random.Philox([3, 0])).permutation(37)
+    optimizer = keras.optimizers.Adam(0.01)
+    for step, start in enumerate(range(0, 37, 8)):
+        rows = order[start : start + 8]
+        masks = [
+            np.float32(each[step, : len(rows)] >= 65_536 * rate) / (1 - rate)
+            for each, rate in zip(drawn, rates, strict=True)
+        ]
+        with tf.GradientTape() as tape:
+            pixels = tf.constant(tiny_split.train.images[rows].reshape(-1, 16) / 255, tf.float32)
+            linear = (pixels * masks[0]) @ first + first_bias
+            relu = tf.nn.relu((linear * masks[1]) @ second + second_bias)
+            answers = tf.nn.log_softmax((relu * masks[2]) @ last + last_bias)
+            loss = -tf.reduce_mean(tf.gather(answers, tiny_split.train.labels[rows], batch_dims=1))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+    for mine, theirs in zip(ours.weights, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-4, atol=2e-6)
+
+
+def test_the_last_partial_batch_is_trained_on(tiny_split):
+    """One image more than a batch: the optimizer takes two steps, so the odd image moves the weights."""
+    rows = slice(0, 9)
+    part = Part(tiny_split.train.images[rows], tiny_split.train.labels[rows])
+    split = Split(part, tiny_split.validation, tiny_split.test, ("a", "b", "c"), 255, "d", "f")
+    steps = {
+        size: int(train(PLAIN, split, settings=settings(batch_size=size), until=1).state.optimizer[0])
+        for size in (8, 9)
+    }
+    assert steps == {8: 2, 9: 1}
+
+
+def test_a_batch_larger_than_the_data_is_the_data(tiny_split):
+    assert int(train(PLAIN, tiny_split, settings=settings(batch_size=500), until=1).state.optimizer[0]) == 1
+
+
+def test_dropout_loses_the_asked_share_and_draws_anew_in_every_call():
+    from pipeline.training.dropout import Noise
+
+    noise = Noise(DenseSpec((7,), (0.25, 0), ("relu",)), 100, seed=1)
+    (drawn,) = noise.draw(0, 0, (50, 20))
+    lost = (drawn < noise.lost(0)).mean()
+    # 100,000 draws: the standard deviation of the share is 0.0014.
+    assert lost == pytest.approx(0.25, abs=0.006)
+    assert noise.places == [0]
+    assert not np.array_equal(drawn, noise.draw(0, 1, (50, 20))[0])
+    assert np.array_equal(drawn, noise.draw(0, 0, (50, 20))[0])
+
+
+@pytest.mark.parametrize(
+    ("rate", "lost"),
+    # Of 65,536: 0.5 is half; 0.1 is 6,553.6, rounded; 0.999999 would be all of them, and leave nothing to scale up.
+    [(0.5, 32_768), (0.1, 6_554), (1e-9, 0), (0.999999, 65_535)],
+)
+def test_a_rate_is_met_to_one_part_in_65536_and_never_drops_everything(rate, lost):
+    from pipeline.training.dropout import Noise
+
+    assert Noise(DenseSpec((7,), (rate, 0), ("relu",)), 4, seed=1).lost(0) == lost
+
+
+def test_dropout_is_on_in_training_and_off_in_scoring(digits_split):
+    much = DenseSpec((32,), (0, 0.9), ("relu",))
+    result = train(much, digits_split, settings=settings(epochs=6))
+    assert result.history["loss"][-1] > 1.15 * result.history["train_loss"][-1]
+
+
+def test_with_every_rate_close_to_one_nearly_nothing_is_learned(digits_split):
+    deaf = DenseSpec((32,), (0, 0.999), ("relu",))
+    assert train(deaf, digits_split).history["accuracy"][-1] < 0.3
+
+
+def test_scores_are_those_of_plain_keras(digits_split):
+    import keras
+
+    from pipeline.models.keras_model import build
+
+    result = train(SMALL, digits_split)
+    model = build(SMALL, image_shape=(8, 8), classes=10, pixel_max=16, seed=99)
+    model.set_weights(result.weights)
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    for name, part in digits_split.parts():
+        loss, accuracy = model.evaluate(part.images, part.labels, verbose=0)
+        score = getattr(result, name)
+        assert score.loss == pytest.approx(loss, rel=1e-4)
+        assert score.accuracy == pytest.approx(accuracy, abs=1e-6)
+        np.testing.assert_allclose(result.probabilities[name], model.predict(part.images, verbose=0), atol=1e-5)
+    assert isinstance(model, keras.Sequential)
+
+
+def test_the_probe_is_as_large_as_the_validation_set(tiny_split):
+    from pipeline.training.compiled import _probe
+
+    assert len(_probe(tiny_split, 1)) == 12
+
+
+def test_a_cosine_rate_starts_whole_is_half_in_the_middle_and_ends_at_nothing():
+    from pipeline.training.compiled import _learning_rate
+
+    rate = _learning_rate(settings(schedule="cosine", epochs=10), 7)
+    assert not isinstance(rate, float)
+    assert [float(rate(step)) for step in (0, 35, 70)] == pytest.approx([0.01, 0.005, 0], abs=1e-8)
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy", "loss"])
+def test_training_stops_when_patience_is_out_and_keeps_the_best_epoch(digits_split, monitor):
+    result = train(
+        DenseSpec((16,), (0, 0), ("relu",)),
+        digits_split,
+        settings=settings(epochs=200, learning_rate=0.1, patience=2, monitor=monitor, restore_best=True),
+    )
+    values = list(result.history[monitor])
+    best = values.index(max(values) if monitor == "val_accuracy" else min(values))
+    assert result.best_epoch == best
+    assert len(values) == best + 3 == result.epochs_run < 200
+    assert result.validation.loss == pytest.approx(result.history["val_loss"][best], rel=1e-6)
+
+
+def test_without_restoring_the_last_weights_are_kept(digits_split):
+    result = train(
+        DenseSpec((16,), (0, 0), ("relu",)),
+        digits_split,
+        settings=settings(epochs=200, learning_rate=0.1, patience=2, monitor="val_loss"),
+    )
+    assert result.best_epoch == result.epochs_run - 1
+    assert result.validation.loss == pytest.approx(result.history["val_loss"][-1], rel=1e-6)
+
+
+@pytest.mark.parametrize(("waited", "patience", "stops"), [(1, 2, False), (2, 2, True), (9, None, False)])
+def test_patience_counts_epochs_without_improvement(waited, patience, stops):
+    assert EarlyStopping(waited=waited).exhausted(patience) is stops
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values"), [("val_accuracy", (0.5, 0.7, 0.7, 0.6)), ("val_loss", (2.0, 1.0, 1.0, 1.5))]
+)
+def test_of_equally_good_epochs_the_first_is_the_best(tiny_split, monitor, values):
+    from pipeline.training.compiled import _Trainer
+
+    trainer = _Trainer(PLAIN, settings(monitor=monitor), tiny_split, 1)
+    state = trainer.start()
+    for value in values:
+        state = trainer.after(state, {monitor: value})
+    assert (state.early.best, state.early.best_epoch, state.early.waited) == (values[1], 1, 2)
+    assert state.history[monitor] == values
+
+
+def test_a_trial_that_had_stopped_early_does_not_train_on_when_promoted(digits_split):
+    stopped = train(
+        DenseSpec((16,), (0, 0), ("relu",)), digits_split, settings=settings(epochs=99, learning_rate=1, patience=1)
+    )
+    again = train(
+        DenseSpec((16,), (0, 0), ("relu",)),
+        digits_split,
+        settings=settings(epochs=99, learning_rate=1, patience=1),
+        state=stopped.state,
+    )
+    assert again.epochs_run == stopped.epochs_run < 99
+    assert fingerprint(again) == fingerprint(stopped)
+
+
+def test_a_loss_that_is_no_number_is_a_failure_with_its_epoch(digits_split):
+    from pipeline.training import compiled
+
+    with pytest.raises(FloatingPointError, match=r"^loss is nan in epoch 7: training diverged$"):
+        compiled._refuse_nan({"loss": math.nan}, 7)
+    broken = Training.model_construct(**{**settings().model_dump(), "learning_rate": 1e38})
+    with pytest.raises(FloatingPointError, match="in epoch 0"):
+        train(PLAIN, digits_split, settings=broken)
+
+
+def test_a_trained_network_leaves_no_graph_in_the_process(tiny_split):
+    """A worker trains many networks; the optimizer's own `apply` would keep the graph of each of them."""
+    import gc
+
+    def graphs() -> int:
+        gc.collect()
+        return sum(type(each).__name__ == "FuncGraph" for each in gc.get_objects())
+
+    train(SMALL, tiny_split, until=1)
+    before = graphs()
+    for seed in (1, 2):
+        train(SMALL, tiny_split, until=1, seed=seed)
+    assert graphs() <= before
+
+
+def test_every_epoch_is_reported(tiny_split):
+    seen = []
+    train(PLAIN, tiny_split, on_epoch=lambda epoch, measured: seen.append((epoch, sorted(measured))))
+    names = ["accuracy", "loss", "train_accuracy", "train_loss", "val_accuracy", "val_loss"]
+    assert seen == [(epoch, names) for epoch in range(4)]
+
+
+def test_the_notebooks_network_in_keras_has_its_parameters():
+    from pipeline.models.keras_model import build
+
+    model = build(notebook_network(), image_shape=(28, 28), classes=10, pixel_max=255, seed=1)
+    assert model.count_params() == 111_146
+    assert [layer.name for layer in model.layers] == [
+        "flatten",
+        "rescaling",
+        "hidden_1",
+        "hidden_2",
+        "hidden_3",
+        "classes",
+    ]
+
+
+def test_a_saved_file_is_loaded_by_plain_keras_alone(tiny_split, tmp_path):
+    from pipeline.models.keras_model import build, save
+
+    result = train(SMALL, tiny_split)
+    model = build(SMALL, image_shape=(4, 4), classes=3, pixel_max=255, seed=1)
+    model.set_weights(result.weights)
+    save(model, tmp_path / "network.keras")
+    np.save(tmp_path / "images.npy", tiny_split.test.images)
+    script = (
+        "import sys, keras, numpy as np\n"
+        f"images = np.load(r'{tmp_path}/images.npy')\n"
+        f"answers = keras.models.load_model(r'{tmp_path}/network.keras').predict(images, verbose=0)\n"
+        "assert not any(name.startswith('pipeline') for name in sys.modules)\n"
+        f"np.save(r'{tmp_path}/answers.npy', answers)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    answers = np.load(tmp_path / "answers.npy")
+    np.testing.assert_allclose(answers, result.probabilities["test"], atol=1e-6)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.npy", "images.npy", "network.keras"]
