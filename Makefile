@@ -14,13 +14,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An environment whose interpreter is gone (moved, upgraded, interrupted) is made again.
 $(shell "$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || rm -f $(VENV)/*.stamp)
 
-.PHONY: help run test lint types pytest ui serve schedule lock pictures
+.PHONY: help run check test lint types pytest ui serve schedule lock pictures
 help:
 	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 10 minutes)"
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 the champion answers images over HTTP, on this machine"
 	@echo "make schedule [EXPERIMENT=digits] [AT=02:30] [ARGS=…]      how to retrain every night: cron, systemd, GitHub Actions"
-	@echo "make test                                                  lint, types and tests"
+	@echo "make check                                                 lint, types and the quick tests (90 seconds)"
+	@echo "make test                                                  lint, types and every test (8 minutes)"
 	@echo "make lock                                                  renew requirements*.lock and conda.yaml"
 
 # The runs of an experiment stand under its name in the UI; those of a file such as my/own.yaml under `own`.
@@ -40,6 +41,10 @@ serve: $(VENV)/run.stamp
 schedule: $(VENV)/run.stamp
 	@"$(BIN)/python" -m pipeline schedule --experiment "$(EXPERIMENT)" --at "$(AT)" $(ARGS)
 
+# What needs no TensorFlow and no server: under 90 seconds.
+check: lint types
+	"$(BIN)/python" -m pytest --quick --quiet
+
 test: lint types pytest
 
 lint: $(VENV)/test.stamp
@@ -50,7 +55,7 @@ types: $(VENV)/test.stamp
 	"$(BIN)/python" -m mypy
 
 pytest: $(VENV)/test.stamp
-	"$(BIN)/python" -m pytest
+	"$(BIN)/python" -m pytest --numprocesses 2 --dist loadgroup
 
 lock: $(VENV)/run.stamp
 	"$(BIN)/python" .ci/lock.py

@@ -1,53 +1,33 @@
-"""A real store, and real refits on digits, made once."""
+"""Fixtures that several rooms share: a store with refits, and stores after one and two retraining runs.
+
+Everything heavy is imported inside the fixtures: a test that needs none of them waits for none of it.
+"""
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
 
-from pipeline.data.formats import digits
 from pipeline.data.split import Split
-from pipeline.evaluation.finalists import BASELINE, Finalist
-from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit
-from pipeline.experiment import Training, load
-from pipeline.models.dense import DenseSpec, notebook_network
-from pipeline.models.recipe import Recipe
-from pipeline.search.trial_figures import draw_trial
-from pipeline.search.workers import run_job
-from pipeline.search.workers.jobs import InProcess
-from pipeline.session import PreparedData, Session
-from pipeline.tracking.store import Run, Store
-from tests.evaluation.samples import SETTINGS, relu
-from tests.retraining.loop import BETTER, Loop
 
-DIVERGING = Finalist(
-    "finalist 2",
-    Recipe(DenseSpec((64,) * 20, (0.0,) * 21, ("linear",) * 20)),
-    Training(epochs=1, batch_size=512, learning_rate=10.0, schedule="constant"),
-    0.9,
-)
-"""Twenty linear layers of weights that jump by 10 with every step: its loss is no number any more after a few."""
-SMALL = Finalist("finalist 1", Recipe(relu(16, dropout=(0.0, 0.2))), SETTINGS, 0.9)
-PLAIN = Finalist(BASELINE, Recipe(notebook_network()), SETTINGS, reference=True)
-
-
-@dataclass(frozen=True)
-class Refitted:
-    """What `refit` made of three finalists and two seeds, of which one finalist diverges."""
-
-    session: Session
-    run: Run
-    seeds: list[int]
-    groups: list[RefitGroup]
-    said: str
+if TYPE_CHECKING:
+    from pipeline.session import Session
+    from tests.evaluation.refitted import Refitted
+    from tests.retraining.loop import Loop
 
 
 @pytest.fixture(scope="session")
-def session(tmp_path_factory: pytest.TempPathFactory, digits_split: Split) -> Session:
+def session(tmp_path_factory: pytest.TempPathFactory, digits_split: Split) -> "Session":
+    from rich.console import Console
+
+    from pipeline.data.formats import digits
+    from pipeline.experiment import load
+    from pipeline.session import PreparedData, Session
+    from pipeline.tracking.store import Store
+
     folder = tmp_path_factory.mktemp("steps")
     with pytest.MonkeyPatch.context() as patch:
         # What an earlier test has said to MLflow itself counts more than the environment.
@@ -59,7 +39,13 @@ def session(tmp_path_factory: pytest.TempPathFactory, digits_split: Split) -> Se
 
 
 @pytest.fixture(scope="session")
-def refitted(session: Session, tensorflow: object) -> Refitted:
+def refitted(session: "Session", tensorflow: object) -> "Refitted":
+    from pipeline.evaluation.refits import fresh_seeds, refit
+    from pipeline.search.trial_figures import draw_trial
+    from pipeline.search.workers import run_job
+    from pipeline.search.workers.jobs import InProcess
+    from tests.evaluation.refitted import DIVERGING, PLAIN, SMALL, Refitted
+
     run = session.store.root(step="evaluate", experiment="smoke", tags={})
     workers = InProcess(partial(run_job.run_job, split=session.prepared.split, draw=draw_trial))
     seeds = fresh_seeds(session.experiment)
@@ -69,8 +55,10 @@ def refitted(session: Session, tensorflow: object) -> Refitted:
 
 
 @pytest.fixture(scope="session")
-def first_night(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Loop:
-    """A registry after its first night: 700 images, version 1 is champion."""
+def first_night(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> "Loop":
+    """A registry after its first retraining run: 700 images, version 1 is champion."""
+    from tests.retraining.loop import Loop
+
     with pytest.MonkeyPatch.context() as patch:
         loop = Loop(tmp_path_factory.mktemp("first"), patch)
         loop.write(700)
@@ -79,8 +67,10 @@ def first_night(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) ->
 
 
 @pytest.fixture(scope="session")
-def second_night(tmp_path_factory: pytest.TempPathFactory, first_night: Loop) -> Loop:
+def second_night(tmp_path_factory: pytest.TempPathFactory, first_night: "Loop") -> "Loop":
     """The same after a better recipe: version 2 is champion."""
+    from tests.retraining.loop import BETTER, Loop
+
     with pytest.MonkeyPatch.context() as patch:
         loop = Loop(tmp_path_factory.mktemp("second"), patch, after=first_night)
         assert loop.night(*BETTER) == 0
@@ -88,14 +78,18 @@ def second_night(tmp_path_factory: pytest.TempPathFactory, first_night: Loop) ->
 
 
 @pytest.fixture
-def loop(first_night: Loop, tmp_path: Path) -> Iterator[Loop]:
+def loop(first_night: "Loop", tmp_path: Path) -> "Iterator[Loop]":
     """A copy of `first_night`, to go on from."""
+    from tests.retraining.loop import Loop
+
     with pytest.MonkeyPatch.context() as patch:
         yield Loop(tmp_path, patch, after=first_night)
 
 
 @pytest.fixture
-def promoted(second_night: Loop, tmp_path: Path) -> Iterator[Loop]:
+def promoted(second_night: "Loop", tmp_path: Path) -> "Iterator[Loop]":
     """A copy of `second_night`, to go on from."""
+    from tests.retraining.loop import Loop
+
     with pytest.MonkeyPatch.context() as patch:
         yield Loop(tmp_path, patch, after=second_night)

@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+pytestmark = pytest.mark.tensorflow
+
 ROOT = Path(__file__).parent.parent
 
 

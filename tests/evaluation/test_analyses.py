@@ -23,8 +23,10 @@ from pipeline.models.dense import DenseSpec, notebook_network
 from pipeline.models.recipe import Recipe
 from pipeline.statistics.selection import Choice
 from pipeline.statistics.selective import thresholds
+from tests.evaluation.refitted import Refitted
 from tests.evaluation.samples import SETTINGS, figures, group, relu, trial
-from tests.shared_fixtures import Refitted
+
+pytestmark = pytest.mark.tensorflow
 
 BETTER, WORSE = [figures(accuracy=0.90, gap=0.02)], [figures(accuracy=0.88, gap=0.05)]
 PUBLISHED = Published(source="a book", train_accuracy=0.95, train_loss=0.11, test_accuracy=0.89, test_loss=0.7)

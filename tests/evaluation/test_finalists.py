@@ -4,12 +4,16 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, NOTEBOOK_DROPOUT, finalists
 from pipeline.experiment import Experiment, Training, TrainingOverrides
 from pipeline.models.dense import DenseSpec, notebook_network
 from pipeline.models.recipe import Recipe
 from pipeline.search.trials import Trial
 from tests.evaluation.samples import figures, relu, trial
+
+pytestmark = pytest.mark.tensorflow
 
 # sqrt(.9 * .1 / 10,000) is .003: one standard error of the best accuracy reaches down to .897.
 SURE = trial(0, relu(512), figures(accuracy=0.900, gap=0.05))

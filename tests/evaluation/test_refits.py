@@ -18,9 +18,11 @@ from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
 from pipeline.tracking.names import ROLE_TAG, TEST_DIGEST_TAG
 from pipeline.training.result import TrialResult
+from tests.evaluation.refitted import DIVERGING, PLAIN, SMALL, Refitted
 from tests.evaluation.samples import figures, group
 from tests.figures.samples import trial as made_up
-from tests.shared_fixtures import DIVERGING, PLAIN, SMALL, Refitted
+
+pytestmark = pytest.mark.tensorflow
 
 
 def test_every_finalist_is_trained_with_the_same_seeds_in_a_nested_run_each(refitted: Refitted) -> None:

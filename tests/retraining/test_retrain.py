@@ -41,6 +41,8 @@ from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.run import Run
 from tests.retraining.loop import BETTER, FORCE, ROOT, Loop
 
+pytestmark = pytest.mark.tensorflow
+
 
 class Power(BaseException):
     """It fails, and no `except` of the program is meant for it."""

@@ -5,6 +5,8 @@ import pytest
 from pipeline.experiment import load
 from pipeline.search.workers.choose import jobs, workers_that_fit
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.mark.parametrize(
     ("name", "changed", "expected"),

@@ -20,6 +20,8 @@ from pipeline.search.workers import dask_workers, run_job
 from pipeline.search.workers.jobs import Job
 from tests.search.processes import Cluster, kill, training, wait_until
 
+pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
+
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = Training(epochs=3, batch_size=32, learning_rate=0.01, patience=None)
 

@@ -16,6 +16,8 @@ from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.search.workers.run_job import describe_error
 from pipeline.training.result import EarlyStopping, Score, TrainingState, TrialResult
 
+pytestmark = pytest.mark.tensorflow
+
 TUNERS = ["random", "grid", "bayesian", "hyperband"]
 
 

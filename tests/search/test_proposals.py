@@ -17,6 +17,8 @@ from pipeline.experiment import parse
 from pipeline.models import search_space
 from pipeline.search.proposals.ask_tell import NoProposal, Proposal, Proposals
 
+pytestmark = pytest.mark.tensorflow
+
 TUNERS = ("random", "grid", "bayesian", "hyperband", "bayesian_stock")
 WINDOWS = (1, 2, 4)
 LAYERED = {"depth": [1, 3], "hidden": [32, 64, 128], "dropout": [0, 0.2, 0.5], "input_dropout": [0, 0.1]}

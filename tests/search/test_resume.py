@@ -1,8 +1,12 @@
 """What makes two searches the same."""
 
+import pytest
+
 from pipeline.experiment import parse
 from pipeline.search.resume import identity
 from pipeline.session import Session
+
+pytestmark = pytest.mark.tensorflow
 
 PUBLISHED = {"source": "a book", "train_accuracy": 0.9, "train_loss": 0.3, "test_accuracy": 0.8, "test_loss": 0.4}
 

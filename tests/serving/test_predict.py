@@ -23,6 +23,8 @@ from pipeline.tracking.store import Store
 from tests.retraining.samples import champion
 from tests.test_whole import environment
 
+pytestmark = pytest.mark.tensorflow
+
 ROOT = Path(__file__).parents[2]
 ROWS = 30
 

@@ -21,6 +21,8 @@ from pipeline.statistics.selective import policies
 from pipeline.tracking.store import Store
 from tests.retraining.samples import CLASS_NAMES, SERVING, champion, network
 
+pytestmark = pytest.mark.tensorflow
+
 ROWS = 40
 START_SECONDS = 600
 
