@@ -78,6 +78,23 @@ def artifact(folder: Path, run, path: str) -> bytes:
     return Path(client.download_artifacts(run.info.run_id, path)).read_bytes()
 
 
+@pytest.fixture
+def called(tmp_path, monkeypatch, capsys):
+    """Calls the command line in this process, on a new store: its exit code and what it printed."""
+    from pipeline.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+    def call(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(words)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """One whole run on digits, through `mlflow run`, with two dotted overrides."""
@@ -361,18 +378,19 @@ def test_one_tiny_trial_on_the_real_fashion_mnist_through_mlflow_run(tmp_path):
         (("prepare", "--experiment", "smoke", "--data.validation", "5000"), "narrowgap: data.validation is 5000"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_exit_code_2(tmp_path, words, told):
-    done = narrowgap(tmp_path, *words)
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    shown = done.stderr if words else done.stdout
-    assert told in shown
+def test_bad_input_is_one_line_and_exit_code_2(called, words, told):
+    code, shown, error = called(*words)
+    assert code == 2
+    assert "Traceback" not in error
+    assert told in (error if words else shown)
     if words:
-        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        assert len(error.strip().splitlines()) == 1, error
 
 
-def test_bad_input_leaves_no_run_running(tmp_path):
-    narrowgap(tmp_path, "prepare", "--experiment", "smoke", "--data.validation", "5000")
+def test_bad_input_through_a_process_of_its_own_leaves_no_run_running(tmp_path):
+    done = narrowgap(tmp_path, "prepare", "--experiment", "smoke", "--data.validation", "5000")
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     (run,) = runs(tmp_path)["prepare"]
     assert run.info.status == "FAILED"
     assert run.data.tags["narrowgap.reason"].startswith("data.validation is 5000")
@@ -387,11 +405,12 @@ def test_a_store_that_cannot_be_reached_is_exit_code_5(tmp_path):
     assert time.monotonic() - start < 60, "MLflow's own retries take minutes"
 
 
-def test_a_run_of_another_store_is_told_with_the_cure(tmp_path):
-    done = narrowgap(tmp_path, "search", "--experiment", "smoke", MLFLOW_RUN_ID="0" * 32)
-    assert done.returncode == 2
-    assert f"the run {'0' * 32} was made in another store than sqlite:///{tmp_path}/mlflow.db" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_a_run_of_another_store_is_refused_with_the_cure(called, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    code, _, error = called("search", "--experiment", "smoke")
+    assert code == 2
+    assert f"the run {'0' * 32} was made in another store than sqlite:///{tmp_path}/mlflow.db" in error
+    assert len(error.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -422,7 +441,7 @@ def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_th
     assert set(statuses) == {"FINISHED", "KILLED"}
 
 
-def test_a_killed_search_is_held_until_then_and_goes_on_afterwards_with_every_trial_once(tmp_path):
+def test_a_killed_search_is_held_until_then_and_goes_on_afterwards_with_every_trial_once(called, tmp_path):
     words = ["search", "--experiment", "smoke", "--search.trials", "8"]
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "pipeline", *words],
@@ -434,15 +453,15 @@ def test_a_killed_search_is_held_until_then_and_goes_on_afterwards_with_every_tr
         if line.startswith("trial 3/8"):
             break
     process.send_signal(signal.SIGSTOP)  # alive, and not getting on
-    busy = narrowgap(tmp_path, *words)
+    code, _, error = called(*words)
     process.kill()
     process.wait()
-    assert busy.returncode == 4
-    assert f"is being run by process {process.pid} on " in busy.stderr
-    assert len(busy.stderr.strip().splitlines()) == 1
-    changed = narrowgap(tmp_path, *words, "--training.epochs", "2")
-    assert changed.returncode == 2
-    assert "is another one: training.epochs is 3 there and 2 here" in changed.stderr
+    assert code == 4
+    assert f"is being run by process {process.pid} on " in error
+    assert len(error.strip().splitlines()) == 1
+    code, _, error = called(*words, "--training.epochs", "2")
+    assert code == 2
+    assert "is another one: training.epochs is 3 there and 2 here" in error
     done = narrowgap(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     found = runs(tmp_path)
@@ -456,12 +475,13 @@ def test_a_killed_search_is_held_until_then_and_goes_on_afterwards_with_every_tr
     assert parent.data.metrics["test_accuracy"] == search.data.metrics["test_accuracy"]
 
 
-def test_a_search_of_another_experiment_is_not_evaluated(smoke):
+def test_a_search_of_another_experiment_is_not_evaluated(smoke, called, monkeypatch):
     folder, _ = smoke
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     named = runs(folder)["search"][0].info.run_id
-    done = narrowgap(folder, "evaluate", "--experiment", "digits", "--search_run_id", named)
-    assert done.returncode == 2
-    assert f"search {named} is of the experiment smoke, not digits" in done.stderr
+    code, _, error = called("evaluate", "--experiment", "digits", "--search_run_id", named)
+    assert code == 2
+    assert f"search {named} is of the experiment smoke, not digits" in error
 
 
 def test_what_a_dead_evaluation_left_running_is_ended_by_the_next_step(tmp_path, monkeypatch):
@@ -488,11 +508,10 @@ def test_a_search_whose_trials_all_fail_exits_1_and_says_why(tmp_path):
     """The trainer is replaced by one that always diverges; all else is real."""
     script = (
         "import sys\n"
-        "from pipeline.search import trial\n"
         "from pipeline.training import compiled\n"
         "def diverge(*_args, **_options):\n"
         "    raise FloatingPointError('loss is nan in epoch 0: training diverged')\n"
-        "training.train = diverge\n"
+        "compiled.train = diverge\n"
         "from pipeline.__main__ import main\n"
         "sys.exit(main(['search', '--experiment', 'smoke', '--search.trials', '2']))\n"
     )
