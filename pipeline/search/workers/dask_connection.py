@@ -43,7 +43,7 @@ def send_package(client: distributed.Client) -> None:
     """This package as a zip file to import from, to the scheduler, its workers, and those that come later. Not again where
     the scheduler has it: a worker may be training from it, for a driver that was killed or for another search.
     """
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     digest = hashlib.sha256()
     for file in sorted((root / "pipeline").rglob("*.py")):
         digest.update(file.read_bytes())
