@@ -14,13 +14,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An environment whose interpreter is gone (moved, upgraded, interrupted) is made again.
 $(shell "$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || rm -f $(VENV)/*.stamp)
 
-.PHONY: help run test lint types pytest ui serve schedule lock pictures
+.PHONY: help run test lint types pytest ui serve schedule lock pictures docs docs-serve
 help:
 	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 10 minutes)"
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 the champion answers images over HTTP, on this machine"
 	@echo "make schedule [EXPERIMENT=digits] [AT=02:30] [ARGS=…]      how to retrain every night: cron, systemd, GitHub Actions"
 	@echo "make test                                                  lint, types and tests"
+	@echo "make docs                                                  the documentation as a site, in site/"
+	@echo "make docs-serve [PORT=8000]                                the same in a browser, rebuilt on every change"
 	@echo "make lock                                                  renew requirements*.lock and conda.yaml"
 
 # The runs of an experiment stand under its name in the UI; those of a file such as my/own.yaml under `own`.
@@ -57,6 +59,15 @@ lock: $(VENV)/run.stamp
 
 pictures: $(VENV)/test.stamp
 	"$(BIN)/python" -m tests.pictures
+
+# The theme prints a notice on each build; it is not about these pages.
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+
+docs: $(VENV)/test.stamp
+	"$(BIN)/python" -m mkdocs build --strict
+
+docs-serve: $(VENV)/test.stamp
+	"$(BIN)/python" -m mkdocs serve --strict --dev-addr 127.0.0.1:$(or $(PORT),8000)
 
 $(VENV)/run.stamp: requirements.lock
 	@"$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || { $(MAKE_VENV) }
