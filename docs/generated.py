@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 - a hook of MkDocs, no package
 """Reference tables made from the code, as a hook of MkDocs.
 
-A page marks the place of a table with a comment: `<!-- keys: training -->` for one section of an experiment, `<!-- keys -->` for all of them,
-and `<!-- store names -->` for the tags, metrics and artifacts of the tracking store.
+A page marks the place of a table with a comment: `<!-- keys: training -->` for one section of an experiment, `<!-- keys -->`
+for all of them, and `<!-- store names -->` for the tags, metrics and artifacts of the tracking store.
 """
 
 import ast
@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 NAMES = ROOT / "pipeline" / "tracking" / "names.py"
 PLACE = re.compile(r"<!-- (keys(?:: (?P<section>[a-z_.]+))?|store names) -->")
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
+PLAIN = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", type(None): "null"}
 LARGEST_SHOWN = 10**9
 """Bounds from here on are limits of the machine and say nothing to a reader."""
 
@@ -102,32 +103,30 @@ def _allowed(field: FieldInfo) -> str:
 
 
 def _words(annotation: Any, metadata: list[Any]) -> str:
-    """A type as people read it: `count ≥ 1`, `auto`, null."""
-    if hasattr(annotation, "__value__"):  # a `type` statement
-        annotation = annotation.__value__
-    origin = get_origin(annotation)
+    """A type as people read it: `whole number ≥ 1 or null`."""
+    annotation = getattr(annotation, "__value__", annotation)  # of a `type` statement
+    origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        inner, *more = get_args(annotation)
-        return _words(inner, [*metadata, *more])
-    if origin is Literal:
-        return ", ".join(f"`{each}`" for each in get_args(annotation))
-    if origin in {Union, types.UnionType}:
-        return " or ".join(_words(each, metadata) for each in get_args(annotation))
-    if origin in {list, tuple}:
-        item = next((each for each in get_args(annotation) if each is not Ellipsis), Any)
-        return f"list of: {_words(item, [])}"
-    if origin is dict:
-        return f"mapping to: {_words(get_args(annotation)[1], [])}"
-    if annotation is type(None):
-        return "null"
-    if sections_of(annotation):
-        return "keys below"
-    name = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}.get(annotation, "")
-    return " ".join([name or getattr(annotation, "__name__", str(annotation)), *_bounds(metadata)])
+        words = _words(parts[0], [*metadata, *parts[1:]])
+    elif origin is Literal:
+        words = ", ".join(f"`{each}`" for each in parts)
+    elif origin in {Union, types.UnionType}:
+        words = " or ".join(_words(each, metadata) for each in parts)
+    elif origin in {list, tuple}:
+        words = f"list of: {_words(parts[0], [])}"
+    elif origin is dict:
+        words = f"mapping to: {_words(parts[1], [])}"
+    elif sections_of(annotation):
+        words = "keys below"
+    else:
+        words = " ".join(
+            [PLAIN.get(annotation) or getattr(annotation, "__name__", str(annotation)), *_bounds(metadata)]
+        )
+    return words
 
 
 def _bounds(metadata: list[Any]) -> Iterator[str]:
-    found = []
+    found: list[str] = []
     for each in metadata:
         parts = getattr(each, "metadata", [each])  # `Field(…)` inside an `Annotated` holds its constraints
         for part in parts:
