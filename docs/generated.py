@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 NAMES = ROOT / "pipeline" / "tracking" / "names.py"
 PLACE = re.compile(r"<!-- (keys(?:: (?P<section>[a-z_.]+))?|store names) -->")
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
-PLAIN = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", type(None): "null"}
+PLAIN: dict[Any, str] = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", type(None): "null"}
 LARGEST_SHOWN = 10**9
 """Bounds from here on are limits of the machine and say nothing to a reader."""
 
@@ -119,9 +119,7 @@ def _words(annotation: Any, metadata: list[Any]) -> str:
     elif sections_of(annotation):
         words = "keys below"
     else:
-        words = " ".join(
-            [PLAIN.get(annotation) or getattr(annotation, "__name__", str(annotation)), *_bounds(metadata)]
-        )
+        words = " ".join([PLAIN.get(annotation, str(annotation)), *_bounds(metadata)])
     return words
 
 
