@@ -14,14 +14,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An environment whose interpreter is gone (moved, upgraded, interrupted) is made again.
 $(shell "$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || rm -f $(VENV)/*.stamp)
 
-.PHONY: help run check test lint types pytest ui serve schedule lock pictures
+.PHONY: help run check test lint types pytest ui serve schedule lock pictures docs docs-serve
 help:
-	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 10 minutes)"
+	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 8 minutes)"
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 the champion answers images over HTTP, on this machine"
-	@echo "make schedule [EXPERIMENT=digits] [AT=02:30] [ARGS=…]      how to retrain every night: cron, systemd, GitHub Actions"
+	@echo "make schedule [EXPERIMENT=digits] [AT=02:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
 	@echo "make check                                                 lint, types and the quick tests (90 seconds)"
 	@echo "make test                                                  lint, types and every test (8 minutes)"
+	@echo "make docs                                                  the documentation as a site, in site/"
+	@echo "make docs-serve [PORT=8000]                                the same in a browser, rebuilt on every change"
 	@echo "make lock                                                  renew requirements*.lock and conda.yaml"
 
 # The runs of an experiment stand under its name in the UI; those of a file such as my/own.yaml under `own`.
@@ -43,7 +45,7 @@ schedule: $(VENV)/run.stamp
 
 # What needs no TensorFlow and no server: under 90 seconds.
 check: lint types
-	"$(BIN)/python" -m pytest --quick --quiet
+	"$(BIN)/python" -m pytest --quick --quiet --numprocesses 2 --dist loadgroup
 
 test: lint types pytest
 
@@ -62,6 +64,15 @@ lock: $(VENV)/run.stamp
 
 pictures: $(VENV)/test.stamp
 	"$(BIN)/python" -m tests.benchmarks.pictures
+
+# The theme prints a notice on each build; it is not about these pages.
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+
+docs: $(VENV)/test.stamp
+	"$(BIN)/python" -m mkdocs build --strict
+
+docs-serve: $(VENV)/test.stamp
+	"$(BIN)/python" -m mkdocs serve --strict --dev-addr 127.0.0.1:$(or $(PORT),8000)
 
 $(VENV)/run.stamp: requirements.lock
 	@"$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || { $(MAKE_VENV) }

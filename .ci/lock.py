@@ -30,7 +30,8 @@ def compiled(folder: Path, name: str, *options: str) -> Path:
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         run = compiled(Path(scratch), "requirements.lock")
-        dev = compiled(Path(scratch), "requirements-dev.lock", "--extra", "dev", "--constraint", str(run))
+        extras = ("--extra", "dev", "--extra", "docs")
+        dev = compiled(Path(scratch), "requirements-dev.lock", *extras, "--constraint", str(run))
         pins = {each.name: each.read_text(encoding="utf-8") for each in (run, dev)}
     # Only now that both resolved: three files that belong together.
     for name, text in pins.items():
