@@ -1,6 +1,3 @@
-import re
-from pathlib import Path
-
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -288,12 +285,6 @@ def test_every_key_is_documented():
         if not field.description
     ]
     assert undocumented == []
-
-
-def test_the_readme_lists_every_key():
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    keys = [f"{section}.{key}" for section, model in _sections(Experiment).items() for key in model.model_fields]
-    assert [key for key in keys if not re.search(rf"`{re.escape(key)}`", readme)] == []
 
 
 def test_space_and_training_default_to_the_designs():
