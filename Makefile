@@ -9,6 +9,7 @@ AT ?= 02:30
 # MLflow and its children find `python` and `uv` in the environment of the lock; nothing is reported to anybody.
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
+export MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # An environment whose interpreter is gone (moved, upgraded, interrupted) is made again.

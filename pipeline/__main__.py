@@ -1,173 +1,245 @@
 """The command line: `python -m pipeline STEP --experiment NAME [--some.key VALUE]…`, as MLproject calls it.
 
-Owns exit codes and what is printed about a failure. Heavy libraries are imported inside a step alone, so that bad input
-is told at once.
+Owns the exit codes and what is printed about a failure. Heavy libraries are imported inside a command only, so bad input is
+reported at once.
 """
 
+import argparse
 import gc
-import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 from rich.console import Console
 
 from pipeline import experiment
 from pipeline.errors import InputError, NarrowgapError
 
-
-@dataclass(frozen=True)
-class Desk:
-    """A step that works with what is registered, and takes options of its own instead of overrides."""
-
-    module: str
-    """Where the function of the step's name stands."""
-    options: tuple[str, ...]
-    """Its keyword-only arguments; None where one is not given, or empty, as MLproject's defaults are."""
-
-
-STEPS = ("main", "prepare", "search", "evaluate", "retrain")
-DESK = {
-    "rollback": Desk("pipeline.retraining.rollback", ("version", "why")),
-    "status": Desk("pipeline.retraining.status", ()),
-    "predict": Desk("pipeline.serving.predict", ("input", "version", "policy", "threshold", "invert")),
-}
-HERE = ("ui", "schedule")
-"""What is no entry point of MLproject, for it makes no run."""
-ALL = (*STEPS, *DESK, *HERE)
 LINE = 140
-"""Letters per line where there is no terminal."""
-USAGE = f"""usage: python -m pipeline STEP [--experiment NAME|PATH] [--search_run_id ID] [--some.key VALUE]...
-       python -m pipeline rollback|status [--experiment NAME|PATH] [--version N] [--why TEXT]
-       python -m pipeline predict --input PATH [--experiment NAME|PATH] [--version N] [--policy NAME] [--threshold SHARE]
-                                  [--invert auto|yes|no]
-       python -m pipeline schedule [--experiment NAME|PATH] [--at HH:MM] [--some.key VALUE]...
-       python -m pipeline ui [--port N]
-
-STEP: {", ".join(STEPS)}. Experiments: {", ".join(experiment.names())}."""
+"""Characters per line where there is no terminal: a table in a log needs more than 80 columns."""
+Overrides = Mapping[str, str]
+"""Keys of the experiment such as `search.trials`, with their values as text."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """One command line, read."""
+class Command:
+    """One command: what it does, the options that it declares, and whether it takes overrides of the experiment."""
 
-    step: str
-    experiment: str = "fashion_mnist"
-    search_run_id: str | None = None
-    overrides: dict[str, str] = field(default_factory=dict)
+    help: str
+    run: Callable[[argparse.Namespace, Overrides], None]
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Help text by name, without dashes. An option that is empty, as MLproject's defaults are, counts as not given."""
+    overrides: bool = True
+    experiment: bool = True
+    """Whether it takes `--experiment`."""
 
 
-def read(arguments: Sequence[str]) -> Call:
-    """The step, the declared options, and every other `--a.b value` as an override of the experiment."""
-    if not arguments or arguments[0].startswith("-"):
-        raise InputError(f"no step given; expected one of {', '.join(ALL)}")
-    step, *rest = arguments
-    if step not in ALL:
-        raise InputError(f"unknown step {step!r}; expected one of {', '.join(ALL)}")
-    options: dict[str, str] = {}
-    words = iter(rest)
-    for word in words:
-        if word == "-P":  # as for `mlflow run`
-            word = f"--{next(words, '')}"  # noqa: PLW2901 - what follows is read in its place
+def _step(arguments: argparse.Namespace, overrides: Overrides) -> None:
+    asked = experiment.load(arguments.experiment, overrides)
+    gc.disable()  # until TensorFlow is imported: collecting is a quarter of the time of the imports
+    from pipeline import run  # noqa: PLC0415 - MLflow
+
+    search_run_id = getattr(arguments, "search_run_id", None)
+    run.run(arguments.command, asked, search_run_id=search_run_id, console=_console())
+
+
+def _rollback(arguments: argparse.Namespace, _overrides: Overrides) -> None:
+    from pipeline.retraining.rollback import rollback  # noqa: PLC0415 - MLflow
+
+    asked = experiment.load(arguments.experiment)
+    rollback(asked, version=arguments.version, why=arguments.why, console=_console())
+
+
+def _status(arguments: argparse.Namespace, _overrides: Overrides) -> None:
+    from pipeline.retraining.status import status  # noqa: PLC0415 - MLflow
+
+    status(experiment.load(arguments.experiment), console=_console())
+
+
+def _predict(arguments: argparse.Namespace, _overrides: Overrides) -> None:
+    from pipeline.serving.predict import predict  # noqa: PLC0415 - MLflow
+
+    given = {name: getattr(arguments, name) for name in COMMANDS["predict"].options}
+    predict(experiment.load(arguments.experiment), **given, console=_console())
+
+
+def _schedule(arguments: argparse.Namespace, overrides: Overrides) -> None:
+    asked = experiment.load(arguments.experiment, overrides)  # what would fail in every run is reported now
+    from pipeline.retraining.schedule import schedule  # noqa: PLC0415 - MLflow
+
+    print(schedule.schedule(asked, arguments.experiment, overrides, at=arguments.at or "02:30"))  # noqa: T201 - the output
+
+
+def _ui(arguments: argparse.Namespace, _overrides: Overrides) -> None:
+    port = arguments.port
+    if port is not None and not (port.isdigit() and 0 < int(port) < 2**16):
+        raise InputError(f"--port is {port!r}; expected a number from 1 to 65535")
+    from pipeline.tracking import ui  # noqa: PLC0415 - MLflow
+
+    ui.serve(**({} if port is None else {"port": int(port)}))
+
+
+COMMANDS: Mapping[str, Command] = {
+    "main": Command("prepare, search and evaluate in one run", _step),
+    "prepare": Command("look at the data", _step),
+    "search": Command("search the space, or resume an interrupted search", _step),
+    "evaluate": Command(
+        "retrain the best networks with several seeds and write the report",
+        _step,
+        {"search_run_id": "the search to evaluate; without it the latest that finished"},
+    ),
+    "retrain": Command("train a challenger and compare it with the champion", _step),
+    "rollback": Command(
+        "make an earlier version the champion again",
+        _rollback,
+        {"version": "the version; without it the previous champion", "why": "the reason, for the record"},
+        overrides=False,
+    ),
+    "status": Command("list the versions of the model", _status, overrides=False),
+    "predict": Command(
+        "answer images with the champion",
+        _predict,
+        {
+            "input": "npz or IDX file, picture, or folder of pictures",
+            "version": "the version; without it the champion",
+            "policy": "which predictions are accepted",
+            "threshold": "from which confidence or margin on, 0 to 1",
+            "invert": "auto, yes or no: whether dark and light change places",
+        },
+        overrides=False,
+    ),
+    "schedule": Command(
+        "print a scheduled retraining for cron, systemd and GitHub Actions", _schedule, {"at": "time of day, HH:MM"}
+    ),
+    "ui": Command("open the MLflow UI", _ui, {"port": "from 1 to 65535"}, overrides=False, experiment=False),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports an error as an InputError of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        option, _, problem = message.removeprefix("argument ").partition(": ")
+        if problem == "expected one argument":
+            raise InputError(f"{option} has no value; expected {option} VALUE")
+        raise InputError(message)
+
+
+class _Once(argparse.Action):
+    """An option that may be given once; empty counts as not given."""
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        given: set[str] = namespace.__dict__.setdefault("_given", set())
+        if self.dest in given:
+            raise InputError(f"{option} is given twice")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values or self.default)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line, a sub-parser per command."""
+    known = f"Experiments: {', '.join(experiment.names())}."
+    whole = _Parser(prog="python -m pipeline", allow_abbrev=False, description=known)
+    commands = whole.add_subparsers(dest="command", metavar="STEP", parser_class=_Parser)
+    for name, command in COMMANDS.items():
+        epilog = (
+            "Any key of the experiment can be set: --search.trials 5 --training.epochs 3" if command.overrides else None
+        )
+        sub = commands.add_parser(name, help=command.help, description=command.help, epilog=epilog, allow_abbrev=False)
+        if command.experiment:
+            sub.add_argument(
+                "--experiment",
+                action=_Once,
+                default="fashion_mnist",
+                metavar="NAME|PATH",
+                help="default: fashion_mnist",
+            )
+        for option, text in command.options.items():
+            sub.add_argument(f"--{option}", action=_Once, metavar="VALUE", help=text)
+    return whole
+
+
+def read(arguments: Sequence[str]) -> tuple[argparse.Namespace, Overrides]:
+    """The declared options of a command line, and every other `--a.b value` as an override of the experiment."""
+    expected = f"expected one of {', '.join(COMMANDS)}"
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
+        raise InputError(f"no step given; {expected}")
+    if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        raise InputError(f"unknown step {arguments[0]!r}; {expected}")
+    known, rest = parser().parse_known_args(_long(arguments))
+    overrides = _pairs(rest)
+    command = COMMANDS[known.command]
+    for name in overrides:
+        owners = [step for step, other in COMMANDS.items() if name in other.options]
+        if command.overrides and owners:
+            raise InputError(f"{name} is for the step {' or '.join(owners)}; the step {known.command} takes none")
+        if not command.overrides:
+            declared = " or ".join(f"--{option}" for option in command.options) or "none"
+            besides = " besides --experiment" if command.experiment else ""
+            raise InputError(f"unknown option --{name} of {known.command}; expected {declared}{besides}")
+    return known, overrides
+
+
+def _long(arguments: Sequence[str]) -> list[str]:
+    """`-P a.b=value`, as for `mlflow run`, as `--a.b=value`."""
+    remaining = iter(arguments)
+    return [f"--{next(remaining, '')}" if word == "-P" else word for word in remaining]
+
+
+def _pairs(words: Sequence[str]) -> dict[str, str]:
+    """`--a.b value` and `--a.b=value` by name."""
+    pairs: dict[str, str] = {}
+    remaining = iter(words)
+    for word in remaining:
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or not name:
             raise InputError(f"{word!r} is no option; expected --key value, such as --search.trials 5")
         if not equals:
             try:
-                value = next(words)
+                value = next(remaining)
             except StopIteration:
                 raise InputError(f"--{name} has no value; expected --{name} VALUE") from None
-        if name in options:
+        if name in pairs:
             raise InputError(f"--{name} is given twice")
-        options[name] = value
-    name = options.pop("experiment", "fashion_mnist")
-    run_id = options.pop("search_run_id", "") or None
-    if run_id and step != "evaluate":
-        raise InputError(f"search_run_id is for the step evaluate; the step {step} takes none")
-    return Call(step, name, run_id, options)
+        pairs[name] = value
+    return pairs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        print(USAGE)  # noqa: T201 - this is what was asked for
+    if not arguments or arguments[0] == "help":
+        parser().print_help()
         return 0 if arguments else InputError.exit_code
     signal.signal(signal.SIGTERM, _terminated)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a run tells nobody but the tracking store
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a run reports to the tracking store alone
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines per ended run of a server
     try:
-        _run(read(arguments))
+        known, overrides = read(arguments)
+        COMMANDS[known.command].run(known, overrides)
     except NarrowgapError as error:
         print(f"narrowgap: {error}", file=sys.stderr)  # noqa: T201 - the one line that bad input gets
         return error.exit_code
     except KeyboardInterrupt:
-        print("narrowgap: interrupted; what had finished is in the tracking store", file=sys.stderr)  # noqa: T201
+        print("narrowgap: interrupted; finished trials are in the tracking store", file=sys.stderr)  # noqa: T201 - as above
         return 128 + signal.SIGINT
     finally:
         gc.enable()
     return 0
 
 
-def _run(call: Call) -> None:
-    if call.step == "ui":
-        from pipeline.tracking import ui  # noqa: PLC0415 - MLflow
-
-        ui.serve(**_ui_options(call.overrides))
-        return
-    if call.step == "schedule":
-        _schedule(call)
-        return
-    if call.step in DESK:
-        _desk(call)
-        return
-    asked = experiment.load(call.experiment, call.overrides)
-    gc.disable()  # until TensorFlow is there: the hunt for garbage is a quarter of the time of the imports
-    from pipeline import run  # noqa: PLC0415 - MLflow
-
-    run.run(call.step, asked, search_run_id=call.search_run_id, console=_console())
-
-
-def _desk(call: Call) -> None:
-    desk = DESK[call.step]
-    unknown = set(call.overrides) - set(desk.options)
-    if unknown:
-        expected = " or ".join(f"--{name}" for name in desk.options) or "none"
-        raise InputError(f"unknown option --{min(unknown)} of {call.step}; expected {expected} besides --experiment")
-    asked = experiment.load(call.experiment)
-    given = {name: call.overrides.get(name) or None for name in desk.options}
-    step = getattr(importlib.import_module(desk.module), call.step)  # MLflow, only now
-    step(asked, **given, console=_console())
-
-
-def _schedule(call: Call) -> None:
-    overrides = dict(call.overrides)
-    at = overrides.pop("at", "02:30")
-    asked = experiment.load(call.experiment, overrides)  # what would fail every night is told now
-    from pipeline.retraining.schedule import schedule  # noqa: PLC0415 - MLflow
-
-    print(schedule.schedule(asked, call.experiment, overrides, at=at))  # noqa: T201 - this is what was asked for
-
-
 def _console() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = LINE  # no table of a log is to be squeezed into 80 columns
+        console.width = LINE
     return console
 
 
-def _ui_options(given: dict[str, str]) -> dict[str, int]:
-    unknown = set(given) - {"port"}
-    if unknown:
-        raise InputError(f"unknown option --{min(unknown)} of ui; expected --port N")
-    if "port" in given and not (given["port"].isdigit() and 0 < int(given["port"]) < 2**16):
-        raise InputError(f"--port is {given['port']!r}; expected a number from 1 to 65535")
-    return {"port": int(given["port"])} if "port" in given else {}
-
-
 def _terminated(_signal: int, _frame: object) -> None:
-    """SIGTERM ends the program as Ctrl-C does, so that open runs are closed."""
+    """Ends the program on SIGTERM as on Ctrl-C, so that open runs are closed."""
     raise SystemExit(128 + signal.SIGTERM)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,12 +15,14 @@ from mlflow.tracking import MlflowClient, get_tracking_uri
 from pipeline.errors import InputError, NarrowgapError
 from pipeline.tracking import provenance, sqlite
 from pipeline.tracking.health import reach, refused, shown
-from pipeline.tracking.names import EXPERIMENT_TAG, GIT_DIRTY_TAG, PARENT_TAG, REASON_TAG, STEP_TAG
+from pipeline.tracking.names import EXPERIMENT_TAG, GIT_DIRTY_TAG, PARENT_TAG, REASON_TAG, RUN_NAME_TAG, STEP_TAG
 from pipeline.tracking.provenance import user
 from pipeline.tracking.run import Point, Run, Status
 
 __all__ = ["Point", "Run", "Status", "Store"]
 
+RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-(\d{1,3}|1000)$")
+"""The names that MLflow gives a run whose user gave none, such as `bold-finch-123`."""
 PAGE = 250
 """Runs that are read at a time."""
 
@@ -70,7 +73,8 @@ class Store:
                     f"the run {run_id} was made in another store than {self.shown}, which this step sees; set "
                     "MLFLOW_TRACKING_URI to one and the same store for `mlflow run` and its steps",
                 ) from error
-            run.log(tags=own)
+            name = f"{step} {experiment}"
+            run.log(tags=own | ({RUN_NAME_TAG: name} if RANDOM_NAME.match(run.name) else {}))
             return run
         return self._create(self._experiment_id(experiment), name=f"{step} {experiment}", tags={**_source(), **own})
 

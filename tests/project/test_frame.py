@@ -54,11 +54,12 @@ def test_the_tests_use_the_versions_that_users_get():
 
 
 def test_mlproject_offers_every_step():
-    from pipeline.__main__ import DESK, STEPS
+    from pipeline.__main__ import COMMANDS
 
     project = yaml.safe_load((ROOT / "MLproject").read_text())
-    assert tuple(project["entry_points"]) == (*STEPS, *DESK)
+    assert [*project["entry_points"], "schedule", "ui"] == list(COMMANDS), "what makes no run is no entry point"
     for name, entry in project["entry_points"].items():
+        assert set(entry["parameters"]) == {"experiment", *COMMANDS[name].options}
         assert entry["command"].startswith(f"python -m pipeline {name} --experiment {{experiment}}")
         assert "'" not in entry["command"], "MLflow quotes the values itself"
 

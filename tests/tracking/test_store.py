@@ -55,6 +55,17 @@ def test_a_run_that_mlflow_run_made_is_adopted_and_left_for_it_to_finish(store, 
     assert found.tags["narrowgap.experiment"] == "digits"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, "main digits"), ("my own run", "my own run"), ("night-shift-2026", "night-shift-2026")],
+)
+def test_a_run_with_one_of_mlflows_random_names_is_named_after_its_step(store, monkeypatch, given, expected):
+    made = store.client.create_run("0", run_name=given)
+    monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
+    with store.root(step="main", experiment="digits", tags={}).open() as run:
+        assert store.get(run.id).name == expected
+
+
 def test_a_run_that_was_made_in_another_store_is_named_with_the_cure(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0123456789abcdef0123456789abcdef")
 

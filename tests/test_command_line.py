@@ -1,0 +1,80 @@
+"""The command line: what it declares, what it takes for an override, and what it refuses in one line."""
+
+import pytest
+
+from pipeline.__main__ import COMMANDS, main, read
+from pipeline.errors import InputError
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["search", "--experiment", "smoke", "--search.trials", "5", "--space.depth", "[1, 1]"],
+        ["search", "--experiment=smoke", "--search.trials=5", "--space.depth=[1, 1]"],
+        ["search", "-P", "experiment=smoke", "-P", "search.trials=5", "-P", "space.depth=[1, 1]"],
+    ],
+)
+def test_options_and_overrides_are_told_apart_in_every_form(words):
+    known, overrides = read(words)
+    assert (known.command, known.experiment) == ("search", "smoke")
+    assert overrides == {"search.trials": "5", "space.depth": "[1, 1]"}
+
+
+def test_an_override_may_be_negative_or_hold_an_equals_sign():
+    _, overrides = read(["search", "--data.seed", "-1", "--question=a=b"])
+    assert overrides == {"data.seed": "-1", "question": "a=b"}
+
+
+def test_an_empty_option_is_not_given_as_mlprojects_defaults_are():
+    known, overrides = read(["evaluate", "--search_run_id", "", "--experiment", ""])
+    assert (known.search_run_id, known.experiment, overrides) == (None, "fashion_mnist", {})
+    known, _ = read(["rollback", "--version", "", "--why", "it is worse"])
+    assert (known.version, known.why) == (None, "it is worse")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["serch"], "unknown step 'serch'; expected one of main, prepare, search, evaluate, retrain, rollback"),
+        (["--experiment", "smoke"], "no step given; expected one of main"),
+        (["search", "--search.trials"], "--search.trials has no value; expected --search.trials VALUE"),
+        (["search", "--experiment"], "--experiment has no value; expected --experiment VALUE"),
+        (["search", "stray"], "'stray' is no option; expected --key value, such as --search.trials 5"),
+        (["search", "-P"], "'--' is no option"),
+        (["search", "--a.b", "1", "--a.b", "2"], "--a.b is given twice"),
+        (["search", "--experiment", "a", "--experiment", "b"], "--experiment is given twice"),
+        (["search", "--search_run_id", "x"], "search_run_id is for the step evaluate; the step search takes none"),
+        (
+            ["rollback", "--search.trials", "5"],
+            "unknown option --search.trials of rollback; expected --version or --why",
+        ),
+        (["status", "--version", "5"], "unknown option --version of status; expected none besides --experiment"),
+        (["ui", "--experiment", "smoke"], "unknown option --experiment of ui; expected --port"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_what_was_expected(words, message):
+    with pytest.raises(InputError) as error:
+        read(words)
+    assert message in str(error.value)
+
+
+def test_an_abbreviated_option_is_an_unknown_key_not_a_guess():
+    _, overrides = read(["search", "--exp", "smoke"])
+    assert overrides == {"exp": "smoke"}
+
+
+def test_without_words_the_usage_is_printed_and_the_exit_code_is_2(capsys):
+    assert main([]) == 2
+    usage = capsys.readouterr().out
+    assert all(name in usage for name in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [["help"], ["-h"], ["predict", "--help"]])
+def test_help_is_no_error(words, capsys):
+    if words == ["help"]:
+        assert main(words) == 0
+    else:
+        with pytest.raises(SystemExit) as ended:  # as argparse ends
+            main(words)
+        assert ended.value.code == 0
+    assert "usage: python -m pipeline" in capsys.readouterr().out
