@@ -12,20 +12,21 @@ class Data(Section):
     """Which images, and how they are divided."""
 
     dataset: Literal["fashion_mnist", "digits", "own"] = "fashion_mnist"
-    """`fashion_mnist` (Zalando's, 70,000 of 28x28), `digits` (scikit-learn's, 1,797 of 8x8) or `own`, what `path` names."""
+    """`fashion_mnist` (Zalando, 70,000 images of 28x28), `digits` (scikit-learn, 1,797 images of 8x8) or `own` (the data at
+    `path`)."""
     path: str | None = None
-    """A folder with the four IDX files of Fashion-MNIST, gzipped or not; tried before every other source. For `own`: an
-    npz file, a folder of IDX files, or a folder of pictures, one folder per class."""
+    """Where the data are. For `fashion_mnist`: a folder with its four IDX files, gzipped or not, tried before every other
+    source. For `own`: an npz file, a folder of IDX files, or a folder with one subfolder of pictures per class."""
     pixel_max: Annotated[int, Field(ge=1, le=255, strict=True)] | None = None
-    """For `own`: the largest value that a pixel can take; null is 255."""
+    """For `own`: the largest possible pixel value; null means 255."""
     validation: CountOrShare = 10_000
-    """Held out of the training images to choose by: a count of images, or a share of them between 0 and 1. For `own` a
-    share, a tenth unless told otherwise."""
+    """Images held out of the training images for validation: a count, or a share between 0 and 1. For `own`: a share, 0.1
+    by default."""
     test: CountOrShare | None = None
-    """Held out to report on, as count or share; null takes the data set's own test set (without one: a tenth). For `own` a
-    share."""
+    """Images held out for the test set: a count, or a share between 0 and 1. Null uses the data set's own test set, or a
+    share of 0.1 if it has none. For `own`: a share."""
     seed: Seed = 1
-    """Decides which images are held out."""
+    """Random seed of the split: which images are held out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -44,7 +45,7 @@ class Data(Section):
         for key, size in (("validation", self.validation), ("test", self.test)):
             if isinstance(size, int):
                 raise ValueError(  # noqa: TRY004 - pydantic tells only ValueErrors to the user
-                    f"{key} is {size}, a count; own data are divided by shares, so that no image changes sides when others "
-                    "come: expected one between 0 and 1, such as 0.1"
+                    f"{key} is {size}, a count; own data are split by shares, so an image stays in its part when others are "
+                    "added: expected a share between 0 and 1, such as 0.1"
                 )
         return self

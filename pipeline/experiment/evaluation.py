@@ -8,22 +8,22 @@ from pipeline.experiment.base import Count, Section, Share, no_bool
 
 
 class Evaluation(Section):
-    """What is trained again, to tell merit from luck."""
+    """What is retrained over seeds, to separate merit from luck."""
 
     finalists: Count = 3
-    """Networks of the search that are trained again, the best by the selection's rule; fixed networks are all of them."""
+    """Number of networks of the search that are retrained, the best by `selection.rule`; of fixed networks, all are."""
     seeds: Count = 5
-    """Times that each is trained again, from seeds that the search has not seen; the same ones for every network."""
+    """Number of seeds that each network is retrained with: new seeds, the same ones for every network."""
     target_accuracy: Annotated[float, Field(gt=0, le=1), BeforeValidator(no_bool)] | None = None
-    """The accuracy to reach on the images that are answered, by leaving out unsure ones; null asks for none."""
+    """Target accuracy on accepted predictions, 0 to 1; the rest is rejected as uncertain. Null sets no target."""
 
 
 class Selection(Section):
-    """How the chosen network is picked; only validation figures count."""
+    """How the winner is chosen among the finalists, by validation results only."""
 
     rule: Literal["one_standard_error", "best_loss", "best_accuracy"] = "one_standard_error"
-    """`one_standard_error`: of the networks within one standard error of the best validation accuracy, the one with
-    the smallest gap between train and validation; or plainly the best validation loss or accuracy."""
+    """`one_standard_error`: the network with the smallest gap between train and validation accuracy, among those within one
+    standard error of the best validation accuracy. Or the best validation loss, or accuracy."""
     tolerance: Share | None = None
-    """For `one_standard_error`: so much validation accuracy, 0 to 1, may be given up for a smaller gap, instead of one
-    standard error; 0.01 is one point."""
+    """For `one_standard_error`: accepted loss of validation accuracy, 0 to 1, in place of one standard error; 0.01 is one
+    percentage point."""

@@ -19,7 +19,15 @@ EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
 
 def load(experiment: str, overrides: Mapping[str, str] | None = None) -> Experiment:
-    """The experiment of that name or path, with dotted overrides (values as YAML would read them) applied."""
+    """Loads the experiment of that name or path.
+
+    Args:
+        experiment: A name such as `digits`, or the path of a YAML file.
+        overrides: Values by dotted key, read as YAML.
+
+    Raises:
+        InputError: Naming the key, what was given and what was expected.
+    """
     path = _find(experiment)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -34,7 +42,7 @@ def load(experiment: str, overrides: Mapping[str, str] | None = None) -> Experim
 
 
 def parse(content: Mapping[str, Any], *, where: str) -> Experiment:
-    """`content` as an experiment; `where` says in messages what it was read from."""
+    """Validates `content` as an experiment; `where` names its origin in messages."""
     _refuse_unknown(content, Experiment, prefix="", where=where)
     try:
         return Experiment.model_validate(content)
@@ -104,7 +112,7 @@ def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
 
 
 def _nearest_key(given: str, siblings: list[str], *, prefix: str) -> str:
-    """The hint for an unknown key: its like in the same section, or else in any other."""
+    """The hint for an unknown key: a similar key of the same section, or else of any other."""
     elsewhere = {
         key: f"{section}.{key}"
         for section, field in Experiment.model_fields.items()

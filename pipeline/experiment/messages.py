@@ -1,4 +1,4 @@
-"""How a mistake in an experiment is worded. Enters: what pydantic found, or an unknown name. Leaves: one line for people."""
+"""Error messages for mistakes in an experiment: one line that names the key, what was given and what was expected."""
 
 import difflib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _FORMS = {
     "constrained-float": _COUNT_OR_SHARE,
     "literal['auto']": "auto, or 1 or more",
 }
-"""What a key of several forms expects, by the names that pydantic gives those forms in the place of an error."""
+"""What a key with several accepted types expects, by pydantic's names of those types in the location of an error."""
 _EXPECTED = {
     "model_type": "a section of keys",
     "model_attributes_type": "a section of keys",
@@ -37,20 +37,23 @@ _EXPECTED = {
     "string_too_short": "some text",
     "string_too_long": "{max_length} letters at most",
 }
-"""What pydantic expects, by its name for the error; the words in braces are the error's own."""
+"""What was expected, by pydantic's error type; words in braces come from the error's context."""
 
 
 def nearest(given: str, known: Mapping[str, str], *, likeness: float = 0.65) -> str:
-    """` (did you mean …?)` with the value of the key of `known` most like `given`; empty where none is.
+    """A hint ` (did you mean …?)`, or nothing.
 
-    `likeness` is the least ratio, 0 to 1, of `difflib.SequenceMatcher`.
+    Args:
+        given: What the user wrote.
+        known: What is shown, by what is compared with `given`.
+        likeness: Minimum ratio of `difflib.SequenceMatcher`, 0 to 1.
     """
     close = difflib.get_close_matches(given, known, n=1, cutoff=likeness)
     return f" (did you mean {known[close[0]]}?)" if close else ""
 
 
 def describe(error: ValidationError) -> str:
-    """The first thing wrong, in one line."""
+    """The first error, in one line."""
     first = error.errors()[0]
     given = first.get("input")
     parts = [str(part) for part in first["loc"]]
@@ -65,7 +68,7 @@ def describe(error: ValidationError) -> str:
 
 
 def _yaml(given: Any) -> str:
-    """A value as the user may have written it."""
+    """A value as it would stand in the YAML file."""
     if given is None:
         return "null"
     return str(given).lower() if isinstance(given, bool) else repr(given)

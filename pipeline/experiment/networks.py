@@ -42,33 +42,34 @@ def _check_count(what: str, given: int, expected: int, layers: int, which: str) 
 
 
 class Published(Section):
-    """Figures from elsewhere, by the notebook's measure: train as training last reported it."""
+    """Published results of a network, by the fit measure: train scores as training last reported them."""
 
     source: Annotated[str, Field(min_length=1)]
-    """Who says so."""
+    """Source of the results."""
     train_accuracy: Share
-    """0 to 1."""
+    """Training accuracy, 0 to 1."""
     train_loss: Annotated[float, Field(ge=0)]
-    """Nats."""
+    """Training loss, nats."""
     test_accuracy: Share
-    """0 to 1."""
+    """Test accuracy, 0 to 1."""
     test_loss: Annotated[float, Field(ge=0)]
-    """Nats."""
+    """Test loss, nats."""
 
 
 class FixedNetwork(Section):
     """One network given in full."""
 
     hidden: Annotated[list[Count], Field(min_length=1)]
-    """Units of each hidden layer."""
+    """Units per hidden layer."""
     dropout: list[Rate]
-    """One rate after the input and one after each hidden layer: one more than `hidden` has entries; 0 is no layer."""
+    """Dropout rates: one after the input and one after each hidden layer, so one more than `hidden` has entries; 0 means no
+    dropout layer."""
     activations: list[Activation]
-    """One per hidden layer."""
+    """Activation of each hidden layer."""
     training: TrainingOverrides = TrainingOverrides()
-    """What this network trains differently."""
+    """Training settings of this network that differ from the experiment's."""
     published: Published | None = None
-    """What others report of it, shown beside what is measured here."""
+    """Published results of this network, shown beside ours."""
 
     @model_validator(mode="after")
     def _is_a_network(self) -> Self:
@@ -77,20 +78,20 @@ class FixedNetwork(Section):
 
 
 class Space(Section):
-    """The networks to search over: ranges to draw from, or a list of fixed networks."""
+    """The search space: values to choose from, or a list of fixed networks."""
 
     depth: Annotated[list[Count], Field(min_length=2, max_length=2)] = [1, 4]
-    """Fewest and most hidden layers."""
+    """Minimum and maximum number of hidden layers."""
     hidden: Annotated[list[Count], Field(min_length=1)] = [32, 64, 128, 256, 512]
-    """Sizes that a hidden layer can have."""
+    """Possible sizes of a hidden layer, in units."""
     dropout: Annotated[list[Rate], Field(min_length=1)] = [0, 0.1, 0.2, 0.3, 0.4, 0.5]
-    """Rates that can follow a hidden layer; 0 is no dropout there."""
+    """Possible dropout rates after a hidden layer; 0 means no dropout there."""
     input_dropout: Annotated[list[Rate], Field(min_length=1)] = [0, 0.1, 0.2]
-    """Rates that can follow the input."""
+    """Possible dropout rates after the input."""
     activation: Activation = "relu"
-    """Of every hidden layer."""
+    """Activation of every hidden layer."""
     networks: Annotated[list[FixedNetwork], Field(min_length=1)] | None = None
-    """Fixed networks to train instead of drawing from the ranges above."""
+    """Fixed networks to train instead of the values above."""
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> Self:
@@ -100,5 +101,5 @@ class Space(Section):
         for key in ("hidden", "dropout", "input_dropout"):
             values = getattr(self, key)
             if len(set(values)) < len(values):
-                raise ValueError(f"{key} is {values}: a value stands there twice")
+                raise ValueError(f"{key} is {values}: contains a duplicate value")
         return self

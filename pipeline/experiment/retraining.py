@@ -8,37 +8,38 @@ from pipeline.experiment.base import Margin, Section, no_bool
 
 
 class Promotion(Section):
-    """What a challenger must show to replace the champion. Accuracies, recalls, gaps and errors 0 to 1."""
+    """What a challenger must show to replace the champion. Accuracies, recalls, gaps and calibration errors are 0 to 1."""
 
     margin: Margin = 0.005
-    """It may be less accurate by so much at most, at the lower bound of the difference."""
+    """Non-inferiority margin: the lower confidence bound of challenger minus champion test accuracy must exceed the negative
+    margin."""
     class_margin: Margin = 0.05
-    """No class may lose more recall, where the loss is beyond noise."""
+    """Largest accepted loss of recall of any class, counted where the loss is significant."""
     gap_margin: Margin = 0.01
-    """Its honest gap may be larger by so much."""
+    """Largest accepted increase of the honest accuracy gap."""
     calibration_margin: Margin = 0.02
-    """Its calibration error may be larger by so much."""
+    """Largest accepted increase of the expected calibration error."""
     min_accuracy: Margin = 0.8
-    """Without a champion: at least so accurate."""
+    """Without a champion: minimum test accuracy."""
     max_gap: Margin = 0.15
-    """Without a champion: an honest gap of at most so much."""
+    """Without a champion: maximum honest accuracy gap."""
     max_calibration_error: Margin = 0.15
-    """Without a champion: a calibration error of at most so much."""
+    """Without a champion: maximum expected calibration error."""
     alpha: Annotated[float, Field(gt=0, lt=0.5), BeforeValidator(no_bool)] = 0.05
-    """How often a challenger that is not better may be promoted, at most."""
+    """Largest accepted probability of promoting a challenger that is not better."""
     refuse_drift: bool = False
-    """Keep the champion while the data differ from those that it was trained on, rather than only warn."""
+    """Keep the champion if the data have drifted since it was trained; false only warns."""
 
 
 class Retrain(Section):
-    """What the step `retrain` trains, and what it makes of the outcome."""
+    """What a retraining run trains, and how it ends."""
 
     mode: Literal["auto", "refit", "search"] = "auto"
-    """`refit` trains the champion's network on the present data, `search` looks for another one, `auto` refits, and searches
-    when the refit is refused, or when it is time to."""
+    """`refit` retrains the champion's recipe on the current data; `search` runs a new search; `auto` refits, and searches if
+    the gate rejects the refit or `search_every` is due."""
     search_every: Annotated[int, Field(ge=1), BeforeValidator(no_bool)] | None = 7
-    """For `auto`: every so many nights that have something to train, a search takes the place of the refit; null: never."""
+    """For `auto`: every Nth retraining run with new data or settings searches instead of refitting; null never does."""
     force: bool = False
-    """Train and judge although neither data nor recipe have changed."""
+    """Train and compare even if neither data nor settings have changed."""
     fail_when_kept: bool = False
-    """End with exit code 1 when the champion is kept."""
+    """Exit with code 1 if the champion is kept."""

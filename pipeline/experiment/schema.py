@@ -18,26 +18,26 @@ class Experiment(Section):
     """One file of `experiments/`: what is asked."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-    """Letters, digits, `_`, `.` and `-`; the name of the file serves."""
+    """Letters, digits, `_`, `.` and `-`; usually the name of the file."""
     question: Annotated[str, Field(min_length=1)]
-    """What the experiment is to answer, one sentence; shown in the MLflow UI."""
+    """The question that the experiment answers, one sentence; shown in the MLflow UI."""
     data: Data = Data()
-    """Which images, and how they are divided."""
+    """Which images, and how they are split."""
     space: Space = Space()
-    """The networks to search over."""
+    """The search space."""
     training: Training = Training()
     """How every trial trains."""
     search: Search = Search()
     """How the space is searched."""
     evaluation: Evaluation = Evaluation()
-    """What is trained again, to tell merit from luck."""
+    """What is retrained over seeds."""
     selection: Selection = Selection()
-    """How one network is chosen."""
+    """How the winner is chosen."""
     promotion: Promotion = Promotion()
     """What a challenger must show to replace the champion."""
     retrain: Retrain = Retrain()
-    """What the step `retrain` does."""
+    """What a retraining run does."""
 
     def to_yaml(self) -> str:
-        """The resolved experiment, every default spelled out; reading it back gives an equal experiment."""
+        """The resolved experiment, with every default; reading it back gives an equal experiment."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)

@@ -11,19 +11,23 @@ class Search(Section):
     """How the space is searched."""
 
     tuner: Literal["random", "grid", "bayesian", "bayesian_stock", "hyperband"] = "bayesian"
-    """Which of Keras Tuner's oracles proposes; `bayesian` is its Gaussian process with our search for the next network
-    to try, `bayesian_stock` Keras Tuner's own: seconds per proposal, and it can propose a network twice."""
+    """Search algorithm, all of Keras Tuner: `bayesian` is its Gaussian process with a faster optimisation of the acquisition
+    function; `bayesian_stock` is unchanged, takes seconds per proposal and can propose a network twice."""
     objective: Literal["val_loss", "val_accuracy"] = "val_loss"
-    """What the search minimises (`val_loss`) or maximises (`val_accuracy`)."""
+    """Metric that the search minimises (`val_loss`) or maximises (`val_accuracy`)."""
     trials: Count = 24
-    """How many networks to train at most."""
+    """Maximum number of trials."""
     seed: Seed = 1
-    """Decides the proposals and, with a trial's number, its weights, order of images and dropout."""
+    """Random seed of the proposals and, with the number of a trial, of its weights, order of images and dropout."""
     workers: Literal["auto"] | Count = "auto"
-    """Networks trained at the same time: 1 in this process; more, or `auto` (one per core), in processes of their own."""
+    """Networks trained at the same time: 1 trains in this process, more in one process each. `auto` uses one process per
+    GPU, or per core without GPUs."""
     resume: Literal["auto", "never"] = "auto"
-    """`auto` goes on with the experiment's latest search when that did not finish, or is to have more trials."""
+    """`auto` resumes the latest search of the experiment if it did not finish or `trials` has grown; `never` starts a new
+    search."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """No trial starts that would not be finished so many minutes after the search, or its going on, began."""
+    """Time budget in minutes from the start or resumption of the search; a trial starts only if it is expected to finish in
+    time. Null sets no limit."""
     cluster: Annotated[str, Field(pattern=r"^(tcp|tls)://[^\s:/]+:\d+$")] | None = None
-    """`tcp://host:port` or `tls://host:port` of a Dask scheduler to train on, instead of this machine."""
+    """Address of a Dask scheduler, `tcp://host:port` or `tls://host:port`, whose workers train; null trains on this
+    machine."""

@@ -6,7 +6,7 @@ from pipeline.experiment.base import Count, LearningRate, Section
 
 
 class TrainingOverrides(Section):
-    """What one fixed network trains differently from the experiment; a key left out is as in `training`."""
+    """Training settings of one fixed network; a key that is left out is taken from `training`."""
 
     epochs: Count | None = None
     """As in `training`."""
@@ -19,7 +19,7 @@ class TrainingOverrides(Section):
     monitor: Literal["val_loss", "val_accuracy", "loss"] | None = None
     """As in `training`."""
     patience: Count | None = None
-    """As in `training`; cannot be switched off here."""
+    """As in `training`, but cannot be null here."""
     restore_best: bool | None = None
     """As in `training`."""
 
@@ -28,19 +28,19 @@ class Training(Section):
     """How every trial trains."""
 
     epochs: Count = 20
-    """At most; early stopping can end sooner."""
+    """Maximum number of epochs; early stopping can end training sooner."""
     batch_size: Count = 64
-    """Images per step; the last, partial batch of an epoch is used too."""
+    """Images per training step; the last, smaller batch of an epoch is used too."""
     learning_rate: LearningRate = 0.001
-    """Of Adam, at the start."""
+    """Initial learning rate of Adam."""
     schedule: Literal["constant", "cosine"] = "cosine"
-    """`cosine` lets the learning rate fall to 0 over `epochs`."""
+    """Learning rate schedule: `constant`, or `cosine`, which decays to 0 over `epochs`."""
     monitor: Literal["val_loss", "val_accuracy", "loss"] = "val_loss"
-    """What early stopping watches and the best epoch is chosen by; `loss` is the training loss, as in the notebook."""
+    """Metric of early stopping and of the best epoch; `loss` is the training loss, as in the teaching notebook."""
     patience: Count | None = 5
-    """Epochs without improvement before training stops; null never stops early."""
+    """Epochs without improvement before training stops; null disables early stopping."""
     restore_best: bool = True
-    """Keep the weights of the best epoch; false keeps the last."""
+    """Keep the weights of the best epoch; false keeps those of the last epoch."""
 
     def merged(self, overrides: TrainingOverrides) -> "Training":
         """These settings with what `overrides` names put in their place."""

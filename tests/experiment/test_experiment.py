@@ -121,7 +121,7 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
         ("space.depth", "[1, 2, 3]", r"space\.depth is \[1, 2, 3\]: expected 2 entries at most"),
         ("space.dropout", "[0, 1.2]", r"space\.dropout\.1 is 1\.2: expected less than 1"),
         ("space.dropout", "[true]", r"space\.dropout\.0 is true: expected a number"),
-        ("space.hidden", "[8, 8]", r"space: hidden is \[8, 8\]: a value stands there twice"),
+        ("space.hidden", "[8, 8]", r"space: hidden is \[8, 8\]: contains a duplicate value"),
         ("space.networks", "[]", r"space\.networks is \[\]: expected 1 or more entries"),
         ("space.networks", "[3]", r"space\.networks\.0 is 3: expected a section of keys"),
         ("data.validation", "1.5", r"data\.validation is 1\.5: expected a count of images .* or a share"),
@@ -209,7 +209,7 @@ def test_own_data_hold_out_a_tenth_where_a_file_is_silent(tmp_path):
     file.write_text("name: mine\nquestion: Why?\ndata: {dataset: own, path: mine.npz}\n")
     assert (load(str(file)).data.validation, load(str(file)).data.test) == (0.1, None)
     for key in ("test", "validation"):
-        with pytest.raises(InputError, match=rf"data: {key} is 50, a count; own data are divided by shares"):
+        with pytest.raises(InputError, match=rf"data: {key} is 50, a count; own data are split by shares"):
             load(str(file), {f"data.{key}": "50"})
 
 
