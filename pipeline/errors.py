@@ -1,26 +1,25 @@
-"""What can go wrong, by who has to act. Owns the exit codes of the command line.
+"""The failures that the command line reports in one line, with their exit codes.
 
-Bad input is an ordinary `ValueError` where it is found in a library function; the command line turns the
-classes below into one line and an exit code. Everything else is our own fault: exit 1, with its traceback.
+Everything else is a defect of Narrowgap: exit code 1, with a traceback.
 """
 
 from typing import ClassVar
 
 
 class NarrowgapError(Exception):
-    """A failure that is told in one line, without a traceback."""
+    """A failure that is reported in one line, without a traceback."""
 
     exit_code: ClassVar[int] = 1
 
 
 class InputError(NarrowgapError, ValueError):
-    """What the user gave cannot be used: says what was given, what was expected, and the cure."""
+    """Bad input: says what was given, what was expected, and the cure."""
 
     exit_code: ClassVar[int] = 2
 
 
 class BusyError(NarrowgapError):
-    """Somebody else holds the lock: says who, where and since when."""
+    """Another process holds the lock: says which, where and since when."""
 
     exit_code: ClassVar[int] = 4
 
@@ -38,6 +37,6 @@ class SearchFailedError(NarrowgapError):
 
 
 class KeptError(NarrowgapError):
-    """A retraining kept its champion, where the user wants that to be a failure."""
+    """A retraining run kept its champion, and `retrain.fail_when_kept` is set."""
 
     exit_code: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""What every step is handed: the experiment, the store, the screen. Owns how a step's run is opened and tagged."""
+"""What every step is given: the experiment, the store, the data and the screen."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ class PreparedData:
 
     @cached_property
     def tags(self) -> dict[str, str]:
-        """What a run that used these data says of them."""
+        """The tags of a run that used these data."""
         return {
             DATA_DIGEST_TAG: self.dataset.digest,
             SPLIT_TAG: self.split.fingerprint,
@@ -38,7 +38,11 @@ class PreparedData:
 
 
 def load(experiment: Experiment, *, progress: Callable[[str], None]) -> PreparedData:
-    """The data set and its split; raises InputError for data that do not serve."""
+    """Loads the data set of an experiment and splits it.
+
+    Raises:
+        InputError: If the data cannot be used.
+    """
     dataset = sources.load(experiment.data, progress=progress)
     return PreparedData(dataset, split(dataset, experiment.data))
 
@@ -57,7 +61,7 @@ class Session:
 
     @contextmanager
     def child(self, parent: Run, *, step: str, name: str) -> Iterator[Run]:
-        """A nested run of a step, ended with the block: FINISHED, FAILED with the reason, or KILLED."""
+        """Opens a nested run of a step; it ends with the block: FINISHED, FAILED with the reason, or KILLED."""
         tags = {EXPERIMENT_TAG: self.experiment.name, **self.prepared.tags}
         with self.store.child(parent, step=step, name=name, tags=tags).open() as run:
             run.write("experiment.yaml", self.experiment.to_yaml())

@@ -374,7 +374,7 @@ def test_one_tiny_trial_on_the_real_fashion_mnist_through_mlflow_run(tmp_path):
         (("search", "--search_run_id", "x"), "narrowgap: search_run_id is for the step evaluate"),
         (("evaluate", "--experiment", "smoke", "--search_run_id", "abc"), "narrowgap: no run 'abc' in the store"),
         (("evaluate", "--experiment", "digits"), "narrowgap: no finished search of the experiment digits"),
-        (("search", "--data.path", "/no/such"), "narrowgap: data.path does not serve: there is no folder /no/such"),
+        (("search", "--data.path", "/no/such"), "narrowgap: data.path cannot be used: there is no folder /no/such"),
         (("prepare", "--experiment", "smoke", "--data.validation", "5000"), "narrowgap: data.validation is 5000"),
     ],
 )  # fmt: skip

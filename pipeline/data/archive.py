@@ -1,4 +1,4 @@
-"""An npz file of a user's own. Enters: its path. Leaves: its arrays as they were found; nothing is ever unpickled."""
+"""Reads npz files of users: arrays as they are stored. Nothing is ever unpickled."""
 
 import zipfile
 import zlib
@@ -26,7 +26,7 @@ BROKEN = (ValueError, EOFError, OSError, MemoryError, RuntimeError, zipfile.BadZ
 
 
 def read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
-    """The train part and, where there is one, the test part; and the class names, where they are given."""
+    """Returns the train part, the test part if there is one, and the class names if they are given."""
     names = _names(path)
     wanted = _wanted(path, set(names))
     _refuse_large(path, sum(names[name] for name in wanted))
@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
 
 
 def read_images(path: Path) -> tuple[str, NDArray[Any]]:
-    """The images alone, with their name for messages: the first of `IMAGES` that is there, or the file's only array."""
+    """Returns the images alone, with their name for messages: the first array of `IMAGES` that exists, or the only one."""
     names = _names(path)
     found = [name for name in IMAGES if name in names] or (list(names) if len(names) == 1 else [])
     if not found:
@@ -61,7 +61,7 @@ def _refuse_large(path: Path, unpacked: int) -> None:
 
 
 def _names(path: Path) -> dict[str, int]:
-    """Every array's name, and the bytes that it unpacks to."""
+    """Returns the name of every array and its unpacked size in bytes."""
     try:
         with zipfile.ZipFile(path) as file:
             return {entry.filename.removesuffix(".npy"): entry.file_size for entry in file.infolist()}
@@ -70,7 +70,7 @@ def _names(path: Path) -> dict[str, int]:
 
 
 def _wanted(path: Path, names: set[str]) -> list[str]:
-    """The arrays to read, images before labels, train before test."""
+    """Returns the arrays to read: images before labels, train before test."""
     train_and_test = next((each for each in SPELLINGS if names & set(each)), SPELLINGS[0])
     train, test = train_and_test[:2], train_and_test[2:]
     missing = [name for name in train if name not in names]

@@ -1,4 +1,4 @@
-"""The data set as a record. Enters: arrays that `formats` has checked. Leaves: `Dataset`."""
+"""The data set as a record."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Images = NDArray[np.uint8]
 """uint8, (n, h, w), 0 to `pixel_max`."""
 Labels = NDArray[np.int64]
-"""int64, (n,), 0 to the number of classes less one."""
+"""int64, (n,), 0 to classes - 1."""
 
 
 @dataclass(frozen=True, eq=False)

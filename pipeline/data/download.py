@@ -1,4 +1,4 @@
-"""Files from elsewhere. Enters: their names. Leaves: their raw bytes, not verified, or an `UnavailableError` soon."""
+"""Fetches raw files from a folder, the web or a Debian package. The bytes are not verified here."""
 
 import queue
 import shutil
@@ -22,11 +22,15 @@ TRIES = 3
 
 
 class UnavailableError(Exception):
-    """A source has nothing to offer here; the next one is tried."""
+    """A source that cannot be used here; the next one is tried."""
 
 
 def from_folder(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
-    """The files of a folder, each as `name` or `name.gz`; raises UnavailableError for the first that is missing."""
+    """Reads the files of a folder, each as `name` or `name.gz`.
+
+    Raises:
+        UnavailableError: For the first file that is missing.
+    """
     raw = {}
     try:
         folder = folder.expanduser()
@@ -45,7 +49,11 @@ def from_folder(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
 
 
 def from_web(base: str, names: Iterable[str], say: Say) -> dict[str, bytes]:
-    """Downloads `base` + `name.gz` for each name; raises UnavailableError when the host does not answer or serve."""
+    """Downloads `base` + `name.gz` for each name.
+
+    Raises:
+        UnavailableError: If the host does not answer or refuses.
+    """
     pooch.get_logger().setLevel("WARNING")  # what it would say is said here
     names = list(names)
     _knock(f"{base}{names[0]}.gz")
@@ -53,7 +61,7 @@ def from_web(base: str, names: Iterable[str], say: Say) -> dict[str, bytes]:
 
 
 def from_debian(package: str, place: Path, names: Iterable[str], say: Say) -> dict[str, bytes]:
-    """Fetches a Debian package and unpacks it in a temporary folder, as any user; the files lie at `place` in it."""
+    """Fetches a Debian package and unpacks it in a temporary folder, without root; the files are at `place` in it."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise UnavailableError("this machine has no apt-get and dpkg-deb")
     say(f"fetching Debian's package {package} (31 MB)")
@@ -83,7 +91,7 @@ def from_debian(package: str, place: Path, names: Iterable[str], say: Say) -> di
 
 
 def _knock(address: str) -> None:
-    """Raises UnavailableError unless the host answers soon and has the file."""
+    """Raises UnavailableError unless the host answers within seconds and has the file."""
     answer: queue.SimpleQueue[requests.Response | requests.RequestException] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -121,13 +129,13 @@ def _downloaded(address: str, say: Say) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    """What lies under the wrappings of requests and urllib3, in one line."""
+    """The innermost reason of an error of requests and urllib3, in one line."""
     inner = error.args[0] if error.args else error
     return " ".join(str(getattr(inner, "reason", None) or error).split())[:300]
 
 
 class _Quarters:
-    """A progress bar as pooch wants one, in lines: a quarter, a half, …"""
+    """A progress bar for pooch that prints a line per quarter."""
 
     def __init__(self, name: str, say: Say) -> None:
         self.total, self._name, self._say, self._done, self._told = 0, name, say, 0, 0
@@ -143,16 +151,20 @@ class _Quarters:
         self._done = 0
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Does nothing: there is nothing to close."""
 
 
 def _ran(command: list[str], folder: Path) -> list[str]:
-    """The lines that a command told of as errors; raises UnavailableError with the last of them when it failed."""
+    """Runs a command and returns its error output, line by line.
+
+    Raises:
+        UnavailableError: With the last of these lines, if the command failed.
+    """
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnavailableError(str(error)) from error
-    told = done.stderr.strip().splitlines()
+    lines = done.stderr.strip().splitlines()
     if done.returncode:
-        raise UnavailableError(f"{command[0]} {command[-2]} {command[-1]}: {(told or ['no reason given'])[-1]}")
-    return told
+        raise UnavailableError(f"{command[0]} {command[-2]} {command[-1]}: {(lines or ['no reason given'])[-1]}")
+    return lines

@@ -1,4 +1,4 @@
-"""What the teaching notebook's exploration looked at. Enters: a `Dataset` and its `Split`. Leaves: an `Exploration`."""
+"""The exploration of the teaching notebook: pixel ranges, intensities, class counts, duplicates."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,7 +13,7 @@ from pipeline.data.split import Split
 
 @dataclass(frozen=True, eq=False)
 class Exploration:
-    """Figures of a data set and its parts."""
+    """Statistics of a data set and its parts."""
 
     class_counts: pd.DataFrame
     """One row per class, one column per part: images."""
@@ -32,7 +32,7 @@ class Exploration:
 
 
 def explore(dataset: Dataset, split: Split) -> Exploration:
-    """Looks at the training images, and across the parts."""
+    """Computes the statistics of the training images and the duplicates across the parts."""
     images = split.train.images
     low, high = images.min(axis=0), images.max(axis=0)
     counts = pd.DataFrame(
@@ -65,7 +65,7 @@ def explore(dataset: Dataset, split: Split) -> Exploration:
 
 
 def _intensities(images: Images, largest: int) -> NDArray[np.int64]:
-    """How often each value occurs, in blocks: counting makes 8 bytes of every pixel."""
+    """Counts each pixel value, in blocks: counting takes 8 bytes per pixel."""
     blocks = np.array_split(images, max(1, len(images) // 1000))
     counts = np.zeros(largest + 1, np.int64)
     for block in blocks:
@@ -79,7 +79,7 @@ def _range(values: NDArray[np.generic] | pd.Series) -> str:
 
 
 def _median(counts: NDArray[np.int64]) -> int | str:
-    """Of the values 1, 2, …, which occur `counts` times each; the lower of two middle ones."""
+    """Median of the values 1, 2, … with the given counts; the lower of two middle ones."""
     total = int(counts.sum())
     return int(np.searchsorted(np.cumsum(counts), (total + 1) // 2)) + 1 if total else "none"
 
@@ -94,5 +94,5 @@ def _duplicates(split: Split) -> dict[str, int]:
 
 
 def _prints(images: Images) -> list[bytes]:
-    """The bytes of every image."""
+    """The bytes of every image, to find duplicates."""
     return [image.tobytes() for image in images]

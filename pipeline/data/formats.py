@@ -1,4 +1,4 @@
-"""Files → arrays, refusing what is malformed. Enters: bytes. Leaves: uint8 images and int64 labels."""
+"""Decodes files into uint8 images and int64 labels, and refuses malformed ones."""
 
 import math
 import zlib
@@ -16,7 +16,7 @@ LARGEST = 4 * 2**30
 
 
 def inflate(name: str, raw: bytes) -> bytes:
-    """The content of a file that may be gzipped, read to the end of the stream, its checksum included."""
+    """Returns the content of a file, gzipped or not, read to the end of the stream with its checksum."""
     if not raw.startswith(b"\x1f\x8b"):
         return raw
     unzipper = zlib.decompressobj(wbits=31)
@@ -25,7 +25,7 @@ def inflate(name: str, raw: bytes) -> bytes:
     except zlib.error as error:
         raise InputError(f"{name} is damaged: its gzip stream breaks off with {error}") from error
     if unzipper.unconsumed_tail:
-        raise InputError(f"{name} unpacks to more than {LARGEST / 2**30:g} GiB; expected less")
+        raise InputError(f"{name} unpacks to more than {LARGEST / 2**30:g} GiB; expected at most that")
     if not unzipper.eof:
         raise InputError(f"{name} is truncated: its gzip stream of {len(raw):,} bytes has no end")
     if unzipper.unused_data:
@@ -35,7 +35,7 @@ def inflate(name: str, raw: bytes) -> bytes:
 
 
 def read_idx(name: str, content: bytes, *, dimensions: int) -> NDArray[np.uint8]:
-    """An IDX file of unsigned bytes: magic number, sizes (big-endian), then exactly as many bytes as they say.
+    """Decodes an IDX file of unsigned bytes: magic number, big-endian sizes, then exactly that many bytes.
 
     Format: http://yann.lecun.com/exdb/mnist, "the IDX file format".
     """
@@ -64,7 +64,7 @@ def read_idx(name: str, content: bytes, *, dimensions: int) -> NDArray[np.uint8]
 
 
 def images_and_labels(images: tuple[str, bytes], labels: tuple[str, bytes], *, classes: int) -> tuple[Images, Labels]:
-    """One part of a data set out of its two IDX files, given as (name, content)."""
+    """Decodes one part of a data set from its two IDX files, given as (name, content)."""
     pixels = read_idx(*images, dimensions=3)
     given = read_idx(*labels, dimensions=1)
     if len(pixels) != len(given):
@@ -77,7 +77,7 @@ def images_and_labels(images: tuple[str, bytes], labels: tuple[str, bytes], *, c
 
 
 def digits() -> Dataset:
-    """Scikit-learn's handwritten digits: 1,797 images of 8x8, pixels 0 to 16, without a test set of their own."""
+    """Returns scikit-learn's handwritten digits: 1,797 images of 8x8, pixels 0 to 16, without a test set."""
     from sklearn.datasets import load_digits  # noqa: PLC0415 - half a second, only for digits
 
     bunch = load_digits()

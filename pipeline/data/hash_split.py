@@ -1,14 +1,14 @@
-"""Which images are held out, decided image by image, so that data may grow. Enters: images and labels. Leaves: rows.
+"""Held-out images chosen by the hash of each image, so that the data may grow.
 
-A random split reshuffles everything when one image is added, and yesterday's champion has then trained on what is test
-today. Here an image is held out when the hash of its bytes, as a number from 0 to 1, is below the share: whatever is
-added, removed, put in another order or labelled anew, it stays where it is, and so do exact duplicates of it.
+A random split reshuffles all images when one is added: yesterday's champion was then trained on images that are test
+images today. Here an image is held out if the hash of its bytes, as a number from 0 to 1, is below the share. It stays
+in its part when others are added, removed, reordered or relabelled, and so do its exact duplicates.
 
-The price is that a share is met by chance: of n different images n * share are held out, give or take
-sqrt(n * share * (1 - share)) (180 +- 13 of 1,800 at a tenth), and so within each class. Taking the n * share smallest
-hashes of a class would meet it exactly, but then its bound moves with n, and images cross over from train to test. Only
-a class that has none below the share gives its smallest one. As such a class grows, that one goes back to train, or makes
-way for a new one: no image that was there crosses over to test.
+The drawback: shares are approximate. Of n different images n * share are held out, with a standard deviation of sqrt(n
+* share * (1 - share)) (180 ± 13 of 1,800 at a tenth), in each class alike. Taking the n * share smallest hashes of a
+class would be exact, but that bound moves with n, and images would change from train to test. A class without any image
+below the share holds out the one with the smallest hash. As such a class grows, that image returns to train or is
+replaced by a new one; no old image moves to test.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from pipeline.data.dataset import Images, Labels
 
 
 def held_out(images: Images, labels: Labels, *, share: float, seed: int, part: str) -> NDArray[np.bool_]:
-    """(n,): whether each image is held out for `part`, at least one of every class that is there.
+    """Returns (n,): whether each image is held out for `part`, at least one of every class.
 
-    The name of the part goes into the hash: what is held out for one is drawn independently of another.
+    The name of the part is hashed too, so the parts are drawn independently.
     """
     places = draws(images, seed=seed, part=part)
     held = places < share

@@ -1,4 +1,4 @@
-"""PNG and JPEG files. Enters: a file, or a folder with one folder per class. Leaves: grey uint8 images and their names."""
+"""Reads PNG and JPEG files into grey uint8 images."""
 
 import warnings
 from pathlib import Path
@@ -17,9 +17,12 @@ TRAIN, TEST = "train", "test"
 
 
 def read_picture(path: Path) -> Images:
-    """One picture as uint8 (h, w), 0 to 255, upright as its EXIF says; colours turned grey by ITU-R 601-2 luma.
+    """Reads one picture as uint8 (h, w), 0 to 255, rotated as its EXIF data say; colours become grey by ITU-R 601-2
+    luma.
 
-    Raises InputError for what is damaged, transparent, deeper than 8 bits, or larger than Pillow deems safe.
+    Raises:
+        InputError: For damaged or transparent pictures, more than 8 bits per channel, or more pixels than
+            Pillow accepts.
     """
     try:
         with warnings.catch_warnings():
@@ -30,20 +33,20 @@ def read_picture(path: Path) -> Images:
     except InputError:
         raise
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is no PNG or JPEG file, or a damaged one; mend it or move it away") from error
+        raise InputError(f"{path} is not a PNG or JPEG file, or is damaged; repair or remove it") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{path} is too large: {error}; scale it down") from error
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for damage
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-        raise InputError(f"{path} cannot be read ({reason}); mend it or move it away") from error
+        raise InputError(f"{path} cannot be read ({reason}); repair or remove it") from error
 
 
 def read_tree(folder: Path) -> list[Found]:
-    """The train part and, where there is one, the test part; labels are the names of the folders."""
+    """Reads a folder with one subfolder per class: the train part, and the test part if there is one."""
     inside = _visible(folder)
     loose = [path for path in inside if path.is_file() and path.suffix.lower() in SUFFIXES]
     if loose:
-        raise InputError(f"{loose[0]} lies beside the folders of the classes; expected it in one of them")
+        raise InputError(f"{loose[0]} is beside the class folders; expected it in one of them")
     names = {path.name for path in inside if path.is_dir()}
     if not names:
         raise InputError(
@@ -85,7 +88,7 @@ def _read_part(folder: Path) -> Found:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The pictures of one class, by name."""
+    """The pictures of one class, sorted by name."""
     paths = _visible(folder)
     for path in paths:
         if path.suffix.lower() not in SUFFIXES or path.is_dir():
@@ -96,12 +99,12 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """What is not hidden, in the order of names as text."""
+    """The files and folders that are not hidden, sorted by name."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _opaque(path: Path, image: Image.Image) -> Image.Image:
-    """The image, if grey can be made of it without guessing."""
+    """The image, if it can be made grey without ambiguity."""
     if image.mode.startswith(("I", "F")):
         raise InputError(f"{path} has more than 8 bits per pixel and colour; expected 8: scale its values to 0..255")
     if not image.has_transparency_data:

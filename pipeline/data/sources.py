@@ -1,7 +1,7 @@
-"""Where the bytes of a data set come from. Enters: the `data` section. Leaves: a verified `Dataset`.
+"""Finds and verifies a data set.
 
-Fashion-MNIST's sources are tried in order, and the first that verifies wins. Whatever the source, what counts is the
-SHA-256 of the uncompressed content: mirrors compress the same bytes differently.
+Fashion-MNIST's sources are tried in order; the first whose content matches is used. The SHA-256 is that of the
+uncompressed content, since mirrors compress the same bytes differently.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ DOWNLOAD = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 
 @dataclass(frozen=True)
 class Source:
-    """One place that the four files can come from."""
+    """A place where the four files may be."""
 
     name: str
     read: Callable[[Say], dict[str, bytes]]
@@ -57,11 +57,15 @@ class Source:
 
 
 def _silent(_line: str) -> None:
-    """For callers who want no progress."""
+    """Prints nothing."""
 
 
 def load(data: Data, *, progress: Say = _silent) -> Dataset:
-    """The data set that the experiment asks for, verified; raises InputError, saying what was tried."""
+    """Returns the verified data set of an experiment.
+
+    Raises:
+        InputError: Listing what was tried.
+    """
     if data.dataset == "own":
         if data.path is None:
             raise InputError("data.path is null, but data.dataset is own; expected the path of an npz file or a folder")
@@ -76,12 +80,12 @@ def load(data: Data, *, progress: Say = _silent) -> Dataset:
 
 
 def _from_path(folder: Path) -> Dataset:
-    """The user asked for this folder: when it does not serve, no other source stands in."""
+    """Reads the folder that the user named; if it cannot be used, no other source replaces it."""
     try:
         contents = _verified(download.from_folder(folder, FASHION_MNIST), where=str(folder))
     except (UnavailableError, InputError) as error:
         raise InputError(
-            f"data.path does not serve: {error}; expected {_expected_files()}, or leave data.path empty"
+            f"data.path cannot be used: {error}; expected {_expected_files()}, or leave data.path empty"
         ) from error
     return _fashion_mnist(contents, source=str(folder))
 
@@ -92,7 +96,7 @@ def cache_folder() -> Path:
 
 
 def fashion_mnist_sources() -> list[Source]:
-    """In the order in which they are tried."""
+    """Returns the sources in the order in which they are tried."""
     cache, installed, package = cache_folder(), Path("/") / DEBIAN_FOLDER, DEBIAN_PACKAGE
     names = tuple(FASHION_MNIST)
     return [
@@ -119,14 +123,14 @@ def _first_that_verifies(sources: list[Source], say: Say) -> Dataset:
             if damaged and source.cure:
                 raise InputError(f"{error}; {source.cure}") from error
             if damaged or source.keep:
-                say(f"{source.name} does not serve: {error}")
+                say(f"{source.name} cannot be used: {error}")
             tried.append(f"  - {source.name}: {error}")
             continue
         if source.keep:
             _keep(contents, say)
         return _fashion_mnist(contents, source=source.name)
     raise InputError(
-        "Fashion-MNIST is to be had nowhere. Tried:\n"
+        "Could not obtain Fashion-MNIST. Tried:\n"
         + "\n".join(tried)
         + f"\nCures: install the package {DEBIAN_PACKAGE} (Debian, Ubuntu), go online, or put {_expected_files()} into a "
         "folder and pass -P data.path=FOLDER; -P experiment=digits needs none of this."
@@ -146,7 +150,11 @@ def _fashion_mnist(contents: Mapping[str, bytes], *, source: str) -> Dataset:
 
 
 def _verified(raw: Mapping[str, bytes], *, where: str) -> dict[str, bytes]:
-    """The uncompressed contents, each with its pinned digest; raises InputError that names file and digests."""
+    """Returns the uncompressed contents after checking their digests.
+
+    Raises:
+        InputError: Naming the file and both digests.
+    """
     contents = {}
     for name, expected in FASHION_MNIST.items():
         content = formats.inflate(f"{name} ({where})", raw[name])
@@ -159,7 +167,7 @@ def _verified(raw: Mapping[str, bytes], *, where: str) -> dict[str, bytes]:
 
 
 def _what_is_wrong(name: str, content: bytes, found: str, *, where: str) -> str:
-    """More than that a digest differs: another of the four files, or not of the right form at all."""
+    """Describes a wrong file: another one of the four, or a malformed one."""
     for other, digest in FASHION_MNIST.items():
         if found == digest:
             return f"{name} ({where}) holds the content of {other}: the files are swapped"
@@ -171,15 +179,15 @@ def _what_is_wrong(name: str, content: bytes, found: str, *, where: str) -> str:
 
 
 def _keep(contents: Mapping[str, bytes], say: Say) -> None:
-    """Puts verified files into the cache where they are missing; when that fails, it is said and the run goes on.
+    """Copies verified files to the cache where they are missing; a failure is printed and the run continues.
 
-    Each is written beside its place, read back and renamed, so that a second process sees all of a file or none.
+    Each file is written under another name, read back and renamed, so a second process sees a whole file or none.
     """
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            # One that lies there and does not serve is for its owner to look at, not to lose.
+            # A damaged file is kept for its owner to look at.
             if not (folder / name).exists():
                 _write(folder / name, content)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Train, validation and test as the trials see them. Enters: a `Dataset`. Leaves: a `Split`."""
+"""Train, validation and test parts of a data set."""
 
 import hashlib
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One part of a split. Pixels stay uint8 until they are inside the compiled step."""
+    """Images and labels of one part. Pixels stay uint8 until they are inside the compiled step."""
 
     images: Images
     labels: Labels
@@ -92,7 +92,7 @@ def split(dataset: Dataset, data: Data) -> Split:
 
 
 def _held_out(rows: Rows, _images: Images, labels: Labels, size: float, seed: int, *, key: str) -> tuple[Rows, Rows]:
-    """`rows` less a stratified part of `size` (count or share), and that part; both ascending."""
+    """Splits `rows` into the rest and a stratified part of `size` (count or share); both ascending."""
     from sklearn.model_selection import train_test_split  # noqa: PLC0415 - a second, for those who split
 
     count = _count(size, len(rows))
@@ -116,13 +116,13 @@ def _held_out(rows: Rows, _images: Images, labels: Labels, size: float, seed: in
 def _held_out_by_bytes(
     rows: Rows, images: Images, labels: Labels, size: float, seed: int, *, key: str
 ) -> tuple[Rows, Rows]:
-    """The same for own data, where `size` is a share."""
+    """The same for own data, by hash; `size` is a share."""
     held = hash_split.held_out(images[rows], labels[rows], share=size, seed=seed, part=key)
     return rows[~held], rows[held]
 
 
 def _refuse_used_up(dataset: Dataset, train: Rows, validation: Rows) -> None:
-    """A small class can be held out whole."""
+    """Refuses a split that leaves a class without training images."""
     for label, name in enumerate(dataset.class_names):
         images, left, chosen = (
             int((labels == label).sum())
@@ -137,7 +137,7 @@ def _refuse_used_up(dataset: Dataset, train: Rows, validation: Rows) -> None:
 
 
 def _count(size: float, available: int) -> int:
-    """A count as it is, a share (below 1) of what is available."""
+    """A count as given; a share (below 1) as that share of what is available."""
     return round(size * available) if isinstance(size, float) else size
 
 

@@ -1,4 +1,4 @@
-"""A user's own images: an npz file, IDX files, or a folder of pictures. Enters: a path. Leaves: a checked `Dataset`."""
+"""Reads a user's own images: an npz file, IDX files, or a folder of pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,11 @@ DIM = 0.5
 
 
 def load(given: str, *, pixel_max: int | None, say: Say) -> Dataset:
-    """The data set at a path; raises InputError in one line for whatever is no data set."""
+    """Returns the checked data set at a path.
+
+    Raises:
+        InputError: One line with what was found, what was expected and the cure.
+    """
     try:
         path = Path(given).expanduser()
         parts, class_names = _read(path)
@@ -30,7 +34,7 @@ def load(given: str, *, pixel_max: int | None, say: Say) -> Dataset:
 
 
 def _read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
-    """By what lies there."""
+    """Reads a path by what is there: a file, IDX files or folders of pictures."""
     if path.is_file():
         return archive.read(path)
     if not path.is_dir():
@@ -44,7 +48,7 @@ def _read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
 
 
 def _read_idx(folder: Path, part: str) -> Found:
-    """One part out of its two IDX files, gzipped or not."""
+    """Reads one part from its two IDX files, gzipped or not."""
     names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
     try:
         raw = download.from_folder(folder, names)
@@ -73,7 +77,7 @@ def _dataset(
         raise InputError(f"{parts[0].images_name} is blank: every pixel is 0; expected images that can be told apart")
     if pixel_max is None and found < DIM * largest:
         say(
-            f"the largest pixel is {found} of {largest}; if these images go from 0 to {found}, say -P data.pixel_max={found}"
+            f"the largest pixel is {found} of {largest}; if these images go from 0 to {found}, set -P data.pixel_max={found}"
         )
     train, test = parts[0], parts[1] if len(parts) > 1 else None
     labels_train, labels_test, names = validation.classes(train, test, class_names)

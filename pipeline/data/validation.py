@@ -1,6 +1,6 @@
-"""Whether a user's arrays are a data set. Enters: arrays as they were found. Leaves: `Images`, `Labels`, class names.
+"""Checks a user's arrays and turns them into images, labels and class names.
 
-Whatever is wrong ends in an `InputError` of one line: the array, what was given, what was expected, the cure.
+Every problem raises an `InputError` of one line: the array, what was found, what was expected, the cure.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ FEWEST_PER_CLASS = 2
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """One part as it was found; nothing is known of it but that it could be read."""
+    """Images and labels of one part as they were read, not yet checked."""
 
     images: NDArray[Any]
     labels: NDArray[Any]
@@ -32,7 +32,7 @@ class Found:
 
 
 def pixels(name: str, given: NDArray[Any], *, pixel_max: int) -> Images:
-    """Images as uint8 (n, h, w); a last axis of 1 is dropped, one of 3 (red, green, blue) turned grey."""
+    """Converts images to uint8 (n, h, w). A last axis of 1 is dropped; one of 3 (red, green, blue) becomes grey."""
     _refuse_shape(name, given)
     _refuse_values(name, given, pixel_max)
     values = np.ascontiguousarray(given, np.uint8)
@@ -48,9 +48,9 @@ def pixels(name: str, given: NDArray[Any], *, pixel_max: int) -> Images:
 def classes(
     train: Found, test: Found | None, class_names: Sequence[str] | None
 ) -> tuple[Labels, Labels, tuple[str, ...]]:
-    """Labels of train and of test (none: empty) as positions in the class names, and those.
+    """Returns train labels, test labels (maybe empty) as indices of the class names, and the class names.
 
-    Without names given, text is named by itself, in sorted order, and numbers by their digits.
+    Without given names, text labels are named by themselves, in sorted order, and numbers by their digits.
     """
     parts = [train] if test is None else [train, test]
     given = [_flat(part) for part in parts]
@@ -98,8 +98,8 @@ def _refuse_values(name: str, given: NDArray[Any], pixel_max: int) -> None:
 
 
 def _refuse_fractions(name: str, given: NDArray[Any]) -> None:
-    """Floats pass when each is a whole number."""
-    for bad, told in (
+    """Accepts floats only if each is a whole number."""
+    for bad, cure in (
         (~np.isfinite(given), "expected finite numbers: fill or leave out what is missing"),
         (
             given != np.rint(given),
@@ -109,16 +109,16 @@ def _refuse_fractions(name: str, given: NDArray[Any]) -> None:
         if bad.any():
             place = bad.argmax()
             where = f"{given.flat[place]} in image {_image(given, place)}"
-            raise InputError(f"{name} has {where} ({bad.sum():,} such values); {told}")
+            raise InputError(f"{name} has {where} ({bad.sum():,} such values); {cure}")
 
 
 def _image(given: NDArray[Any], place: np.intp) -> int:
-    """Which image a flat place lies in."""
+    """The image that a flat index belongs to."""
     return int(np.unravel_index(place, given.shape)[0])
 
 
 def _flat(part: Found) -> NDArray[Any]:
-    """Labels of one part as (n,) integers or text, as many as images."""
+    """Labels of one part as (n,) integers or text, one per image."""
     name, labels = part.labels_name, part.labels
     if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras gives CIFAR's
         labels = labels[:, 0]
@@ -142,7 +142,7 @@ def _flat(part: Found) -> NDArray[Any]:
 
 
 def _places(parts: list[Found], given: list[NDArray[Any]], names: Sequence[str]) -> list[Labels]:
-    """Text as positions in the names."""
+    """Text labels as indices of the names."""
     place = {name: index for index, name in enumerate(names)}
     for part, labels in zip(parts, given, strict=True):
         unknown = sorted(set(labels.tolist()) - set(place))
@@ -163,7 +163,7 @@ def _in_range(part: Found, labels: NDArray[Any], count: int) -> Labels:
 
 
 def _without_gaps(name: str, labels: NDArray[Any]) -> int:
-    """How many classes there are, when the labels are 0, 1, 2, … with none left out."""
+    """Number of classes if the labels are 0, 1, 2, … without gaps."""
     distinct = np.unique(labels)
     if int(distinct[0]) != 0 or int(distinct[-1]) != len(distinct) - 1:
         raise InputError(
@@ -186,7 +186,7 @@ def _refuse_names(names: Sequence[str]) -> None:
 
 
 def _refuse_thin(names: Sequence[str], train: Labels, test: Labels) -> None:
-    """Every class must be there to train on."""
+    """Refuses a class without training images."""
     counts, held = (np.bincount(labels, minlength=len(names)) for labels in (train, test))
     thin = np.flatnonzero(counts < FEWEST_PER_CLASS)
     if len(thin):

@@ -1,4 +1,4 @@
-"""The step `prepare`: look at the data. Leaves a run with pictures, tables and the inputs."""
+"""The step `prepare`: explores the data and records them as inputs."""
 
 import re
 
@@ -10,7 +10,7 @@ from pipeline.tracking.store import Run
 
 
 def prepare(session: Session, run: Run) -> None:
-    """Records what the notebook's exploration looked at."""
+    """Records the exploration: tables, pictures and counts."""
     prepared = session.prepared
     run.log(tags=prepared.tags)
     record_inputs(run, prepared)
@@ -40,7 +40,7 @@ def prepare(session: Session, run: Run) -> None:
 
 
 def record_inputs(run: Run, prepared: PreparedData) -> None:
-    """The three parts as MLflow inputs, with the context that they are used in."""
+    """Records the three parts as MLflow inputs with their contexts."""
     dataset, split = prepared.dataset, prepared.split
     for context, part in (("training", split.train), ("validation", split.validation), ("test", split.test)):
         run.inputs(

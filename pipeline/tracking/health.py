@@ -1,4 +1,4 @@
-"""Whether a tracking store can be used at all, told in seconds and in one line. Enters: its address. Leaves: or an error."""
+"""Reports within seconds, in one line, that a tracking store cannot be used."""
 
 import errno
 import socket
@@ -22,7 +22,7 @@ REGISTRY = "start it, or set MLFLOW_REGISTRY_URI to one that is there (unset: th
 
 
 def reach(uri: str, *, what: str = "tracking store", cure: str = TRACKING) -> None:
-    """Raises StoreError when nobody listens there: MLflow itself would go on trying for minutes."""
+    """Raises StoreError if nobody listens at the address; MLflow alone would retry for minutes."""
     parts = urlsplit(uri)
     if parts.scheme in {"http", "https"}:
         try:
@@ -43,19 +43,19 @@ def reach(uri: str, *, what: str = "tracking store", cure: str = TRACKING) -> No
 
 @contextmanager
 def store_errors(uri: str) -> Iterator[None]:
-    """Turns a store that stops answering in the middle of the block, or takes nothing more, into a StoreError; MLflow has
-    retried by then.
+    """Turns a store that stops answering inside the block, or refuses to write, into a StoreError. MLflow has retried
+    by then.
     """
     try:
         yield
     except (MlflowException, requests.RequestException, OperationalError) as error:
-        told = " ".join(str(error).split())[:300]
+        message = " ".join(str(error).split())[:300]
         refused_it = isinstance(error, MlflowException) and error.error_code != "TEMPORARILY_UNAVAILABLE"
-        if refused_it and "API request to" not in told:
+        if refused_it and "API request to" not in message:
             raise
         raise StoreError(
-            f"the tracking store {shown(uri)} has stopped answering ({told}); what had finished is there; the same command "
-            "goes on when it is back"
+            f"the tracking store {shown(uri)} has stopped answering ({message}); finished trials are there; the same "
+            "command resumes when it is back"
         ) from error
     except OSError as error:
         if error.errno not in FULL:
@@ -72,10 +72,10 @@ def shown(uri: str) -> str:
 
 
 def refused(uri: str, error: Exception) -> NarrowgapError:
-    """What MLflow or the database said, as bad input or as an unreachable store."""
-    told = " ".join(str(error).split())[:300]
+    """An error of MLflow or the database as bad input, or as an unreachable store."""
+    message = " ".join(str(error).split())[:300]
     if urlsplit(uri).scheme in {"", "file"}:
         return InputError(
-            f"MLflow refuses the store {uri} ({told}); expected sqlite:///mlflow.db or a server's address"
+            f"MLflow refuses the store {uri} ({message}); expected sqlite:///mlflow.db or a server's address"
         )
-    return StoreError(f"the tracking store {shown(uri)} does not answer as one: {told}")
+    return StoreError(f"the tracking store {shown(uri)} does not answer as one: {message}")

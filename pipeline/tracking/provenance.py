@@ -1,4 +1,4 @@
-"""What git says of this checkout; nothing where there is no git."""
+"""Who runs which code: user, commit, and whether the code was changed."""
 
 import getpass
 import subprocess
@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def commit() -> str | None:
-    """The commit that is checked out."""
+    """The commit that is checked out; None outside a git checkout."""
     return _git("rev-parse", "HEAD")
 
 
@@ -27,7 +27,7 @@ def _git(*words: str) -> str | None:
 
 
 def user() -> str:
-    """The name of who runs this process; `unknown` where the machine has none, as in a container with a bare number."""
+    """Name of the user of this process; `unknown` if the machine has none, as in a container with a bare user id."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""One run of the tracking store. Enters: figures, texts, files. Leaves: a run that is always ended."""
+"""One run of the tracking store, which always ends."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ MOST_REASON_LETTERS = 4000
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a metric's curve."""
+    """One value of a curve of a metric."""
 
     name: str
     value: float
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def parent_id(self) -> str | None:
-        """The run that it is nested under."""
+        """Id of the parent run."""
         return self.tags.get(PARENT_TAG)
 
     def log(
@@ -66,7 +66,7 @@ class Run:
         series: Iterable[Point] = (),
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Writes figures in one call, or in as few as MLflow's limits allow."""
+        """Writes params, metrics and tags in one call, or in as few as MLflow's limits allow."""
         now = int(time.time() * 1000)
         points = [Metric(name, float(value), now, 0) for name, value in (metrics or {}).items()]
         points += [Metric(point.name, float(point.value), now, point.step) for point in series]
@@ -82,7 +82,7 @@ class Run:
         self.tags.update({key: str(value) for key, value in (tags or {}).items()})
 
     def write(self, path: str, content: bytes | str) -> None:
-        """One artifact, whole or not at all."""
+        """Writes one artifact, completely or not at all."""
         data = content.encode() if isinstance(content, str) else content
         folder = self._local_folder()
         if folder is not None:
@@ -99,7 +99,11 @@ class Run:
             self._client.log_artifact(self.id, str(file), None if parent == "." else parent)
 
     def read(self, path: str) -> bytes:
-        """One artifact; InputError when the run has none of that name."""
+        """Returns one artifact.
+
+        Raises:
+            InputError: If the run has none of that name.
+        """
         with tempfile.TemporaryDirectory() as temporary:
             try:
                 return Path(self._client.download_artifacts(self.id, path, temporary)).read_bytes()
@@ -107,8 +111,8 @@ class Run:
                 raise InputError(f"run {self.id} has no artifact {path}: is it a run of Narrowgap's?") from error
 
     def inputs(self, *, name: str, digest: str, context: str, source: str, shape: Sequence[int]) -> None:
-        """A data set that the run used, in the context training, validation or test; MLflow keeps 36 letters of a
-        digest, the whole stands in the run's tags.
+        """Records a data set that the run used, in the context training, validation or test. MLflow keeps 36 characters
+        of a digest; the whole one is in the tags of the run.
         """
         profile = f'{{"num_rows": {shape[0]}, "shape": {list(shape)}}}'
         dataset = Dataset(name, digest[:36], "narrowgap", source, profile=profile)
@@ -116,11 +120,11 @@ class Run:
         self._client.log_inputs(self.id, [DatasetInput(dataset, [tag])])
 
     def note(self, markdown: str) -> None:
-        """The text that the UI shows on top of the run."""
+        """Sets the text that the UI shows on top of the run."""
         self.log(tags={NOTE_TAG: markdown})
 
     def finish(self, status: Status, reason: str | None = None) -> None:
-        """Ends the run; the reason of a failure stands in the tag `narrowgap.reason`."""
+        """Ends the run; the reason of a failure is in the tag `narrowgap.reason`."""
         if reason is not None:
             cut = reason if len(reason) <= MOST_REASON_LETTERS else reason[: MOST_REASON_LETTERS - 1] + "…"
             self.log(tags={REASON_TAG: cut})
@@ -129,9 +133,9 @@ class Run:
 
     @contextmanager
     def open(self) -> Iterator["Run"]:
-        """A block at whose end the run is ended: FINISHED, FAILED with the reason, or KILLED.
+        """Ends the run with the block: FINISHED, FAILED with the reason, or KILLED.
 
-        A run that `mlflow run` made is ended as FINISHED by `mlflow run` itself, by the exit code.
+        A run that `mlflow run` created is set to FINISHED by `mlflow run` itself, from the exit code.
         """
         try:
             yield self
@@ -147,7 +151,7 @@ class Run:
             self.finish("FINISHED")
 
     def give_up(self, status: Status, reason: str) -> None:
-        """Ends the run without hiding what ended it, should the store be gone too."""
+        """Ends the run; an error of the store does not hide what ended it."""
         with contextlib.suppress(MlflowException, OSError):
             self.finish(status, reason)
 

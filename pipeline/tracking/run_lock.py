@@ -1,7 +1,7 @@
-"""Who is working on a run. Enters: runs. Leaves: a tag with a sign of life, and answers.
+"""Which process works on a run: heartbeats, claims and orphaned runs.
 
-A process on this machine is asked of the operating system; one on another machine counts as gone when it has not been
-heard of for a while.
+For a process on this machine, the operating system is asked. A process on another machine counts as gone when its
+heartbeat is too old.
 """
 
 import json
@@ -34,7 +34,7 @@ def owner_tag() -> dict[str, str]:
 
 @contextmanager
 def heartbeat(run: Run) -> Iterator[None]:
-    """A sign of life on a run that this process works on, now and every few seconds while the block lasts."""
+    """Writes a heartbeat to a run that this process works on, now and every few seconds until the block ends."""
     run.log(tags=owner_tag())
     stop = threading.Event()
     beat = threading.Thread(target=_beat, args=(run, stop), daemon=True)
@@ -48,8 +48,10 @@ def heartbeat(run: Run) -> Iterator[None]:
 
 @contextmanager
 def claim_run(store: Store, run: Run) -> Iterator[None]:
-    """Takes a run that others may want too: marks it as this process's own and looks again a moment later. Raises
-    BusyError, with nothing else changed, when another was quicker: the last to write has it.
+    """Claims a run that other processes may want too: writes this process as its owner and checks again a moment later.
+
+    Raises:
+        BusyError: If another process was faster; the last to write owns the run. Nothing else is changed.
     """
     refuse_held(store.get(run.id))
     run.log(tags=owner_tag())
@@ -60,7 +62,7 @@ def claim_run(store: Store, run: Run) -> Iterator[None]:
 
 
 def refuse_held(run: Run) -> None:
-    """Raises BusyError, naming the holder, when somebody else works on the run."""
+    """Raises BusyError, naming the owner, if another process works on the run."""
     holder = holder_of(run)
     if holder and alive(run) and _who(holder) != _who(json.loads(owner_tag()[HOLDER_TAG])):
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
@@ -71,11 +73,12 @@ def refuse_held(run: Run) -> None:
 
 
 def exclusive(store: Store, root: Run, *, step: str, experiment: str) -> None:
-    """Raises BusyError when another process is at the same step of the experiment, in whichever of MLflow's experiments.
+    """Raises BusyError if another process runs the same step of the experiment, in any MLflow experiment.
 
-    Who comes while another has claimed the step gives way; of two that claim it in the same moment, the later one does. What
-    counts is the claim, not the start of the run: `mlflow run` makes the run seconds before its process comes here. A claim
-    that took longer to write than the others wait, they may not have seen: it does not count, and is made anew.
+    A process that comes while another has claimed the step gives way. Of two that claim it at the same moment, the
+    later one gives way. The claim counts, not the start of the run: `mlflow run` creates the run seconds before its
+    process comes here. A claim that took longer to write than the others wait may not have been seen; it does not count
+    and is repeated.
     """
     written = math.inf
     while written > SETTLE_SECONDS:
@@ -103,7 +106,7 @@ def _claim(run: Run) -> tuple[float, str]:
 
 
 def alive(run: Run) -> bool:
-    """Whether somebody works on the run; a run that names nobody is nobody's."""
+    """Whether a process works on the run; a run without an owner is free."""
     holder = holder_of(run)
     if not holder:
         return False
@@ -118,7 +121,7 @@ def alive(run: Run) -> bool:
 
 
 def _who(holder: dict[str, Any]) -> tuple[Any, ...]:
-    """Processes in two containers may well have the same number."""
+    """Identity of an owner; the start time is included since processes in two containers may have the same number."""
     return holder["host"], holder["pid"], holder["started"]
 
 
@@ -128,9 +131,12 @@ def holder_of(run: Run) -> dict[str, Any]:
 
 
 def end_orphans(store: Store, root: Run, experiment: str) -> int:
-    """Ends as KILLED what drivers that are gone have left RUNNING of an experiment (a search can go on all the same);
-    returns how many runs that were. A run is worked on by whom its nearest ancestor with a holder names; below one that
-    has ended, nobody is at work.
+    """Ends runs of an experiment that a dead driver left RUNNING, as KILLED; a killed search can still be resumed.
+
+    The owner of a run is that of its nearest ancestor with an owner tag. Below a run that has ended, nobody works.
+
+    Returns:
+        Number of runs that were ended.
     """
     swept = 0
     left = store.running(experiment_id=root.experiment_id, experiment=experiment)

@@ -1,7 +1,7 @@
-"""What a store in an SQLite file needs beyond MLflow. Enters: the store's address. Leaves: a file that is quick to write.
+"""What a store in an SQLite file needs beyond MLflow.
 
-By default each of the eight transactions of a trial waits for the disk, twice, and waits for whoever reads, such as the
-UI. With a write-ahead log none does; after a power cut the last moments can be missing, never torn.
+By default each of the eight transactions of a trial waits twice for the disk, and for every reader, such as the UI.
+With a write-ahead log it does not. After a power cut the last moments may be missing, but the file is never damaged.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ def file_of(uri: str) -> Path | None:
 
 
 def create(file: Path) -> None:
-    """Makes the tables of a store that is not there yet: beside its place, and then at once.
+    """Creates the tables of a new store in a temporary file, then renames it.
 
-    MLflow makes them one by one and unguarded: a process that is killed meanwhile leaves a file that MLflow refuses for
+    MLflow creates them one by one without a lock: a process killed meanwhile leaves a file that MLflow refuses for
     ever, and of two processes at the same time one fails.
     """
     if file.exists():
@@ -43,7 +43,7 @@ def create(file: Path) -> None:
 
 
 def enable_wal(file: Path) -> None:
-    """Turns the write-ahead log on, where the file system can; for ever, as SQLite keeps it in the file."""
+    """Enables the write-ahead log if the file system supports it; SQLite keeps the setting in the file."""
     # Somebody is just writing, or the folder can only be read: it stays as it is.
     with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(file, timeout=1)) as opened:
         opened.execute("PRAGMA journal_mode = WAL")
@@ -52,6 +52,6 @@ def enable_wal(file: Path) -> None:
 
 
 def _connected(connection: Any, _record: Any) -> None:
-    """In every connection that SQLAlchemy opens from now on."""
+    """Sets up every connection that SQLAlchemy opens from now on."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -1,4 +1,4 @@
-"""The tracking store. Enters: MLFLOW_TRACKING_URI and names. Leaves: runs, made or found."""
+"""The tracking store: creates and finds runs."""
 
 import logging
 import os
@@ -40,8 +40,11 @@ class Store:
 
     @classmethod
     def connect(cls) -> "Store":
-        """The store of MLFLOW_TRACKING_URI, or MLflow's default; StoreError (within seconds) when it cannot be
-        reached, InputError when MLflow refuses it.
+        """Connects to the store of MLFLOW_TRACKING_URI, or MLflow's default.
+
+        Raises:
+            StoreError: Within seconds, if it cannot be reached.
+            InputError: If MLflow refuses the address.
         """
         uri = get_tracking_uri()
         reach(uri)
@@ -59,7 +62,7 @@ class Store:
         return cls(client, uri)
 
     def root(self, *, step: str, experiment: str, tags: Mapping[str, str]) -> Run:
-        """The run that `mlflow run` made for this process, or else a new one in the MLflow experiment that the
+        """The run that `mlflow run` created for this process; otherwise a new one in the MLflow experiment that the
         environment names, or one named as the experiment.
         """
         own = {STEP_TAG: step, EXPERIMENT_TAG: experiment, GIT_DIRTY_TAG: provenance.dirty(), **tags}
@@ -81,7 +84,7 @@ class Store:
     def child(
         self, parent: Run, *, step: str, name: str, tags: Mapping[str, str], params: Mapping[str, object] | None = None
     ) -> Run:
-        """A nested run."""
+        """Creates a nested run."""
         own = {STEP_TAG: step, PARENT_TAG: parent.id, "mlflow.user": user(), **tags}
         run = self._create(parent.experiment_id, name=name, tags=own)
         if params:
@@ -89,7 +92,11 @@ class Store:
         return run
 
     def get(self, run_id: str) -> Run:
-        """A run by its id; InputError when there is none."""
+        """Returns a run by its id.
+
+        Raises:
+            InputError: If there is none.
+        """
         try:
             return self._run(self.client.get_run(run_id))
         except MlflowException as error:
@@ -108,8 +115,8 @@ class Store:
         experiment_id: str | None = None,
         tag: str | None = None,
     ) -> Run | None:
-        """The newest run of a step, in one MLflow experiment or in whichever of the store it is; with the tag, if one
-        is named, whatever its value.
+        """The newest run of a step, in one MLflow experiment or in the whole store; with the tag, if one is named, of
+        any value.
         """
         where = f"tags.`{STEP_TAG}` = '{step}'"
         where += f" and tags.`{EXPERIMENT_TAG}` = '{experiment}'" if experiment else ""
@@ -134,7 +141,7 @@ class Store:
         return [self._run(each) for each in pages]
 
     def running(self, *, experiment_id: str, experiment: str) -> list[Run]:
-        """The runs of an experiment that have not ended, or whose driver could not end them."""
+        """The runs of an experiment with status RUNNING."""
         where = f"tags.`{EXPERIMENT_TAG}` = '{experiment}' and attributes.status = 'RUNNING'"
         pages = _pages(
             lambda token: self.client.search_runs([experiment_id], where, max_results=PAGE, page_token=token)
@@ -142,7 +149,7 @@ class Store:
         return [self._run(each) for each in pages]
 
     def count(self, *, step: str, tags: Mapping[str, str]) -> int:
-        """How many runs of a step finished in the whole store with such tags."""
+        """Number of finished runs of a step in the whole store with these tags."""
         where = f"attributes.status = 'FINISHED' and tags.`{STEP_TAG}` = '{step}'"
         where += "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items())
         everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
@@ -151,7 +158,7 @@ class Store:
         return sum(1 for _ in pages)
 
     def reopen(self, run: Run, *, parent: Run | None = None) -> Run:
-        """A run that had ended goes on, below another parent if one is given; returns it as it is now."""
+        """Sets an ended run to RUNNING, below another parent if one is given, and returns it."""
         self.client.update_run(run.id, status="RUNNING")
         if REASON_TAG in run.tags:
             self.client.delete_tag(run.id, REASON_TAG)
@@ -160,7 +167,7 @@ class Store:
         return self.get(run.id)
 
     def children(self, run: Run) -> Iterator[Run]:
-        """All nested runs, oldest first; read from the store while they are taken, so that not all are in memory."""
+        """All nested runs, oldest first, read page by page as they are used."""
         where = f"tags.`{PARENT_TAG}` = '{run.id}'"
         pages = _pages(
             lambda token: self.client.search_runs(
@@ -175,7 +182,7 @@ class Store:
         return (self._run(each) for each in pages)
 
     def _missing(self, error: MlflowException, message: str) -> NarrowgapError:
-        """Bad input when the store knows no such run; else what the store itself says."""
+        """Bad input if the store knows no such run; otherwise the store's own error."""
         unknown = error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
         return InputError(message) if unknown else refused(self.uri, error)
 

@@ -1,6 +1,4 @@
-"""`make ui`: the MLflow UI on the store, for this machine alone. Enters: nothing but the environment. Leaves: a server
-that runs until Ctrl-C, and the link to the newest trials.
-"""
+"""`make ui`: starts the MLflow UI for this machine and prints the link to the newest trials."""
 
 import os
 import signal
@@ -22,8 +20,8 @@ START_SECONDS = 90
 
 
 def serve(port: int = 5000) -> None:
-    """Starts the UI, prints and opens the link of the newest trials, and waits. A remote store has its own UI, and one
-    that shows this store already is used as it is.
+    """Starts the UI, prints and opens the link of the newest trials, and waits for Ctrl-C. A remote store has its own
+    UI; one that already shows this store is reused.
     """
     store = Store.connect()
     newest = store.latest(step="search", status=None)
@@ -54,7 +52,7 @@ def serve(port: int = 5000) -> None:
 
 
 def _serves(port: int, run: Run) -> bool:
-    """Whether what listens there is an MLflow server that knows the run."""
+    """Whether an MLflow server that knows the run listens at the port."""
     try:
         address = f"http://{HOST}:{port}/api/2.0/mlflow/runs/get"
         return requests.get(address, params={"run_id": run.id}, timeout=2).ok
@@ -95,7 +93,7 @@ def _show(address: str) -> None:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """Ends the server with the workers it has started."""
+    """Ends the server and its workers."""
     if server.poll() is None:
         os.killpg(server.pid, signal.SIGTERM)
         try:

@@ -1,4 +1,4 @@
-"""The page state of the MLflow UI: charts, columns, filter and order. Enters: what to show. Leaves: plain JSON values.
+"""The page state of the MLflow UI: charts, columns, filter and order.
 
 The fields are those that the UI itself writes when a view is saved (MLflow 3.17).
 """
@@ -35,7 +35,7 @@ def trials(experiment: str, depth: int) -> Json:
 
 
 def searches(experiment: str) -> Json:
-    """The steps of an experiment with the figures of the networks that they chose."""
+    """The steps of an experiment with the results of the networks that they chose."""
     scores = _section("Scores", columns=3, height=360)
     gaps = _section("Gaps", columns=3, height=360)
     cards = [
@@ -55,7 +55,9 @@ def searches(experiment: str) -> Json:
 
 
 def _state(where: str, columns: list[str], cards: list[Json], sections: Sequence[Json]) -> Json:
-    """Sorted by a metric, nested runs stand unfolded in one list; sorted by time, the UI shows the parents alone."""
+    """The page state. Sorted by a metric, nested runs are unfolded in one list; sorted by time, the UI shows the
+    parents only.
+    """
     return {
         "searchFilter": where,
         "orderByKey": "metrics.`test_accuracy`",
@@ -87,7 +89,7 @@ def _state(where: str, columns: list[str], cards: list[Json], sections: Sequence
 
 
 def _id(*words: str) -> str:
-    """The same card has the same id everywhere."""
+    """A stable id: the same card has the same id everywhere."""
     return uuid.uuid5(uuid.NAMESPACE_URL, "narrowgap/" + "/".join(words)).hex[:12]
 
 
@@ -114,7 +116,7 @@ def _scatter(section: Json, x: str, y: str) -> Json:
 
 
 def _coordinates(depth: int) -> tuple[list[str], list[str]]:
-    """The params of a network of that many hidden layers: its rates, its sizes."""
+    """Names of the params of a network with that many hidden layers: dropout rates, sizes."""
     return [f"dropout_{place}" for place in range(depth + 1)], [f"hidden_{layer}" for layer in range(1, depth + 1)]
 
 

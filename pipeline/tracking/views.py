@@ -1,7 +1,7 @@
-"""Saved views of the MLflow UI, which by default shows none of what people come for.
+"""Saved views of the MLflow UI, whose default page shows neither metrics nor params.
 
-Enters: the root run of a step. Leaves: on its MLflow experiment the views "Trials" and "Searches" (tags), the note on top
-of the pages, and links that open them. What this module wrote it renews; what a user has changed stays as it is.
+Each MLflow experiment gets the views "Trials" and "Searches" (tags), a note on top of its pages, and links that open
+them. What this module wrote it updates; what a user changed is kept.
 """
 
 import base64
@@ -24,8 +24,8 @@ LOCAL_UI = "http://127.0.0.1:5000"
 
 
 def ensure(store: Store, run: Run, *, question: str, depth: int) -> None:
-    """Writes the views for networks of up to `depth` hidden layers, and the note: question, links, and, when the run
-    has chosen a network, that as the answer.
+    """Writes the views for networks of up to `depth` hidden layers, and the note: question, links, and the chosen
+    network as the answer once there is one.
     """
     found = store.client.get_experiment(run.experiment_id)
     tags: dict[str, str] = dict(found.tags)
@@ -44,13 +44,15 @@ def ensure(store: Store, run: Run, *, question: str, depth: int) -> None:
 
 
 def link(store: Store, run: Run, view: str = TRIALS) -> str:
-    """The address that opens a view of the run's experiment: on the server itself, or on the UI that `make ui` starts."""
+    """The address that opens a view of the run's experiment, on the server or on the UI that `make ui` starts."""
     base = store.uri.rstrip("/") if urlsplit(store.uri).scheme in {"http", "https"} else LOCAL_UI
     return f"{base}/{path(run, view)}"
 
 
 def path(run: Run, view: str = TRIALS) -> str:
-    """What follows the server's address in `link`; without `workflowType` the UI puts its GenAI pages around the runs."""
+    """The part of `link` after the server's address; without `workflowType` the UI shows its GenAI pages around the
+    runs.
+    """
     key = quote(_key(view, _experiment(run)))
     page = f"#/experiments/{run.experiment_id}/runs?viewStateShareKey={key}"
     return f"{page}&compareRunsMode=CHART&workflowType=machine_learning"
@@ -65,7 +67,7 @@ def _key(view: str, experiment: str) -> str:
 
 
 def _view(tags: Mapping[str, str], key: str, title: str, state: str) -> dict[str, str]:
-    """The tags of a view, unless it is there as wanted, or changed by a user."""
+    """The tags of a view, unless it is up to date or a user changed it."""
     mark, before = _mark(title + state), tags.get(key)
     if before is not None:
         ours, _, wrote = tags.get(WRITTEN_PREFIX + key, "").partition(" ")
@@ -78,15 +80,15 @@ def _view(tags: Mapping[str, str], key: str, title: str, state: str) -> dict[str
 
 
 def _note(tags: Mapping[str, str], run: Run, question: str) -> dict[str, str]:
-    """The tags of the note: one section per Narrowgap experiment, unless a user has changed the text."""
+    """The tags of the note, one section per Narrowgap experiment, unless a user changed the text."""
     name = _experiment(run)
     answer = _answer(run) or tags.get(ANSWER_PREFIX + name)
     section = f"**{question}**\n\n" + (f"{answer}\n\n" if answer else "")
     section += (
         f"- [Trials]({path(run)}): every network side by side, test accuracy against the honest gap\n"
         f"- [Searches]({path(run, SEARCHES)}): each search and evaluation with its winner\n\n"
-        "`accuracy_gap` is train less test accuracy, both by the same weights with dropout off; `fit_accuracy_gap` is "
-        "what training itself reported, dropout on, less test accuracy."
+        "`accuracy_gap` is the honest generalisation gap: train minus test accuracy, both scored by the same weights with "
+        "dropout off. `fit_accuracy_gap` is the training accuracy that training reported, dropout on, minus test accuracy."
     )
     own = {NOTE_PREFIX + name: section} | ({ANSWER_PREFIX + name: answer} if answer else {})
     before = tags.get(NOTE_TAG)
@@ -100,7 +102,7 @@ def _note(tags: Mapping[str, str], run: Run, question: str) -> dict[str, str]:
 
 
 def _answer(run: Run) -> str | None:
-    """What the run has found, when it has chosen a network."""
+    """What the run found, if it chose a network."""
     chosen = run.tags.get(CHOSEN_TAG)
     if chosen is None or not {"test_accuracy", "accuracy_gap"} <= run.metrics.keys():
         return None

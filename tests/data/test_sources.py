@@ -62,13 +62,13 @@ def test_a_folder_of_gzipped_files_serves_too(copy):
 
 def test_a_path_without_the_files_is_told_with_what_was_expected(tmp_path):
     with pytest.raises(
-        InputError, match=r"data\.path does not serve: .* has no train-images-idx3-ubyte .*expected the four .*or leave"
+        InputError, match=r"data\.path cannot be used: .* has no train-images-idx3-ubyte .*expected the four .*or leave"
     ):
         load(Data(path=str(tmp_path)), progress=ignore)
 
 
 def test_a_path_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"data\.path does not serve: there is no folder .*/no"):
+    with pytest.raises(InputError, match=r"data\.path cannot be used: there is no folder .*/no"):
         load(Data(path=str(tmp_path / "no")), progress=ignore)
 
 
@@ -77,7 +77,7 @@ def test_a_path_that_is_not_there_is_told(tmp_path):
     [("x" * 300, "cannot be read .File name too long"), ("~nobody-here/x", "Could not determine home directory")],
 )
 def test_a_path_that_cannot_be_one_is_told(path, told):
-    with pytest.raises(InputError, match=rf"data\.path does not serve: .*{told}"):
+    with pytest.raises(InputError, match=rf"data\.path cannot be used: .*{told}"):
         load(Data(path=path), progress=ignore)
 
 
@@ -86,7 +86,7 @@ def test_a_damaged_gzip_file_is_told(copy):
     zipped = bytearray(gzip.compress(path.read_bytes(), 1))
     zipped[-6] ^= 1
     path.write_bytes(zipped)
-    with pytest.raises(InputError, match=r"data\.path does not serve: train-labels-idx1-ubyte .* is damaged: its gzip"):
+    with pytest.raises(InputError, match=r"data\.path cannot be used: train-labels-idx1-ubyte .* is damaged: its gzip"):
         load(Data(path=str(copy)), progress=ignore)
 
 
@@ -228,7 +228,7 @@ def test_a_source_that_does_not_verify_is_passed_over_and_told(folder):
     good = Source("good", lambda _say: download.from_folder(folder, FASHION_MNIST))
     assert sources._first_that_verifies([Source("bad", bad), good], said.append).source == "good"
     assert said[0].startswith(
-        "bad does not serve: train-images-idx3-ubyte (bad) starts with 3c68746d; expected 00000803"
+        "bad cannot be used: train-images-idx3-ubyte (bad) starts with 3c68746d; expected 00000803"
     )
 
 
@@ -241,7 +241,7 @@ def refusing(reason: str) -> Callable[[download.Say], dict[str, bytes]]:
 
 def test_when_nothing_serves_every_source_is_listed_with_its_reason_and_the_cures():
     places = [Source("first", refusing("not there")), Source("second", refusing("no network"), keep=True)]
-    with pytest.raises(InputError, match="Fashion-MNIST is to be had nowhere") as caught:
+    with pytest.raises(InputError, match="Could not obtain Fashion-MNIST") as caught:
         sources._first_that_verifies(places, ignore)
     assert "  - first: not there\n  - second: no network\nCures: install the package dataset-fashion-mnist" in str(
         caught.value

@@ -125,7 +125,7 @@ class TestNpz:
         path = npz(tmp_path, images_train=IMAGES % 17, labels_train=LABELS)
         load(own(path), progress=said.append)
         assert said == [
-            "the largest pixel is 16 of 255; if these images go from 0 to 16, say -P data.pixel_max=16"
+            "the largest pixel is 16 of 255; if these images go from 0 to 16, set -P data.pixel_max=16"
         ]  # fmt: skip
         load(own(path, pixel_max=255), progress=said.append)
         assert len(said) == 1
@@ -321,13 +321,13 @@ class TestPictures:
                 "x.png has transparent pixels, which have no grey; give it a background",
             ),
             (lambda tree: picture(tree / "cat" / "x.png", IMAGES[0].astype(np.uint16) * 99), "x.png has more than 8 bits"),
-            (lambda tree: (tree / "cat" / "x.png").write_bytes(b"text"), "x.png is no PNG or JPEG file"),
-            (lambda tree: (tree / "cat" / "x.png").write_bytes(b""), "x.png is no PNG or JPEG file"),
-            (lambda tree: Image.new("L", (3, 2)).save(tree / "cat" / "x.png", format="BMP"), "x.png is no PNG or JPEG"),
+            (lambda tree: (tree / "cat" / "x.png").write_bytes(b"text"), "x.png is not a PNG or JPEG file"),
+            (lambda tree: (tree / "cat" / "x.png").write_bytes(b""), "x.png is not a PNG or JPEG file"),
+            (lambda tree: Image.new("L", (3, 2)).save(tree / "cat" / "x.png", format="BMP"), "x.png is not a PNG or JPEG"),
             (lambda tree: (tree / "cat" / "notes.txt").write_text("x"), "notes.txt is no picture; expected PNG and JPEG"),
             (lambda tree: (tree / "cat" / "more").mkdir(), "more is no picture"),
             (lambda tree: (tree / "emu").mkdir(), "emu is empty; expected pictures of its class"),
-            (lambda tree: picture(tree / "x.png", IMAGES[0]), "x.png lies beside the folders of the classes"),
+            (lambda tree: picture(tree / "x.png", IMAGES[0]), "x.png is beside the class folders"),
             (lambda tree: (tree / "train").mkdir(), "has the folders cat, dog, train; expected train and test"),
             (lambda tree: [path.unlink() for path in (tree / "dog").glob("[13].png")], "class 'dog' has 1 images"),
             (lambda tree: (tree / "dog" / "x.png").symlink_to("nowhere"), "x.png cannot be read .No such file"),
@@ -346,7 +346,7 @@ class TestPictures:
             picture(tmp_path / "ab"[row // 2] / f"{row}.{suffix}", noise)
         path = tmp_path / "a" / f"1.{suffix}"
         path.write_bytes(path.read_bytes()[:-300])
-        with pytest.raises(InputError, match=rf"1.{suffix} cannot be read \(.*truncated.*\); mend it or move it away"):
+        with pytest.raises(InputError, match=rf"1.{suffix} cannot be read \(.*truncated.*\); repair or remove it"):
             load(own(tmp_path))
 
     def test_a_picture_that_unpacks_to_too_much_is_not_unpacked(self, tree):
