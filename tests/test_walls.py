@@ -1,6 +1,7 @@
 """The walls of the design, held by reading every import."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,14 @@ def test_no_import_goes_through_a_wall(place):
 
 def test_every_room_has_its_level():
     assert {place.split("/")[0].removesuffix(".py") for place in FILES} - {"__init__"} == set(LEVELS)
+
+
+def test_the_guide_shows_the_rooms_in_this_order():
+    rows = [
+        line for line in (ROOT / "docs" / "architecture.md").read_text().splitlines() if line.startswith("| `pipeline/")
+    ]
+    shown = [name for row in rows for name in re.findall(r"`pipeline/(\w+)[/.`]", row)]
+    assert shown[: len(LEVELS)] == LEVELS
 
 
 @pytest.mark.parametrize(
