@@ -16,6 +16,8 @@ from mlflow.tracking import MlflowClient
 
 pytestmark = pytest.mark.tensorflow
 
+pytestmark = pytest.mark.tensorflow
+
 ROOT = Path(__file__).parent.parent
 
 

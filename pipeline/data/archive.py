@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data import formats
-from pipeline.data.validation import Found
+from pipeline.data.validation import RawPart
 from pipeline.errors import InputError
 
 SPELLINGS = (
@@ -25,7 +25,7 @@ BROKEN = (ValueError, EOFError, OSError, MemoryError, RuntimeError, zipfile.BadZ
 """What NumPy and zipfile raise at damaged, encrypted or unknown content."""
 
 
-def read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
+def read(path: Path) -> tuple[list[RawPart], Sequence[str] | None]:
     """Returns the train part, the test part if there is one, and the class names if they are given."""
     names = _names(path)
     wanted = _wanted(path, set(names))
@@ -33,7 +33,7 @@ def read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
     arrays = _arrays(path, wanted)
     given = arrays.pop(CLASS_NAMES, None)
     parts = [
-        Found(arrays[images], arrays[labels], f"{images} of {path.name}", f"{labels} of {path.name}")
+        RawPart(arrays[images], arrays[labels], f"{images} of {path.name}", f"{labels} of {path.name}")
         for images, labels in zip(list(arrays)[::2], list(arrays)[1::2], strict=True)
     ]
     return parts, None if given is None else _class_names(path, given)

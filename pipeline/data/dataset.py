@@ -33,11 +33,6 @@ class Dataset:
         arrays = (self.images_train, self.labels_train, self.images_test, self.labels_test)
         object.__setattr__(self, "digest", digest_of(*arrays))
 
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        """(h, w) in pixels."""
-        return self.images_train.shape[1], self.images_train.shape[2]
-
 
 def digest_of(*arrays: NDArray[np.generic]) -> str:
     """SHA-256 (hex) over the type, shape and bytes of each array, in order."""

@@ -23,8 +23,6 @@ class Exploration:
     """(h, w): the largest."""
     intensities: NDArray[np.int64]
     """(pixel_max + 1,): how often each value occurs in the training images; the zeros are counted too, at 0."""
-    constant_pixels: int
-    """Pixels that never change over the training images."""
     duplicates: dict[str, int]
     """Images of the second part that occur in the first one too, byte for byte, by `first/second`."""
     table: pd.DataFrame
@@ -60,7 +58,7 @@ def explore(dataset: Dataset, split: Split) -> Exploration:
         *((f"duplicates, {pair}", count) for pair, count in duplicates.items()),
     ]
     return Exploration(
-        counts, low, high, intensities, constant, duplicates, pd.DataFrame(rows, columns=["what", "value"])
+        counts, low, high, intensities, duplicates, pd.DataFrame(rows, columns=["what", "value"])
     )
 
 

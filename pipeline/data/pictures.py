@@ -8,7 +8,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.data import formats
 from pipeline.data.dataset import Images
-from pipeline.data.validation import Found
+from pipeline.data.validation import RawPart
 from pipeline.errors import InputError
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
@@ -41,7 +41,7 @@ def read_picture(path: Path) -> Images:
         raise InputError(f"{path} cannot be read ({reason}); repair or remove it") from error
 
 
-def read_tree(folder: Path) -> list[Found]:
+def read_tree(folder: Path) -> list[RawPart]:
     """Reads a folder with one subfolder per class: the train part, and the test part if there is one."""
     inside = _visible(folder)
     loose = [path for path in inside if path.is_file() and path.suffix.lower() in SUFFIXES]
@@ -63,7 +63,7 @@ def read_tree(folder: Path) -> list[Found]:
     return [_read_part(folder / part) for part in (TRAIN, TEST) if part in names]
 
 
-def _read_part(folder: Path) -> Found:
+def _read_part(folder: Path) -> RawPart:
     files = {path.name: _files(path) for path in _visible(folder) if path.is_dir()}
     if not files:
         raise InputError(f"{folder} has no folders; expected one per class")
@@ -84,7 +84,7 @@ def _read_part(folder: Path) -> Found:
             )
         images[row] = image
     labels = np.repeat(list(files), [len(each) for each in files.values()])
-    return Found(images, labels, str(folder), str(folder))
+    return RawPart(images, labels, str(folder), str(folder))
 
 
 def _files(folder: Path) -> list[Path]:

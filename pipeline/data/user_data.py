@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.data import archive, download, formats, pictures, validation
 from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
-from pipeline.data.validation import Found
+from pipeline.data.validation import RawPart
 from pipeline.errors import InputError
 
 PIXEL_MAX = 255
@@ -33,7 +33,7 @@ def load(given: str, *, pixel_max: int | None, say: Say) -> Dataset:
     return _dataset(parts, class_names, pixel_max=pixel_max, source=str(path), say=say)
 
 
-def _read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
+def _read(path: Path) -> tuple[list[RawPart], Sequence[str] | None]:
     """Reads a path by what is there: a file, IDX files or folders of pictures."""
     if path.is_file():
         return archive.read(path)
@@ -47,7 +47,7 @@ def _read(path: Path) -> tuple[list[Found], Sequence[str] | None]:
     return pictures.read_tree(path), None
 
 
-def _read_idx(folder: Path, part: str) -> Found:
+def _read_idx(folder: Path, part: str) -> RawPart:
     """Reads one part from its two IDX files, gzipped or not."""
     names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
     try:
@@ -58,11 +58,11 @@ def _read_idx(folder: Path, part: str) -> Found:
         formats.read_idx(name, formats.inflate(name, raw[name]), dimensions=dimensions)
         for name, dimensions in zip(names, (3, 1), strict=True)
     )
-    return Found(images, labels, *names)
+    return RawPart(images, labels, *names)
 
 
 def _dataset(
-    parts: list[Found], class_names: Sequence[str] | None, *, pixel_max: int | None, source: str, say: Say
+    parts: list[RawPart], class_names: Sequence[str] | None, *, pixel_max: int | None, source: str, say: Say
 ) -> Dataset:
     largest = pixel_max or PIXEL_MAX
     images = [validation.pixels(part.images_name, part.images, pixel_max=largest) for part in parts]

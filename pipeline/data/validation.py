@@ -21,7 +21,7 @@ FEWEST_PER_CLASS = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class RawPart:
     """Images and labels of one part as they were read, not yet checked."""
 
     images: NDArray[Any]
@@ -46,7 +46,7 @@ def pixels(name: str, given: NDArray[Any], *, pixel_max: int) -> Images:
 
 
 def classes(
-    train: Found, test: Found | None, class_names: Sequence[str] | None
+    train: RawPart, test: RawPart | None, class_names: Sequence[str] | None
 ) -> tuple[Labels, Labels, tuple[str, ...]]:
     """Returns train labels, test labels (maybe empty) as indices of the class names, and the class names.
 
@@ -117,7 +117,7 @@ def _image(given: NDArray[Any], place: np.intp) -> int:
     return int(np.unravel_index(place, given.shape)[0])
 
 
-def _flat(part: Found) -> NDArray[Any]:
+def _flat(part: RawPart) -> NDArray[Any]:
     """Labels of one part as (n,) integers or text, one per image."""
     name, labels = part.labels_name, part.labels
     if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras gives CIFAR's
@@ -141,7 +141,7 @@ def _flat(part: Found) -> NDArray[Any]:
     return labels
 
 
-def _places(parts: list[Found], given: list[NDArray[Any]], names: Sequence[str]) -> list[Labels]:
+def _places(parts: list[RawPart], given: list[NDArray[Any]], names: Sequence[str]) -> list[Labels]:
     """Text labels as indices of the names."""
     place = {name: index for index, name in enumerate(names)}
     for part, labels in zip(parts, given, strict=True):
@@ -153,7 +153,7 @@ def _places(parts: list[Found], given: list[NDArray[Any]], names: Sequence[str])
     return [np.array([place[label] for label in labels.tolist()], np.int64) for labels in given]
 
 
-def _in_range(part: Found, labels: NDArray[Any], count: int) -> Labels:
+def _in_range(part: RawPart, labels: NDArray[Any], count: int) -> Labels:
     for label in (labels.min(), labels.max()):
         if not 0 <= label < count:
             raise InputError(

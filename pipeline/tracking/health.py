@@ -12,6 +12,8 @@ from sqlalchemy.exc import OperationalError
 
 from pipeline.errors import InputError, NarrowgapError, StoreError
 
+ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+"""MLflow's error codes for a run, model or alias that does not exist; every other code is a failure of the store."""
 REACH_SECONDS = 5
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """A disk that is full, or has become read-only."""

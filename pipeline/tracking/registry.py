@@ -12,12 +12,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import get_registry_uri
 
 from pipeline.errors import InputError
-from pipeline.tracking.health import REGISTRY, reach
+from pipeline.tracking.health import ABSENT, REGISTRY, reach
 from pipeline.tracking.names import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, PREVIOUS_CHAMPION_TAG
 from pipeline.tracking.store import Store
-
-ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
-"""What MLflow answers where there is no such model, or no such alias; everything else is a registry that fails."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient, get_tracking_uri
 
 from pipeline.errors import InputError, NarrowgapError
 from pipeline.tracking import provenance, sqlite
-from pipeline.tracking.health import reach, refused, shown
+from pipeline.tracking.health import ABSENT, reach, refused, shown
 from pipeline.tracking.names import EXPERIMENT_TAG, GIT_DIRTY_TAG, PARENT_TAG, REASON_TAG, RUN_NAME_TAG, STEP_TAG
 from pipeline.tracking.provenance import user
 from pipeline.tracking.run import Point, Run, Status
@@ -115,47 +115,55 @@ class Store:
         experiment_id: str | None = None,
         tag: str | None = None,
     ) -> Run | None:
-        """The newest run of a step, in one MLflow experiment or in the whole store; with the tag, if one is named, of
-        any value.
+        """The newest run of a step, in one MLflow experiment or in the whole store; with the tag, if one is named, of any
+        value.
         """
-        where = f"tags.`{STEP_TAG}` = '{step}'"
-        where += f" and tags.`{EXPERIMENT_TAG}` = '{experiment}'" if experiment else ""
-        where += f" and attributes.status = '{status}'" if status else ""
-        where += f" and tags.`{tag}` LIKE '%'" if tag else ""
-        everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
-        ids = [experiment_id] if experiment_id else [each.experiment_id for each in everywhere]
-        found = self.client.search_runs(ids, where, max_results=1, order_by=["attributes.start_time DESC"])
-        return self._run(found[0]) if found else None
+        found = self._search(
+            _where(step=step, experiment=experiment, status=status, tag=tag),
+            experiment_id=experiment_id,
+            order="attributes.start_time DESC",
+            page=1,
+        )
+        return next(found, None)
 
     def runs(self, *, step: str, experiment: str, status: str | None = "FINISHED", tag: str | None = None) -> list[Run]:
         """All runs of a step of an experiment in the whole store, oldest first; with the tag, if one is named."""
-        where = f"tags.`{STEP_TAG}` = '{step}' and tags.`{EXPERIMENT_TAG}` = '{experiment}'"
-        where += f" and attributes.status = '{status}'" if status else ""
-        where += f" and tags.`{tag}` LIKE '%'" if tag else ""
-        everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
-        ids = [each.experiment_id for each in everywhere]
-        order = ["attributes.start_time ASC"]
-        pages = _pages(
-            lambda token: self.client.search_runs(ids, where, max_results=PAGE, order_by=order, page_token=token)
-        )
-        return [self._run(each) for each in pages]
+        return list(self._search(_where(step=step, experiment=experiment, status=status, tag=tag)))
 
     def running(self, *, experiment_id: str, experiment: str) -> list[Run]:
         """The runs of an experiment with status RUNNING."""
-        where = f"tags.`{EXPERIMENT_TAG}` = '{experiment}' and attributes.status = 'RUNNING'"
-        pages = _pages(
-            lambda token: self.client.search_runs([experiment_id], where, max_results=PAGE, page_token=token)
-        )
-        return [self._run(each) for each in pages]
+        return list(self._search(_where(experiment=experiment, status="RUNNING"), experiment_id=experiment_id))
 
     def count(self, *, step: str, tags: Mapping[str, str]) -> int:
         """Number of finished runs of a step in the whole store with these tags."""
-        where = f"attributes.status = 'FINISHED' and tags.`{STEP_TAG}` = '{step}'"
+        where = _where(step=step, status="FINISHED")
         where += "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items())
-        everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
-        ids = [each.experiment_id for each in everywhere]
-        pages = _pages(lambda token: self.client.search_runs(ids, where, max_results=PAGE, page_token=token))
-        return sum(1 for _ in pages)
+        return sum(1 for _ in self._search(where))
+
+    def children(self, run: Run) -> Iterator[Run]:
+        """All nested runs, oldest first, read page by page as they are used."""
+        return self._search(f"tags.`{PARENT_TAG}` = '{run.id}'", experiment_id=run.experiment_id)
+
+    def _search(
+        self,
+        where: str,
+        *,
+        experiment_id: str | None = None,
+        order: str = "attributes.start_time ASC",
+        page: int = PAGE,
+    ) -> Iterator[Run]:
+        """Runs that match MLflow's filter, in one MLflow experiment or in the whole store."""
+        if experiment_id is None:
+            everywhere = _pages(lambda token: self.client.search_experiments(page_token=token))
+            ids = [experiment.experiment_id for experiment in everywhere]
+        else:
+            ids = [experiment_id]
+        pages = _pages(
+            lambda token: self.client.search_runs(
+                ids, where, ViewType.ACTIVE_ONLY, max_results=page, order_by=[order], page_token=token
+            )
+        )
+        return (self._run(run) for run in pages)
 
     def reopen(self, run: Run, *, parent: Run | None = None) -> Run:
         """Sets an ended run to RUNNING, below another parent if one is given, and returns it."""
@@ -166,24 +174,9 @@ class Store:
             self.client.set_tag(run.id, PARENT_TAG, parent.id)
         return self.get(run.id)
 
-    def children(self, run: Run) -> Iterator[Run]:
-        """All nested runs, oldest first, read page by page as they are used."""
-        where = f"tags.`{PARENT_TAG}` = '{run.id}'"
-        pages = _pages(
-            lambda token: self.client.search_runs(
-                [run.experiment_id],
-                where,
-                ViewType.ACTIVE_ONLY,
-                max_results=PAGE,
-                order_by=["attributes.start_time ASC"],
-                page_token=token,
-            )
-        )
-        return (self._run(each) for each in pages)
-
     def _missing(self, error: MlflowException, message: str) -> NarrowgapError:
         """Bad input if the store knows no such run; otherwise the store's own error."""
-        unknown = error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+        unknown = error.error_code in ABSENT
         return InputError(message) if unknown else refused(self.uri, error)
 
     def _create(self, experiment_id: str, *, name: str, tags: Mapping[str, str]) -> Run:
@@ -220,6 +213,19 @@ class Store:
             start_time_ms=info.start_time,
             adopted=adopted,
         )
+
+
+def _where(
+    *, step: str | None = None, experiment: str | None = None, status: str | None = None, tag: str | None = None
+) -> str:
+    """MLflow's filter for what is named."""
+    conditions = [
+        f"tags.`{STEP_TAG}` = '{step}'" if step else "",
+        f"tags.`{EXPERIMENT_TAG}` = '{experiment}'" if experiment else "",
+        f"attributes.status = '{status}'" if status else "",
+        f"tags.`{tag}` LIKE '%'" if tag else "",
+    ]
+    return " and ".join(condition for condition in conditions if condition)
 
 
 def _pages(fetch: Any) -> Iterator[Any]:

@@ -18,6 +18,8 @@ from pipeline.training.result import EarlyStopping, Score, TrainingState, TrialR
 
 pytestmark = pytest.mark.tensorflow
 
+pytestmark = pytest.mark.tensorflow
+
 TUNERS = ["random", "grid", "bayesian", "hyperband"]
 
 

@@ -25,6 +25,8 @@ from tests.test_whole import environment
 
 pytestmark = pytest.mark.tensorflow
 
+pytestmark = pytest.mark.tensorflow
+
 ROOT = Path(__file__).parents[2]
 ROWS = 30
 

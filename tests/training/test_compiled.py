@@ -17,6 +17,8 @@ from pipeline.training.result import EarlyStopping
 
 pytestmark = pytest.mark.tensorflow
 
+pytestmark = pytest.mark.tensorflow
+
 pytestmark = pytest.mark.usefixtures("tensorflow")
 ROOT = Path(__file__).parent.parent.parent
 SMALL = DenseSpec((6, 5), (0.2, 0.3, 0.1), ("relu", "tanh"))
