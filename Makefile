@@ -48,10 +48,6 @@ schedule: $(VENV)/run.stamp
 check: lint types
 	"$(BIN)/python" -m pytest --quick --quiet --numprocesses 2 --dist loadgroup
 
-# What needs no TensorFlow and no server: under 90 seconds.
-check: lint types
-	"$(BIN)/python" -m pytest --quick --quiet
-
 test: lint types pytest
 
 lint: $(VENV)/test.stamp

@@ -77,51 +77,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         raise pytest.UsageError("a quick test imported TensorFlow: mark its file with pytest.mark.tensorflow")
 
 
-MARKED = re.compile(r"^pytestmark = .*pytest\.mark\.(tensorflow|server|browser)", re.MULTILINE)
-"""A file that needs more than Python and a SQLite store says so in a line of its own."""
-FIRST = ("search/test_dask_search", "search/test_dask_workers", "retraining/test_retrain", "test_whole", "tracking/test_ui")
-"""The slowest files, so that the two processes end at about the same time."""
-TOGETHER = {
-    "tests/retraining/test_retrain.py": "retraining",
-    "tests/retraining/test_rollback.py": "retraining",
-    "tests/serving/test_predict.py": "retraining",
-    "tests/evaluation/test_refits.py": "evaluation",
-    "tests/evaluation/test_analyses.py": "evaluation",
-}
-"""Files that share the stores of a session fixture run in the same process; every other file is a group of its own."""
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="only what needs no TensorFlow, no server and no browser")
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    quick = config.getoption("--quick") and collection_path.suffix == ".py"
-    return True if quick and MARKED.search(collection_path.read_text(encoding="utf-8")) else None
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--quick"):
-        heavy = {"tensorflow", "server", "browser"}
-        left_out = [item for item in items if heavy & {mark.name for mark in item.iter_markers()}]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-    for item in items:
-        file = item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file, file)))
-    items.sort(key=_turn)  # stable: within a file the order stays
-
-
-def _turn(item: pytest.Item) -> int:
-    file = item.nodeid.split("::")[0].removeprefix("tests/").removesuffix(".py")
-    return FIRST.index(file) if file in FIRST else len(FIRST)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if session.config.getoption("--quick") and "tensorflow" in sys.modules:
-        raise pytest.UsageError("a quick test imported TensorFlow: mark its file with pytest.mark.tensorflow")
-
-
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_said_to_mlflow_but_in_the_environment():
     _forget()

@@ -16,8 +16,6 @@ from mlflow.tracking import MlflowClient
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 ROOT = Path(__file__).parent.parent
 
 

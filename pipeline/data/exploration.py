@@ -57,9 +57,7 @@ def explore(dataset: Dataset, split: Split) -> Exploration:
         ("median without the zeros", _median(intensities[1:])),
         *((f"duplicates, {pair}", count) for pair, count in duplicates.items()),
     ]
-    return Exploration(
-        counts, low, high, intensities, duplicates, pd.DataFrame(rows, columns=["what", "value"])
-    )
+    return Exploration(counts, low, high, intensities, duplicates, pd.DataFrame(rows, columns=["what", "value"]))
 
 
 def _intensities(images: Images, largest: int) -> NDArray[np.int64]:

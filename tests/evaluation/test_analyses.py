@@ -28,8 +28,6 @@ from tests.evaluation.samples import SETTINGS, figures, group, relu, trial
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 BETTER, WORSE = [figures(accuracy=0.90, gap=0.02)], [figures(accuracy=0.88, gap=0.05)]
 PUBLISHED = Published(source="a book", train_accuracy=0.95, train_loss=0.11, test_accuracy=0.89, test_loss=0.7)
 

@@ -15,8 +15,6 @@ from tests.evaluation.samples import figures, relu, trial
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 # sqrt(.9 * .1 / 10,000) is .003: one standard error of the best accuracy reaches down to .897.
 SURE = trial(0, relu(512), figures(accuracy=0.900, gap=0.05))
 CALM = trial(1, relu(256), figures(accuracy=0.898, gap=0.03))

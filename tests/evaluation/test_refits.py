@@ -24,8 +24,6 @@ from tests.figures.samples import trial as made_up
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 
 def test_every_finalist_is_trained_with_the_same_seeds_in_a_nested_run_each(refitted: Refitted) -> None:
     runs = list(refitted.session.store.children(refitted.run))

@@ -22,8 +22,6 @@ from tests.evaluation.samples import SETTINGS, figures, group, relu, run
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 CHOSEN = group(
     Finalist("finalist 1", Recipe(relu(512, dropout=(0.1, 0.3))), SETTINGS, 0.9), [figures(accuracy=0.8946, gap=0.0341)]
 )

@@ -6,8 +6,6 @@ from pipeline.models.dense import DenseSpec
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 SMALL = Space(depth=[1, 2], hidden=[32, 64], dropout=[0, 0.5], input_dropout=[0])
 FIXED = Space(
     networks=[

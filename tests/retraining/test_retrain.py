@@ -43,8 +43,6 @@ from tests.retraining.loop import BETTER, FORCE, ROOT, Loop
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 
 class Power(BaseException):
     """It fails, and no `except` of the program is meant for it."""

@@ -11,8 +11,6 @@ from tests.retraining.loop import Loop
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 
 def test_rollback_makes_the_previous_champion_champion_and_says_who_when_and_why(promoted, capsys):
     assert promoted.call("rollback", "--why", "it mistakes sevens") == 0

@@ -20,8 +20,6 @@ from tests.test_whole import environment, narrowgap, runs
 
 pytestmark = pytest.mark.server
 
-pytestmark = pytest.mark.server
-
 ROOT = Path(__file__).parents[2]
 GIVE_UP_SECONDS = 1200
 CRON, CRONTAB, SYSTEMD = (shutil.which(name) for name in ("cron", "crontab", "systemd-analyze"))

@@ -7,8 +7,6 @@ from pipeline.search.workers.choose import jobs, workers_that_fit
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 
 @pytest.mark.parametrize(
     ("name", "changed", "expected"),

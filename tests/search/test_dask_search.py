@@ -11,8 +11,6 @@ from tests.test_whole import ROOT, environment, runs
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
-
 TRIALS = 5
 WORDS = ["--experiment", "smoke", "--search.trials", str(TRIALS), "--training.epochs", "5"]
 MAIN = ["main", *WORDS, "--evaluation.finalists", "1", "--evaluation.seeds", "1"]

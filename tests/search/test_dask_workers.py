@@ -22,8 +22,6 @@ from tests.search.processes import Cluster, kill, training, wait_until
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
-
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = Training(epochs=3, batch_size=32, learning_rate=0.01, patience=None)
 

@@ -18,8 +18,6 @@ from pipeline.training.result import EarlyStopping, Score, TrainingState, TrialR
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 TUNERS = ["random", "grid", "bayesian", "hyperband"]
 
 

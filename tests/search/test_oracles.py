@@ -13,8 +13,6 @@ from pipeline.search.proposals.grid_encoding import INACTIVE, Lattice
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 SMALL = Space(depth=[1, 2], hidden=[32, 64], dropout=[0, 0.5], input_dropout=[0])  # 4 + 16 networks
 WIDE = Space()  # 2,513,790
 

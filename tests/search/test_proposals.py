@@ -19,8 +19,6 @@ from pipeline.search.proposals.ask_tell import NoProposal, Proposal, Proposals
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 TUNERS = ("random", "grid", "bayesian", "hyperband", "bayesian_stock")
 WINDOWS = (1, 2, 4)
 LAYERED = {"depth": [1, 3], "hidden": [32, 64, 128], "dropout": [0, 0.2, 0.5], "input_dropout": [0, 0.1]}

@@ -25,8 +25,6 @@ from tests.test_whole import environment
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 ROOT = Path(__file__).parents[2]
 ROWS = 30
 

@@ -23,8 +23,6 @@ from tests.retraining.samples import CLASS_NAMES, SERVING, champion, network
 
 pytestmark = pytest.mark.tensorflow
 
-pytestmark = pytest.mark.tensorflow
-
 ROWS = 40
 START_SECONDS = 600
 

@@ -21,8 +21,6 @@ from tests.tracking.samples import DEPTH, EPOCHS, QUESTION, search
 
 pytestmark = pytest.mark.browser
 
-pytestmark = pytest.mark.browser
-
 ROOT = Path(__file__).parents[2]
 TRIALS = 12
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -15,11 +15,7 @@ from pipeline.models.dense import DenseSpec, notebook_network
 from pipeline.models.recipe import Recipe
 from pipeline.training.result import EarlyStopping
 
-pytestmark = pytest.mark.tensorflow
-
-pytestmark = pytest.mark.tensorflow
-
-pytestmark = pytest.mark.usefixtures("tensorflow")
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tensorflow")]
 ROOT = Path(__file__).parent.parent.parent
 SMALL = DenseSpec((6, 5), (0.2, 0.3, 0.1), ("relu", "tanh"))
 PLAIN = DenseSpec((6, 5), (0, 0, 0), ("linear", "relu"))
