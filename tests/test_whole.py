@@ -461,7 +461,7 @@ def test_a_killed_search_is_held_until_then_and_goes_on_afterwards_with_every_tr
     assert len(error.strip().splitlines()) == 1
     code, _, error = called(*words, "--training.epochs", "2")
     assert code == 2
-    assert "is another one: training.epochs is 3 there and 2 here" in error
+    assert "differs: training.epochs is 3 there and 2 here" in error
     done = narrowgap(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     found = runs(tmp_path)

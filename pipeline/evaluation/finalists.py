@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipeline.experiment import Experiment, FixedNetwork, Published, Training
 from pipeline.models.dense import DenseSpec, notebook_network
 from pipeline.models.recipe import Recipe
+from pipeline.models.spec import ModelSpec
 from pipeline.search.trials import Trial, fully_trained
 from pipeline.statistics.selection import ranked
 
@@ -79,8 +80,8 @@ def _fixed(networks: Sequence[FixedNetwork], training: Training, found: Sequence
     return fixed
 
 
-def _known(spec: DenseSpec) -> list[str]:
+def _known(spec: ModelSpec) -> list[str]:
     """The role of a network that others are compared with."""
-    if not any(spec.dropout):
+    if not spec.has_dropout:
         return [BASELINE]
     return [NOTEBOOK] if spec == notebook_network(dropout=NOTEBOOK_DROPOUT) else []

@@ -2,6 +2,7 @@
 
 from pipeline.data.split import Split
 from pipeline.evaluation.refits import Refit, RefitGroup
+from pipeline.models.dense import dense
 from pipeline.models.keras_model import build
 from pipeline.serving.model import Serving, log_model
 from pipeline.statistics.selective import conformal, thresholds
@@ -16,7 +17,7 @@ def log_chosen_model(run: Run, split: Split, group: RefitGroup, *, target_accura
     height, width = split.train.images.shape[1:]
     refit = group.median_refit
     model = build(
-        group.finalist.recipe.spec,
+        dense(group.finalist.recipe.spec),
         image_shape=(height, width),
         classes=split.classes,
         pixel_max=split.pixel_max,

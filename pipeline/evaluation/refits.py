@@ -12,7 +12,7 @@ from pipeline.evaluation.finalists import Finalist
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
 from pipeline.search.progress import ProgressDisplay, TrialUpdate
-from pipeline.search.proposals.ask_tell import seed_of
+from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import Job, Outcome, Workers
 from pipeline.session import Session
 from pipeline.statistics import trial_metrics
@@ -159,7 +159,7 @@ class _RefitScheduler:
             run.finish("FAILED", outcome.failure)
             seen = TrialUpdate(name, None, None, outcome.seconds, outcome.failure)
         else:
-            log_trial.trained(run, outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
+            log_trial.log_result(run, outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
             run.finish("FINISHED")
             self._done[outcome.number] = _kept(run, seed, outcome.result, outcome.pictures)
             validation = outcome.result.validation.accuracy

@@ -51,7 +51,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     asked = searched.model_copy(
         update={"evaluation": session.experiment.evaluation, "selection": session.experiment.selection}
     )
-    found = trials.finished(session.store, search)
+    found = trials.finished_trials(session.store, search)
     contestants = finalists(asked, found, len(prepared.split.validation))
     seeds = fresh_seeds(asked)
     session.say(

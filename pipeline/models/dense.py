@@ -1,4 +1,4 @@
-"""What a network is: a record that the whole pipeline passes around. Knows nothing of Keras."""
+"""The dense network. Knows nothing of Keras."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.experiment.networks import FixedNetwork, check_layers
+from pipeline.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class DenseSpec:
     hidden: tuple[int, ...]
     """Units per hidden layer; 1 or more each."""
     dropout: tuple[float, ...]
-    """`len(hidden) + 1` rates in [0, 1): one after the input, one after each hidden layer; 0 is no layer."""
+    """`len(hidden) + 1` rates in [0, 1): one after the input, one after each hidden layer; 0 means no dropout layer."""
     activations: tuple[str, ...]
     """One name of `pipeline.experiment.networks.Activation` per hidden layer."""
 
@@ -24,12 +25,21 @@ class DenseSpec:
 
     @classmethod
     def of(cls, network: FixedNetwork) -> "DenseSpec":
-        """The network that an experiment gives in full."""
+        """The network that an experiment defines in full."""
         return cls(tuple(network.hidden), tuple(network.dropout), tuple(network.activations))
 
+    @property
+    def has_dropout(self) -> bool:
+        """Whether the network has any dropout layer."""
+        return any(self.dropout)
+
+    def params(self) -> dict[str, str | int | float]:
+        """Params of a run, by their names in the tracking store."""
+        return {**self.coordinates(), "activations": ",".join(self.activations)}
+
     def coordinates(self) -> dict[str, int | float]:
-        """The values of the network by their names in the tracking store: `depth`, `hidden_1`…, `dropout_0`…; layers
-        that it lacks are absent.
+        """Hyperparameters by their names in the tracking store: `depth`, `hidden_1`…, `dropout_0`…, without those of
+        layers that the network lacks.
         """
         sizes = {f"hidden_{layer}": units for layer, units in enumerate(self.hidden, start=1)}
         rates = {f"dropout_{place}": rate for place, rate in enumerate(self.dropout)}
@@ -45,15 +55,26 @@ class DenseSpec:
         return cls(tuple(content["hidden"]), tuple(content["dropout"]), tuple(content["activations"]))
 
     def parameters(self, inputs: int, classes: int) -> int:
-        """How many trainable numbers the network has, for `inputs` pixels and `classes` outputs."""
+        """Number of trainable parameters, for `inputs` pixels and `classes` outputs."""
         sizes = (inputs, *self.hidden, classes)
         return sum((before + 1) * after for before, after in itertools.pairwise(sizes))
 
     def architecture(self, inputs: int, classes: int) -> str:
-        """For people, such as `784-256(0.2)-128-10`: a size, and the rate of the dropout that follows it."""
+        """Layers as text, such as `784-256(0.2)-128-10`: a size, and in brackets the rate of the dropout after it."""
         sizes = (inputs, *self.hidden)
         named = (f"{size}({rate:g})" if rate else f"{size}" for size, rate in zip(sizes, self.dropout, strict=True))
         return "-".join((*named, str(classes)))
+
+
+def dense(spec: ModelSpec) -> DenseSpec:
+    """The model as a dense network, for code that only dense networks have: their trainer and their Keras model.
+
+    Raises:
+        TypeError: If it is another kind of model.
+    """
+    if not isinstance(spec, DenseSpec):
+        raise TypeError(f"{type(spec).__name__} is not a dense network")
+    return spec
 
 
 def notebook_network(*, dropout: Sequence[float] = (0.0, 0.0, 0.0, 0.0)) -> DenseSpec:

@@ -1,5 +1,5 @@
-"""`DenseSpec` → a plain Keras model of standard layers, and its file. Enters: a spec. Leaves: a model that anybody
-can load and feed with raw pixels, without Narrowgap.
+"""The plain Keras model of a dense network, and its file. Anybody can load it and feed it raw pixels, without
+Narrowgap.
 """
 
 import tempfile
@@ -14,7 +14,15 @@ from pipeline.models.dense import DenseSpec
 def build(
     spec: DenseSpec, *, image_shape: tuple[int, int], classes: int, pixel_max: int, seed: int
 ) -> keras.Sequential:
-    """A model from raw pixels (n, h, w), 0 to `pixel_max`, to softmax rows (n, classes); weights decided by `seed`."""
+    """Builds a model from raw pixels (n, h, w), 0 to `pixel_max`, to softmax rows (n, classes).
+
+    Args:
+        spec: The network.
+        image_shape: (h, w) in pixels.
+        classes: Number of outputs.
+        pixel_max: Largest pixel value; the model divides by it.
+        seed: Decides the initial weights.
+    """
     seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(len(spec.hidden) + 1) >> 1]
     layers: list[keras.layers.Layer] = [
         keras.layers.Input(image_shape, name="pixels"),
@@ -37,13 +45,15 @@ def build(
 
 
 def load(path: Path) -> keras.Model:
-    """A model from its `.keras` file."""
+    """Loads a model from its `.keras` file."""
     return keras.models.load_model(path)
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file beside its place, reads it back, and moves it there; raises ValueError when the copy
-    that was read answers otherwise than the model.
+    """Writes a `.keras` file under another name, loads it again, and renames it.
+
+    Raises:
+        ValueError: If the loaded copy answers differently from the model.
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         draft = Path(folder) / path.name

@@ -1,4 +1,4 @@
-"""What is trained, and how: a network with the training settings that are its own."""
+"""A recipe: what is trained, and how."""
 
 import json
 from collections.abc import Mapping
@@ -7,38 +7,43 @@ from typing import Any
 
 from pipeline.experiment import Training, TrainingOverrides
 from pipeline.models.dense import DenseSpec
+from pipeline.models.spec import ModelSpec
 from pipeline.tracking.names import NETWORK_TAG, RECIPE_TAG
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and its own training settings, the same in a proposal, a job, a trial, a finalist and a version.
+    """A network and the training settings of its own. Proposal, job, trial, finalist and version carry the same recipe.
 
-    What the recipe leaves open comes from the experiment when it is trained. A changed experiment is therefore tried on
-    an old recipe too.
+    Settings that the recipe leaves open come from the experiment when it is trained, so a changed experiment is tried
+    on an old recipe too.
     """
 
-    spec: DenseSpec
+    spec: ModelSpec
     own: TrainingOverrides = field(default_factory=TrainingOverrides)
-    """What this network trains differently from the experiment; empty for most."""
+    """Training settings of this network that differ from the experiment; empty for most."""
 
     def settings(self, training: Training) -> Training:
-        """The experiment's training settings, with the recipe's own in their place."""
+        """The experiment's training settings, overridden by the recipe's own."""
         return training.merged(self.own)
 
     def name(self, inputs: int, classes: int) -> str:
-        """For people, such as `784-128(0.2)-10, patience 3`."""
+        """Text such as `784-128(0.2)-10, patience 3`."""
         own = (f"{key} {_plain(value)}" for key, value in self.own.model_dump(exclude_none=True).items())
         return ", ".join((self.spec.architecture(inputs, classes), *own))
 
     def params(self, settings: Training, *, seed: int, inputs: int, classes: int) -> dict[str, str | int | float]:
-        """What is known of a trial before it is trained, by the names of the tracking store, with the resolved
-        `settings`.
+        """Params of a run of this recipe, by their names in the tracking store.
+
+        Args:
+            settings: The resolved training settings.
+            seed: Of the weights, the order of images and dropout.
+            inputs: Pixels per image.
+            classes: Number of classes.
         """
         spec = self.spec
         return {
-            **spec.coordinates(),
-            "activations": ",".join(spec.activations),
+            **spec.params(),
             "parameters": spec.parameters(inputs, classes),
             "seed": seed,
             "architecture": spec.architecture(inputs, classes),

@@ -1,8 +1,6 @@
-"""Keras Tuner's hyperparameters ↔ `DenseSpec`. Owns their names.
+"""The search space as Keras Tuner hyperparameters.
 
-Enters: the `space` section of an experiment. Leaves: a `HyperParameters` object for an oracle, and what the values
-that the oracle proposes mean. A hyperparameter of a layer that a shallower network lacks is inactive: absent from the
-values, not zero.
+Hyperparameters of a layer that a shallower network lacks are inactive: absent from the values, not zero.
 """
 
 import math
@@ -17,12 +15,12 @@ from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
 
 Values = Mapping[str, Any]
-"""What an oracle proposes, by name: `depth`, `hidden_1`…, `dropout_0`…; or `network` for fixed networks."""
+"""Values proposed by an oracle, by name: `depth`, `hidden_1`…, `dropout_0`…; or `network` for fixed networks."""
 
 
 class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]  # untyped base
-    """Keras Tuner's, of a space that stays as it is: copies have values of their own and share the choices, which Keras
-    Tuner would copy for every trial (8 kB and 0.4 ms each).
+    """Hyperparameters of a fixed space. Copies have their own values and share the choices, which Keras Tuner would
+    copy for every trial (8 kB and 0.4 ms each).
     """
 
     def copy(self) -> "HyperParameters":
@@ -32,7 +30,7 @@ class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]  # unt
 
 
 def hyperparameters(space: Space) -> keras_tuner.HyperParameters:
-    """The space as Keras Tuner knows it: every entry a choice, those of layer i active from depth i on."""
+    """The space as Keras Tuner sees it: every hyperparameter is a choice; those of layer i are active from depth i on."""
     hp = HyperParameters()
     if space.networks is not None:
         hp.Choice("network", list(range(len(space.networks))))
@@ -48,12 +46,12 @@ def hyperparameters(space: Space) -> keras_tuner.HyperParameters:
 
 
 def _rates(rates: list[float]) -> list[float]:
-    """Floats only: Keras Tuner refuses a choice between 0 and 0.1."""
+    """Rates as floats: Keras Tuner refuses a choice between 0 and 0.1."""
     return [float(rate) for rate in rates]
 
 
 def recipe(space: Space, values: Values) -> Recipe:
-    """The network that proposed values stand for, with the training settings that a fixed one has of its own."""
+    """The recipe that proposed values stand for."""
     if space.networks is not None:
         network = space.networks[values["network"]]
         return Recipe(DenseSpec.of(network), network.training)
@@ -67,7 +65,7 @@ def recipe(space: Space, values: Values) -> Recipe:
 
 
 def size(space: Space) -> int:
-    """How many different networks the space holds."""
+    """Number of different networks in the space."""
     if space.networks is not None:
         return len(space.networks)
     fewest, most = space.depth

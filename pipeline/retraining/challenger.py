@@ -21,7 +21,7 @@ from pipeline.models.recipe import Recipe
 from pipeline.retraining.plan import Mode
 from pipeline.retraining.rule import Scored
 from pipeline.search import step as searching
-from pipeline.search.proposals.ask_tell import seed_of
+from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import Workers
 from pipeline.serving.model import fetch
 from pipeline.session import Session

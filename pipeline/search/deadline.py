@@ -1,6 +1,7 @@
-"""Whether there is still time for a trial. Enters: proposals and outcomes. Leaves: yes or no.
+"""Decides whether there is time for another trial.
 
-Seconds of a trial are estimated as a + b x parameters x epochs, fitted to those done (non-negative least squares).
+The seconds of a trial are estimated as a + b x parameters x epochs, fitted to finished trials by non-negative least
+squares.
 """
 
 import time
@@ -16,8 +17,8 @@ MILLION = 1e6
 
 
 class Deadline:
-    """Keeps the time of one search. Without `minutes` there is always time; the first trials, of which nothing is known
-    yet, are always allowed.
+    """The time budget of one search. Without `minutes` there is always time. The first trials are always allowed, since
+    nothing is known yet.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Deadline:
         self._seconds: list[float] = []
 
     def allows(self, proposal: Proposal) -> bool:
-        """Whether this trial, started behind those under way, would be finished in time."""
+        """Whether this trial would finish in time if it started after those that are running."""
         if self._end is None:
             return True
         now = self._clock()
@@ -48,11 +49,11 @@ class Deadline:
         return now + queued + self._estimate(proposal) <= self._end
 
     def started(self, proposal: Proposal) -> None:
-        """A trial is under way."""
+        """Records that a trial is running."""
         self._open[proposal.number] = proposal
 
     def ended(self, proposal: Proposal, outcome: Outcome) -> None:
-        """It no longer is; its time teaches the next estimate."""
+        """Records that a trial has ended, and its time for the next estimate."""
         self._open.pop(proposal.number, None)
         if self._end is not None and outcome.result is not None:
             self._work.append(self._size(proposal))
@@ -64,5 +65,5 @@ class Deadline:
         return float(fixed + per_size * self._size(proposal))
 
     def _size(self, proposal: Proposal) -> float:
-        """Millions of parameters times epochs; a trial that may stop early counts in full."""
+        """Millions of parameters times epochs; a trial that may stop early counts fully."""
         return proposal.recipe.spec.parameters(self._inputs, self._classes) * proposal.until / MILLION

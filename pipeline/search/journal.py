@@ -1,7 +1,6 @@
-"""The search's journal in the tracking store: one nested run per trial.
+"""The journal of a search in the tracking store: one nested run per trial.
 
-Enters: proposals and outcomes from the loop. Leaves: runs, and for the display what was seen. A journal that is opened
-on a search that has trials already knows how those ended; that is all the state that a search has.
+A journal of a search that already has trials knows their results. A search has no other state.
 """
 
 import json
@@ -26,7 +25,7 @@ from pipeline.training.result import TrainingState
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """A trial that ended in an earlier part of the search: of its run, what a replay needs."""
+    """A trial that ended before this process started: what a replay needs of its run."""
 
     run_id: str
     values: str
@@ -37,7 +36,7 @@ class _Past:
 
 
 class StoreJournal:
-    """Writes a trial's run when it is asked for, and fills and ends it when the trial has ended."""
+    """Creates the run of a trial when it is proposed, and completes and ends it when the trial has ended."""
 
     def __init__(
         self,
@@ -116,7 +115,7 @@ class StoreJournal:
             del self._open[proposal.number]
             self._seen(TrialUpdate(self._name(proposal), None, None, outcome.seconds, outcome.failure))
             return TrialScore(None, outcome.failure)
-        log_trial.trained(run, result, self._prepared.split, outcome.pictures, seconds=outcome.seconds)
+        log_trial.log_result(run, result, self._prepared.split, outcome.pictures, seconds=outcome.seconds)
         if self._keeps_states:
             run.write(STATE, state.to_bytes(result.state))
             self._states[proposal.number] = run.id

@@ -1,18 +1,18 @@
-"""One trained network into one run, by the names of the contract. Owns what a trial's and a refit's run hold."""
+"""Logs one trained network to a run: what every trial and refit holds."""
 
 from collections.abc import Mapping
 from itertools import pairwise
 
 from pipeline.data.split import Split
-from pipeline.models.dense import DenseSpec
+from pipeline.models.dense import DenseSpec, dense
 from pipeline.statistics import trial_metrics
 from pipeline.tracking.store import Point, Run
 from pipeline.training.result import TrialResult
 
 
-def trained(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, seconds: float) -> None:
-    """Writes curves, scores, gaps and pictures of one trained network, and its wall clock, pictures included; the run
-    stays open.
+def log_result(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, seconds: float) -> None:
+    """Logs curves, scores, gaps and pictures of a trained network, with its wall-clock seconds including pictures. The
+    run stays open.
     """
     run.log(
         metrics={**trial_metrics.trial_metrics(result), "seconds": seconds},
@@ -20,11 +20,11 @@ def trained(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, 
     )
     for name, content in pictures.items():
         run.write(name, content)
-    run.write("network.txt", describe(result.recipe.spec, split))
+    run.write("network.txt", describe(dense(result.recipe.spec), split))
 
 
 def describe(spec: DenseSpec, split: Split) -> str:
-    """The network as a table of layers for people."""
+    """The network as a text table of its layers."""
     height, width = split.train.images.shape[1:]
     rows = [
         ("layer", "output", "parameters"),

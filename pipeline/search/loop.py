@@ -1,10 +1,8 @@
-"""Ask, train, tell, until the budget ends.
+"""The search loop: ask for a proposal, train it, tell the score, until the budget is used up.
 
-Enters: proposals, workers and a journal. Leaves: why the search ended; every trial is in the journal by then.
-
-Results are told in the order in which their trials were asked for, and trial n is asked for when n - `window` results
-are told. So the proposals depend on the results and the window alone, not on which worker was quicker: a search can be
-repeated, and one that was interrupted goes on by making the same calls with the results that the journal knows.
+Scores are told in the order of proposals, and trial n is proposed once n - `window` scores are told. Proposals
+therefore depend only on scores and window, not on which worker was faster. A search can be repeated exactly, and an
+interrupted one is resumed by the same calls with the recorded scores.
 """
 
 from collections import deque
@@ -22,7 +20,7 @@ MOST_FAILURES_IN_A_ROW = 3
 
 @dataclass(frozen=True)
 class TrialScore:
-    """How an ended trial counts for the search."""
+    """The score of an ended trial, as the search uses it."""
 
     score: float | None
     """Of the objective; None for a trial that failed."""
@@ -31,27 +29,31 @@ class TrialScore:
 
 
 class Journal(Protocol):
-    """Where the search is recorded, and what it remembers of an earlier part of it."""
+    """Records a search, and knows the trials of an earlier part of it."""
 
     def known(self, proposal: Proposal) -> TrialScore | None:
-        """How this trial ended earlier, or None. Raises InputError when another network is recorded at its place."""
+        """The score of this trial from an earlier part of the search, or None.
+
+        Raises:
+            InputError: If another network is recorded at its place.
+        """
 
     def asked(self, proposal: Proposal) -> None:
-        """A trial is about to be trained."""
+        """Called when a trial is about to be trained."""
 
     def ended(self, proposal: Proposal, outcome: Outcome) -> TrialScore:
-        """A trial has ended, as a success or a failure."""
+        """Called when a trial has ended, as a success or a failure."""
 
     def state(self, number: int) -> TrainingState:
-        """Where the training of an ended trial stopped."""
+        """The state at which the training of an ended trial stopped."""
 
     def abandoned(self, proposal: Proposal) -> None:
-        """The search stops before this trial has ended."""
+        """Called when the search stops before this trial has ended."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """Why there are no more trials."""
+    """Why the search ended."""
 
     reason: Literal["trials", "exhausted", "minutes"]
     trials: int
@@ -68,10 +70,19 @@ def search(
     window: int,
     deadline: Deadline,
 ) -> Ending:
-    """Runs a search of at most `trials` trials, with at most `window` of them asked and not told, and none started
-    that would not be finished by the deadline.
+    """Runs a search until `trials` trials are done, the space is exhausted, or the deadline allows no more.
 
-    Raises SearchFailedError when three trials in a row fail, or all. Whatever stops it, no trial is left open.
+    Args:
+        proposals: The oracle.
+        workers: Where trials are trained.
+        journal: Where they are recorded; it may know the first ones already.
+        trials: Maximum number of trials.
+        window: Maximum number of trials proposed whose score is not yet told.
+        deadline: No trial starts that would not finish in time.
+
+    Raises:
+        SearchFailedError: If three trials in a row fail, or all. No trial is left open, whatever stops the
+            search.
     """
     loop = _Loop(proposals, workers, journal, trials, window, deadline)
     try:
@@ -117,7 +128,7 @@ class _Loop:
                 self._journal.abandoned(proposal)
 
     def _fill(self) -> None:
-        """Asks until the window is full or there is nothing to ask for."""
+        """Asks for proposals until the window is full or there are none."""
         while self._over is None and len(self._pending) < self._window and self._asked < self._trials:
             proposal = self._proposals.ask()
             if isinstance(proposal, NoProposal):
@@ -138,7 +149,7 @@ class _Loop:
                 self._workers.submit(_job(proposal, self._journal))
 
     def _collect(self) -> None:
-        """Takes in outcomes until the oldest pending trial has ended."""
+        """Collects outcomes until the oldest pending trial has ended."""
         by_number = {proposal.number: proposal for proposal in self._pending}
         while self._pending[0].number not in self._early:
             for outcome in self._workers.finished():
@@ -147,7 +158,7 @@ class _Loop:
                 self._early[outcome.number] = self._journal.ended(proposal, outcome)
 
     def _tell(self) -> None:
-        """Tells the oldest pending trial, and counts failures."""
+        """Tells the score of the oldest pending trial, and counts failures."""
         proposal = self._pending.popleft()
         told = self._early.pop(proposal.number)
         self._proposals.tell(proposal.trial_id, told.score)

@@ -1,7 +1,4 @@
-"""What people see while a search runs: a live table on a terminal, a plain line per trial elsewhere (cron, CI).
-
-Enters: trials as they end. Leaves: text on standard output.
-"""
+"""Shows the progress of a search: a live table on a terminal, a line per trial elsewhere (cron, CI)."""
 
 import time
 from dataclasses import dataclass
@@ -19,24 +16,24 @@ from pipeline.formatting import duration
 
 @dataclass(frozen=True)
 class TrialUpdate:
-    """A trial that ended, as far as people watch it."""
+    """An ended trial, as shown on the screen."""
 
     name: str
-    """Its architecture, such as `784-256(0.2)-128-10`."""
+    """Architecture, such as `784-256(0.2)-128-10`, and own training settings."""
     objective: float | None
-    """None for a trial that failed."""
+    """Objective value; None if the trial failed."""
     accuracy_gap: float | None
-    """The honest validation gap: train less validation accuracy, 0 to 1."""
+    """Honest validation gap: train minus validation accuracy, 0 to 1."""
     seconds: float
     failure: str | None = None
     earlier: bool = False
     """Trained before this process started (a resumed search)."""
     reference: bool = False
-    """Trained to compare with: it is no candidate for the best."""
+    """Trained for comparison only; never the best."""
 
 
 class ProgressDisplay:
-    """A context that is told of every ended trial, or refit. `total` is the most of them that there will be."""
+    """A context that shows ended trials or refits. `total` is their maximum number."""
 
     def __init__(self, console: Console, *, total: int, objective: str, noun: str = "trial") -> None:
         self._console, self._total, self._objective, self._noun = console, total, objective, noun
@@ -58,7 +55,7 @@ class ProgressDisplay:
         self._live.stop()
 
     def ended(self, trial: TrialUpdate) -> None:
-        """One more trial has ended."""
+        """Shows one more ended trial."""
         self._done += 1
         self._fresh += not trial.earlier
         self._failed += trial.objective is None

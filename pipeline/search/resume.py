@@ -1,7 +1,7 @@
-"""Whether a search goes on with an earlier one. Enters: the store. Leaves: that search's run, or none.
+"""Decides whether a search resumes an earlier one.
 
-The tracking store is the only state. What makes two searches the same stands in a tag of the search's run, section by
-section, so that a difference can be named.
+The tracking store is the only state. What makes two searches the same is in a tag of the search's run, section by
+section, so a difference can be named.
 """
 
 import json
@@ -17,7 +17,7 @@ from pipeline.tracking.store import Run
 
 
 def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
-    """What must be equal for a search to be the same one: everything that decides proposals or results."""
+    """What must be equal for two searches to be the same: everything that affects proposals or results."""
     asked = experiment.model_dump(mode="json", exclude={"space": {"networks": {"__all__": {"published"}}}})
     search = {key: asked["search"][key] for key in ("tuner", "objective", "seed")}
     return {
@@ -29,9 +29,12 @@ def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
 
 
 def earlier(session: Session, experiment_id: str) -> Run | None:
-    """The experiment's latest search here, if it is to go on: it did not finish, or it is to have more trials.
+    """The experiment's latest search in this MLflow experiment if it can be resumed: it did not finish, or
+    `search.trials` has grown.
 
-    Raises BusyError when somebody is searching there now, InputError when it is another search than this one.
+    Raises:
+        BusyError: If another process runs it now.
+        InputError: If it is unfinished and differs from this search.
     """
     asked = session.experiment
     if asked.search.resume == "never":
@@ -44,26 +47,26 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     different = _differences(json.loads(run.tags[IDENTITY_TAG]), identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
-    if different and (alive(run) or _of_a_night(session, run)):
+    if different and (alive(run) or _of_a_retraining_run(session, run)):
         return (
             None  # somebody is at another search, or a night's was interrupted and nights go by the data of their day
         )
     refuse_held(run)
     if different:
         raise InputError(
-            f"the unfinished search {run.id} is another one: {'; '.join(different)}. Finish it as it was begun, or start "
-            "anew with -P search.resume=never"
+            f"the unfinished search {run.id} differs: {'; '.join(different)}. Finish it as it was started, or start "
+            "a new one with -P search.resume=never"
         )
     return run
 
 
-def _of_a_night(session: Session, run: Run) -> bool:
-    """Whether `retrain` began the search."""
+def _of_a_retraining_run(session: Session, run: Run) -> bool:
+    """Whether a retraining run started the search."""
     return run.parent_id is not None and session.store.get(run.parent_id).tags.get(STEP_TAG) == "retrain"
 
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Such as `training.epochs is 20 there and 30 here`."""
+    """Differences such as `training.epochs is 20 there and 30 here`."""
     told = []
     for key in sorted({*theirs, *ours}):
         there, here = theirs.get(key), ours.get(key)

@@ -1,4 +1,4 @@
-"""The step `search`: ask, train, tell, and sum up. Leaves a run with a nested run per trial and the chosen network."""
+"""The step `search`: runs the loop, records every trial, and chooses a network."""
 
 import json
 from collections.abc import Iterator
@@ -34,15 +34,15 @@ from pipeline.tracking.names import (
 from pipeline.tracking.store import Run
 
 TRIALS_PER_PLACE = 4
-"""Of so many trials, one may be asked for before the others are told."""
+"""One trial in so many may be proposed before the scores of the others are told."""
 
 
 @contextmanager
 def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) -> Iterator[Run]:
-    """The run to search in, ended with the block: an earlier search's that goes on, or else a new one.
+    """The run of the search, ended with the block: that of an earlier search that is resumed, or a new one.
 
-    A search that goes on keeps its run, below the root of today; a step `search` that was called alone is then its
-    parent, and hence a `main`.
+    A resumed search keeps its run, which moves below the root run of today. A step `search` that was called alone is
+    then the parent of a search, so it is recorded as `main`.
     """
     if before is not None:
         with run_lock.claim_run(session.store, before):
@@ -50,7 +50,7 @@ def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) 
                 root.log(tags={STEP_TAG: "main"})
             with session.store.reopen(before, parent=root).open() as run:
                 done = sum(each.status in {"FINISHED", "FAILED"} for each in session.store.children(run))
-                session.say(f"search: going on with search {run.id}, of which {done} trials are done")
+                session.say(f"search: resuming search {run.id} ({done} trials done)")
                 yield run
     elif alone:
         yield root
@@ -60,11 +60,11 @@ def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) 
 
 
 def search(session: Session, run: Run, workers: Workers) -> Run:
-    """Searches the experiment's space and records what was found; returns the run, which now speaks of its winner."""
+    """Searches the space and records the result; returns the run, with the scores of the chosen network."""
     experiment, prepared = session.experiment, session.prepared
     size, wished = search_space.size(experiment.space), experiment.search.trials
     if size < wished:
-        session.say(f"search: the space holds {size} networks, fewer than the {wished} trials asked for")
+        session.say(f"search: the space has {size} networks, fewer than search.trials={wished}")
     window = int(run.tags.get(WINDOW_TAG, _window(workers, experiment)))
     _begin(run, prepared, experiment, window)
     total = min(wished, size) if experiment.search.tuner != "hyperband" else wished
@@ -83,7 +83,7 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
         except SearchFailedError:
             run.log(tags={OVER_TAG: "true"})
             raise
-    found = trials.finished(session.store, run)
+    found = trials.finished_trials(session.store, run)
     if not found:
         raise SearchFailedError(f"no trial could be finished within search.minutes={experiment.search.minutes:g}")
     if ending.reason == "minutes":
@@ -94,7 +94,7 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
 
 
 def _begin(run: Run, prepared: PreparedData, experiment: Experiment, window: int) -> None:
-    """What a later process needs to go on with this search."""
+    """Records what a later process needs to resume this search."""
     if IDENTITY_TAG not in run.tags:
         record_inputs(run, prepared)
     identity = json.dumps(resume.identity(experiment, prepared))
@@ -120,8 +120,8 @@ def _say_ending(session: Session, run: Run, ending: loop.Ending, finished: int) 
 
 
 def _window(workers: Workers, experiment: Experiment) -> int:
-    """Trials asked for and not told at a time: with many workers, one in hand for each, so that none waits for the
-    oldest trial to end; fewer where a proposal learns from the results, and would have too few to learn from.
+    """Trials proposed at a time before their scores are told. With many workers one waits for each, so no worker waits
+    for the oldest trial; fewer if proposals learn from scores and would have too few to learn from.
     """
     if workers.count == 1:
         return 1
@@ -132,7 +132,7 @@ def _window(workers: Workers, experiment: Experiment) -> int:
 
 
 def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
-    """Table, pictures, and the chosen network with its figures and reason."""
+    """Records the table, the pictures, and the chosen network with its scores and reason."""
     experiment = session.experiment
     choice = choose(
         [trial.candidate() for trial in found],
@@ -147,9 +147,7 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     mark = pareto.Mark(points[choice.index], f"chosen on validation: {chosen.name}")
     run.write("pareto.png", png(pareto.pareto(points, list(best), [mark])))
     coordinates = [trial.coordinates() for trial in found]
-    deepest = max(len(trial.recipe.spec.hidden) for trial in found)
-    names = [f"dropout_{place}" for place in range(deepest + 1)]
-    names += [f"hidden_{layer}" for layer in range(1, deepest + 1)]
+    names = sorted(name for name in trials.hyperparameters(found) if name != "depth")  # dropout first, as in the UI
     names += ["val_accuracy", "test_accuracy", "accuracy_gap"]
     run.write("parallel.png", png(parallel_coordinates.parallel(coordinates, names, colour_by="test_accuracy")))
     run.log(

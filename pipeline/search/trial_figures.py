@@ -1,11 +1,11 @@
-"""The two pictures that every trained network gets. Runs where the network was trained."""
+"""The two pictures of every trained network, drawn where the network was trained."""
 
 from pipeline.data.split import Split
 from pipeline.training.result import TrialResult
 
 
 def draw_trial(result: TrialResult, split: Split) -> dict[str, bytes]:
-    """`curves.png` and `confusion_matrix.png`."""
+    """Draws `curves.png` and `confusion_matrix.png`."""
     from pipeline.figures.networks import confusion_matrix, curves  # noqa: PLC0415 - Matplotlib, only where pictures are drawn
     from pipeline.figures.style import png  # noqa: PLC0415 - as above
     from pipeline.statistics import per_class  # noqa: PLC0415 - as above

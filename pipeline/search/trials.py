@@ -1,4 +1,4 @@
-"""The finished trials of a search, read back from the store. Enters: a search's run. Leaves: rows."""
+"""The finished trials of a search, read from the store."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ MEASURES = (
     "val_loss", "val_accuracy", "val_accuracy_gap", "test_accuracy", "accuracy_gap", "test_loss", "loss_gap",
     "fit_accuracy_gap", "fit_loss_gap", "train_accuracy", "train_loss", "best_epoch", "epochs_run", "seconds",
 )  # fmt: skip
-"""The metrics of a row, in the order of the table's columns."""
+"""Metrics of a row, in the order of the columns."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One trial that finished."""
+    """One finished trial."""
 
     number: int
     run: Run
@@ -42,19 +42,19 @@ class Trial:
         return values
 
     def candidate(self) -> Candidate:
-        """What a selection may know of it."""
+        """What a selection may know of the trial: validation results only."""
         measured = self.run.metrics
         return Candidate(
             self.name, measured["val_loss"], measured["val_accuracy"], measured["val_accuracy_gap"], self.parameters
         )
 
     def coordinates(self) -> dict[str, float | None]:
-        """Its place in the space and its figures, by name; layers that it lacks are absent."""
+        """Hyperparameters and metrics by name, without those of layers that it lacks."""
         return {**self.recipe.spec.coordinates(), **{name: self.run.metrics[name] for name in MEASURES}}
 
 
-def finished(store: Store, search: Run) -> list[Trial]:
-    """In the order of asking."""
+def finished_trials(store: Store, search: Run) -> list[Trial]:
+    """The finished trials of a search, in the order of proposals."""
     runs = [run for run in store.children(search) if run.tags.get(STEP_TAG) == "trial"]
     trials = [
         Trial(int(run.tags[ASKED_TAG]), run, Recipe.from_tags(run.tags)) for run in runs if run.status == "FINISHED"
@@ -63,18 +63,20 @@ def finished(store: Store, search: Run) -> list[Trial]:
 
 
 def fully_trained(found: Sequence[Trial]) -> list[Trial]:
-    """Those that Hyperband, if it is that, let train to the last epoch; it stops the others on lower rungs."""
+    """The trials that were trained to the last epoch; Hyperband stops others on lower rungs."""
     rungs = [trial.proposed.get("tuner/epochs", 0) for trial in found]
     highest = max(rungs, default=0)
     return [trial for trial, rung in zip(found, rungs, strict=True) if rung == highest]
 
 
+def hyperparameters(trials: Sequence[Trial]) -> list[str]:
+    """Names of the hyperparameters of all trials: those of the trial that has the most."""
+    return max((list(trial.recipe.spec.coordinates()) for trial in trials), key=len)
+
+
 def table(trials: Sequence[Trial]) -> pd.DataFrame:
     """One row per trial: `trials.csv`."""
-    deepest = max(len(trial.recipe.spec.hidden) for trial in trials)
-    places = [f"dropout_{place}" for place in range(deepest + 1)]
-    layers = [f"hidden_{layer}" for layer in range(1, deepest + 1)]
-    columns = ["trial", "architecture", "parameters", "depth", *layers, *places, *MEASURES, "run_id"]
+    columns = ["trial", "architecture", "parameters", *hyperparameters(trials), *MEASURES, "run_id"]
     rows = [
         {
             "trial": trial.number,

@@ -1,9 +1,9 @@
-"""The compiled trainer. Enters: a spec, settings, a split, a seed. Leaves: a `TrialResult`.
+"""The compiled trainer of dense networks.
 
-An epoch is a few calls of one compiled function, which loops over a stack of batches; the last, partial batch is filled
-up with rows of weight 0, and a stack may hold fewer batches than it has room for, so that one compilation serves all.
-The result is decided by what enters: the same inputs give the same bits on the same machine, and going on from a
-`TrainingState` gives the bits of not having stopped.
+An epoch is a few calls of one compiled function that loops over a stack of batches. The last, smaller batch is padded
+with rows of weight 0, and a stack may hold fewer batches than it has room for, so one compilation is enough. The same
+inputs give the same bits on the same machine, and continuing from a `TrainingState` gives the bits of uninterrupted
+training.
 """
 
 import functools
@@ -20,15 +20,17 @@ from numpy.typing import NDArray
 
 from pipeline.data.split import Part, Split
 from pipeline.experiment import Training
-from pipeline.models.dense import DenseSpec
+from pipeline.models.dense import DenseSpec, dense
 from pipeline.models.keras_model import build
 from pipeline.models.recipe import Recipe
 from pipeline.training import scoring
-from pipeline.training.dropout import Noise
+from pipeline.training.dropout import DropoutMasks
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult
 
 ROWS = 8_192
-"""Images per call of the compiled function: enough to hide the call, few enough to bound the memory of their noise."""
+"""Images per call of the compiled function: enough to hide the cost of the call, few enough to bound the memory of the
+random numbers.
+"""
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 Weights = tuple[NDArray[np.float32], ...]
 
@@ -43,15 +45,24 @@ def train(
     until: int | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> TrialResult:
-    """Trains one network and scores the weights kept on train, validation and test, with dropout off.
+    """Trains one network and scores the kept weights on train, validation and test, with dropout off.
 
-    `settings.epochs` is the length of the learning rate's schedule; training stops at `until` epochs (all, if None), or
-    earlier when `settings.monitor` has not improved for `settings.patience` epochs. `state` continues another trial of
-    the same recipe, settings, split and seed; the best epoch and the patience used up so far go on with it. Raises
-    FloatingPointError when a loss is no number any more.
+    Args:
+        recipe: The network.
+        settings: The resolved training settings; `settings.epochs` is also the length of the learning rate
+            schedule.
+        split: The data.
+        seed: Of the weights, the order of images and dropout.
+        state: Continues another trial of the same recipe, settings, split and seed, with its best epoch and
+            patience.
+        until: Epoch to stop at; all epochs if None. Early stopping can end training sooner.
+        on_epoch: Called after each epoch with its number and metrics.
+
+    Raises:
+        FloatingPointError: If a loss is NaN or infinite.
     """
     clock = _Clock()
-    trainer = _Trainer(recipe.spec, settings, split, seed)
+    trainer = _Trainer(dense(recipe.spec), settings, split, seed)
     state = trainer.start() if state is None else trainer.resume(state)
     clock.lap("build")
     last = min(settings.epochs, until or settings.epochs)
@@ -88,7 +99,7 @@ def train(
 
 
 class _Trainer:
-    """One model with its optimizer and its compiled epoch."""
+    """A model with its optimizer and its compiled epoch."""
 
     def __init__(self, spec: DenseSpec, settings: Training, split: Split, seed: int) -> None:
         _freeze_gc_once()
@@ -106,9 +117,9 @@ class _Trainer:
         self._optimizer.build(self._kernels)
         self._probe = _probe(split, seed)
         self._flat = split.train.images.reshape(count, -1)
-        self._noise = Noise(spec, split.inputs, seed)
+        self._masks = DropoutMasks(spec, split.inputs, seed)
         activations = [keras.activations.get(name) for name in spec.activations]
-        self._run = _compiled(self._kernels, activations, self._optimizer, self._noise, split.pixel_max)
+        self._run = _compiled(self._kernels, activations, self._optimizer, self._masks, split.pixel_max)
 
     def start(self) -> TrainingState:
         weights = tuple(self.model.get_weights())
@@ -123,7 +134,9 @@ class _Trainer:
         return state
 
     def epoch(self, number: int) -> dict[str, float]:
-        """Trains one epoch; its loss and accuracy as training reports them: dropout on, while the weights move."""
+        """Trains one epoch and returns loss and accuracy as training reports them: dropout on, while the weights
+        change.
+        """
         count = len(self._flat)
         order = np.random.Generator(np.random.Philox([self._seed, number])).permutation(count)
         loss = right = 0.0
@@ -133,12 +146,12 @@ class _Trainer:
             rows = order[start : start + per_call]
             padded = np.concatenate((rows, np.broadcast_to(rows[:1], per_call - len(rows))))
             shape = (steps, self._batch)
-            noise = self._noise.draw(number, call, shape)
+            masks = self._masks.draw(number, call, shape)
             summed, hits = self._run(
                 self._flat[padded].reshape(*shape, -1),
                 self._split.train.labels[padded].reshape(shape).astype(np.int32),
                 np.int32(len(rows)),
-                *noise,
+                *masks,
             )
             loss += float(summed)
             right += float(hits)
@@ -146,7 +159,7 @@ class _Trainer:
         return {"loss": loss / count, "accuracy": right / count}
 
     def probe(self) -> dict[str, float]:
-        """Scores, dropout off, of the weights as they are now."""
+        """Scores of the current weights, dropout off."""
         measured: dict[str, float] = {}
         for name, part in (("train", self._probe), ("val", self._split.validation)):
             logs = scoring.log_probabilities(self.model, part.images, self._split.pixel_max)
@@ -155,7 +168,7 @@ class _Trainer:
         return measured
 
     def after(self, state: TrainingState, measured: Mapping[str, float]) -> TrainingState:
-        """The state when one more epoch is done, early stopping as in Keras: an improvement is any."""
+        """The state after one more epoch, with early stopping as in Keras: any decrease is an improvement."""
         weights = tuple(self.model.get_weights())
         value, best = measured[self._settings.monitor], state.early.best
         better = best is None or (value > best if self._settings.monitor == "val_accuracy" else value < best)
@@ -172,8 +185,8 @@ class _Trainer:
 
 
 def _joined(weights: Weights) -> list[NDArray[np.float32]]:
-    """A model's weights, a kernel (inputs, units) and a bias (units,) per layer in turn, as one array (inputs + 1, units)
-    per layer, the bias last: half as many variables to update, and a quarter less time to compile.
+    """A model's weights with kernel (inputs, units) and bias (units,) of each layer joined into one array (inputs + 1,
+    units), the bias last: half as many variables to update, and a quarter less time to compile.
     """
     pairs = zip(weights[::2], weights[1::2], strict=True)
     return [np.concatenate((kernel, bias[None])) for kernel, bias in pairs]
@@ -189,12 +202,14 @@ def _compiled(
     kernels: Sequence[keras.Variable],
     activations: Sequence[Callable[[tf.Tensor], tf.Tensor]],
     optimizer: keras.optimizers.Optimizer,
-    noise: Noise,
+    masks: DropoutMasks,
     pixel_max: int,
 ) -> tf.types.experimental.PolymorphicFunction:
-    """A function of (images uint8 (steps, batch, pixels), labels int32 (steps, batch), how many rows count, noise per
-    place) that takes one optimizer step per batch that has rows that count; it returns the sums, over those rows, of
-    the cross-entropy and of the correct answers. The kernels are as `_joined` makes them, one per layer.
+    """Compiles a function that takes one optimizer step per batch.
+
+    Its arguments are images uint8 (steps, batch, pixels), labels int32 (steps, batch), the number of rows that count,
+    and random numbers per dropout place. It returns the sums of the cross-entropy and of the correct answers over the
+    rows that count. The kernels are as `_joined` makes them, one per layer.
     """
     values = [kernel.value for kernel in kernels]
 
@@ -202,9 +217,9 @@ def _compiled(
         return tf.matmul(tf.pad(rows, [[0, 0], [0, 1]], constant_values=1.0), kernel.value)
 
     def forward(rows: tf.Tensor, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
-        rows = noise.applied(rows, 0, drawn)
+        rows = masks.applied(rows, 0, drawn)
         for place, (kernel, activation) in enumerate(zip(kernels, activations, strict=False), start=1):
-            rows = noise.applied(activation(dense(rows, kernel)), place, drawn)
+            rows = masks.applied(activation(dense(rows, kernel)), place, drawn)
         return dense(rows, kernels[-1])
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
@@ -215,7 +230,7 @@ def _compiled(
             counted = tf.minimum(count - number * batch, batch)
             weight = tf.cast(tf.range(batch) < counted, tf.float32)
             rows = tf.cast(images[number], tf.float32) * (1 / pixel_max)
-            here = {place: each[number] for place, each in zip(noise.places, drawn, strict=True)}
+            here = {place: each[number] for place, each in zip(masks.places, drawn, strict=True)}
             with tf.GradientTape() as tape:
                 answers = forward(rows, here)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[number], answers)
@@ -239,8 +254,8 @@ def _compiled(
 
 @functools.cache
 def _freeze_gc_once() -> None:
-    """Takes what the process has imported so far out of Python's garbage collection: `clear_session` looks through all
-    that there is, 0.2 s per network for the libraries alone.
+    """Excludes everything imported so far from Python's garbage collection: `clear_session` collects, 0.2 s per network
+    for the libraries alone.
     """
     gc.freeze()
 
@@ -252,7 +267,7 @@ def _learning_rate(settings: Training, steps: int) -> float | keras.optimizers.s
 
 
 def _probe(split: Split, seed: int) -> Part:
-    """As many training images as there are validation images, the same in every epoch."""
+    """A fixed sample of the training images, as large as the validation set."""
     size = min(len(split.validation), len(split.train))
     rows = np.random.Generator(np.random.Philox([seed, 2**32])).permutation(len(split.train))[:size]
     return Part(split.train.images[rows], split.train.labels[rows])
@@ -272,7 +287,7 @@ class _Clock:
         self._last = time.perf_counter()
 
     def lap(self, phase: str) -> None:
-        """Books the time since the last lap on `phase`."""
+        """Adds the time since the last lap to `phase`."""
         now = time.perf_counter()
         self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
         self._last = now

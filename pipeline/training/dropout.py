@@ -1,7 +1,7 @@
-"""Dropout for the compiled trainer. Enters: a spec and a seed. Leaves: random numbers per call, and how they are applied.
+"""Dropout for the compiled trainer.
 
-The numbers are drawn by NumPy, outside of the compiled function: drawn inside, by XLA on a CPU, dropout in every position
-took as long as the rest of an epoch.
+The random numbers are drawn by NumPy outside the compiled function. Drawn inside, by XLA on a CPU, dropout at every
+place took as long as the rest of an epoch.
 """
 
 import math
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pipeline.models.dense import DenseSpec
 
 LEVELS = 2**16
-"""A rate is met to one part in so many: its numbers are uint16."""
+"""Resolution of a rate: the random numbers are uint16."""
 
 
-class Noise:
-    """The dropout of one network."""
+class DropoutMasks:
+    """The dropout of one network: draws the random numbers and applies them."""
 
     def __init__(self, spec: DenseSpec, inputs: int, seed: int) -> None:
         widths = (inputs, *spec.hidden)
@@ -38,16 +38,16 @@ class Noise:
             for count, width in zip(counts, self._widths, strict=True)
         ]
 
-    def lost(self, place: int) -> int:
-        """Numbers below this one are dropped; never all of them, however close to 1 the rate is."""
+    def threshold(self, place: int) -> int:
+        """The threshold: random numbers below it are dropped. Never all of them, however close to 1 the rate is."""
         return min(round(self._rates[place] * LEVELS), LEVELS - 1)
 
     def applied(self, rows: tf.Tensor, place: int, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
-        """Rows (batch, width) with what `drawn` (uint16, the same shape, per place) says lost, and the rest scaled up
-        so that the expectation stays; as they are where the place has no dropout.
+        """Applies dropout to rows (batch, width): what `drawn` (uint16, the same shape) selects is zeroed, the rest is
+        scaled up to keep the expectation. Rows are unchanged at a place without dropout.
         """
         if place not in drawn:
             return rows
-        lost = self.lost(place)
+        lost = self.threshold(place)
         kept = tf.cast(drawn[place], tf.int32) >= lost
         return tf.where(kept, rows * (LEVELS / (LEVELS - lost)), 0.0)

@@ -1,4 +1,4 @@
-"""What a trial leaves: records of plain numbers and arrays. Knows nothing of Keras."""
+"""The result of a trial: records of plain numbers and arrays. Knows nothing of Keras."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class EarlyStopping:
-    """What early stopping remembers between epochs."""
+    """The state of early stopping between epochs."""
 
     best: float | None = None
     """The best value of the monitored metric so far; None before the first epoch."""
     best_epoch: int = -1
-    """Where it was reached; the first of equals."""
+    """Epoch of the best value; the first of equals."""
     waited: int = 0
-    """Epochs since then."""
+    """Epochs since the best one."""
     weights: tuple[NDArray[np.float32], ...] = ()
     """Of the best epoch, in the order of `keras.Model.get_weights()`."""
 
     def exhausted(self, patience: int | None) -> bool:
-        """Whether training is to stop."""
+        """Whether the patience is used up."""
         return patience is not None and self.waited >= patience
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """All that training needs to go on as if it had not been interrupted."""
+    """Everything needed to continue training as if it had not been interrupted."""
 
     epoch: int
     """Epochs done."""
@@ -47,7 +47,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Score:
-    """How one set of weights does on one part, with dropout off."""
+    """Loss and accuracy of one set of weights on one part, dropout off."""
 
     loss: float
     """Mean cross-entropy, nats."""
@@ -62,21 +62,22 @@ class TrialResult:
     recipe: Recipe
     seed: int
     history: Mapping[str, tuple[float, ...]]
-    """Per epoch from 0, those of a trial that was continued included: `loss`, `accuracy` (as training reports them:
-    dropout on, while the weights move), `train_loss`, `train_accuracy` (dropout off, on a fixed probe of the training
-    images as large as the validation set), `val_loss`, `val_accuracy`."""
+    """Metrics per epoch from 0, including those of a trial that this one continues: `loss`, `accuracy` (as training
+    reports them: dropout on, while the weights change), `train_loss`, `train_accuracy` (dropout off, on a fixed sample
+    of the training images as large as the validation set), `val_loss`, `val_accuracy`.
+    """
     best_epoch: int
     """The epoch (from 0) whose weights were kept."""
     epochs_run: int
-    """Epochs trained in all, those of a trial that was continued included."""
+    """Epochs trained in total, including those of a trial that this one continues."""
     train: Score
     validation: Score
     test: Score
     probabilities: Mapping[str, Probabilities]
-    """Of the weights kept, under `train`, `validation` and `test`."""
+    """Softmax rows of the kept weights, under `train`, `validation` and `test`."""
     weights: tuple[NDArray[np.float32], ...]
-    """The weights kept, in the order of `keras.Model.get_weights()`."""
+    """The kept weights, in the order of `keras.Model.get_weights()`."""
     state: TrainingState
-    """Where training stopped (not the weights kept): what a continuing trial starts from."""
+    """The state at which training stopped (not the kept weights); another trial can continue from it."""
     seconds: Mapping[str, float]
-    """Wall clock by phase: `build`, `compile` (with the first epoch's call), `train`, `score`."""
+    """Wall-clock seconds by phase: `build`, `compile` (with the first call of the first epoch), `train`, `score`."""

@@ -1,4 +1,4 @@
-"""TensorFlow's start, once per process: without its notes on the screen, and on one thread."""
+"""Starts TensorFlow once per process: silent, and on one thread."""
 
 import gc
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 def init_tensorflow() -> None:
-    """Imports TensorFlow (seconds) and lets it compute on one thread: a worker is one thread, and so that the same
-    inputs give the same bits. To be called before the first operation of the process; again is free.
+    """Imports TensorFlow (seconds) and sets it to one thread: a worker uses one thread, and the same inputs then give
+    the same bits. Call it before the first operation of the process; further calls do nothing.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silent_stderr(), _gc_paused():
@@ -25,7 +25,7 @@ def init_tensorflow() -> None:
 
 
 def gpus() -> list[str]:
-    """The GPUs that TensorFlow can use, named as in CUDA_VISIBLE_DEVICES. Imports TensorFlow where there is any."""
+    """GPUs that TensorFlow can use, named as in CUDA_VISIBLE_DEVICES. Imports TensorFlow only if there is a GPU device."""
     if not (any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()):
         return []
     init_tensorflow()
@@ -38,8 +38,8 @@ def gpus() -> list[str]:
 
 @contextmanager
 def _gc_paused() -> Iterator[None]:
-    """Imports make a million objects that stay: looking for garbage among them again and again is a quarter of their
-    time. What there is by the end is never looked at again.
+    """Pauses garbage collection during imports: searching a million permanent objects again and again is a quarter of
+    their time. Afterwards they are excluded from collection.
     """
     if "tensorflow" in sys.modules:
         yield
@@ -54,8 +54,8 @@ def _gc_paused() -> Iterator[None]:
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Closes the process's own error stream: TensorFlow writes there from C++, whatever its log level says. An import
-    that fails still raises.
+    """Closes the process's error stream: TensorFlow writes there from C++, at any log level. A failing import still
+    raises.
     """
     if "tensorflow" in sys.modules:
         yield

@@ -1,4 +1,4 @@
-"""How a model does with dropout off. Enters: a model, raw images, labels. Leaves: probabilities and `Score`s."""
+"""Scores a model with dropout off."""
 
 import keras
 import numpy as np
@@ -9,11 +9,11 @@ from pipeline.data.dataset import Images, Labels
 from pipeline.training.result import Score
 
 BATCH = 5_000
-"""Images per call; larger ones are slower, since their activations leave the processor's cache."""
+"""Images per call; larger calls are slower, since their activations leave the processor's cache."""
 
 
 def logits(model: keras.Sequential, rows: tf.Tensor) -> tf.Tensor:
-    """Scaled rows (n, pixels) to the outputs before softmax (n, classes), without dropout."""
+    """Outputs before softmax (n, classes) for scaled rows (n, pixels), without dropout."""
     *hidden, output = (layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
     for layer in hidden:
         rows = layer(rows)
@@ -21,7 +21,7 @@ def logits(model: keras.Sequential, rows: tf.Tensor) -> tf.Tensor:
 
 
 def log_probabilities(model: keras.Sequential, images: Images, pixel_max: int) -> NDArray[np.float32]:
-    """float32 (n, classes): the logarithm of softmax, per image."""
+    """Log-softmax per image: float32 (n, classes)."""
     flat = images.reshape(len(images), -1)
     pieces = [
         tf.nn.log_softmax(logits(model, tf.cast(flat[start : start + BATCH], tf.float32) * (1 / pixel_max))).numpy()
@@ -31,7 +31,7 @@ def log_probabilities(model: keras.Sequential, images: Images, pixel_max: int) -
 
 
 def score(logs: NDArray[np.float32], labels: Labels) -> Score:
-    """Mean cross-entropy and accuracy of log-probabilities (n, classes); a tie goes to the lower class."""
+    """Mean cross-entropy and accuracy of log-probabilities (n, classes); a tie counts for the lower class."""
     of_label = np.take_along_axis(logs, labels[:, None], axis=1)
     return Score(
         loss=-float(np.mean(of_label, dtype=np.float64)), accuracy=float(np.mean(np.argmax(logs, axis=1) == labels))

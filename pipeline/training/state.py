@@ -1,4 +1,4 @@
-"""A `TrainingState` as a file and back: arrays and JSON in one npz, no pickle."""
+"""A `TrainingState` as a file: arrays and JSON in one npz, no pickle."""
 
 import io
 import json
@@ -10,7 +10,7 @@ from pipeline.training.result import EarlyStopping, TrainingState
 
 
 def to_bytes(state: TrainingState) -> bytes:
-    """The file's content."""
+    """The content of the file."""
     early = state.early
     arrays: dict[str, Any] = {}
     for name, group in (("weights", state.weights), ("optimizer", state.optimizer), ("best", early.weights)):

@@ -22,7 +22,7 @@ from sklearn.ensemble import RandomForestRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from pipeline import experiment
-from pipeline.models.dense import DenseSpec
+from pipeline.models.dense import DenseSpec, dense
 from pipeline.search.proposals.ask_tell import Proposal, Proposals
 
 TABLE = Path(__file__).with_name("trials_fashion_mnist.csv")
@@ -78,7 +78,7 @@ def speed(objective: Objective) -> None:
             begin = time.process_time()
             proposal = asked(proposals)
             taken[point].append(1e3 * (time.process_time() - begin))
-            proposals.tell(proposal.trial_id, objective(proposal.recipe.spec))
+            proposals.tell(proposal.trial_id, objective(dense(proposal.recipe.spec)))
         print(f"{kind:24}" + "".join(f"{np.median(taken[n]):9.1f}" for n in POINTS), flush=True)
 
 
@@ -120,7 +120,7 @@ def best_so_far(kind: str, objective: Objective, trials: int, seed: int) -> list
     proposals, scores = started(kind, seed=seed), []
     for _ in range(trials):
         proposal = asked(proposals)
-        scores.append(objective(proposal.recipe.spec))
+        scores.append(objective(dense(proposal.recipe.spec)))
         proposals.tell(proposal.trial_id, scores[-1])
     return list(np.minimum.accumulate(scores))
 

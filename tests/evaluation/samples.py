@@ -12,6 +12,7 @@ from pipeline.experiment import Training
 from pipeline.figures.style import canvas, png
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
+from pipeline.models.spec import ModelSpec
 from pipeline.search.trials import Trial
 from pipeline.statistics.trial_metrics import trial_metrics
 from pipeline.tracking.names import PROPOSAL_TAG
@@ -48,7 +49,7 @@ def figures(*, accuracy: float, gap: float = 0.03, test: float | None = None, lo
 
 
 def trial(
-    number: int, spec: DenseSpec, measured: Mapping[str, float], *, proposed: Mapping[str, object] | None = None
+    number: int, spec: ModelSpec, measured: Mapping[str, float], *, proposed: Mapping[str, object] | None = None
 ) -> Trial:
     made = run(f"trial{number}", metrics=measured, tags={PROPOSAL_TAG: json.dumps(dict(proposed or {}))})
     made.params = {"architecture": spec.architecture(64, 10), "parameters": str(spec.parameters(64, 10))}

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, NOTEBOOK_DROPOUT, finalists
 from pipeline.experiment import Experiment, Training, TrainingOverrides
-from pipeline.models.dense import DenseSpec, notebook_network
+from pipeline.models.dense import DenseSpec, dense, notebook_network
 from pipeline.models.recipe import Recipe
 from pipeline.search.trials import Trial
 from tests.evaluation.samples import figures, relu, trial
@@ -110,7 +110,7 @@ def test_fixed_networks_are_all_trained_again_in_the_order_of_the_file() -> None
     asked = experiment(OTHER, PLAIN, DROPPED, evaluation={"finalists": 1})
     found = finalists(asked, [fixed(asked, number, place) for number, place in enumerate((2, 0, 1))], 10_000)
     assert [each.role for each in found] == ["network 1", BASELINE, NOTEBOOK]
-    assert [each.recipe.spec.hidden for each in found] == [(8,), (128, 64, 32), (128, 64, 32)]
+    assert [dense(each.recipe.spec).hidden for each in found] == [(8,), (128, 64, 32), (128, 64, 32)]
     assert not any(each.reference for each in found)
     assert {each.at_selection for each in found} == {None}
 

@@ -13,7 +13,7 @@ from pipeline.errors import SearchFailedError
 from pipeline.evaluation.refits import fresh_seeds, refit
 from pipeline.experiment import load
 from pipeline.models.recipe import Recipe
-from pipeline.search.proposals.ask_tell import seed_of
+from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
 from pipeline.tracking.names import ROLE_TAG, TEST_DIGEST_TAG
@@ -64,10 +64,11 @@ def test_the_arrays_of_a_refit_are_those_that_were_scored(refitted: Refitted) ->
 
 
 def test_the_weights_of_a_refit_make_the_network_that_was_scored(refitted: Refitted) -> None:
+    from pipeline.models.dense import dense
     from pipeline.models.keras_model import build
 
     split, found = refitted.session.prepared.split, refitted.groups[0]
-    model = build(found.finalist.recipe.spec, image_shape=(8, 8), classes=10, pixel_max=16, seed=1)
+    model = build(dense(found.finalist.recipe.spec), image_shape=(8, 8), classes=10, pixel_max=16, seed=1)
     model.set_weights(found.median_refit.weights)
     np.testing.assert_allclose(model.predict(split.test.images, verbose=0), found.median_refit.test, atol=1e-5)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import Images, Labels
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
+from pipeline.models.spec import ModelSpec
 from pipeline.training.result import EarlyStopping, Probabilities, Score, TrainingState, TrialResult
 
 CLASS_NAMES = (
@@ -57,7 +58,7 @@ def history(epochs: int, *, dropout: float) -> dict[str, tuple[float, ...]]:
     return {name: tuple(float(value) for value in values) for name, values in curves.items()}
 
 
-def trial(*, epochs: int = 20, spec: DenseSpec = SPEC) -> TrialResult:
+def trial(*, epochs: int = 20, spec: ModelSpec = SPEC) -> TrialResult:
     """A trial that never was."""
     curves = history(epochs, dropout=max(spec.dropout))
     best = int(np.argmin(curves["val_loss"]))

@@ -131,7 +131,7 @@ def test_a_scheduler_that_stays_away_ends_the_search_with_5_and_another_goes_on_
         search = start("-m", "pipeline", "search", "--search.cluster", there.address)
         read_to(search, f"workers: none yet of the Dask scheduler {there.address}; training begins when one comes")
         there.start_worker()
-        read_to(search, "search: going on with search")
+        read_to(search, "search: resuming search")
         _, told = search.communicate()
         assert search.returncode == 0, told
     finally:

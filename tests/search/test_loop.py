@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import InputError, SearchFailedError
 from pipeline.experiment import Experiment, load
+from pipeline.models.dense import dense
 from pipeline.search.deadline import Deadline
 from pipeline.search.loop import TrialScore, search
 from pipeline.search.proposals.ask_tell import Proposal, Proposals
@@ -27,7 +28,7 @@ def asked(tuner: str = "random", **overrides: str) -> Experiment:
 
 def loss_of(job: Job) -> float:
     """A formula in the place of training: small for large networks, smaller with every epoch."""
-    return 1 / (sum(job.recipe.spec.hidden) + 10 * sum(job.recipe.spec.dropout) + job.until)
+    return 1 / (sum(dense(job.recipe.spec).hidden) + 10 * sum(dense(job.recipe.spec).dropout) + job.until)
 
 
 def simulated(job: Job, *, fails: Callable[[Job], str | None] = lambda _job: None) -> Outcome:

@@ -9,7 +9,7 @@ import pytest
 from pipeline.experiment import Space
 from pipeline.models import search_space
 from pipeline.search.proposals import oracles
-from pipeline.search.proposals.grid_encoding import INACTIVE, Lattice
+from pipeline.search.proposals.grid_encoding import INACTIVE, GridEncoding
 
 pytestmark = pytest.mark.tensorflow
 
@@ -18,7 +18,7 @@ WIDE = Space()  # 2,513,790
 
 
 def lattice(of):
-    return Lattice(search_space.hyperparameters(of).space)
+    return GridEncoding(search_space.hyperparameters(of).space)
 
 
 def oracle(kind, of, *, direction="min", seed=5, **more):

@@ -104,14 +104,14 @@ def test_one_epoch_with_dropout_equals_a_loop_by_hand_under_the_same_draws(tiny_
     import tensorflow as tf
 
     from pipeline.models.keras_model import build
-    from pipeline.training.dropout import Noise
+    from pipeline.training.dropout import DropoutMasks
 
     rates = (0.25, 0.5, 0.125)  # of 65,536, all whole numbers
     spec = DenseSpec((6, 5), rates, ("linear", "relu"))
     ours = train(spec, tiny_split, until=1)
     model = build(spec, image_shape=(4, 4), classes=3, pixel_max=255, seed=3)
     (first, first_bias), (second, second_bias), (last, last_bias) = (layer.weights for layer in model.layers[3::2])
-    drawn = Noise(spec, 16, seed=3).draw(0, 0, (5, 8))  # 37 images: five batches, in one call
+    drawn = DropoutMasks(spec, 16, seed=3).draw(0, 0, (5, 8))  # 37 images: five batches, in one call
     order = np.random.Generator(np.random.Philox([3, 0])).permutation(37)
     optimizer = keras.optimizers.Adam(0.01)
     for step, start in enumerate(range(0, 37, 8)):
@@ -148,16 +148,16 @@ def test_a_batch_larger_than_the_data_is_the_data(tiny_split):
 
 
 def test_dropout_loses_the_asked_share_and_draws_anew_in_every_call():
-    from pipeline.training.dropout import Noise
+    from pipeline.training.dropout import DropoutMasks
 
-    noise = Noise(DenseSpec((7,), (0.25, 0), ("relu",)), 100, seed=1)
-    (drawn,) = noise.draw(0, 0, (50, 20))
-    lost = (drawn < noise.lost(0)).mean()
+    masks = DropoutMasks(DenseSpec((7,), (0.25, 0), ("relu",)), 100, seed=1)
+    (drawn,) = masks.draw(0, 0, (50, 20))
+    lost = (drawn < masks.threshold(0)).mean()
     # 100,000 draws: the standard deviation of the share is 0.0014.
     assert lost == pytest.approx(0.25, abs=0.006)
-    assert noise.places == [0]
-    assert not np.array_equal(drawn, noise.draw(0, 1, (50, 20))[0])
-    assert np.array_equal(drawn, noise.draw(0, 0, (50, 20))[0])
+    assert masks.places == [0]
+    assert not np.array_equal(drawn, masks.draw(0, 1, (50, 20))[0])
+    assert np.array_equal(drawn, masks.draw(0, 0, (50, 20))[0])
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_dropout_loses_the_asked_share_and_draws_anew_in_every_call():
     [(0.5, 32_768), (0.1, 6_554), (1e-9, 0), (0.999999, 65_535)],
 )
 def test_a_rate_is_met_to_one_part_in_65536_and_never_drops_everything(rate, lost):
-    from pipeline.training.dropout import Noise
+    from pipeline.training.dropout import DropoutMasks
 
-    assert Noise(DenseSpec((7,), (rate, 0), ("relu",)), 4, seed=1).lost(0) == lost
+    assert DropoutMasks(DenseSpec((7,), (rate, 0), ("relu",)), 4, seed=1).threshold(0) == lost
 
 
 def test_dropout_is_on_in_training_and_off_in_scoring(digits_split):

@@ -60,7 +60,7 @@ class EvaluationResult:
 
     def row(self, group: RefitGroup) -> Row:
         """A network as a row of the table of gaps."""
-        return Row(self.role(group), group.architecture, any(group.finalist.recipe.spec.dropout), group.metrics)
+        return Row(self.role(group), group.architecture, group.finalist.recipe.spec.has_dropout, group.metrics)
 
     @property
     def chosen(self) -> RefitGroup:

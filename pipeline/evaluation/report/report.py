@@ -37,7 +37,7 @@ def _answer(evaluated: EvaluationResult) -> str:
     chosen, rival = evaluated.chosen, evaluated.rival
     text = f"{chosen.architecture} reaches {_figures(chosen)}"
     if rival is not None:
-        without = "" if any(rival.finalist.recipe.spec.dropout) else ", without dropout"
+        without = "" if rival.finalist.recipe.spec.has_dropout else ", without dropout"
         text += f"; {rival.architecture} ({evaluated.role(rival)}{without}) reaches {_figures(rival)}"
     return f"{text}."
 

@@ -1,7 +1,7 @@
-"""Keras Tuner's oracles by ask and tell, and nothing else of Keras Tuner.
+"""Proposals by ask and tell: the only part of the search that uses Keras Tuner's oracles.
 
-Enters: an experiment and, one by one, scores. Leaves: `Proposal`s. A fresh `Proposals` of the same experiment that is
-told the same scores at the same places proposes the same networks: that is what a search is resumed by.
+A fresh `Proposals` of the same experiment that is told the same scores in the same order proposes the same networks; a
+search is resumed that way.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,9 +17,10 @@ from pipeline.experiment import Experiment, Training
 from pipeline.models import search_space
 from pipeline.models.recipe import Recipe
 from pipeline.search.proposals import oracles
+from pipeline.search.seeds import seed_of
 
 HYPERBAND_FACTOR = 3
-"""Of the trials of a round, one in so many goes on to the next, with so many times the epochs."""
+"""One in so many trials of a rung continues to the next, with so many times the epochs."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +28,20 @@ class Proposal:
     """One network to train."""
 
     number: int
-    """From 0, in the order of asking."""
+    """Position in the order of proposals, from 0."""
     trial_id: str
-    """Keras Tuner's own name of it."""
+    """Keras Tuner's id of the trial."""
     values: Mapping[str, Any]
-    """The hyperparameters as the oracle gave them, active ones only; Hyperband's own under `tuner/…`."""
+    """Hyperparameters as the oracle gave them, active ones only; Hyperband's own under `tuner/…`."""
     recipe: Recipe
     settings: Training
-    """The recipe's, resolved with the experiment's."""
+    """The recipe's training settings, resolved with the experiment's."""
     seed: int
     """Of the weights, the order of images and dropout."""
     until: int
-    """The epoch to train to; `settings.epochs` unless Hyperband stops the trial on a lower rung."""
+    """Epoch to train to; `settings.epochs` unless Hyperband stops the trial on a lower rung."""
     parent: int | None
-    """The number of the trial that this one continues (Hyperband)."""
+    """Number of the trial that this one continues (Hyperband)."""
 
 
 class NoProposal(Enum):
@@ -49,11 +50,11 @@ class NoProposal(Enum):
     WAIT = auto()
     """Ask again after the next tell."""
     EXHAUSTED = auto()
-    """There is nothing left to try."""
+    """The space is exhausted."""
 
 
 class Proposals:
-    """One oracle: ask for a network, tell how it did. Every trial that was asked for is to be told, in any order."""
+    """One oracle: ask for a network, tell its score. The score of every proposed trial must be told, in any order."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
@@ -89,7 +90,7 @@ class Proposals:
         )
 
     def tell(self, trial_id: str, score: float | None) -> None:
-        """How a trial did on the objective; None for one that failed."""
+        """Records the objective value of a trial; None if it failed."""
         trial = self._oracle.trials[trial_id]
         if score is None or not np.isfinite(score):
             trial.status = "FAILED"
@@ -97,11 +98,6 @@ class Proposals:
             self._oracle.update_trial(trial_id, {self._oracle.objective.name: score})
             trial.status = "COMPLETED"
         self._oracle.end_trial(trial)
-
-
-def seed_of(*numbers: int) -> int:
-    """A seed far from those of other numbers; from 1, so that no library takes it for none."""
-    return 1 + int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 2))
 
 
 def _common(experiment: Experiment) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The networks of a space as rows of integers, thousands at a time.
 
-Enters: the choices of Keras Tuner's `HyperParameters`, those of a layer bound to the depths that have it. Leaves: rows
-(int16, (n, choices)): a column per choice with the position of its value, `INACTIVE` where the network lacks it.
+A row (int16, (choices,)) has a column per choice of Keras Tuner's `HyperParameters` with the position of its value, or
+`INACTIVE` where the network lacks that layer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ Rows = NDArray[np.int16]
 INACTIVE = -1
 
 
-class Lattice:
-    """All combinations of choices that are networks."""
+class GridEncoding:
+    """All valid combinations of choices."""
 
     def __init__(self, choices: Sequence[Any]) -> None:
-        """`choices`: Keras Tuner's `Choice`s; a choice comes after those that its conditions name."""
+        """Takes Keras Tuner's `Choice`s, each after those that its conditions name."""
         self._names = [choice.name for choice in choices]
         self._values = [list(choice.values) for choice in choices]
         self._counts = np.array([len(values) for values in self._values])
@@ -30,7 +30,7 @@ class Lattice:
         self._codes = [_codes(values) for values in self._values]
 
     def everything(self, *, limit: int) -> Rows | None:
-        """Every network once, or None when there are more than `limit`."""
+        """Every network once, or None if there are more than `limit`."""
         rows = np.empty((1, 0), np.int16)
         for column, count in enumerate(self._counts):
             active = self._active(rows, column)
@@ -48,12 +48,12 @@ class Lattice:
         return rows
 
     def sample(self, count: int, rng: np.random.Generator) -> Rows:
-        """`count` networks as Keras Tuner draws them, each choice evenly; repetitions occur."""
+        """Draws `count` networks as Keras Tuner does, each choice uniformly, with repetitions."""
         return self._trimmed(self._filled(count, rng))
 
     def neighbours(self, rows: Rows, rng: np.random.Generator) -> Rows:
-        """The networks that differ from one of `rows` in one choice; where a deeper network has a choice more, its
-        value is drawn.
+        """Networks that differ from one of `rows` in one choice; the values of layers that a deeper network adds are
+        drawn.
         """
         changed = []
         for column, count in enumerate(self._counts):
@@ -65,12 +65,12 @@ class Lattice:
         return self._trimmed(np.where(mutants == INACTIVE, self._filled(len(mutants), rng), mutants))
 
     def encoded(self, rows: Rows) -> NDArray[np.float64]:
-        """(n, choices), each in [0, 1]: the ranks of the values, evenly spaced; what a network lacks has rank 0."""
+        """Rows as points (n, choices) in [0, 1]: evenly spaced ranks of the values; inactive choices have rank 0."""
         columns = [codes[rows[:, column]] for column, codes in enumerate(self._codes)]
         return np.column_stack(columns)
 
     def values(self, row: NDArray[np.int16]) -> dict[str, Any]:
-        """One network as Keras Tuner names it: the values of what it has."""
+        """One network as Keras Tuner names it: the values of its active choices."""
         return {
             name: values[position]
             for name, values, position in zip(self._names, self._values, row, strict=True)
@@ -78,7 +78,7 @@ class Lattice:
         }
 
     def row(self, values: Mapping[str, Any]) -> list[int]:
-        """The other way: positions of the values, `INACTIVE` for those that are missing."""
+        """The inverse of `values`: positions, `INACTIVE` for missing choices."""
         return [
             known.index(values[name]) if name in values else INACTIVE
             for name, known in zip(self._names, self._values, strict=True)
@@ -100,13 +100,13 @@ class Lattice:
         return filled
 
     def _trimmed(self, rows: Rows) -> Rows:
-        """The rows with what the networks lack taken out."""
+        """The rows with inactive choices set to `INACTIVE`."""
         for column in range(len(self._counts)):
             rows[~self._active(rows, column), column] = INACTIVE
         return rows
 
 
 def _codes(values: list[Any]) -> NDArray[np.float64]:
-    """What a position is encoded as."""
+    """Encodings of the positions."""
     ranks = np.argsort(np.argsort(np.array(values)))
     return np.append((ranks + 0.5) / len(values), 0.5 / len(values))  # the last is at position -1

@@ -1,7 +1,6 @@
-"""Keras Tuner's oracles as a search by ask and tell needs them: quiet, exact at the end of a space, fast.
+"""Keras Tuner's oracles as an ask-and-tell search needs them: silent, exact at the end of a space, fast.
 
-Enters: what Keras Tuner's oracles take. Leaves: oracles whose proposals follow from the seed and the order of asks and
-tells alone, whatever the process, its hash seed or its clock.
+Their proposals depend only on the seed and the order of asks and tells, not on the process, its hash seed or its clock.
 """
 
 import random
@@ -13,28 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.gaussian_process import GaussianProcessRegressor
 
-from pipeline.search.proposals.grid_encoding import Lattice, Rows
+from pipeline.search.proposals.grid_encoding import GridEncoding, Rows
 
 MAX_COLLISIONS = 1_000
-"""Random draws of a network that was tried already, in a row, before the untried ones are listed; Keras Tuner's own 20
-give up on small spaces with a quarter of the networks untried."""
+"""Random draws in a row that repeat a tried network before the untried ones are listed. Keras Tuner's own 20 give up on
+small spaces with a quarter of the networks untried.
+"""
 MOST_LISTED = 100_000
-"""Networks of the largest space of which the untried ones are listed. No search exhausts a larger one."""
+"""Largest space whose untried networks are listed. No search exhausts a larger one."""
 INITIAL_POINTS = 8
-"""Random networks before the Gaussian process is asked. 6, 8 and 10 measured alike, and so did stratified ones."""
+"""Random networks before the Gaussian process is used. 6, 8 and 10 measured alike, and so did stratified ones."""
 CAP = 2.0
-"""A score counts as worse than the median by at most so many times what the best is better: one network in 20 that
-diverged would else hide the differences between the others (best loss after 36 trials .367 instead of .360)."""
+"""A score counts as worse than the median by at most this many times the lead of the best over the median. One network
+in 20 that diverges would otherwise hide the differences between the others (best loss after 36 trials .367 instead of
+.360).
+"""
 CANDIDATES = 4_000
-"""Random networks among which the acquisition function is minimised; a space up to this size is taken whole."""
+"""Random networks over which the acquisition function is minimised; a space up to this size is enumerated."""
 BEST = 5
-"""Networks of which all neighbours are candidates too."""
+"""Number of best networks whose neighbours are candidates too."""
 LENGTH_SCALES = np.geomspace(0.1, 10, 24)
-"""Length scales of the kernel to choose from; networks are at most the square root of their choices apart."""
+"""Candidate length scales of the kernel; two networks are at most the square root of the number of choices apart."""
 
 
 class AskTell(keras_tuner.Oracle):  # type: ignore[misc]  # untyped base
-    """Any oracle of Keras Tuner without files, screen, and a raise that leaves its lock held: the search's own loop
+    """An oracle without files and screen output, and without an exception that leaves its lock held: the search loop
     counts failures in a row.
     """
 
@@ -43,7 +45,7 @@ class AskTell(keras_tuner.Oracle):  # type: ignore[misc]  # untyped base
         self.verbose = 0
 
     def save(self) -> None:
-        """Nothing: a search is resumed by repeating its calls."""
+        """Does nothing: a search is resumed by repeating its calls."""
 
     def _save_trial(self, trial: keras_tuner.engine.trial.Trial) -> None:
         pass
@@ -53,21 +55,21 @@ class AskTell(keras_tuner.Oracle):  # type: ignore[misc]  # untyped base
 
 
 class Exhaustive(AskTell):
-    """An oracle that draws at random and ends exactly when every network was tried."""
+    """An oracle that draws at random and ends exactly when every network has been tried."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._max_collisions = MAX_COLLISIONS
-        self._lattice = Lattice(self.hyperparameters.space)
+        self._encoding = GridEncoding(self.hyperparameters.space)
         self._untried: list[dict[str, Any]] | None = None
 
     def _random_values(self) -> dict[str, Any] | None:
         if self._untried is None:
             values: dict[str, Any] | None = super()._random_values()
-            everything = self._lattice.everything(limit=MOST_LISTED) if values is None else None
+            everything = self._encoding.everything(limit=MOST_LISTED) if values is None else None
             if everything is None:
                 return values
-            self._untried = [self._lattice.values(row) for row in everything]
+            self._untried = [self._encoding.values(row) for row in everything]
         self._untried = [values for values in self._untried if not self._duplicate(values)]
         if not self._untried:
             return None
@@ -76,25 +78,25 @@ class Exhaustive(AskTell):
 
 
 class RandomOracle(Exhaustive, keras_tuner.oracles.RandomSearchOracle):  # type: ignore[misc]  # untyped base
-    """Random networks, none twice."""
+    """Random networks without repetition."""
 
 
 class HyperbandOracle(Exhaustive, keras_tuner.oracles.HyperbandOracle):  # type: ignore[misc]  # untyped base
-    """Random networks, the better ones trained on."""
+    """Hyperband: random networks, of which the better ones train longer."""
 
     @property
     def networks(self) -> int:
-        """How many different networks it starts; a smaller space would leave its brackets without promotions."""
+        """Number of different networks that it starts; a smaller space would leave brackets without promotions."""
         return sum(self._get_size(bracket, 0) for bracket in range(self._get_num_brackets()))
 
 
 class StockBayesianOracle(AskTell, keras_tuner.oracles.BayesianOptimizationOracle):  # type: ignore[misc]  # untyped base
-    """Keras Tuner's own, to compare with."""
+    """Keras Tuner's own Bayesian oracle, for comparison."""
 
 
 class GridOracle(AskTell, keras_tuner.oracles.GridSearchOracle):  # type: ignore[misc]  # untyped base
-    """Every network of the space once, without waiting for results: the stock oracle has one trial at a time under way
-    until others have ended, to find hyperparameters that appear during a search; here there are none such.
+    """Every network of the space once, without waiting for scores. The stock oracle runs one trial at a time until
+    others have ended, to find hyperparameters that appear during a search; here there are none.
     """
 
     _last: dict[str, Any] | None = None
@@ -114,23 +116,23 @@ class GridOracle(AskTell, keras_tuner.oracles.GridSearchOracle):  # type: ignore
 
 
 class BayesianOracle(Exhaustive, keras_tuner.oracles.BayesianOptimizationOracle):  # type: ignore[misc]  # untyped base
-    """Keras Tuner's Gaussian process (Matérn 5/2, noise `alpha`, scores normalised) and its lower confidence bound
-    (mean less `beta` standard deviations, of a score to minimise), asked about thousands of networks at once.
+    """Keras Tuner's Gaussian process (Matérn 5/2, noise `alpha`, normalised scores) with the lower confidence bound
+    (mean minus `beta` standard deviations, of a score to minimise), evaluated for thousands of networks at once.
 
-    The stock oracle descends the bound from 50 points of the unit cube, one row per prediction, and then rounds to a
-    network. Here the candidates are networks: the best one that was not tried is proposed. Its 3 random points per
-    choice (30 in the default space) would leave a search of 24 trials without any model.
+    The stock oracle descends the bound from 50 points of the unit cube, one row per prediction, and rounds to a
+    network. Here the candidates are networks, and the best untried one is proposed. Its 3 random points per choice (30
+    in the default space) would leave a search of 24 trials without any model.
     """
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**{"num_initial_points": INITIAL_POINTS} | arguments)
-        self._everything = self._lattice.everything(limit=CANDIDATES)
+        self._everything = self._encoding.everything(limit=CANDIDATES)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:  # noqa: ARG002 - Keras Tuner's signature
         completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
         if len(self.trials) >= self.num_initial_points and len(completed) > 1:
             for row in self._ranked(completed):
-                values = self._lattice.values(row)
+                values = self._encoding.values(row)
                 if not self._duplicate(values):
                     return {"status": "RUNNING", "values": values}
         drawn: dict[str, Any] = self._random_populate_space()
@@ -141,22 +143,22 @@ class BayesianOracle(Exhaustive, keras_tuner.oracles.BayesianOptimizationOracle)
         rows = self._rows(completed)
         sign = -1 if self.objective.direction == "max" else 1
         scores = _capped(sign * np.array([trial.score for trial in completed]))
-        gpr = self._with_pending(self._lattice.encoded(rows), scores)
+        gpr = self._with_pending(self._encoding.encoded(rows), scores)
         candidates = self._candidates(rows[np.argsort(scores, kind="stable")[:BEST]])
-        mean, deviation = gpr.predict(self._lattice.encoded(candidates), return_std=True)
+        mean, deviation = gpr.predict(self._encoding.encoded(candidates), return_std=True)
         # Rounded, so that what is equal but for the last bits is in the order of the candidates on every machine.
         bound = np.round((mean - self.beta * deviation) / (np.std(scores) or 1), 9)
         return candidates[np.argsort(bound, kind="stable")]
 
     def _with_pending(self, points: NDArray[np.float64], scores: NDArray[np.float64]) -> GaussianProcessRegressor:
-        """The Gaussian process of the completed trials, and of those under way as if each had come out one standard
-        deviation worse than predicted.
+        """The Gaussian process of completed trials, and of running ones as if each had scored one standard deviation
+        worse than predicted.
         """
         gpr = self.gpr.fit(points, scores)
         pending = [trial for trial in self.trials.values() if trial.status == "RUNNING"]
         if not pending:
             return gpr
-        places = self._lattice.encoded(self._rows(pending))
+        places = self._encoding.encoded(self._rows(pending))
         mean, deviation = gpr.predict(places, return_std=True)
         return GaussianProcessRegressor(gpr.kernel_, alpha=self.alpha, optimizer=None, normalize_y=True).fit(
             np.concatenate((points, places)), np.concatenate((scores, mean + deviation))
@@ -166,10 +168,10 @@ class BayesianOracle(Exhaustive, keras_tuner.oracles.BayesianOptimizationOracle)
         if self._everything is not None:
             return self._everything
         rng = np.random.default_rng([self.seed, len(self.trials)])
-        return np.concatenate((self._lattice.sample(CANDIDATES, rng), self._lattice.neighbours(best, rng)))
+        return np.concatenate((self._encoding.sample(CANDIDATES, rng), self._encoding.neighbours(best, rng)))
 
     def _rows(self, trials: list[keras_tuner.engine.trial.Trial]) -> Rows:
-        return np.array([self._lattice.row(trial.hyperparameters.values) for trial in trials], np.int16)
+        return np.array([self._encoding.row(trial.hyperparameters.values) for trial in trials], np.int16)
 
     def _make_gpr(self) -> GaussianProcessRegressor:
         stock = super()._make_gpr()
@@ -177,7 +179,7 @@ class BayesianOracle(Exhaustive, keras_tuner.oracles.BayesianOptimizationOracle)
 
 
 def _capped(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores to minimise, bad ones made no worse than `CAP` allows; unchanged where the median is the best."""
+    """Scores to minimise, with bad ones capped by `CAP`; unchanged if the median is the best."""
     best, median = scores.min(), np.median(scores)
     return np.minimum(scores, median + CAP * (median - best)) if best < median else scores
 
@@ -187,10 +189,10 @@ def _likeliest(
     initial: NDArray[np.float64],  # noqa: ARG001 - scikit-learn's signature
     bounds: NDArray[np.float64],  # noqa: ARG001 - scikit-learn's signature
 ) -> tuple[NDArray[np.float64], float]:
-    """The length scale (as its logarithm) of the least negative log likelihood, and that.
+    """The log length scale with the smallest negative log likelihood, and that likelihood.
 
-    One number is to be found: looking at a few everywhere is quicker than 21 descents, and what is found does not
-    depend on earlier fits.
+    One number is searched: evaluating a few everywhere is faster than 21 descents, and the result does not depend on
+    earlier fits.
     """
     losses = [loss(np.log([scale]), eval_gradient=False) for scale in LENGTH_SCALES]
     best = int(np.argmin(losses))

@@ -1,4 +1,4 @@
-"""Which workers train: in this process, on this machine, or on a Dask cluster."""
+"""Starts the workers that an experiment asks for: in this process, on this machine, or on a Dask cluster."""
 
 import os
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from pipeline.session import Session
 from pipeline.training.runtime import gpus
 
 WORKER_BYTES = 2 * 1024**3
-"""What a worker may take, at most."""
+"""Maximum memory of a worker."""
 
 
 @contextmanager
 def start_workers(session: Session) -> Iterator[Workers]:
-    """The workers that the experiment asks for; their processes end with the block."""
+    """The workers of the experiment; their processes end with the block."""
     asked, split = session.experiment.search, session.prepared.split
     if asked.cluster is not None:
         from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
@@ -48,20 +48,20 @@ def start_workers(session: Session) -> Iterator[Workers]:
 
 
 def jobs(experiment: Experiment) -> int:
-    """Networks that are trained in one go, at most: the trials of the search, or the refits of its finalists."""
+    """Maximum number of networks trained in one go: the trials of the search, or the refits of its finalists."""
     networks = experiment.space.networks
     finalists = len(networks) if networks else experiment.evaluation.finalists
     return max(experiment.search.trials, finalists * experiment.evaluation.seeds)
 
 
 def workers_that_fit(jobs: int, units: int) -> int:
-    """How many workers this machine has GPUs or else cores (`units`) and memory for; no more than there is use for."""
+    """Number of workers for which there are GPUs or cores (`units`), memory, and jobs."""
     by_memory = int(psutil.virtual_memory().available / WORKER_BYTES)
     return max(1, min(units, by_memory, jobs // 2))
 
 
 def _cores() -> int:
-    """How many this process may use, a container's quota included."""
+    """Cores that this process may use, within a container's quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = Path("/sys/fs/cgroup/cpu.max")
     if quota.is_file():

@@ -1,6 +1,4 @@
-"""Connections to a Dask scheduler. Enters: an address, or a cluster. Leaves: clients whose scheduler and workers have this
-package, and that leave nothing behind when they are closed.
-"""
+"""Connections to a Dask scheduler whose workers have this package."""
 
 import hashlib
 import logging
@@ -15,11 +13,11 @@ from typing import Any
 import distributed
 
 UPLOADS = 5
-"""How often the package is sent to workers that stumble over it."""
+"""Number of attempts to send the package."""
 
 
 class Client(distributed.Client):  # type: ignore[misc] # Dask has no types
-    """A client that, where it cannot be started, is closed there and then, and not when the garbage collector finds it."""
+    """A Dask client that is closed at once if it cannot start, not when the garbage collector finds it."""
 
     def start(self, **kwargs: Any) -> None:
         try:
@@ -30,8 +28,8 @@ class Client(distributed.Client):  # type: ignore[misc] # Dask has no types
 
 
 def close_client(client: distributed.Client) -> None:
-    """Closes a connection, whatever state it is in, and leaves nothing to close. A client that is collected half-open closes
-    itself under a lock that is not reentrant; where the collector came while the next client held it, that is for ever.
+    """Closes a connection in any state. A half-open client that is garbage-collected closes itself under a lock that is
+    not reentrant; if the collector runs while the next client holds it, that is a deadlock.
     """
     with suppress(OSError, RuntimeError, AssertionError):
         client.close(timeout=2)
@@ -40,8 +38,8 @@ def close_client(client: distributed.Client) -> None:
 
 
 def send_package(client: distributed.Client) -> None:
-    """This package as a zip file to import from, to the scheduler, its workers, and those that come later. Not again where
-    the scheduler has it: a worker may be training from it, for a driver that was killed or for another search.
+    """Sends this package as a zip file to the scheduler, its workers, and workers that join later. It is not sent again
+    if the scheduler has it: a worker may be training from it, for a killed driver or for another search.
     """
     root = Path(__file__).resolve().parents[3]
     digest = hashlib.sha256()
@@ -55,7 +53,7 @@ def send_package(client: distributed.Client) -> None:
         return getattr(sys.modules.get("pipeline"), "sent", None)
 
     def forget(version: str) -> None:
-        """A process goes on with what it has imported, were it of a search with another version of this package."""
+        """Drops modules that the process imported from another version of this package."""
         import sys  # noqa: PLC0415 - travels along
 
         if getattr(sys.modules["pipeline"], "sent", None) != version:
@@ -72,8 +70,8 @@ def send_package(client: distributed.Client) -> None:
 
 
 def _upload(client: distributed.Client, file: str) -> None:
-    """Sends a file. A worker that imports something at this moment may miss the zip file in a cache of Python's, which Dask
-    has just emptied, and find it again a moment later.
+    """Sends a file. A worker that imports something at this moment may miss the zip file in a cache of Python's, which
+    Dask has just emptied; the next attempt succeeds.
     """
     for _ in range(UPLOADS):
         with suppress(KeyError):
@@ -85,7 +83,9 @@ def _upload(client: distributed.Client, file: str) -> None:
 
 @contextmanager
 def quiet_logs() -> Iterator[None]:
-    """Dask tells of every closed connection at the end of a search; what matters becomes an outcome or an error."""
+    """Silences Dask's logs: it reports every closed connection at the end of a search. Real problems become outcomes or
+    errors.
+    """
     names = ["distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))]
     loggers = [logging.getLogger(name) for name in names]  # Dask gives some of them a level of their own
     before = [logger.level for logger in loggers]

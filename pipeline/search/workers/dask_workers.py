@@ -1,9 +1,9 @@
 """Workers on a Dask cluster: one-thread processes on this machine, or an existing scheduler anywhere.
 
-Enters: jobs. Leaves: outcomes. A worker that dies loses nothing (its job is trained again elsewhere, with the same result,
-since a trial is a pure function of its job); a job that kills its worker three times is an outcome with that reason. The
-driver alone keeps state, so that a scheduler that comes back is simply given the open jobs again, and it counts the deaths
-itself: Dask would blame a dead worker's whole queue.
+A worker that dies loses nothing: its job is trained again elsewhere, with the same result, since a trial is a pure
+function of its job. A job that kills three workers fails with that reason. Only the driver has state. If the scheduler
+restarts, the driver submits the open jobs again. The driver also counts deaths itself, since Dask would blame every job
+in a dead worker's queue.
 """
 
 import logging
@@ -26,38 +26,38 @@ from pipeline.search.workers.jobs import Draw, Job, Outcome
 from pipeline.training.runtime import init_tensorflow
 
 DEATHS = 3
-"""So many workers may die of one job before it counts as failed."""
+"""Workers that may die of one job before it counts as failed."""
 RECONNECT_SECONDS = 300
 """How long a search waits for a scheduler that went away."""
 DEAF_TO_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-"""Ctrl-C reaches every process of a terminal; the driver alone answers it, and ends its workers."""
+"""Ctrl-C reaches every process of a terminal; only the driver answers it, and ends its workers."""
 OWN_GPU = """import os
 def dask_setup(worker):
     gpus = {gpus!r}
     os.environ["CUDA_VISIBLE_DEVICES"] = gpus[int(worker.name) % len(gpus)]
 """
-"""A worker sees one GPU, before it imports TensorFlow, which would take something of each."""
+"""A worker sees one GPU, set before it imports TensorFlow, which would reserve memory on each."""
 RENEWED_AFTER = 12
-"""Trials after which a worker process is renewed: TensorFlow keeps about 15 MB per compiled network for ever."""
+"""Trials after which a worker process is restarted: TensorFlow keeps about 15 MB per compiled network for ever."""
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.5
 GONE = (OSError, distributed.client.ClosedClientError)
-"""What a request to a scheduler raises that has just gone away; whether it has, the client's status tells soon."""
+"""What a request to a scheduler that has just gone away raises."""
 UNREACHABLE = (OSError, RuntimeError, TypeError, ValueError, ImportError)
-"""What connecting to a scheduler raises: Dask's words for TLS that is not set up, and for versions that differ, too."""
+"""What connecting to a scheduler raises, including Dask's errors for missing TLS settings and different versions."""
 ABSENT_SECONDS = 600
-"""How long the workers of this machine may be away, all of them, before something is wrong with it."""
+"""How long all workers of this machine may be away before that is an error."""
 ANSWER_SECONDS = 30
-"""For the scheduler to say which workers there are."""
+"""Time limit for the scheduler to list its workers."""
 FETCH_SECONDS = 60
-"""For a result to come from its worker; one that died meanwhile has none to give."""
+"""Time limit for fetching a result; a worker that died meanwhile has none."""
 
 _trained = 0
 """Trials that this worker process has trained."""
 
 
 class DaskWorkers:
-    """Trains on the workers that a Dask scheduler has, however many there are at the moment."""
+    """Trains on all workers of a Dask scheduler; workers may join and leave."""
 
     def __init__(
         self, connect: Callable[[], distributed.Client], split: Split, draw: Draw, count: int | None = None
@@ -84,8 +84,8 @@ class DaskWorkers:
         self._dispatch()
 
     def _present(self) -> Mapping[str, Any]:
-        """The scheduler's workers by address. Not `scheduler_info`, which answers out of what the client keeps, and now and
-        then that there are none.
+        """The scheduler's workers by address. `scheduler_info` is not used: it answers from the client's cache,
+        sometimes with no workers.
         """
         asked = self._client.scheduler.identity
         workers: Mapping[str, Any] = self._client.sync(asked, n_workers=-1, callback_timeout=ANSWER_SECONDS)["workers"]
@@ -94,16 +94,16 @@ class DaskWorkers:
         return workers
 
     def _ready(self) -> set[str]:
-        """Addresses of the workers that take jobs now: one that is leaving does not."""
+        """Addresses of workers that accept jobs; a worker that is leaving does not."""
         return {address for address, each in self._present().items() if each["status"] == "running"}
 
     def _connected(self) -> bool:
-        """Whether the scheduler is there, and is the one that was given the split."""
+        """Whether the scheduler is there, and is the one that has the data."""
         return self._client.status == "running" and not self._data.cancelled()
 
     @contextmanager
     def _unless_gone(self) -> Iterator[None]:
-        """Requests that come to nothing where the scheduler goes away in the middle; `finished` looks for it then."""
+        """Ignores requests that fail because the scheduler has gone away; `finished` reconnects later."""
         try:
             yield
         except GONE:
@@ -113,8 +113,8 @@ class DaskWorkers:
                 raise
 
     def _dispatch(self) -> None:
-        """Hands a job to every worker that has none; the others wait here. Left to itself, Dask gives two jobs to a
-        worker that has the data and none to one that has yet to fetch them, and what a worker was given it keeps.
+        """Gives a job to every idle worker; the others wait here. Dask alone would give two jobs to a worker that has
+        the data and none to one that still has to fetch them, and would not move them.
         """
         if not self._waiting or not self._connected():
             return
@@ -166,7 +166,7 @@ class DaskWorkers:
         return [outcome]
 
     def _outcome(self, job: Job, future: distributed.Future, address: str) -> Outcome | None:
-        """What became of a job; None when that was lost before it came here, and the job is to be trained again."""
+        """The outcome of a job; None if it was lost and must be trained again."""
         error: BaseException | None = None
         try:
             if future.status == "finished":
@@ -184,7 +184,7 @@ class DaskWorkers:
         return Outcome(job.number, None, {}, run_job.describe_error(error), 0.0)
 
     def _requeue_lost_jobs(self) -> list[Outcome]:
-        """Takes back the jobs whose workers are gone; the outcomes of those that have killed too many."""
+        """Requeues the jobs of lost workers; returns failures for jobs over the death limit."""
         outcomes: list[Outcome] = []
         if not self._open or not self._connected():
             return outcomes
@@ -204,7 +204,9 @@ class DaskWorkers:
         return outcomes
 
     def _worker_crashed(self, address: str) -> bool:
-        """Whether a worker is gone that had not said it would leave. An address may have had earlier workers."""
+        """Whether a worker disappeared without announcing that it leaves. Its address may have belonged to earlier
+        workers.
+        """
         events: list[Mapping[str, Any]] = []
         with self._unless_gone():
             events += [event for _, event in self._client.get_events(address)]
@@ -214,7 +216,7 @@ class DaskWorkers:
         return not told and any(event.get("action") == "remove-worker" for event in last)
 
     def _count_death(self, job: Job, times: int = 1) -> Outcome | None:
-        """Counts deaths of workers; an outcome once there are too many."""
+        """Counts a death; returns a failure once there are too many."""
         self._deaths[job.number] += times
         if self._deaths[job.number] < DEATHS:
             return None
@@ -222,7 +224,7 @@ class DaskWorkers:
         return Outcome(job.number, None, {}, failure, 0.0)
 
     def warm_up(self) -> None:
-        """Lets every worker import TensorFlow now, while the driver does the same, and not when its first job comes."""
+        """Lets every worker import TensorFlow now, in parallel with the driver, not with its first job."""
         for address in self._ready():
             distributed.fire_and_forget(self._client.submit(_warm, workers=[address], pure=False))
 
@@ -235,13 +237,19 @@ class DaskWorkers:
         dask_connection.close_client(self._client)
 
     def _send_data(self) -> distributed.Future:
-        """The split, once per worker. As a task and not scattered: a task's result is made anew when its holders die."""
+        """Sends the split once per worker, as a task instead of scattered data: the result of a task is recomputed when
+        its holders die.
+        """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
             return self._client.submit(_same, self._split, key=f"narrowgap-split-{self._split.fingerprint}")
 
     def _reconnect(self) -> None:
-        """Finds the scheduler again and gives it the open jobs; StoreError when it stays away."""
+        """Waits for the scheduler and gives it the open jobs.
+
+        Raises:
+            StoreError: If it stays away.
+        """
         deadline = time.monotonic() + RECONNECT_SECONDS
         dask_connection.close_client(self._client)
         while True:
@@ -263,8 +271,8 @@ class DaskWorkers:
 
 @contextmanager
 def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Iterator[DaskWorkers]:
-    """`count` one-thread worker processes on this machine, over loopback; jobs need the certificate made for this run.
-    `gpus`, named as in CUDA_VISIBLE_DEVICES, are dealt out to them, one each.
+    """Starts `count` one-thread worker processes on this machine, over loopback; jobs need the certificate of this run.
+    Each worker gets one of `gpus`, named as in CUDA_VISIBLE_DEVICES.
     """
     with (
         dask_connection.quiet_logs(),
@@ -298,7 +306,7 @@ def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Ite
 
 @contextmanager
 def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
-    """The workers of an existing scheduler, `tcp://host:port` or, with Dask's own TLS settings, `tls://host:port`."""
+    """The workers of an existing scheduler, `tcp://host:port` or, with TLS settings of Dask, `tls://host:port`."""
 
     def connect() -> distributed.Client:
         client = dask_connection.Client(address, timeout=CONNECT_SECONDS)
@@ -324,7 +332,7 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
 
 
 def _work(job: Job, split: Split, draw: Draw) -> Outcome:
-    """One trial, on a worker."""
+    """Runs one job on a worker."""
     global _trained  # noqa: PLW0603 - what is counted is this process
     worker = distributed.get_worker()
     if _trained >= RENEWED_AFTER and worker.nanny:
@@ -335,8 +343,8 @@ def _work(job: Job, split: Split, draw: Draw) -> Outcome:
 
 
 def _renew(worker: distributed.Worker) -> NoReturn:
-    """Gives back a job that was not begun and ends this process, of which the nanny starts another. Done when a job
-    comes, not after one: by then the driver has the last result, and no job is under way that would be lost.
+    """Returns a job that was not started and ends this process; the nanny starts another. This happens when a job
+    comes, not after one: by then the driver has the last result, and no running job is lost.
     """
     worker.loop.add_callback(worker.close_gracefully, restart=True, reason="narrowgap renews its workers")
     while worker.status == distributed.Status.running:

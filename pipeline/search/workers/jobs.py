@@ -1,6 +1,6 @@
-"""Where trials are trained. Enters: `Job`s. Leaves: `Outcome`s, in the order in which they finish.
+"""Jobs, their outcomes, and what workers do. A worker that dies: see `dask_workers`.
 
-A trial is a pure function of its job and the split, so that it does not matter where it runs.
+A trial is a pure function of its job and the split; it does not matter where it runs.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ from pipeline.models.recipe import Recipe
 from pipeline.training.result import TrainingState, TrialResult
 
 Draw = Callable[[TrialResult, Split], Mapping[str, bytes]]
-"""Pictures of a trained network, PNG files by name; called where the trial was trained, next to its arrays."""
+"""Draws pictures of a trained network, PNG files by name; called where the trial was trained, next to its arrays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,28 +22,28 @@ class Job:
     """One network to train, in full."""
 
     number: int
-    """Whose result this is: the number of the proposal, or of the refit."""
+    """Number of the proposal or the refit."""
     recipe: Recipe
     settings: Training
-    """The recipe's, resolved with the experiment's."""
+    """The recipe's training settings, resolved with the experiment's."""
     seed: int
     until: int
-    """The epoch to train to."""
+    """Epoch to train to."""
     state: TrainingState | None = None
-    """Where to go on from; None starts anew."""
+    """State to continue from; None starts anew."""
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of a job: a result, or the reason why there is none."""
+    """The result of a job, or the reason why there is none."""
 
     number: int
     result: TrialResult | None
     pictures: Mapping[str, bytes]
     failure: str | None
-    """One line for people; None when there is a result."""
+    """The reason, one line; None if there is a result."""
     seconds: float
-    """Wall clock from start to end, pictures included."""
+    """Wall-clock seconds from start to end, pictures included."""
 
 
 class Workers(Protocol):
@@ -51,16 +51,16 @@ class Workers(Protocol):
 
     @property
     def count(self) -> int:
-        """How many jobs are trained at the same time."""
+        """Number of jobs that are trained at the same time."""
 
     def submit(self, job: Job) -> None:
-        """Takes a job; it starts when a worker is free."""
+        """Accepts a job; it starts when a worker is free."""
 
     def finished(self) -> list[Outcome]:
-        """What has finished since the last call; waits a moment for something, and may return nothing."""
+        """Outcomes since the last call; waits a moment for one, and may return none."""
 
     def close(self) -> None:
-        """Ends what is under way, without its results."""
+        """Stops running jobs, without results."""
 
 
 class InProcess:

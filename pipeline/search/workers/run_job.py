@@ -1,4 +1,4 @@
-"""One job, done: trained, drawn, and its failure told. Runs wherever a worker is."""
+"""Runs one job, wherever a worker is: trains, draws, and describes a failure."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pipeline.training.runtime import init_tensorflow
 
 
 def run_job(job: Job, split: Split, draw: Draw) -> Outcome:
-    """Trains a job on the split; whatever goes wrong with this network becomes the outcome's `failure`."""
+    """Trains a job on the split; any error of this network becomes the `failure` of the outcome."""
     init_tensorflow()
     from pipeline.training import compiled  # noqa: PLC0415 - TensorFlow, only where trials are trained
 
@@ -27,7 +27,7 @@ def run_job(job: Job, split: Split, draw: Draw) -> Outcome:
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception as one line for people, its kind first."""
+    """An exception in one line, its type first."""
     lines = str(error).split("\n", 1)[0].strip()
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return f"out of memory ({type(error).__name__}: {lines[:300]})"
