@@ -91,7 +91,7 @@ def test_a_version_whose_files_are_gone_is_not_gone_back_to(tmp_path, monkeypatc
     loop = Loop(tmp_path, monkeypatch)
     loop.write(300)
     floors = ("--promotion.min_accuracy", "0", "--evaluation.seeds", "1")
-    assert loop.night(*floors) == 0
+    assert loop.retrain(*floors) == 0
     first = loop.registry.get("1")
     second = loop.registry.register(first.source, first.run_id, first.tags)
     model = loop.client.get_logged_model(first.source.rsplit("/", maxsplit=1)[-1])
@@ -104,7 +104,7 @@ def test_a_version_whose_files_are_gone_is_not_gone_back_to(tmp_path, monkeypatc
     # Nor can a challenger be judged against such a champion: told before anything is trained.
     loop.write(310)
     before = len(loop.runs("refit"))
-    assert loop.night(*floors) == 2
+    assert loop.retrain(*floors) == 2
     assert "cannot be loaded" in capsys.readouterr().err
     assert len(loop.runs("refit")) == before
 
