@@ -181,20 +181,20 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", 'sqlite:////odd %20 $HOME "place"/mlflow.db')
     text = text_of(overrides={"space.hidden": "[64, 128]"})
     for kind in ("service", "timer"):
-        (tmp_path / f"nightly.{kind}").write_text(unit(text, kind) + "\n")
+        (tmp_path / f"daily.{kind}").write_text(unit(text, kind) + "\n")
     done = subprocess.run(
         [str(SYSTEMD), "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))],
         capture_output=True, text=True, check=False, env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
     )  # fmt: skip
-    complaints = [line for line in done.stderr.splitlines() if "nightly" in line]
+    complaints = [line for line in done.stderr.splitlines() if "daily" in line]
     assert complaints == []
 
 
 @pytest.fixture(scope="module")
-def nightly(tmp_path_factory):
+def daily(tmp_path_factory):
     """A folder and an experiment file whose names need quotes, and the crontab line for it; nothing has run yet."""
     folder = tmp_path_factory.mktemp("it's mine")
-    name = f"nightly-{os.getpid()}"
+    name = f"daily-{os.getpid()}"
     (folder / "at 100%.yaml").write_text(QUICK.format(name=name))
     done = narrowgap(folder, "schedule", "--experiment", "./at 100%.yaml", "-P", "evaluation.seeds=2")
     assert done.returncode == 0, done.stderr
@@ -212,19 +212,19 @@ def log_of(line):
     return Path(shlex.split(line.rsplit(" >> ", 1)[1])[0])
 
 
-def test_the_crontabs_command_runs_without_environment_from_another_folder(nightly):
-    folder, line = nightly
+def test_the_crontabs_command_runs_without_environment_from_another_folder(daily):
+    folder, line = daily
     command = line.split(" * * * ", 1)[1].replace(r"\%", "%")
     done = subprocess.run(["/usr/bin/env", "-i", "/bin/sh", "-c", command], cwd="/", check=False, timeout=1200)
     log = log_of(line).read_text()
     assert done.returncode == 0, log
     assert [run.info.status for run in retrainings(folder)] == ["FINISHED"], log
-    assert "retrain: promoted version 1 of narrowgap-nightly" in log.splitlines()[-1]
+    assert "retrain: promoted version 1 of narrowgap-daily" in log.splitlines()[-1]
 
 
 @pytest.mark.skipif(not (CRON and CRONTAB and os.geteuid() == 0), reason="needs root and Debian's cron")
-def test_a_real_crond_runs_the_job_into_the_right_store(nightly):
-    folder, line = nightly
+def test_a_real_crond_runs_the_job_into_the_right_store(daily):
+    folder, line = daily
     if subprocess.run([str(CRONTAB), "-l"], capture_output=True, check=False).returncode == 0:
         pytest.skip("root has a crontab, which is left alone")
     before = len(retrainings(folder))
