@@ -12,7 +12,7 @@ from pipeline.evaluation import find_search
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration
 from pipeline.retraining import plan
-from pipeline.retraining.plan import Outcome
+from pipeline.retraining.plan import RetrainingOutcome
 from pipeline.search import resume
 from pipeline.search.workers.choose import start_workers
 from pipeline.search.workers.jobs import Workers
@@ -60,7 +60,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
             root.finish("FINISHED")  # `mlflow run` goes by the exit code, unless the run has ended
     _say_where(session, root, step, seconds=time.monotonic() - began)
     if outcome is not None:
-        session.say(outcome.sentence)
+        session.say(outcome.message)
         if failing:
             raise KeptError("the champion was kept, and retrain.fail_when_kept asks to fail then")
 
@@ -120,10 +120,10 @@ def _evaluate(session: Session, root: Run, workers: Workers, search: Run | None)
     print_gaps(session, root, evaluate(session, root, search, workers))
 
 
-def _retrain(session: Session, root: Run) -> Outcome:
+def _retrain(session: Session, root: Run) -> RetrainingOutcome:
     """What can be refused, and that there is nothing to do, is said before processes and TensorFlow start."""
     planned = plan.plan(session, root)
-    if not planned.news:
+    if not planned.needs_training:
         return plan.nothing_new(root, planned)
     with start_workers(session) as workers:
         init_tensorflow()

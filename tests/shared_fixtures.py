@@ -55,41 +55,41 @@ def refitted(session: "Session", tensorflow: object) -> "Refitted":
 
 
 @pytest.fixture(scope="session")
-def first_night(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> "Loop":
+def first_run(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> "Loop":
     """A registry after its first retraining run: 700 images, version 1 is champion."""
     from tests.retraining.loop import Loop
 
     with pytest.MonkeyPatch.context() as patch:
         loop = Loop(tmp_path_factory.mktemp("first"), patch)
         loop.write(700)
-        assert loop.night() == 0
+        assert loop.retrain() == 0
     return loop
 
 
 @pytest.fixture(scope="session")
-def second_night(tmp_path_factory: pytest.TempPathFactory, first_night: "Loop") -> "Loop":
+def second_run(tmp_path_factory: pytest.TempPathFactory, first_run: "Loop") -> "Loop":
     """The same after a better recipe: version 2 is champion."""
     from tests.retraining.loop import BETTER, Loop
 
     with pytest.MonkeyPatch.context() as patch:
-        loop = Loop(tmp_path_factory.mktemp("second"), patch, after=first_night)
-        assert loop.night(*BETTER) == 0
+        loop = Loop(tmp_path_factory.mktemp("second"), patch, after=first_run)
+        assert loop.retrain(*BETTER) == 0
     return loop
 
 
 @pytest.fixture
-def loop(first_night: "Loop", tmp_path: Path) -> "Iterator[Loop]":
-    """A copy of `first_night`, to go on from."""
+def loop(first_run: "Loop", tmp_path: Path) -> "Iterator[Loop]":
+    """A copy of `first_run`, to go on from."""
     from tests.retraining.loop import Loop
 
     with pytest.MonkeyPatch.context() as patch:
-        yield Loop(tmp_path, patch, after=first_night)
+        yield Loop(tmp_path, patch, after=first_run)
 
 
 @pytest.fixture
-def promoted(second_night: "Loop", tmp_path: Path) -> "Iterator[Loop]":
-    """A copy of `second_night`, to go on from."""
+def promoted(second_run: "Loop", tmp_path: Path) -> "Iterator[Loop]":
+    """A copy of `second_run`, to go on from."""
     from tests.retraining.loop import Loop
 
     with pytest.MonkeyPatch.context() as patch:
-        yield Loop(tmp_path, patch, after=second_night)
+        yield Loop(tmp_path, patch, after=second_run)

@@ -1,1 +1,1 @@
-"""The step `retrain`: challenger, promotion gate, champion; rollback, status and schedule."""
+"""The step `retrain` with its promotion gate, and the commands `rollback`, `status` and `schedule`."""

@@ -1,6 +1,6 @@
-"""Where a challenger comes from, and how both it and the champion are scored. Enters: data and workers. Leaves: records.
+"""Trains a challenger, and predicts the test images with challenger and champion.
 
-The champion is asked on the present test images; its training score is that of its own day.
+The champion is scored on the current test images; its training score is that of its own retraining run.
 """
 
 import tempfile
@@ -18,8 +18,8 @@ from pipeline.evaluation.refits import FIRST_SEED, RefitGroup, refit
 from pipeline.evaluation.step import evaluate
 from pipeline.models import keras_model
 from pipeline.models.recipe import Recipe
+from pipeline.retraining.model_metrics import ModelPredictions
 from pipeline.retraining.plan import Mode
-from pipeline.retraining.rule import Scored
 from pipeline.search import step as searching
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import Workers
@@ -38,33 +38,33 @@ from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run
 from pipeline.training.result import Score
 
-SEEDS_PER_NIGHT = 1000
-"""So many seeds lie between those of one night and of the next."""
+SEEDS_PER_RUN = 1000
+"""Distance between the first seeds of two consecutive retraining runs, so that they share none."""
 
 
 @dataclass(frozen=True, eq=False)
 class Challenger:
-    """A network that may become the champion, with all of its refits."""
+    """A network that may replace the champion, with all its refits."""
 
     mode: Mode
     group: RefitGroup
     source: str
-    """The address of its model."""
+    """Address of its logged model."""
     run_id: str
-    """The run that the model is on."""
+    """Run that the model was logged on."""
 
     @property
     def scores(self) -> list[Scores]:
-        """One per seed of its recipe."""
+        """Test scores, one per seed of its recipe."""
         return [Scores(each["test_accuracy"], each["test_loss"], each["accuracy_gap"]) for each in self.group.metrics]
 
 
-def refitted(session: Session, root: Run, workers: Workers, champion: Version, night: int) -> Challenger:
-    """The champion's recipe, trained on the present data with seeds of this night."""
+def refit_champion(session: Session, root: Run, workers: Workers, champion: Version, number: int) -> Challenger:
+    """Trains the champion's recipe on the current data, with seeds that only retraining run `number` uses."""
     recipe = Recipe.from_tags(champion.tags)
-    first = FIRST_SEED + night * SEEDS_PER_NIGHT
+    first = FIRST_SEED + number * SEEDS_PER_RUN
     seeds = [
-        seed_of(session.experiment.search.seed, first + number) for number in range(session.experiment.evaluation.seeds)
+        seed_of(session.experiment.search.seed, first + offset) for offset in range(session.experiment.evaluation.seeds)
     ]
     finalist = Finalist("challenger", recipe, recipe.settings(session.experiment.training))
     (group,) = refit(session, root, [finalist], workers, seeds=seeds)
@@ -74,10 +74,12 @@ def refitted(session: Session, root: Run, workers: Workers, champion: Version, n
     )
 
 
-def searched(session: Session, root: Run, workers: Workers, night: int) -> Challenger:
-    """The network that a new search on the present data finds, chosen on validation; each night draws its own lots."""
+def search_challenger(session: Session, root: Run, workers: Workers, number: int) -> Challenger:
+    """Runs a new search on the current data; its chosen network is the challenger. Each retraining run uses its own search
+    seed.
+    """
     asked = session.experiment
-    own = asked.search.model_copy(update={"seed": asked.search.seed + night - 1})
+    own = asked.search.model_copy(update={"seed": asked.search.seed + number - 1})
     session = replace(session, experiment=asked.model_copy(update={"search": own}))
     with searching.search_run(session, root, None, alone=False) as run:
         search = searching.search(session, run, workers)
@@ -86,30 +88,34 @@ def searched(session: Session, root: Run, workers: Workers, night: int) -> Chall
     return Challenger("search", found.chosen, run.tags[MODEL_TAG], run.id)
 
 
-def scored(challenger: Challenger, split: Split) -> Scored:
-    """The challenger's typical refit."""
+def challenger_predictions(challenger: Challenger, split: Split) -> ModelPredictions:
+    """Predictions of the challenger's median refit."""
     refit = challenger.group.median_refit
     train = Score(refit.metrics["train_loss"], refit.metrics["train_accuracy"])
-    return Scored(split.test.labels, refit.test, train, len(split.train))
+    return ModelPredictions(split.test.labels, refit.test, train, len(split.train))
 
 
 TRAIN_TAGS = (TRAIN_LOSS_TAG, TRAIN_ACCURACY_TAG, TRAIN_ROWS_TAG)
 
 
-def train_tags(of: Scored) -> dict[str, str]:
-    """What a version must remember of its own day."""
-    return dict(zip(TRAIN_TAGS, map(repr, (of.train.loss, of.train.accuracy, of.train_rows)), strict=True))
+def train_tags(predictions: ModelPredictions) -> dict[str, str]:
+    """Tags of a version for its training score: later runs have other training images."""
+    train = predictions.train
+    return dict(zip(TRAIN_TAGS, map(repr, (train.loss, train.accuracy, predictions.train_rows)), strict=True))
 
 
-def known(champion: Version, split: Split) -> Any:
-    """The champion as a Keras model. Raises InputError when it cannot be loaded, was not made by `retrain`, or answers
-    another question than the data put: other classes, another size, another scale of pixels.
+def load_champion(champion: Version, split: Split) -> Any:
+    """Loads the champion as a Keras model.
+
+    Raises:
+        InputError: It cannot be loaded, was not made by `retrain`, or does not fit the data: other classes, another size of
+            image, another range of pixels.
     """
-    lacking = {*TRAIN_TAGS, RETRAIN_RUN_TAG, NETWORK_TAG} - set(champion.tags)
-    if lacking:
+    missing = {*TRAIN_TAGS, RETRAIN_RUN_TAG, NETWORK_TAG} - set(champion.tags)
+    if missing:
         raise InputError(
-            f"champion version {champion.number} was not made by retrain: it has no tag {min(lacking)}; expected one that "
-            "was, or no champion: roll back to one (-P version=N), or take the alias away"
+            f"champion version {champion.number} was not made by retrain: it has no tag {min(missing)}; expected a champion "
+            "made by retrain, or none: roll back to another version (-P version=N), or remove the alias"
         )
     with tempfile.TemporaryDirectory() as folder:
         file, serving = fetch(champion.source, Path(folder))
@@ -121,15 +127,15 @@ def known(champion: Version, split: Split) -> Any:
     ):
         if theirs != ours:
             raise InputError(
-                f"champion version {champion.number} knows {what} {theirs}; the data have {ours}: no comparing them. Put "
-                "the data right, or retrain under another experiment's name"
+                f"champion version {champion.number} expects {what} {theirs}; the data have {ours}, so they cannot be "
+                "compared. Correct the data, or retrain under another experiment name"
             )
     return model
 
 
-def champion_scored(champion: Version, split: Split) -> Scored:
-    """The champion on the present test images; InputError when they are not of the kind that it knows."""
-    model = known(champion, split)
+def champion_predictions(champion: Version, split: Split) -> ModelPredictions:
+    """Predictions of the champion on the current test images; InputError as for `load_champion`."""
+    model = load_champion(champion, split)
     loss, accuracy, rows = (champion.tags[tag] for tag in TRAIN_TAGS)
     probabilities = np.asarray(model.predict(split.test.images, verbose=0), np.float32)
-    return Scored(split.test.labels, probabilities, Score(float(loss), float(accuracy)), int(rows))
+    return ModelPredictions(split.test.labels, probabilities, Score(float(loss), float(accuracy)), int(rows))

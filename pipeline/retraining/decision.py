@@ -1,4 +1,4 @@
-"""What the promotion gate decided and why. Enters: conditions with their figures. Leaves: a `Decision` as JSON, markdown."""
+"""The decision of the promotion gate, with its conditions, as JSON and as markdown."""
 
 import json
 import math
@@ -6,33 +6,30 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.retraining.model_metrics import ModelMetrics
+
+LABELS = {
+    "accuracy": ("accuracy, %", 100, 2),
+    "loss": ("loss, nats", 1, 4),
+    "accuracy_gap": ("generalisation gap (honest gap, train minus test accuracy), points", 100, 2),
+    "loss_gap": ("loss gap (test minus train), nats", 1, 4),
+    "calibration_error": ("calibration error, points", 100, 2),
+}
+"""Label, scale and digits of each metric, as people read them."""
+
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing that was asked of the challenger."""
+    """One requirement on the challenger, and whether it is met."""
 
     name: str
     met: bool
     figure: float
-    """What was measured."""
+    """The measured value."""
     bound: float
-    """What it was held against; NaN where there was nothing to hold it against."""
+    """The required value; NaN if it is unknown."""
     sentence: str
-    """Both for people, in percent, points or nats."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How one network does, dropout off. Shares 0 to 1, losses in nats."""
-
-    accuracy: float
-    loss: float
-    accuracy_gap: float
-    """Honest: train less test accuracy."""
-    loss_gap: float
-    """Test less train loss."""
-    calibration_error: float
-    """Expected calibration error on test."""
+    """Both values for people, in percent, points or nats."""
 
 
 @dataclass(frozen=True)
@@ -40,48 +37,54 @@ class Decision:
     """Whether the challenger becomes the champion."""
 
     promote: bool
-    """Whether every condition is met and, where there is a champion, at least one improvement is shown."""
+    """Whether every condition is met and, if there is a champion, at least one improvement is significant."""
     reason: str
-    """A sentence."""
+    """Why, in one sentence."""
     conditions: tuple[Condition, ...]
-    """All must be met."""
+    """All are required."""
     improvements: tuple[Condition, ...]
-    """One must be met; empty without a champion."""
-    champion: Figures | None
-    challenger: Figures
+    """One is required; empty without a champion."""
+    champion: ModelMetrics | None
+    challenger: ModelMetrics
     rule: Mapping[str, Any]
-    """The bounds that were in force, as plain values."""
+    """The gate's settings as plain values; `alpha` is that of one attempt."""
 
 
 def as_json(decision: Decision) -> str:
-    """All of it; a figure that is no number is null, for JSON has no NaN."""
+    """The whole decision; NaN and infinity become null, which JSON requires."""
     return json.dumps(_plain(asdict(decision)), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def as_markdown(decision: Decision) -> str:
-    """For people: the reason, both networks side by side, every condition with its figures."""
-    lines = [f"**{'Promoted' if decision.promote else 'Kept'}**: {decision.reason}", "", *_side_by_side(decision), ""]
-    lines += ["| all must hold | met | figures |", "|---|---|---|", *map(_row, decision.conditions), ""]
+    """The reason, both networks side by side, and every condition with its values."""
+    refused = "Champion kept" if decision.champion else "Not promoted"
+    lines = [f"**{'Promoted' if decision.promote else refused}**: {decision.reason}", "", *_side_by_side(decision), ""]
+    lines += ["| condition (all required) | met | values |", "|---|---|---|", *map(_row, decision.conditions), ""]
     if decision.improvements:
-        lines += ["| one must be shown | met | figures |", "|---|---|---|", *map(_row, decision.improvements), ""]
+        lines += [
+            "| improvement (one required) | met | values |",
+            "|---|---|---|",
+            *map(_row, decision.improvements),
+            "",
+        ]
     return "\n".join(lines)
 
 
 def _side_by_side(decision: Decision) -> list[str]:
     champion, challenger = decision.champion, decision.challenger
     lines = ["| on the same test images | champion | challenger | difference |", "|---|---|---|---|"]
-    for name, new in asdict(challenger).items():
-        scale, digits, unit = (1, 4, "nats") if "loss" in name else (100, 2, "%" if name == "accuracy" else "points")
-        old = asdict(champion)[name] if champion else math.nan
-        shown = [f"{scale * old:.{digits}f}", f"{scale * new:.{digits}f}", f"{scale * (new - old):+.{digits}f}"]
-        if champion is None:
-            shown[0] = shown[2] = ""
-        lines.append(f"| {name.replace('_', ' ')}, {unit} | {' | '.join(shown)} |")
+    for name, (label, scale, digits) in LABELS.items():
+        new = scale * getattr(challenger, name)
+        cells = ["", f"{new:.{digits}f}", ""]
+        if champion is not None:
+            old = scale * getattr(champion, name)
+            cells = [f"{old:.{digits}f}", f"{new:.{digits}f}", f"{new - old:+.{digits}f}"]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     return lines
 
 
 def _row(condition: Condition) -> str:
-    # A class may be named with a bar, which would end the cell.
+    # A class name may contain a bar, which would end the cell.
     return (
         f"| {condition.name} | {'yes' if condition.met else '**no**'} | {condition.sentence.replace('|', '&#124;')} |"
     )

@@ -1,159 +1,205 @@
-"""The promotion gate: does a challenger replace the champion? Enters: both, scored, and a rule. Leaves: a `Decision`.
+"""The promotion gate: decides whether a challenger replaces the champion. A pure function.
 
-A pure function; what follows from the decision happens elsewhere.
+An improvement counts if it exceeds two kinds of noise. *Test images*: another sample of images would give another
+difference; the paired bootstrap measures that (for the gap, together with the training images). *Seeds*: the same recipe
+with another seed is another network, better or worse on any number of test images, and no resampling of images shows that.
+If the seeds of one recipe scatter with sd s, the difference of two of its networks scatters with s sqrt(2); with s
+estimated from refits, difference / (s sqrt(2)) follows Student's t. Each of the three improvements is tested at a third of
+alpha (Bonferroni), so the probability of at least one false improvement is at most alpha.
 
-An improvement counts when it is beyond two kinds of noise at once. *Rows*: other test images would give another
-difference; the paired bootstrap sees that (for the gap, together with the training images). *Seeds*: the same recipe with
-another seed is really another network, better or worse on any number of test images, and no resampling of rows sees that.
-Of two networks of one recipe whose seeds scatter with sd s, the difference scatters with s sqrt(2); with s estimated from
-refits, difference / (s sqrt(2)) follows Student's t. Each of the three improvements is held to a third of `Rule.alpha`
-(Bonferroni), so that together they are wrongly seen at most so often.
-
-Measured by `tests/benchmarks/gate.py`, alpha .05, seeds' noise from 5 refits: of two networks of one recipe the second was
-promoted in 0 of 50 pairs really trained on digits, and in 2.3 % (180 test images), 3.3 % and 1.2 % (10,000) of simulated
-ones; by the noise of rows alone in 10 %, 19 % and 29 %, by "the larger accuracy wins" in 34 to 50 %. The price is power:
-a recipe that is better by 1 point is promoted in 36 % at 180 images and in 82 % at 10,000; with 30 refits in 50 and 98 %.
+Measured by `tests/benchmarks/gate.py`, alpha .05, seed noise from 5 refits: of two networks of one recipe, the second was
+promoted in 0 of 50 pairs trained on digits, and in 2.3 % (180 test images), 3.3 % and 1.2 % (10,000) of simulated pairs;
+with the noise of the test images alone in 10 %, 19 % and 29 %; with "the larger accuracy wins" in 34 to 50 %. The price is
+power: a recipe that is better by 1 point is promoted in 36 % at 180 images and in 82 % at 10,000; with 30 refits in 50 and
+98 %.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from scipy.stats import t
 from statsmodels.stats.proportion import confint_proportions_2indep  # type: ignore[import-untyped]  # has no types
 
-from pipeline.retraining.decision import Condition, Decision, Figures
-from pipeline.retraining.rule import Rule, Scored
+from pipeline.experiment import Promotion
+from pipeline.retraining.decision import Condition, Decision
+from pipeline.retraining.model_metrics import ModelMetrics, ModelPredictions
+from pipeline.statistics.monitoring.control_chart import Noise
 from pipeline.statistics.paired_comparison import Comparison, Interval, compare
 
 IMPROVEMENTS = 3
-"""Ways to be better: accuracy, loss, honest gap."""
+"""Number of ways to be better: accuracy, loss, honest gap."""
+
+
+@dataclass(frozen=True)
+class SignificanceSettings:
+    """How the gate separates an improvement from noise."""
+
+    noise: Mapping[str, Noise] = field(default_factory=dict)
+    """Seed noise of the recipe per measure: `accuracy`, `loss`, `accuracy_gap`; see `control_chart.noise`. An improvement in
+    a missing measure cannot be shown."""
+    attempts: int = 1
+    """Challengers that one retraining run may try; each is tested at alpha divided by this number (Bonferroni)."""
+    seed: int = 1
+    """Seed of the bootstrap."""
+    resamples: int = 2000
+    """Resamples of the bootstrap."""
 
 
 def decide(
-    champion: Scored | None,
-    challenger: Scored,
-    rule: Rule,
+    champion: ModelPredictions | None,
+    challenger: ModelPredictions,
+    promotion: Promotion,
+    significance: SignificanceSettings,
     *,
     class_names: Sequence[str] | None = None,
     further: Sequence[Condition] = (),
 ) -> Decision:
-    """Judges a challenger; `further` are conditions that were judged elsewhere and must hold too, such as no drift.
+    """Compares a challenger with the champion, or with the minimum requirements if there is no champion.
 
-    Raises ValueError when the two were not scored on the same test images, and for what `compare` refuses.
+    Args:
+        champion: Predictions of the champion; None if there is none.
+        challenger: Predictions of the challenger on the same test images, in the same order.
+        promotion: Margins, minimum requirements and alpha.
+        significance: Seed noise and bootstrap.
+        class_names: Names for the sentences; by default the class numbers.
+        further: Conditions tested elsewhere that must be met too, such as no drift.
+
+    Raises:
+        ValueError: The test images differ, or `compare` refuses its input.
     """
+    promotion = promotion.model_copy(update={"alpha": promotion.alpha / significance.attempts})
     if champion is None:
-        return _decision(None, challenger, rule, (*_floors(challenger.figures, rule), *further), ())
+        conditions = (*_minimum_requirements(challenger.metrics, promotion), *further)
+        return _decision(None, challenger, conditions, (), _settings(promotion, significance))
     if not np.array_equal(champion.labels, challenger.labels):
         raise ValueError(
             f"champion and challenger were scored on {len(champion.labels)} and {len(challenger.labels)} test images with "
             "labels that differ; expected the same images in the same order"
         )
     names = class_names or [str(each) for each in range(challenger.probabilities.shape[1])]
-    old, new = champion.figures, challenger.figures
-    compared = _compared(champion, challenger, rule, rule.alpha)
+    old, new = champion.metrics, challenger.metrics
+    comparison = _compare(champion, challenger, promotion.alpha, significance)
     conditions = (
-        _not_less_accurate(compared, rule),
-        _no_class_lost(compared, names, rule),
-        _not_worse("honest gap", new.accuracy_gap - old.accuracy_gap, rule.gap_margin),
-        _not_worse("calibration error", new.calibration_error - old.calibration_error, rule.calibration_margin),
+        _not_less_accurate(comparison, promotion),
+        _no_class_lost(comparison, names, promotion),
+        _not_worse("honest gap", new.accuracy_gap - old.accuracy_gap, promotion.gap_margin),
+        _not_worse("calibration error", new.calibration_error - old.calibration_error, promotion.calibration_margin),
         *further,
     )
-    return _decision(champion, challenger, rule, conditions, _improvements(champion, challenger, rule))
+    improvements = _improvements(champion, challenger, promotion.alpha, significance)
+    return _decision(champion, challenger, conditions, improvements, _settings(promotion, significance))
 
 
-def _compared(champion: Scored, challenger: Scored, rule: Rule, alpha: float) -> Comparison:
-    """Challenger less champion; each end of an interval is a one-sided bound that is wrong with probability `alpha`."""
+def _settings(promotion: Promotion, significance: SignificanceSettings) -> dict[str, object]:
+    """The settings in force as plain values; `alpha` is that of one attempt."""
+    asked = promotion.model_dump(exclude={"refuse_drift"})
+    noise = {measure: asdict(each) for measure, each in significance.noise.items()}
+    return {**asked, "noise": noise, "seed": significance.seed, "resamples": significance.resamples}
+
+
+def _compare(
+    champion: ModelPredictions, challenger: ModelPredictions, alpha: float, significance: SignificanceSettings
+) -> Comparison:
+    """Challenger minus champion; each end of an interval is a one-sided bound that is wrong with probability `alpha`."""
     return compare(
         challenger.labels, challenger.probabilities, champion.probabilities,
-        seed=rule.seed, resamples=rule.resamples, level=1 - 2 * alpha,
+        seed=significance.seed, resamples=significance.resamples, level=1 - 2 * alpha,
     )  # fmt: skip
 
 
-def _floors(figures: Figures, rule: Rule) -> tuple[Condition, ...]:
+def _minimum_requirements(metrics: ModelMetrics, promotion: Promotion) -> tuple[Condition, ...]:
     """What a first champion must reach."""
-    accuracy, gap, error = figures.accuracy, figures.accuracy_gap, figures.calibration_error
+    accuracy, gap, error = metrics.accuracy, metrics.accuracy_gap, metrics.calibration_error
     return (
         Condition(
-            "accuracy", accuracy >= rule.min_accuracy, accuracy, rule.min_accuracy,
-            f"accuracy {100 * accuracy:.2f} %; at least {100 * rule.min_accuracy:.2f} % expected",
+            "accuracy", accuracy >= promotion.min_accuracy, accuracy, promotion.min_accuracy,
+            f"accuracy {100 * accuracy:.2f} % (required: at least {100 * promotion.min_accuracy:.2f} %)",
         ),
-        _at_most("honest gap", gap, rule.max_gap),
-        _at_most("calibration error", error, rule.max_calibration_error),
+        _at_most("honest gap", gap, promotion.max_gap),
+        _at_most("calibration error", error, promotion.max_calibration_error),
     )  # fmt: skip
 
 
 def _at_most(name: str, figure: float, bound: float) -> Condition:
     return Condition(
-        name, figure <= bound, figure, bound, f"{name} {_points(figure)}; at most {_points(bound)} allowed"
+        name, figure <= bound, figure, bound, f"{name} {_points(figure)} (allowed: at most {_points(bound)})"
     )
 
 
-def _not_less_accurate(compared: Comparison, rule: Rule) -> Condition:
-    low = compared.accuracy.low
+def _not_less_accurate(comparison: Comparison, promotion: Promotion) -> Condition:
+    low, bound = comparison.accuracy.low, -promotion.margin
     sentence = (
-        f"accuracy {_points(compared.accuracy.estimate, sign=True)}, at least {_points(low, sign=True)} "
-        f"({100 * (1 - rule.alpha):g} % bound); more than {_points(-rule.margin, sign=True)} expected"
+        f"accuracy {_points(comparison.accuracy.estimate, sign=True)}, lower {100 * (1 - promotion.alpha):g} % bound "
+        f"{_points(low, sign=True)} (required: above {_points(bound, sign=True)})"
     )
-    return Condition("not less accurate", low > -rule.margin, low, -rule.margin, sentence)
+    return Condition("not less accurate", low > bound, low, bound, sentence)
 
 
-def _no_class_lost(compared: Comparison, names: Sequence[str], rule: Rule) -> Condition:
-    """Unmet when a class is shown (Holm-corrected) to have lost recall and lost more than the margin, or has no images."""
-    missing = [name for name, each in zip(names, compared.classes, strict=True) if not each.rows]
+def _no_class_lost(comparison: Comparison, names: Sequence[str], promotion: Promotion) -> Condition:
+    """Not met if a class has a significant (Holm-corrected) loss of recall above the margin, or no test images."""
+    bound = -promotion.class_margin
+    missing = [name for name, each in zip(names, comparison.classes, strict=True) if not each.rows]
     if missing:
-        sentence = f"no test image of {', '.join(missing)}: what became of its recall cannot be seen"
-        return Condition("no class lost", met=False, figure=math.nan, bound=-rule.class_margin, sentence=sentence)
-    # A loss that is shown counts before a larger one that may be noise.
+        sentence = f"no test images of {', '.join(missing)}, so the change in recall is unknown"
+        return Condition("no class lost", met=False, figure=math.nan, bound=bound, sentence=sentence)
+    # A significant loss comes before a larger one that may be noise.
     worst, name = min(
-        zip(compared.classes, names, strict=True),
-        key=lambda pair: (pair[0].p_holm >= rule.alpha or pair[0].recall.estimate >= 0, pair[0].recall.estimate),
+        zip(comparison.classes, names, strict=True),
+        key=lambda pair: (
+            pair[0].p_holm >= promotion.alpha or pair[0].recall.estimate >= 0,
+            pair[0].recall.estimate,
+        ),
     )
-    change, shown = worst.recall.estimate, worst.p_holm < rule.alpha
+    change, significant = worst.recall.estimate, worst.p_holm < promotion.alpha
     sentence = (
-        f"the recall of {name} changes most for the worse: {_points(change, sign=True)} on {worst.rows} images, "
-        f"{'beyond' if shown else 'within'} noise (p = {worst.p_holm:.2g}); a loss of {_points(rule.class_margin)} allowed"
+        f"worst change in recall: {name} {_points(change, sign=True)} on {worst.rows} test images, "
+        f"{'significant' if significant else 'not significant'} (Holm-corrected p = {worst.p_holm:.2g}; "
+        f"allowed loss: {_points(promotion.class_margin)})"
     )
-    return Condition("no class lost", not shown or change >= -rule.class_margin, change, -rule.class_margin, sentence)
+    return Condition("no class lost", not significant or change >= bound, change, bound, sentence)
 
 
 def _not_worse(name: str, change: float, margin: float) -> Condition:
-    sentence = f"{name} {_points(change, sign=True)}; at most {_points(margin, sign=True)} allowed"
+    sentence = f"{name} {_points(change, sign=True)} (allowed: at most {_points(margin, sign=True)})"
     return Condition(f"{name} not worse", change <= margin, change, margin, sentence)
 
 
-def _improvements(champion: Scored, challenger: Scored, rule: Rule) -> tuple[Condition, ...]:
-    compared = _compared(champion, challenger, rule, rule.alpha / IMPROVEMENTS)
-    accuracy, loss, gap = compared.accuracy, compared.loss, _gap(champion, challenger, compared)
+def _improvements(
+    champion: ModelPredictions, challenger: ModelPredictions, alpha: float, significance: SignificanceSettings
+) -> tuple[Condition, ...]:
+    alpha /= IMPROVEMENTS
+    comparison, noise = _compare(champion, challenger, alpha, significance), significance.noise
+    accuracy, loss, gap = comparison.accuracy, comparison.loss, gap_difference(champion, challenger, comparison)
     return (
-        _improved("more accurate", "accuracy", accuracy.estimate, accuracy.estimate - accuracy.low, rule),
-        _improved("lower loss", "loss", -loss.estimate, loss.high - loss.estimate, rule),
-        _improved("smaller gap", "accuracy_gap", -gap.estimate, gap.high - gap.estimate, rule),
+        _improved("more accurate", "accuracy", accuracy.estimate, accuracy.estimate - accuracy.low, alpha, noise),
+        _improved("lower loss", "loss", -loss.estimate, loss.high - loss.estimate, alpha, noise),
+        _improved("smaller gap", "accuracy_gap", -gap.estimate, gap.high - gap.estimate, alpha, noise),
     )
 
 
-def _improved(name: str, measure: str, gain: float, rows: float, rule: Rule) -> Condition:
-    """Whether `gain` (positive is better) is more than the reach `rows` of the interval and more than what seeds give."""
-    shown = "{:.4f} nats".format if measure == "loss" else _points
-    noise = rule.noise.get(measure)
+def _improved(
+    name: str, measure: str, gain: float, reach: float, alpha: float, noises: Mapping[str, Noise]
+) -> Condition:
+    """Whether `gain` (positive is better) exceeds both the one-sided `reach` of the interval and the noise of the seeds."""
+    text = "{:.4f} nats".format if measure == "loss" else _points
+    noise = noises.get(measure)
     if noise is None:
-        sentence = (
-            f"{name}: better by {shown(gain)}, but what seeds alone give is unknown; refit the recipe with other seeds"
-        )
+        sentence = f"{name}: gain {text(gain)} (seed noise unknown: refit the recipe with more seeds)"
         return Condition(name, met=False, figure=gain, bound=math.nan, sentence=sentence)
-    seeds = float(t.ppf(1 - rule.alpha / IMPROVEMENTS, noise.freedom)) * math.sqrt(2) * noise.sd
-    bound = max(rows, seeds)
+    seeds = float(t.ppf(1 - alpha, noise.freedom)) * math.sqrt(2) * noise.sd
+    bound = max(reach, seeds)
     sentence = (
-        f"{name}: better by {shown(gain)}; more than {shown(bound)} expected: other images may give {shown(rows)}, "
-        f"other seeds {shown(seeds)} ({noise.how})"
+        f"{name}: gain {text(gain)} (required: more than {text(bound)}; noise of the test images {text(reach)}, "
+        f"noise of the seeds {text(seeds)} from {noise.how})"
     )
     # `max` would let a NaN pass as the second.
-    return Condition(name, gain > rows and gain > seeds, gain, bound, sentence)
+    return Condition(name, gain > reach and gain > seeds, gain, bound, sentence)
 
 
-def _gap(champion: Scored, challenger: Scored, compared: Comparison) -> Interval:
-    """The difference of the gaps: that on train less that on test, each with its interval.
+def gap_difference(champion: ModelPredictions, challenger: ModelPredictions, comparison: Comparison) -> Interval:
+    """Challenger's minus champion's honest accuracy gap: the difference on train minus that on test, with its interval.
 
     The training images are a sample too, and two networks need not share them: the difference of their training accuracies
     has Newcombe's interval (1998, method 10). Both intervals are joined by MOVER: Zou and Donner, Construction of
@@ -162,9 +208,9 @@ def _gap(champion: Scored, challenger: Scored, compared: Comparison) -> Interval
     (old, old_rows), (new, new_rows) = ((each.train.accuracy, each.train_rows) for each in (champion, challenger))
     low, high = confint_proportions_2indep(
         round(new * new_rows), new_rows, round(old * old_rows), old_rows,
-        method="newcomb", compare="diff", alpha=1 - compared.level,
+        method="newcomb", compare="diff", alpha=1 - comparison.level,
     )  # fmt: skip
-    train, test = new - old, compared.accuracy
+    train, test = new - old, comparison.accuracy
     estimate = train - test.estimate
     below = math.hypot(train - low, test.high - test.estimate)
     above = math.hypot(high - train, test.estimate - test.low)
@@ -172,11 +218,11 @@ def _gap(champion: Scored, challenger: Scored, compared: Comparison) -> Interval
 
 
 def _decision(
-    champion: Scored | None,
-    challenger: Scored,
-    rule: Rule,
+    champion: ModelPredictions | None,
+    challenger: ModelPredictions,
     conditions: tuple[Condition, ...],
     improvements: tuple[Condition, ...],
+    settings: Mapping[str, object],
 ) -> Decision:
     failed = [each.sentence for each in conditions if not each.met]
     shown = [each.sentence for each in improvements if each.met]
@@ -184,13 +230,13 @@ def _decision(
     if failed:
         reason = "; ".join(failed)
     elif champion is None:
-        reason = "there is no champion, and every floor is reached"
+        reason = "no champion yet, and all minimum requirements are met"
     elif shown:
-        reason = "not worse in anything, and " + "; ".join(shown)
+        reason = "all conditions are met; " + "; ".join(shown)
     else:
-        reason = "not worse in anything, but no improvement is beyond noise"
-    old = champion.figures if champion else None
-    return Decision(promote, reason, conditions, improvements, old, challenger.figures, asdict(rule))
+        reason = "all conditions are met, but no improvement is significant"
+    old = champion.metrics if champion else None
+    return Decision(promote, reason, conditions, improvements, old, challenger.metrics, settings)
 
 
 def _points(share: float, *, sign: bool = False) -> str:

@@ -1,12 +1,9 @@
-"""What a night leaves beside its decision: figures, the control chart, and drift of the data since the champion's.
-
-Enters: a decision and the earlier nights of the store. Leaves: metrics, pictures and warnings on the retrain run.
-"""
+"""Monitoring of retraining runs: metrics, control chart over all runs, and drift since the champion was trained."""
 
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -18,7 +15,8 @@ from pipeline.figures import control_chart as control_figure
 from pipeline.figures import drift as drift_figure
 from pipeline.figures.style import png
 from pipeline.retraining.challenger import Challenger
-from pipeline.retraining.decision import Condition, Decision, Figures
+from pipeline.retraining.decision import Condition, Decision
+from pipeline.retraining.model_metrics import ModelMetrics
 from pipeline.session import Session
 from pipeline.statistics.monitoring.control_chart import Night, Scores, beyond, chart
 from pipeline.statistics.monitoring.drift import SIZES, drift, sentence, table
@@ -26,23 +24,23 @@ from pipeline.tracking.names import REFERENCE, RETRAIN_RUN_TAG, WARNING_TAG
 from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run
 
-MOST_REFERENCE = 5000
-"""Training images that later nights are compared with, and how many at most."""
-FIGURES = ("accuracy", "loss", "accuracy_gap")
+MAX_REFERENCE = 5000
+"""Most training images that are kept as the reference for drift in later runs."""
+CHARTED = ("accuracy", "loss", "accuracy_gap")
 
 
 @dataclass(frozen=True)
 class DriftCheck:
-    """How the data differ from those that the champion was trained on."""
+    """Whether the data have drifted since the champion was trained."""
 
     warnings: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
-    """For a gate that is to refuse drift."""
+    """For the gate, if it must refuse drift."""
 
 
 @dataclass(frozen=True, eq=False)
 class JudgedChallenger:
-    """A challenger, and what it was judged against."""
+    """A challenger, the champion it was compared with, and the decision."""
 
     version: Version
     champion: Version | None
@@ -51,7 +49,7 @@ class JudgedChallenger:
 
 
 def log_monitoring(session: Session, root: Run, judged: JudgedChallenger, warnings: Sequence[str]) -> list[str]:
-    """Writes all of it on the retrain run; warnings are said, tagged and returned."""
+    """Logs metrics, reference sample and control chart on the retrain run; prints, tags and returns the warnings."""
     decision = judged.decision
     root.log(metrics=_metrics("challenger", decision.challenger) | _metrics("champion", decision.champion))
     root.log(metrics={name: summary.mean for name, summary in judged.challenger.group.summaries.items()})
@@ -59,7 +57,7 @@ def log_monitoring(session: Session, root: Run, judged: JudgedChallenger, warnin
     images, labels = _sample(session.prepared.split, session.experiment.data.seed)
     np.savez_compressed(buffer, images=images, labels=labels)
     root.write(REFERENCE, buffer.getvalue())
-    warnings = [*_charted(session, root, judged), *warnings]
+    warnings = [*_control_chart(session, root, judged), *warnings]
     for warning in warnings:
         session.say(f"retrain: warning: {warning}")
     if warnings:
@@ -67,77 +65,70 @@ def log_monitoring(session: Session, root: Run, judged: JudgedChallenger, warnin
     return warnings
 
 
-def _metrics(role: str, figures: Figures | None) -> dict[str, float]:
-    if figures is None:
-        return {}
-    return {f"{role}/{name}": getattr(figures, name) for name in (*FIGURES, "loss_gap", "calibration_error")}
+def _metrics(role: str, metrics: ModelMetrics | None) -> dict[str, float]:
+    return {} if metrics is None else {f"{role}/{name}": value for name, value in asdict(metrics).items()}
 
 
-def _charted(session: Session, root: Run, judged: JudgedChallenger) -> list[str]:
-    """The control chart over all nights of this experiment in the store."""
+def _control_chart(session: Session, root: Run, judged: JudgedChallenger) -> list[str]:
+    """Draws the control chart over all retraining runs of this experiment; returns the values beyond its limits."""
     champion, decision = judged.champion, judged.decision
     now = datetime.fromtimestamp(root.start_time_ms / 1000, UTC)
-    seen = [night for run in session.store.runs(step="retrain", experiment=session.experiment.name) if run.id != root.id
-            for night in _of_run(run)]  # fmt: skip
-    seen.append(Night(now, "challenger", f"version {judged.version.number}", _scores(decision.challenger)))
+    points = [point for run in session.store.runs(step="retrain", experiment=session.experiment.name) if run.id != root.id
+            for point in _of_run(run)]  # fmt: skip
+    points.append(Night(now, "challenger", f"version {judged.version.number}", decision.challenger))
     if champion is not None and decision.champion is not None:
-        seen.append(Night(now, "champion", f"version {champion.number}", _scores(decision.champion)))
-    charted = chart(seen, judged.challenger.scores)
+        points.append(Night(now, "champion", f"version {champion.number}", decision.champion))
+    charted = chart(points, judged.challenger.scores)
     root.write("control.png", png(control_figure.control(charted)))
     return beyond(charted)
 
 
 def _of_run(run: Run) -> list[Night]:
-    """What an earlier night recorded."""
+    """What an earlier run recorded."""
     when = datetime.fromtimestamp(run.start_time_ms / 1000, UTC)
     found = []
     for role in ("champion", "challenger"):
-        values = [run.metrics.get(f"{role}/{name}") for name in FIGURES]
+        values = [run.metrics.get(f"{role}/{name}") for name in CHARTED]
         if all(value is not None for value in values):
             found.append(Night(when, role, f"{role} of {when:%Y-%m-%d}", Scores(*values)))  # type: ignore[arg-type]  # none is None
     return found
 
 
-def _scores(figures: Figures) -> Scores:
-    return Scores(figures.accuracy, figures.loss, figures.accuracy_gap)
-
-
-def drifted(session: Session, root: Run, champion: Version) -> DriftCheck:
-    """Whether the images differ from those that the champion was trained on; leaves a table and a picture."""
+def check_drift(session: Session, root: Run, champion: Version) -> DriftCheck:
+    """Compares the images with those that the champion was trained on; logs a table and a picture."""
     split = session.prepared.split
     try:
         before = np.load(io.BytesIO(session.store.get(champion.tags[RETRAIN_RUN_TAG]).read(REFERENCE)))
     except InputError:
-        told = "the sample of the champion's images is gone: drift cannot be told"
-        return DriftCheck((told,), (Condition("no drift", met=False, figure=math.nan, bound=math.nan, sentence=told),))
-    then: tuple[Images, Labels] = before["images"], before["labels"]
-    flattered = _flattered(champion, then[0], split)
-    seed = session.experiment.data.seed
-    found = drift(then, _sample(split, seed), split.class_names, pixel_max=split.pixel_max, seed=seed)
+        text = "drift cannot be measured: the sample of the champion's training images was deleted"
+        return DriftCheck((text,), (Condition("no drift", met=False, figure=math.nan, bound=math.nan, sentence=text),))
+    reference: tuple[Images, Labels] = before["images"], before["labels"]
+    warnings, seed = [], session.experiment.data.seed
+    if leaked := leaked_test_images(reference[0], split):
+        warnings.append(
+            f"champion version {champion.number} was trained on at least {leaked} of the {len(split.test)} test images, so "
+            "its test accuracy is too high; were data.seed or data.test changed?"
+        )
+    found = drift(reference, _sample(split, seed), split.class_names, pixel_max=split.pixel_max, seed=seed)
     root.write("drift.csv", table(found).to_csv(index=False))
     root.write("drift.png", png(drift_figure.drift(found)))
     worst = max(found.findings, key=lambda each: (each.warning, each.size))
     condition = Condition("no drift", not found.warning, worst.size, SIZES[worst.what], sentence(found))
-    return DriftCheck((*flattered, sentence(found)) if found.warning else tuple(flattered), (condition,))
+    if found.warning:
+        warnings.append(sentence(found))
+    return DriftCheck(tuple(warnings), (condition,))
 
 
-def _flattered(champion: Version, then: Images, split: Split) -> list[str]:
-    """Whether test images are among those that the champion was trained on, duplicates of what the challenger was trained
-    on aside.
+def leaked_test_images(trained_on: Images, split: Split) -> int:
+    """Number of test images among those that the champion was trained on. Duplicates of current training images do not
+    count: the challenger was trained on them too.
     """
-    theirs, ours = ({image.tobytes() for image in images} for images in (then, split.train.images))
+    theirs, ours = ({image.tobytes() for image in images} for images in (trained_on, split.train.images))
     only_theirs = theirs - ours
-    known = sum(image.tobytes() in only_theirs for image in split.test.images)
-    if not known:
-        return []
-    told = (
-        f"champion version {champion.number} was trained on {known} or more of the {len(split.test)} test images, which "
-        "flatters it: it will be kept too readily. Are data.seed and data.test what they were?"
-    )
-    return [told]
+    return sum(image.tobytes() in only_theirs for image in split.test.images)
 
 
 def _sample(split: Split, seed: int) -> tuple[Images, Labels]:
-    """Training images and labels, drawn without replacement."""
-    rows = np.random.default_rng(seed).permutation(len(split.train))[:MOST_REFERENCE]
+    """A sample of training images and labels, without replacement."""
+    rows = np.random.default_rng(seed).permutation(len(split.train))[:MAX_REFERENCE]
     return split.train.images[rows], split.train.labels[rows]

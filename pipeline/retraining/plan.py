@@ -1,4 +1,4 @@
-"""Whether there is anything to retrain. Enters: the store and the registry. Leaves: a `Plan`, before TensorFlow starts."""
+"""Whether a retraining run has anything to train, decided before TensorFlow starts; cleans up after interrupted runs."""
 
 import json
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ Mode = Literal["refit", "search"]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a night ended."""
+class RetrainingOutcome:
+    """How a retraining run ended."""
 
     kind: Literal["promoted", "kept", "nothing new"]
-    sentence: str
-    """For the last line of the screen."""
+    message: str
+    """Last line of the screen."""
 
 
 @dataclass(frozen=True)
@@ -41,107 +41,120 @@ class Plan:
 
     registry: Registry
     champion: Version | None
-    night: int
-    """From 1."""
-    news: bool
-    """Whether data or recipe differ from what was judged last, or training is forced."""
+    number: int
+    """Number of this retraining run, from 1; only completed runs count."""
+    needs_training: bool
+    """Whether data or settings differ from those of the last completed run, or training is forced."""
     modes: tuple[Mode, ...]
-    """What is tried, in turn, until something is promoted."""
+    """Tried in this order until a challenger is promoted."""
 
 
 def plan(session: Session, root: Run) -> Plan:
-    """Cleans up after an interrupted call, and looks whether there is anything to do; for who holds the lock."""
+    """Cleans up after interrupted runs and plans this one. The caller holds the lock of the experiment."""
     registry = Registry(session.store, session.experiment.name)
-    for line in _clean(session, registry):
+    for line in _clean_up(session, registry):
         session.say(f"retrain: {line}")
-    closed = _closed(session)
+    completed = completed_runs(session)
     identity = _identity(session.experiment, session)
-    unchanged = bool(closed) and json.loads(closed[-1].tags[IDENTITY_TAG]) == identity
+    unchanged = bool(completed) and json.loads(completed[-1].tags[IDENTITY_TAG]) == identity
     root.log(tags={IDENTITY_TAG: json.dumps(identity), **session.prepared.tags})
-    news = not unchanged or session.experiment.retrain.force
     champion = registry.by_alias(CHAMPION)
-    return Plan(registry, champion, 1 + len(closed), news, _modes(session.experiment.retrain, champion, closed))
+    return Plan(
+        registry,
+        champion,
+        number=1 + len(completed),
+        needs_training=not unchanged or session.experiment.retrain.force,
+        modes=choose_modes(session.experiment.retrain, champion, completed),
+    )
 
 
-def _modes(asked: Retrain, champion: Version | None, closed: Sequence[Run]) -> tuple[Mode, ...]:
-    if champion is None or asked.mode == "search":
+def choose_modes(settings: Retrain, champion: Version | None, completed: Sequence[Run]) -> tuple[Mode, ...]:
+    """What to try, in order. Without a champion there is nothing to refit."""
+    if champion is None or settings.mode == "search":
         return ("search",)
-    if asked.mode == "refit":
+    if settings.mode == "refit":
         return ("refit",)
-    tried = [run.tags[MODE_TAG] for run in closed if MODE_TAG in run.tags]  # nights with nothing new have none
+    tried = [run.tags[MODE_TAG] for run in completed if MODE_TAG in run.tags]  # a run without training has none
     since = len(list(takewhile(lambda modes: "search" not in modes, reversed(tried))))
-    due = asked.search_every is not None and since + 1 >= asked.search_every
+    due = settings.search_every is not None and since + 1 >= settings.search_every
     return ("search",) if due else ("refit", "search")
 
 
-def _closed(session: Session) -> list[Run]:
-    """The nights that came to an end, oldest first: those whose run has the tag that is written last. What became of the
-    run after that does not matter.
+def completed_runs(session: Session) -> list[Run]:
+    """Retraining runs that were completed, oldest first: those with the tag that is written last. The status does not count:
+    a run may fail or be killed after its decision.
     """
     return session.store.runs(step="retrain", experiment=session.experiment.name, status=None, tag=DECISION_TAG)
 
 
 def _identity(experiment: Experiment, session: Session) -> dict[str, Any]:
-    """The data and the recipe, as for a search, and what decides over the outcome."""
-    asked = experiment.model_dump(mode="json")
-    own = {key: asked[key] for key in ("evaluation", "selection", "promotion")}
-    effort = {key: asked["search"][key] for key in ("trials", "minutes")}
-    return {**resume.identity(experiment, session.prepared), **own, "effort": effort, "mode": asked["retrain"]["mode"]}
-
-
-def _clean(session: Session, registry: Registry) -> list[str]:
-    """Makes an end of what was interrupted, and tells it. A version of a night that did not come to its end is taken back,
-    whatever was decided; unless it has become champion: then its night ends here. Versions that people registered stay.
-    """
-    told = []
-    if registry.repair_previous():
-        told.append(f"set {PREVIOUS_CHAMPION} back, which an interrupted call had moved")
-    crowned = {
-        bearer.number for alias in (CHAMPION, PREVIOUS_CHAMPION) if (bearer := registry.by_alias(alias)) is not None
+    """The data, the settings that identify a search, and the settings of evaluation and gate."""
+    settings = experiment.model_dump(mode="json")
+    own = {key: settings[key] for key in ("evaluation", "selection", "promotion")}
+    effort = {key: settings["search"][key] for key in ("trials", "minutes")}
+    return {
+        **resume.identity(experiment, session.prepared),
+        **own,
+        "effort": effort,
+        "mode": settings["retrain"]["mode"],
     }
-    closed = {run.id for run in _closed(session)}
+
+
+def _clean_up(session: Session, registry: Registry) -> list[str]:
+    """Cleans up after interrupted runs; returns one message per action.
+
+    A version whose run was interrupted is deleted, whatever was decided. If it has become the champion, its run is completed
+    instead. Versions that people registered are left alone.
+    """
+    messages = []
+    if registry.repair_previous():
+        messages.append(f"repaired the alias {PREVIOUS_CHAMPION}, which an interrupted run had moved")
+    promoted = {
+        version.number for alias in (CHAMPION, PREVIOUS_CHAMPION) if (version := registry.by_alias(alias)) is not None
+    }
+    completed = {run.id for run in completed_runs(session)}
     for version in registry.versions():
-        night = _open_night(session, version, closed)
-        if night is None:
+        run = _interrupted_run(session, version, completed)
+        if run is None:
             continue
-        if version.number in crowned:
+        if version.number in promoted:
             registry.tag(version, {DECISION_TAG: "promoted"})
-            night.log(tags={DECISION_TAG: "promoted", VERSION_TAG: version.number})
-            told.append(f"version {version.number} was promoted by a call that was interrupted after that")
+            run.log(tags={DECISION_TAG: "promoted", VERSION_TAG: version.number})
+            messages.append(f"completed an interrupted run that had already promoted version {version.number}")
         else:
             registry.delete(version)
-            told.append(f"took back version {version.number}, registered by a call that was interrupted")
-    return told
+            messages.append(f"deleted version {version.number}, registered by an interrupted run")
+    return messages
 
 
-def _open_night(session: Session, version: Version, closed: AbstractSet[str]) -> Run | None:
-    """The run of the night that registered a version, where that did not come to its end."""
-    night = version.tags.get(RETRAIN_RUN_TAG)
-    if night is None or night in closed:
+def _interrupted_run(session: Session, version: Version, completed: AbstractSet[str]) -> Run | None:
+    """The retraining run that registered a version, if it was interrupted."""
+    run_id = version.tags.get(RETRAIN_RUN_TAG)
+    if run_id is None or run_id in completed:
         return None
     try:
-        run = session.store.get(night)  # also one that somebody deleted, which a search does not find
+        run = session.store.get(run_id)  # finds deleted runs too, which a search does not
     except InputError:
-        return None  # deleted for good: nobody knows
+        return None  # deleted permanently: whether it was completed is unknown
     return None if DECISION_TAG in run.tags else run
 
 
-def nothing_new(root: Run, planned: Plan) -> Outcome:
-    """Neither data nor recipe have changed since they were judged: to train again would be to draw another lot."""
+def nothing_new(root: Run, planned: Plan) -> RetrainingOutcome:
+    """Ends a run without training: data and settings are unchanged, so retraining would only change the random seed."""
     champion, name = planned.champion, planned.registry.name
     root.log(tags={DECISION_TAG: "nothing new"})
-    once = [each.number for each in planned.registry.versions() if each.tags.get(DECISION_TAG) == "promoted"]
+    promoted = [each.number for each in planned.registry.versions() if each.tags.get(DECISION_TAG) == "promoted"]
     if champion:
-        who = f"champion is version {champion.number} of {name}"
-    elif once:
-        who = (
-            f"there is no champion of {name} any more: somebody has taken the alias from version {once[-1]}, set it again "
-            f"with rollback -P version={once[-1]}"
+        state = f"champion is version {champion.number} of {name}"
+    elif promoted:
+        state = (
+            f"there is no champion of {name}: the alias was removed from version {promoted[-1]}; restore it with "
+            f"rollback -P version={promoted[-1]}"
         )
     else:
-        who = f"there is no champion of {name}"
-    return Outcome(
+        state = f"there is no champion of {name}"
+    return RetrainingOutcome(
         "nothing new",
-        f"retrain: nothing new: data and recipe are those that were judged last; {who} (-P retrain.force=true trains all "
-        "the same)",
+        f"retrain: nothing new: data and settings are unchanged since the last retraining run; {state} "
+        "(-P retrain.force=true trains anyway)",
     )

@@ -1,4 +1,4 @@
-"""The step `rollback`: makes an earlier version the champion again. Needs no data."""
+"""The step `rollback`: makes an earlier version the champion. Needs no data."""
 
 import time
 
@@ -9,7 +9,6 @@ from pipeline.experiment import Experiment
 from pipeline.tracking import run_lock
 from pipeline.tracking.health import store_errors
 from pipeline.tracking.names import (
-    CHALLENGER,
     CHAMPION,
     PREVIOUS_CHAMPION,
     ROLLED_BACK_AT_TAG,
@@ -23,21 +22,21 @@ from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.store import Store
 from pipeline.training.runtime import init_tensorflow
 
-ALIASES = (CHAMPION, PREVIOUS_CHAMPION, CHALLENGER)
-
 
 def rollback(experiment: Experiment, *, version: str | None, why: str | None, console: Console) -> None:
-    """Moves `champion` back to `previous_champion`, or to a version that is named, once that has been loaded. Called again
-    without a version, it goes one champion further back.
+    """Makes `previous_champion`, or the named version, the champion after loading it. Each further call without a version
+    goes one champion further back.
 
-    Raises InputError where there is nothing to go back to, BusyError when somebody else moved the champion meanwhile.
+    Raises:
+        InputError: There is no previous champion, or the version does not exist, cannot be loaded or is the champion.
+        BusyError: Somebody else moved the champion meanwhile.
     """
     store = Store.connect()
     with store_errors(store.uri):
         registry = Registry(store, experiment.name)
         champion, target = registry.by_alias(CHAMPION), _target(registry, version)
         if champion is not None and champion.number == target.number:
-            raise InputError(f"version {target.number} is the champion of {registry.name} already")
+            raise InputError(f"version {target.number} is already the champion of {registry.name}")
         with store.root(step="rollback", experiment=experiment.name, tags=run_lock.owner_tag()).open() as root:
             init_tensorflow()
             from pipeline.serving.model import load  # noqa: PLC0415 - Keras, after TensorFlow's quiet start
@@ -49,18 +48,18 @@ def rollback(experiment: Experiment, *, version: str | None, why: str | None, co
                 moved = registry.promote(target, instead_of=champion)
             if not moved:
                 raise BusyError(
-                    f"the champion of {registry.name} was moved by somebody else just now; look again: status"
+                    f"the champion of {registry.name} was moved by somebody else meanwhile; run `status` to see its versions"
                 )
             old = f"version {champion.number}" if champion else "none"
-            own = {
+            tags = {
                 ROLLED_BACK_FROM_TAG: old,
                 ROLLED_BACK_BY_TAG: user(),
                 ROLLED_BACK_AT_TAG: time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                ROLLED_BACK_WHY_TAG: why or "not said",
+                ROLLED_BACK_WHY_TAG: why or "not given",
             }
-            registry.tag(target, own)
-            root.log(tags={**own, VERSION_TAG: target.number})
-    line = f"rollback: champion of {registry.name} is version {target.number} again, before: {old}; why: {why or 'not said'}"
+            registry.tag(target, tags)
+            root.log(tags={**tags, VERSION_TAG: target.number})
+    line = f"rollback: champion of {registry.name} is now version {target.number}, before: {old}; why: {why or 'not given'}"
     console.print(line, soft_wrap=True, markup=False)
 
 
@@ -71,6 +70,6 @@ def _target(registry: Registry, version: str | None) -> Version:
     previous = registry.by_alias(PREVIOUS_CHAMPION)
     if previous is None:
         raise InputError(
-            f"{registry.name} has no {PREVIOUS_CHAMPION} to go back to; name a version: -P version=N (`status` lists them)"
+            f"{registry.name} has no {PREVIOUS_CHAMPION} to roll back to; name a version: -P version=N (`status` lists them)"
         )
     return previous

@@ -1,4 +1,4 @@
-"""The step `status`: the versions of an experiment's model as a table. Needs neither data nor TensorFlow."""
+"""The step `status`: prints the versions of an experiment's model. Needs neither data nor TensorFlow."""
 
 import time
 
@@ -25,24 +25,24 @@ ALIASES = (CHAMPION, PREVIOUS_CHAMPION, CHALLENGER)
 
 
 def status(experiment: Experiment, *, console: Console) -> None:
-    """Prints the versions of the experiment's model, newest first: decision, figures, age."""
+    """Prints the versions of the experiment's model, newest first: alias, decision, metrics, age."""
     store = Store.connect()
     with store_errors(store.uri):
         registry = Registry(store, experiment.name)
         versions = registry.versions()
-        bearers = {alias: bearer.number for alias in ALIASES if (bearer := registry.by_alias(alias)) is not None}
+        holders = {alias: version.number for alias in ALIASES if (version := registry.by_alias(alias)) is not None}
     if not versions:
-        console.print(f"{registry.name} has no versions in {store.shown}; make one with: mlflow run . -e retrain")
+        console.print(f"{registry.name} has no versions in {store.shown}; create one with: mlflow run . -e retrain")
         return
-    shown = Table(title=f"{registry.name} in {store.shown}", title_justify="left")
+    table = Table(title=f"{registry.name} in {store.shown}", title_justify="left")
     for column in ("version", "alias", "decision", "by", "network", "test accuracy, %", "gap, points", "age"):
-        shown.add_column(
+        table.add_column(
             column, justify="right" if column in {"version", "test accuracy, %", "gap, points"} else "left"
         )
     for version in reversed(versions):
-        aliases = ", ".join(alias for alias in ALIASES if bearers.get(alias) == version.number)
+        aliases = ", ".join(alias for alias in ALIASES if holders.get(alias) == version.number)
         tags = version.tags
-        shown.add_row(
+        table.add_row(
             version.number,
             aliases,
             tags.get(DECISION_TAG, "none yet"),
@@ -52,9 +52,9 @@ def status(experiment: Experiment, *, console: Console) -> None:
             _scaled(tags.get(ACCURACY_GAP_TAG), "+.2f"),
             duration(time.time() - version.created_ms / 1000),
         )
-    console.print(shown)
+    console.print(table)
 
 
 def _scaled(share: str | None, form: str) -> str:
-    """A share in percent or points; nothing where it is not known."""
+    """A share in percent or points; empty if unknown."""
     return "" if share is None else format(100 * float(share), form)

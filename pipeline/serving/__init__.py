@@ -1,1 +1,1 @@
-"""The logged model, and predictions with it."""
+"""The logged model, and the step `predict`."""

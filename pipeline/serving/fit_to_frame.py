@@ -1,8 +1,8 @@
-"""Any picture into the frame of a network. Enters: a picture of any size. Leaves: uint8 as the network was trained on.
+"""Fits pictures of any size into the frame of a network's input.
 
-What the network expects is seen from a few of its own images: whether they are bright on dark, and how much of the frame
-the thing on them fills. The background of an image is the median of its border. On Fashion-MNIST (20,000 images) and on
-digits (all) it is dark without exception, and light in the negatives of all.
+A few of the network's own images show what it expects: a light or dark background, and the share of the frame that the
+object fills. The background of an image is the median of its border. It is dark in all images of Fashion-MNIST (20,000
+checked) and of digits, and light in all their negatives.
 """
 
 from dataclasses import dataclass
@@ -17,38 +17,38 @@ from pipeline.serving.inputs import Picture
 
 Invert = Literal["auto", "yes", "no"]
 FAINT = 0.1
-"""What differs from the background by no more than this share of the range belongs to it: JPEG's noise, paper."""
+"""Pixels that differ from the background by at most this share of the range belong to it: JPEG noise, paper."""
 Values = NDArray[np.float32]
-"""float32 (h, w), on whatever scale."""
+"""float32 (h, w), on any scale."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """How the images of a network look."""
+    """Size, range and layout of the images that a network expects."""
 
     shape: tuple[int, int]
     """Height and width, pixels."""
     pixel_max: int
     light: bool | None
-    """Whether the background is light; None where the examples differ, so that nothing can be said."""
+    """Whether the background is light; None if the examples differ."""
     extent: float
-    """The side of the thing on an image that is longer in proportion to the frame, as a share of the frame, 0 to 1."""
+    """Share of the frame that the object fills, 0 to 1, in the direction in which it fills more; median of the examples."""
 
 
 def frame_of(examples: Images, *, pixel_max: int) -> Frame:
-    """TrialUpdate from one or more of the network's own images."""
+    """Measures the frame on one or more of the network's own images."""
     light = {bool(_background(image) > pixel_max / 2) for image in examples}
     extents = [_extent(image.astype(np.float32), pixel_max) for image in examples]
     height, width = examples.shape[1:]
     return Frame((height, width), pixel_max, light.pop() if len(light) == 1 else None, float(np.median(extents)))
 
 
-def fitted(picture: Picture, frame: Frame, *, invert: Invert = "auto") -> Images:
-    """The picture as uint8 of the frame's shape, 0 to `pixel_max`.
+def fit(picture: Picture, frame: Frame, *, invert: Invert = "auto") -> Images:
+    """Returns the picture as uint8 in the shape of the frame, 0 to `pixel_max`.
 
-    A picture of the frame's size is neither cropped nor scaled. Any other is cropped to what differs from its background,
-    scaled in proportion to the frame's extent, and put in the middle of its background. `auto` inverts a PNG or JPEG
-    whose background is light where the network's is dark, or the other way round.
+    A picture of the frame's size is neither cropped nor scaled. Any other is cropped to its object, scaled to the frame's
+    extent with its proportions kept, and centred on its background colour. `auto` inverts a PNG or JPEG if its background is
+    light and the network's dark, or the reverse.
     """
     values = picture.pixels.astype(np.float32)
     differs = frame.light is not None and bool(_background(picture.pixels) > picture.most / 2) != frame.light
@@ -62,12 +62,12 @@ def fitted(picture: Picture, frame: Frame, *, invert: Invert = "auto") -> Images
 
 def _framed(values: Values, frame: Frame, most: int) -> Values:
     rows, columns = _box(values, most)
-    thing = values[rows, columns]
-    scale = frame.extent * min(whole / side for whole, side in zip(frame.shape, thing.shape, strict=True))
+    object_ = values[rows, columns]
+    scale = frame.extent * min(whole / side for whole, side in zip(frame.shape, object_.shape, strict=True))
     height, width = (
-        min(whole, max(1, round(side * scale))) for whole, side in zip(frame.shape, thing.shape, strict=True)
+        min(whole, max(1, round(side * scale))) for whole, side in zip(frame.shape, object_.shape, strict=True)
     )
-    scaled = np.asarray(Image.fromarray(thing).resize((width, height), Image.Resampling.LANCZOS))
+    scaled = np.asarray(Image.fromarray(object_).resize((width, height), Image.Resampling.LANCZOS))
     result = np.full(frame.shape, _background(values), np.float32)
     top, left = (frame.shape[0] - height) // 2, (frame.shape[1] - width) // 2
     result[top : top + height, left : left + width] = scaled
@@ -80,7 +80,7 @@ def _background(image: Images | Values) -> float:
 
 
 def _box(values: Values, most: int) -> tuple[slice, slice]:
-    """Rows and columns of the thing; all of them where there is nothing but background."""
+    """Rows and columns of the object; all of them if there is only background."""
     differs = np.abs(values - _background(values)) > FAINT * most
     if not differs.any():
         return slice(None), slice(None)
@@ -89,5 +89,5 @@ def _box(values: Values, most: int) -> tuple[slice, slice]:
 
 
 def _extent(values: Values, most: int) -> float:
-    thing = values[_box(values, most)]
-    return max(float(side / whole) for side, whole in zip(thing.shape, values.shape, strict=True))
+    object_ = values[_box(values, most)]
+    return max(float(side / whole) for side, whole in zip(object_.shape, values.shape, strict=True))

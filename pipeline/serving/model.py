@@ -1,8 +1,7 @@
-"""A trained network into a run, as MLflow model. Enters: a Keras model and how it is to answer. Leaves: its address.
+"""Logs a trained network as an MLflow model, and loads it.
 
-What is logged is code (`served.py`, `policies.py`) beside the `.keras` file, with signature, example and pinned
-requirements.
-Plain Keras loads the file `artifacts/network.keras` in it.
+The model contains code (`served.py`, `policies.py`) and the `.keras` file, with signature, input example and pinned
+requirements. Plain Keras loads its file `artifacts/network.keras`.
 """
 
 import json
@@ -33,33 +32,33 @@ from pipeline.tracking.store import Run
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 NEEDED = ("keras", "mlflow", "numpy", "pandas", "tensorflow")
-"""What loading the model takes; pinned as in the lock."""
+"""Packages that loading the model needs; pinned as in the lock."""
 
 
 @dataclass(frozen=True)
 class Serving:
-    """How a model reads images, and answers when a request does not say."""
+    """Expected input and default answer policy of a served model."""
 
     class_names: tuple[str, ...]
     image_shape: tuple[int, int]
     """Height and width, pixels."""
     pixel_max: int
     quantile: float
-    """Of the policy `candidates`, as `conformal.fit` finds it on validation."""
+    """Conformal quantile for the policy `candidates`, from `conformal.fit` on the validation images."""
     min_confidence: float = 0.5
     min_margin: float = 0.5
     policy: policies.Policy = "argmax"
 
 
 def requirements() -> list[str]:
-    """The pins of `NEEDED`, as the lock has them."""
+    """The pins of `NEEDED` in the lock."""
     pins = {line.split("==")[0]: line.split(";")[0].strip() for line in LOCK.read_text(encoding="utf-8").splitlines()}
     return [pins[name] for name in NEEDED]
 
 
 def signature(serving: Serving) -> ModelSignature:
-    """What comes out, and the params of a request with their defaults. The input is checked by the model itself, which
-    takes images and flat rows: MLflow's schema can only say one of them.
+    """Outputs, and params of a request with their defaults. The model itself checks the input: it accepts images and flat
+    rows, and an MLflow schema can describe only one of them.
     """
     answer = [
         ColSpec(DataType.long, "label"),
@@ -78,13 +77,13 @@ def signature(serving: Serving) -> ModelSignature:
 
 
 def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving, *, name: str = "model") -> str:
-    """Logs a Keras model that takes raw pixels uint8 (n, h, w) and gives probabilities (n, classes)."""
+    """Logs a Keras model that maps raw pixels, uint8 (n, h, w), to probabilities (n, classes); returns its address."""
     logger = logging.getLogger("mlflow")
     before = logger.level
-    logger.setLevel(logging.ERROR)  # it warns of what is so on purpose: no schema of the input, code without types
-    mlflow.set_experiment(experiment_id=run.experiment_id)  # where MLflow lists the model, whatever run is active
+    logger.setLevel(logging.ERROR)  # it warns about what is intended: no input schema, no type hints
+    mlflow.set_experiment(experiment_id=run.experiment_id)  # the experiment in which MLflow lists the model
     try:
-        # Its advice on type hints gets past every filter.
+        # MLflow's advice on type hints ignores warning filters.
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
             info = Model.log(
                 artifact_path=None,
@@ -103,19 +102,19 @@ def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving
 
 
 def load(address: str) -> mlflow.pyfunc.PyFuncModel:
-    """A model as a server would load it; InputError when its files are not all there."""
-    with warnings.catch_warnings(record=True), _its_files_there(address):  # its advice on type hints
+    """Loads a model as a server would; InputError if files are missing."""
+    with warnings.catch_warnings(record=True), _missing_files_reported(address):  # MLflow's advice on type hints
         return mlflow.pyfunc.load_model(address)
 
 
 def serving(model: mlflow.pyfunc.PyFuncModel) -> Serving:
-    """How a loaded model reads images and answers; see `Serving`."""
-    return _serving(model.unwrap_python_model()._settings)  # noqa: SLF001 - of our own class, which travels with the model
+    """Settings of a loaded model."""
+    return _serving(model.unwrap_python_model()._settings)  # noqa: SLF001 - our own class, which is logged with the model
 
 
 def fetch(address: str, folder: Path) -> tuple[Path, Serving]:
-    """The `.keras` file of a model, copied to a folder, and how the model reads images; InputError as `load`."""
-    with _its_files_there(address):
+    """Copies the `.keras` file of a model to a folder; returns its path and the settings. InputError as for `load`."""
+    with _missing_files_reported(address):
         copy = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder))) / "artifacts"
         settings = json.loads((copy / "settings.json").read_text(encoding="utf-8"))
     return copy / "network.keras", _serving(settings)
@@ -127,24 +126,24 @@ def _serving(settings: Mapping[str, Any]) -> Serving:
 
 
 @contextmanager
-def _its_files_there(address: str) -> Iterator[None]:
+def _missing_files_reported(address: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
-        raise _gone(address, error) from error
+        raise _cannot_load(address, error) from error
     except MlflowException as error:
         if error.error_code not in ABSENT:
             raise
-        raise _gone(address, error) from error
+        raise _cannot_load(address, error) from error
 
 
-def _gone(address: str, error: Exception) -> InputError:
-    told = " ".join(str(error).split())[:200]
-    return InputError(f"the model {address} cannot be loaded ({told}); bring its files back, or name another version")
+def _cannot_load(address: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200]
+    return InputError(f"the model {address} cannot be loaded ({reason}); restore its files, or name another version")
 
 
 def _files(folder: Path, model: Any, serving: Serving) -> dict[str, str]:
-    """What travels beside `served.py`, by the names that it knows."""
+    """Files that are logged beside `served.py`, by the names that it expects."""
     network, settings, code = folder / "network.keras", folder / "settings.json", folder / "policies.py"
     save(model, network)
     settings.write_text(json.dumps(asdict(serving), indent=2), encoding="utf-8")

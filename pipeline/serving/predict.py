@@ -1,6 +1,4 @@
-"""The step `predict`: images of a user's own, answered by the champion. Enters: a path. Leaves: a run with a table and a
-contact sheet of what the network saw.
-"""
+"""The step `predict`: predicts a user's images with the champion; logs a table and a contact sheet of the inputs."""
 
 import json
 from collections import Counter
@@ -14,7 +12,7 @@ from rich.console import Console
 from pipeline.data.dataset import Images, digest_of
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
-from pipeline.serving.fit_to_frame import Frame, Invert, fitted, frame_of
+from pipeline.serving.fit_to_frame import Frame, Invert, fit, frame_of
 from pipeline.serving.inputs import read
 from pipeline.statistics.selective.policies import POLICIES
 from pipeline.tracking import run_lock
@@ -25,7 +23,7 @@ from pipeline.tracking.store import Run, Store
 from pipeline.training.runtime import init_tensorflow
 
 THRESHOLDS = ("min_confidence", "min_margin")
-"""Policies that accept from a threshold on; the params of a served model of the same names."""
+"""Policies with a threshold; a served model has params of the same names."""
 
 
 def predict(
@@ -38,7 +36,7 @@ def predict(
     invert: str | None,
     console: Console,
 ) -> None:
-    """Answers every image of `input`; writes `predictions.csv` and `contact_sheet.png` on a run of its own."""
+    """Predicts every image of `input`; logs `predictions.csv` and `contact_sheet.png` on a run of its own."""
     if input is None or not Path(input).expanduser().exists():
         raise InputError(
             f"input is {input or 'not given'}; expected the path of an npz or IDX file, a picture or a folder"
@@ -50,8 +48,8 @@ def predict(
         asked = _version(registry, version)
         with store.root(step="predict", experiment=experiment.name, tags=run_lock.owner_tag()).open() as root:
             root.log(tags={VERSION_TAG: asked.number})
-            init_tensorflow()  # before Keras is imported, which would start TensorFlow in its own way
-            line = _predicted(root, registry, asked, Path(input).expanduser(), params, way)
+            init_tensorflow()  # before Keras is imported, which would start TensorFlow with its own settings
+            line = _predict(root, registry, asked, Path(input).expanduser(), params, way)
     console.print(f"{line}; run {root.id} in {store.shown}", soft_wrap=True, markup=False)
     console.print(f"See it: predictions.csv and contact_sheet.png in {root.artifact_uri}", soft_wrap=True, markup=False)
 
@@ -64,14 +62,14 @@ def _invert(asked: str | None) -> Invert:
 
 
 def _params(policy: str | None, threshold: str | None) -> dict[str, Any]:
-    """What is asked of the model beyond its defaults."""
+    """Params of the request; without them the model uses its defaults."""
     if policy is not None and policy not in POLICIES:
         raise InputError(f"policy is {policy!r}; expected one of {', '.join(POLICIES)}")
     params: dict[str, Any] = {} if policy is None else {"policy": policy}
     if threshold is None:
         return params
     if policy not in THRESHOLDS:
-        raise InputError(f"threshold is for the policies {' and '.join(THRESHOLDS)}; name one of them as policy")
+        raise InputError(f"threshold is for the policies {' and '.join(THRESHOLDS)}; set policy to one of them")
     try:
         share = float(threshold)
     except ValueError:
@@ -87,21 +85,21 @@ def _version(registry: Registry, number: str | None) -> Version:
     champion = registry.by_alias(CHAMPION)
     if champion is None:
         raise InputError(
-            f"{registry.name} has no champion; make one with: mlflow run . -e retrain, or name a version: -P version=N"
+            f"{registry.name} has no champion; create one with: mlflow run . -e retrain, or name a version: -P version=N"
         )
     return champion
 
 
-def _predicted(
+def _predict(
     root: Run, registry: Registry, version: Version, path: Path, params: dict[str, Any], invert: Invert
 ) -> str:
-    """Reads, fits, answers and records; the line that sums it up."""
+    """Reads, fits and predicts the images, and logs the result; returns one line for the screen."""
     from pipeline.serving.model import load, serving  # noqa: PLC0415 - Keras
 
     model = load(f"models:/{registry.name}/{version.number}")
     kind = serving(model)
     frame = frame_of(np.asarray(model.input_example, np.uint8), pixel_max=kind.pixel_max)
-    names, images = _fitted(path, frame, invert)
+    names, images = _read_and_fit(path, frame, invert)
     root.inputs(
         name=path.name[:500], digest=digest_of(images), context="prediction", source=str(path), shape=images.shape
     )
@@ -118,11 +116,11 @@ def _predicted(
     )
 
 
-def _fitted(path: Path, frame: Frame, invert: Invert) -> tuple[list[str], Images]:
+def _read_and_fit(path: Path, frame: Frame, invert: Invert) -> tuple[list[str], Images]:
     names, images = [], []
     for picture in read(path, image_shape=frame.shape, pixel_max=frame.pixel_max):
         names.append(picture.name)
-        images.append(fitted(picture, frame, invert=invert))
+        images.append(fit(picture, frame, invert=invert))
     return names, np.stack(images)
 
 
@@ -130,9 +128,9 @@ def _write(root: Run, table: pd.DataFrame, images: Images, frame: Frame, *, titl
     from pipeline.figures import contact_sheet  # noqa: PLC0415 - Matplotlib
     from pipeline.figures.style import png  # noqa: PLC0415 - as above
 
-    # A class may be named with any separator: the list of candidates is JSON.
-    told = table["candidates"].map(lambda names: json.dumps(list(names), ensure_ascii=False))
-    root.write("predictions.csv", table.assign(candidates=told).to_csv(index=False, lineterminator="\n"))
+    # A class name may contain any separator, so the list of candidates is JSON.
+    candidates = table["candidates"].map(lambda names: json.dumps(list(names), ensure_ascii=False))
+    root.write("predictions.csv", table.assign(candidates=candidates).to_csv(index=False, lineterminator="\n"))
     shown = table.head(contact_sheet.MOST)
     columns = zip(shown["image"], shown["class"], shown["confidence"], shown["accepted"], strict=True)
     answers = [contact_sheet.Answer(name, answer, float(sure), bool(taken)) for name, answer, sure, taken in columns]

@@ -1,5 +1,5 @@
-"""What MLflow loads and serves: code and a `.keras` file, no pickle. This file travels with the model, alone, beside
-`policies.py` and `settings.json`; it may import nothing of Narrowgap.
+"""The model that MLflow loads and serves: code and a `.keras` file, no pickle. This file is logged with the model, beside
+`policies.py` and `settings.json`; it must not import Narrowgap.
 """
 
 import importlib.util
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 
 class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is untyped
-    """Images of raw pixels, 0 to `pixel_max`, as (n, h, w) or flat rows (n, h * w), to one answer per row.
+    """Maps images of raw pixels, 0 to `pixel_max`, as (n, h, w) or flat rows (n, h * w), to one answer per image.
 
-    The answer: `label`, `class`, `confidence` and `margin` (0 to 1), `accepted`, and `candidates`, the names of the classes
-    left. The params `policy`, `min_confidence` and `min_margin` are those of `policies.answer`; their defaults stand in the
-    signature.
+    The answer has `label`, `class`, `confidence` and `margin` (0 to 1), `accepted`, and `candidates`, the names of the
+    classes that remain possible. The params `policy`, `min_confidence` and `min_margin` are those of `policies.answer`; the
+    signature has their defaults.
     """
 
     def load_context(self, context: Any) -> None:
@@ -30,7 +30,7 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
         self._settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         self._policies = _module("narrowgap_policies", context.artifacts["policies"])
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002 - MLflow takes type hints for a schema
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002 - MLflow reads type hints as a schema
         images = self._images(model_input)
         asked = {key: value for key, value in (params or {}).items() if value is not None}
         probabilities = self._model.predict(images, verbose=0)
@@ -57,15 +57,15 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
         )
 
     def _images(self, given: Any) -> NDArray[np.float32]:
-        """The input as float32 (n, h, w); refused with a reason where it is no such thing."""
+        """The input as float32 (n, h, w); an invalid input is refused with a reason."""
         height, width = self._settings["image_shape"]
         expected = f"expected images ({height}, {width}), or flat rows of {height * width}, of raw pixels"
         try:
             pixels = np.asarray(given, dtype=np.float32)
         except (TypeError, ValueError) as error:
-            raise _refused(f"the input is no array of numbers ({error}); {expected}") from error
+            raise _refused(f"the input is not an array of numbers ({error}); {expected}") from error
         if pixels.shape[1:] not in {(height, width), (height * width,)} or not len(pixels):
-            raise _refused(f"the input has the shape {pixels.shape}; {expected}, one or more of them")
+            raise _refused(f"the input has shape {pixels.shape}; {expected}, at least one")
         most = self._settings["pixel_max"]
         if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > most:
             raise _refused(f"pixels range from {pixels.min():g} to {pixels.max():g}; expected 0 to {most}")
@@ -73,15 +73,15 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
 
 
 def _refused(reason: str) -> MlflowException:
-    """Answered by the scoring server as 400, with the reason."""
+    """The scoring server answers it with status 400 and the reason."""
     return MlflowException(reason, error_code=INVALID_PARAMETER_VALUE)
 
 
 def _module(name: str, path: str) -> Any:
-    """A Python file as a module, wherever it lies."""
+    """Imports a Python file from any folder."""
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

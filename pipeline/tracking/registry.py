@@ -1,7 +1,7 @@
-"""The registered model of an experiment: its versions and who of them is champion. Enters: a store. Leaves: `Version`s.
+"""The registered model of an experiment, `narrowgap-<experiment>`: its versions and their aliases.
 
-Owns the names `narrowgap-<experiment>`, `champion`, `challenger` and `previous_champion`. MLflow sets an alias in one
-transaction, the last writer wins; so who moves one looks first whether it still stands where the decision found it.
+MLflow sets an alias in one transaction, and the last writer wins. Therefore each move of the champion first checks that the
+alias is still where the decision found it.
 """
 
 from collections.abc import Mapping
@@ -19,19 +19,21 @@ from pipeline.tracking.store import Store
 
 @dataclass(frozen=True)
 class Version:
-    """One version of the registered model, as it was when it was read."""
+    """One version of the registered model, as read from the registry."""
 
     number: str
     source: str
-    """Where MLflow loads it from: `models:/m-…`."""
+    """Address of its logged model: `models:/m-…`."""
     run_id: str
     created_ms: int
     tags: Mapping[str, str]
 
 
 class Registry:
-    """The registered model of one experiment; StoreError (within seconds) when the registry is elsewhere than the store and
-    cannot be reached.
+    """The registered model of one experiment.
+
+    Raises:
+        StoreError: The registry is on another server than the store and cannot be reached; within seconds.
     """
 
     def __init__(self, store: Store, experiment: str) -> None:
@@ -41,7 +43,7 @@ class Registry:
         self._client, self.name = store.client, f"narrowgap-{experiment}"
 
     def by_alias(self, alias: str) -> Version | None:
-        """Who bears an alias; None only when the registry itself says that there is nobody."""
+        """The version that an alias points to; None if the registry has no such alias."""
         try:
             return _version(self._client.get_model_version_by_alias(self.name, alias))
         except MlflowException as error:
@@ -50,7 +52,7 @@ class Registry:
             raise
 
     def get(self, number: str) -> Version:
-        """A version by its number; InputError when there is none."""
+        """The version with this number; InputError if there is none."""
         try:
             return _version(self._client.get_model_version(self.name, number))
         except MlflowException as error:
@@ -60,7 +62,7 @@ class Registry:
             raise InputError(f"{self.name} has no version {number!r}; expected one of: {known}") from error
 
     def versions(self) -> list[Version]:
-        """All of them, oldest first."""
+        """All versions, oldest first."""
         found, token = [], None
         while True:
             page = self._client.search_model_versions(f"name = '{self.name}'", page_token=token)
@@ -70,7 +72,7 @@ class Registry:
                 return sorted(found, key=lambda version: int(version.number))
 
     def register(self, source: str, run_id: str, tags: Mapping[str, str]) -> Version:
-        """A new version, which bears no alias yet."""
+        """Creates a version without an alias."""
         try:
             self._client.create_registered_model(self.name)
         except MlflowException as error:
@@ -83,18 +85,18 @@ class Registry:
             self._client.set_model_version_tag(self.name, version.number, key, value)
 
     def describe(self, version: Version, markdown: str) -> None:
-        """The text that the UI shows on top of the version."""
+        """Sets the description that the UI shows for a version."""
         self._client.update_model_version(self.name, version.number, description=markdown)
 
     def set_challenger(self, version: Version) -> None:
-        """The newest one that was judged, or is about to be."""
+        """Points the alias `challenger` to the version that is compared with the champion."""
         self._client.set_registered_model_alias(self.name, CHALLENGER, version.number)
 
     def promote(self, version: Version, *, instead_of: Version | None) -> bool:
-        """Makes a version the champion, and the former one `previous_champion`; False, with nothing changed, when the
-        champion is not, or no longer, the one that the decision was about.
+        """Makes a version the champion and the former champion `previous_champion`.
 
-        Interrupted in the middle, the champion is the former one still.
+        Returns False and changes nothing if the champion is no longer `instead_of`. If interrupted, the champion is still
+        the former one.
         """
         now = self.by_alias(CHAMPION)
         if (now and now.number) != (instead_of and instead_of.number):
@@ -107,8 +109,8 @@ class Registry:
         return True
 
     def roll_back(self, version: Version, *, instead_of: Version) -> bool:
-        """Makes the previous champion the champion again, and its own predecessor the previous one, so that another step
-        goes further back; False as for `promote`. Interrupted in the middle, `repair_previous` ends it.
+        """Makes the previous champion the champion, and its predecessor `previous_champion`, so the next call goes one
+        further back. Returns False as `promote` does. If interrupted, `repair_previous` completes it.
         """
         now = self.by_alias(CHAMPION)
         if now is None or now.number != instead_of.number:
@@ -118,8 +120,8 @@ class Registry:
         return True
 
     def repair_previous(self) -> bool:
-        """Sets `previous_champion` back to the predecessor of the champion where both aliases name the same version, since a
-        move was interrupted between the two; returns whether it did.
+        """Points `previous_champion` to the predecessor of the champion if both aliases name the same version, which happens
+        when a move is interrupted; returns whether it did.
         """
         champion, previous = self.by_alias(CHAMPION), self.by_alias(PREVIOUS_CHAMPION)
         if champion is None or previous is None or champion.number != previous.number:
@@ -132,7 +134,7 @@ class Registry:
         return True
 
     def delete(self, version: Version) -> None:
-        """Takes a version back that never was judged; its model stays with its run."""
+        """Deletes a version; its model stays with its run."""
         self._client.delete_model_version(self.name, version.number)
 
 

@@ -1,4 +1,4 @@
-"""The loop of retraining on a user's own images (digits) in a folder, called by the command line in this process."""
+"""Retraining runs on a user's own images (digits) in a folder, called through the command line in this process."""
 
 import json
 import shutil
@@ -20,17 +20,17 @@ from pipeline.tracking.store import Run, Store
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = {
     "name": "loop",
-    "question": "Who stays?",
+    "question": "Does the champion stay?",
     "space": {"networks": [{"hidden": [16], "dropout": [0, 0], "activations": ["relu"]}]},
     "training": {"epochs": 1, "batch_size": 32, "learning_rate": 0.01, "schedule": "constant", "patience": None},
     "search": {"tuner": "grid", "trials": 1, "workers": 1},
     "evaluation": {"finalists": 1, "seeds": 2},
-    # Two refits leave one degree of freedom: at the usual alpha nothing could ever be shown.
+    # Two refits leave one degree of freedom: at the usual alpha no improvement could be significant.
     "promotion": {"min_accuracy": 0.3, "max_gap": 0.5, "max_calibration_error": 0.5, "alpha": 0.4},
     "retrain": {"mode": "refit"},
 }
 BETTER = ("--training.epochs", "12")
-"""A recipe that is better beyond all noise."""
+"""A recipe that is significantly better."""
 FORCE = ("--retrain.force", "true")
 Change = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -58,7 +58,7 @@ class Loop:
         self.registry = Registry(self.store, "loop")
 
     def write(self, rows: int, change: Change | None = None) -> None:
-        """The first so many digits, labels as text, so that a class that is gone is not there at all."""
+        """Writes the first `rows` digits, labels as text, so that a class without images is missing altogether."""
         found = digits()
         images, labels = found.images_train[:rows], found.labels_train[:rows].astype(str)
         if change is not None:
@@ -66,15 +66,15 @@ class Loop:
         np.savez(self.data, images_train=images, labels_train=labels)
 
     def call(self, step: str, *words: str) -> int:
-        """The exit code of one command line."""
+        """Exit code of one command line."""
         return main([step, "--experiment", str(self.file), *words])
 
-    def night(self, *words: str) -> int:
+    def retrain(self, *words: str) -> int:
         return self.call("retrain", *words)
 
     def number(self, alias: str) -> str | None:
-        bearer = self.registry.by_alias(alias)
-        return bearer.number if bearer else None
+        version = self.registry.by_alias(alias)
+        return version.number if version else None
 
     def numbers(self) -> list[str]:
         return [each.number for each in self.registry.versions()]
@@ -84,12 +84,12 @@ class Loop:
         return self.store.runs(step=step, experiment="loop", status=status)
 
     def decision(self) -> dict:
-        """Of the newest night."""
+        """Decision of the newest retraining run."""
         found: dict = json.loads(self.runs("retrain")[-1].read("decision.json"))
         return found
 
     def answers(self, version: Version | None) -> bool:
-        """Whether the version can be loaded and answers."""
+        """Whether the version can be loaded and predicts."""
         from pipeline.serving.model import load
 
         assert version is not None

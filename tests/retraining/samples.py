@@ -1,4 +1,4 @@
-"""A registered model that was never trained: small, quick, and answered by as any other."""
+"""A registered model that was never trained: small and quick, served like any other."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ SERVING = Serving(CLASS_NAMES, (8, 8), 16, quantile=0.9, min_confidence=0.2, min
 
 
 def network(*, seed: int = 1):
-    """A Keras model for digits, its first weights five times as large: unsure of some images, not of all."""
+    """A Keras model for digits with initial weights times five: uncertain about some images, not about all."""
     model = build(SPEC, image_shape=(8, 8), classes=10, pixel_max=16, seed=seed)
     model.set_weights([5 * weights for weights in model.get_weights()])
     return model
 
 
 def champion(store: Store, folder: Path, experiment: str, examples: Images) -> Version:
-    """Logs the network on a run whose artifacts lie in `folder`, and makes it the champion of an experiment."""
+    """Logs the network on a run with artifacts in `folder`, and makes it the champion of an experiment."""
     store.client.create_experiment(experiment, f"{folder}/artifacts")
     with store.root(step="evaluate", experiment=experiment, tags={}).open() as run:
         address = log_model(run, network(), np.asarray(examples[:5]), SERVING)

@@ -1,4 +1,4 @@
-"""The registry's desk: going back, and the table, by the command line on a real registry with two champions' worth."""
+"""Rollback and status through the command line, on a real registry with two former and current champions."""
 
 import getpass
 import shutil
@@ -12,10 +12,10 @@ from tests.retraining.loop import Loop
 pytestmark = pytest.mark.tensorflow
 
 
-def test_rollback_makes_the_previous_champion_champion_and_says_who_when_and_why(promoted, capsys):
+def test_rollback_restores_the_previous_champion_and_records_who_when_and_why(promoted, capsys):
     assert promoted.call("rollback", "--why", "it mistakes sevens") == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line == "rollback: champion of narrowgap-loop is version 1 again, before: version 2; why: it mistakes sevens"
+    assert line == "rollback: champion of narrowgap-loop is now version 1, before: version 2; why: it mistakes sevens"
     assert (promoted.number(CHAMPION), promoted.number(PREVIOUS_CHAMPION)) == ("1", None)
     tags = promoted.registry.get("1").tags
     assert tags["narrowgap.rolled_back_from"] == "version 2"
@@ -26,11 +26,11 @@ def test_rollback_makes_the_previous_champion_champion_and_says_who_when_and_why
     assert (run.status, run.tags["narrowgap.version"]) == ("FINISHED", "1")
 
 
-def test_a_second_rollback_never_brings_back_what_the_first_took_down(promoted, capsys):
-    """Somebody else may have been quicker with the same command."""
+def test_a_second_rollback_does_not_restore_what_the_first_replaced(promoted, capsys):
+    """Two people may run the same command."""
     assert promoted.call("rollback") == 0
     assert promoted.call("rollback") == 2
-    assert "has no previous_champion to go back to" in capsys.readouterr().err
+    assert "has no previous_champion to roll back to" in capsys.readouterr().err
     assert (promoted.number(CHAMPION), promoted.number(PREVIOUS_CHAMPION)) == ("1", None)
     assert promoted.call("rollback", "--version", "2") == 0
     assert (promoted.number(CHAMPION), promoted.number(PREVIOUS_CHAMPION)) == ("2", "1")
@@ -38,11 +38,11 @@ def test_a_second_rollback_never_brings_back_what_the_first_took_down(promoted, 
 
 def test_a_version_can_be_named(promoted, capsys):
     assert promoted.call("rollback", "--version", "1") == 0
-    assert "version 1 again, before: version 2; why: not said" in capsys.readouterr().out
+    assert "version 1, before: version 2; why: not given" in capsys.readouterr().out
     assert promoted.number(CHAMPION) == "1"
 
 
-def test_who_has_no_name_on_this_machine_can_go_back_too(promoted, monkeypatch):
+def test_a_user_without_a_name_on_this_machine_can_roll_back(promoted, monkeypatch):
     def nameless() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")
 
@@ -51,47 +51,47 @@ def test_who_has_no_name_on_this_machine_can_go_back_too(promoted, monkeypatch):
     assert promoted.registry.get("1").tags["narrowgap.rolled_back_by"] == "unknown"
 
 
-def test_empty_options_as_mlflow_run_passes_them_are_none(promoted):
+def test_empty_options_as_mlflow_run_passes_them_count_as_not_given(promoted):
     assert promoted.call("rollback", "--version", "", "--why", "") == 0
     assert promoted.number(CHAMPION) == "1"
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--version", "7"), "narrowgap-loop has no version '7'; expected one of: 1, 2"),
         (("--version", "one"), "narrowgap-loop has no version 'one'; expected one of: 1, 2"),
-        (("--version", "2"), "version 2 is the champion of narrowgap-loop already"),
+        (("--version", "2"), "version 2 is already the champion of narrowgap-loop"),
         (("--reason", "x"), "unknown option --reason of rollback"),
     ],
 )
-def test_what_cannot_be_gone_back_to_is_told_in_one_line(promoted, capsys, words, told):
+def test_an_impossible_rollback_is_refused_in_one_line(promoted, capsys, words, message):
     assert promoted.call("rollback", *words) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
     assert (promoted.number(CHAMPION), promoted.number(PREVIOUS_CHAMPION)) == ("2", "1")
 
 
 def test_without_a_previous_champion_a_version_is_asked_for(loop, capsys):
     assert loop.call("rollback") == 2
-    assert "has no previous_champion to go back to; name a version" in capsys.readouterr().err
+    assert "has no previous_champion to roll back to; name a version" in capsys.readouterr().err
     assert loop.number(CHAMPION) == "1"
 
 
 def test_after_an_interrupted_promotion_the_champion_is_not_taken_for_its_own_predecessor(promoted):
-    """Version 2 was about to be replaced: only `previous_champion` had moved."""
+    """Version 2 was being replaced: only `previous_champion` was moved."""
     promoted.registry.tag(promoted.registry.get("2"), {"narrowgap.previous_champion": "1"})
     promoted.client.set_registered_model_alias("narrowgap-loop", PREVIOUS_CHAMPION, "2")
     assert promoted.call("rollback") == 0
     assert (promoted.number(CHAMPION), promoted.number(PREVIOUS_CHAMPION)) == ("1", None)
 
 
-def test_a_version_whose_files_are_gone_is_not_gone_back_to(tmp_path, monkeypatch, tensorflow, capsys):
-    """A registry of its own, for its files are taken away."""
+def test_a_version_with_deleted_files_is_refused(tmp_path, monkeypatch, tensorflow, capsys):
+    """A registry of its own, because files are deleted."""
     loop = Loop(tmp_path, monkeypatch)
     loop.write(300)
     floors = ("--promotion.min_accuracy", "0", "--evaluation.seeds", "1")
-    assert loop.night(*floors) == 0
+    assert loop.retrain(*floors) == 0
     first = loop.registry.get("1")
     second = loop.registry.register(first.source, first.run_id, first.tags)
     model = loop.client.get_logged_model(first.source.rsplit("/", maxsplit=1)[-1])
@@ -101,10 +101,10 @@ def test_a_version_whose_files_are_gone_is_not_gone_back_to(tmp_path, monkeypatc
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot be loaded" in line
     assert loop.number(CHAMPION) == "1"
-    # Nor can a challenger be judged against such a champion: told before anything is trained.
+    # Such a champion is refused before anything is trained.
     loop.write(310)
     before = len(loop.runs("refit"))
-    assert loop.night(*floors) == 2
+    assert loop.retrain(*floors) == 2
     assert "cannot be loaded" in capsys.readouterr().err
     assert len(loop.runs("refit")) == before
 
@@ -126,7 +126,7 @@ def test_status_shows_every_version_newest_first_with_alias_decision_figures_and
     assert (first[2], first[3], first[4]) == ("previous_champion", "promoted", "search")
 
 
-def test_status_of_an_empty_registry_says_how_to_fill_it(tmp_path, monkeypatch, capsys):
+def test_status_of_an_empty_registry_says_how_to_add_a_version(tmp_path, monkeypatch, capsys):
     loop = Loop(tmp_path, monkeypatch)
     assert loop.call("status") == 0
     assert "narrowgap-loop has no versions in sqlite:///" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`make schedule`: what it prints works as it stands, in the bare environment of cron and elsewhere."""
+"""`make schedule`: its output works unchanged, in the bare environment of cron and elsewhere."""
 
 import os
 import shlex
@@ -25,7 +25,7 @@ GIVE_UP_SECONDS = 1200
 CRON, CRONTAB, SYSTEMD = (shutil.which(name) for name in ("cron", "crontab", "systemd-analyze"))
 QUICK = """\
 name: {name}
-question: Does a night do its work?
+question: Does a scheduled run work?
 data: {{dataset: digits, validation: 0.1, test: 0.1, seed: 1}}
 space: {{networks: [{{hidden: [16], dropout: [0, 0], activations: [relu]}}]}}
 training: {{epochs: 2, batch_size: 64, learning_rate: 0.01}}
@@ -35,7 +35,7 @@ promotion: {{min_accuracy: 0, max_gap: 0.9, max_calibration_error: 0.9}}
 """
 
 
-def told(given="smoke", overrides=None, *, at="02:30"):
+def text_of(given="smoke", overrides=None, *, at="02:30"):
     overrides = overrides or {}
     return scheduling.schedule(experiment.load(given, overrides), given, overrides, at=at)
 
@@ -61,7 +61,7 @@ def zone(monkeypatch, tmp_path):
 
 
 def test_every_scheduler_starts_at_that_time_of_the_machines_clock(zone):
-    text = told(at="02:30")
+    text = text_of(at="02:30")
     assert crontab_line(text).startswith("30 2 * * * ")
     assert "02:30 Asia/Kathmandu" in text
     assert "OnCalendar=*-*-* 02:30:00 Asia/Kathmandu\n" in text
@@ -69,14 +69,14 @@ def test_every_scheduler_starts_at_that_time_of_the_machines_clock(zone):
 
 
 @pytest.mark.parametrize("at", ["24:00", "2", "half past two", ""])
-def test_a_time_that_is_none_is_told(at):
+def test_an_invalid_time_is_refused(at):
     with pytest.raises(InputError, match="expected a time of day such as 02:30"):
-        told(at=at)
+        text_of(at=at)
 
 
 def test_all_three_run_the_same_words(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.org")
-    text = told(overrides={"retrain.mode": "refit", "space.hidden": "[64, 128]"})
+    text = text_of(overrides={"retrain.mode": "refit", "space.hidden": "[64, 128]"})
     words = ["pipeline", "retrain", "--experiment", "smoke", "--retrain.mode", "refit", "--space.hidden", "[64, 128]"]
     assert shlex.split(crontab_line(text).split(";")[0])[-len(words) :] == words
     command = next(line for line in unit(text, "service").splitlines() if line.startswith("ExecStart="))
@@ -88,11 +88,11 @@ def test_all_three_run_the_same_words(monkeypatch):
 def test_a_server_is_reached_from_githubs_machines_and_a_file_only_from_this_one(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.org")
     monkeypatch.setenv("NARROWGAP_CACHE", "/data")
-    job = workflow(told())["jobs"]["retrain"]
+    job = workflow(text_of())["jobs"]["retrain"]
     assert (job["runs-on"], job["env"]) == ("ubuntu-latest", {"MLFLOW_TRACKING_URI": "http://mlflow.example.org"})
     for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:5000"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        assert workflow(told())["jobs"]["retrain"]["runs-on"] == "self-hosted"
+        assert workflow(text_of())["jobs"]["retrain"]["runs-on"] == "self-hosted"
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,13 @@ def test_a_secret_is_never_printed_but_read_from_a_file(monkeypatch, tmp_path, n
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv(name, value)
-    text = told()
+    text = text_of()
     assert hidden not in text
     file = tmp_path / ".config" / "narrowgap" / "secrets"
-    assert f"they are secret: {name}. Write them into {file}" in text
+    assert f"not printed: {name}. For cron and systemd, write them to {file}" in text
     assert f"EnvironmentFile={file}\n" in text
     assert workflow(text)["jobs"]["retrain"]["env"][name] == f"${{{{ secrets.{name} }}}}"
-    # The crontab's command hands on what stands in the file.
+    # The command of the crontab passes the contents of the file on.
     file.parent.mkdir(parents=True)
     file.write_text(f"{name}='{value}'\n")
     command = crontab_line(text).split(" * * * ", 1)[1].rsplit(" >> ", 1)[0]
@@ -125,9 +125,28 @@ def test_a_secret_is_never_printed_but_read_from_a_file(monkeypatch, tmp_path, n
     assert f"{name}={value}\n" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("uri", "golden"),
+    [
+        ("https://me:hunter2@mlflow.example.org", "schedule_server.txt"),
+        ("sqlite:////my%20data/it's.db", "schedule_local.txt"),
+    ],
+)
+def test_the_whole_text_reads_as_agreed(monkeypatch, tmp_path, zone, uri, golden):
+    """Rewording changes the golden file alone."""
+    for name in (*scheduling.CARRIED, *scheduling.SECRETS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "/opt/python/bin/python")
+    text = text_of(overrides={"space.hidden": "[64, 128]"})
+    text = text.replace(str(ROOT), "ROOT").replace(str(tmp_path), "HOME")
+    assert text + "\n" == (Path(__file__).parent / "golden" / golden).read_text()
+
+
 def test_without_secrets_no_file_is_read(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
-    assert "secret" not in told()
+    assert "secret" not in text_of()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +165,7 @@ def test_the_address_of_a_store_is_made_absolute(tmp_path, monkeypatch, uri, exp
 
 def test_a_percent_sign_does_not_end_the_line_of_a_crontab(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////my%20data/mlflow.db")
-    text = told()
+    text = text_of()
     assert r"MLFLOW_TRACKING_URI=sqlite:////my\%20data/mlflow.db" in crontab_line(text)
     assert 'Environment="MLFLOW_TRACKING_URI=sqlite:////my%%20data/mlflow.db"' in text
 
@@ -154,30 +173,28 @@ def test_a_percent_sign_does_not_end_the_line_of_a_crontab(monkeypatch, tmp_path
 def test_a_relative_path_of_an_experiment_is_made_absolute(tmp_path, monkeypatch):
     (tmp_path / "mine.yaml").write_text(QUICK.format(name="mine"))
     monkeypatch.chdir(tmp_path)
-    assert f"--experiment {tmp_path}/mine.yaml" in crontab_line(told("./mine.yaml"))
+    assert f"--experiment {tmp_path}/mine.yaml" in crontab_line(text_of("./mine.yaml"))
 
 
 @pytest.mark.skipif(SYSTEMD is None, reason="needs systemd-analyze")
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", 'sqlite:////odd %20 $HOME "place"/mlflow.db')
-    text = told(overrides={"space.hidden": "[64, 128]"})
+    text = text_of(overrides={"space.hidden": "[64, 128]"})
     for kind in ("service", "timer"):
-        (tmp_path / f"nightly.{kind}").write_text(unit(text, kind) + "\n")
+        (tmp_path / f"daily.{kind}").write_text(unit(text, kind) + "\n")
     done = subprocess.run(
         [str(SYSTEMD), "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))],
         capture_output=True, text=True, check=False, env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
     )  # fmt: skip
-    complaints = [line for line in done.stderr.splitlines() if "nightly" in line]
+    complaints = [line for line in done.stderr.splitlines() if "daily" in line]
     assert complaints == []
 
 
 @pytest.fixture(scope="module")
-def nightly(tmp_path_factory):
-    """A folder whose name needs quotes, and the crontab's line for an experiment of a user's own in it, whose name does
-    too; nothing has run yet.
-    """
+def daily(tmp_path_factory):
+    """A folder and an experiment file whose names need quotes, and the crontab line for it; nothing has run yet."""
     folder = tmp_path_factory.mktemp("it's mine")
-    name = f"nightly-{os.getpid()}"
+    name = f"daily-{os.getpid()}"
     (folder / "at 100%.yaml").write_text(QUICK.format(name=name))
     done = narrowgap(folder, "schedule", "--experiment", "./at 100%.yaml", "-P", "evaluation.seeds=2")
     assert done.returncode == 0, done.stderr
@@ -186,7 +203,7 @@ def nightly(tmp_path_factory):
     (ROOT / "mlruns" / f"retrain-{name}.log").unlink(missing_ok=True)
 
 
-def nights(folder):
+def retrainings(folder):
     """Every retraining in the store, oldest first."""
     return sorted(runs(folder).get("retrain", []), key=lambda run: run.info.start_time)
 
@@ -195,36 +212,36 @@ def log_of(line):
     return Path(shlex.split(line.rsplit(" >> ", 1)[1])[0])
 
 
-def test_the_crontabs_command_runs_without_environment_from_another_folder(nightly):
-    folder, line = nightly
+def test_the_crontabs_command_runs_without_environment_from_another_folder(daily):
+    folder, line = daily
     command = line.split(" * * * ", 1)[1].replace(r"\%", "%")
     done = subprocess.run(["/usr/bin/env", "-i", "/bin/sh", "-c", command], cwd="/", check=False, timeout=1200)
     log = log_of(line).read_text()
     assert done.returncode == 0, log
-    assert [run.info.status for run in nights(folder)] == ["FINISHED"], log
-    assert "retrain: promoted version 1 of narrowgap-nightly" in log.splitlines()[-1]
+    assert [run.info.status for run in retrainings(folder)] == ["FINISHED"], log
+    assert "retrain: promoted version 1 of narrowgap-daily" in log.splitlines()[-1]
 
 
 @pytest.mark.skipif(not (CRON and CRONTAB and os.geteuid() == 0), reason="needs root and Debian's cron")
-def test_a_real_crond_runs_the_job_into_the_right_store(nightly):
-    folder, line = nightly
+def test_a_real_crond_runs_the_job_into_the_right_store(daily):
+    folder, line = daily
     if subprocess.run([str(CRONTAB), "-l"], capture_output=True, check=False).returncode == 0:
         pytest.skip("root has a crontab, which is left alone")
-    before = len(nights(folder))
+    before = len(retrainings(folder))
     log_of(line).unlink(missing_ok=True)
-    every_minute = (
-        f"* * * * * {line.split(' * * * ', 1)[1]}\n"  # a slow machine may be at it still when the next one starts
-    )
+    every_minute = f"* * * * * {line.split(' * * * ', 1)[1]}\n"  # on a slow machine the last run may not have ended
     subprocess.run([str(CRONTAB), "-"], input=every_minute, text=True, check=True)
     daemon = subprocess.Popen([str(CRON), "-f"], env={}, cwd="/")
     try:
         deadline = time.monotonic() + GIVE_UP_SECONDS
-        while time.monotonic() < deadline and "FINISHED" not in [run.info.status for run in nights(folder)[before:]]:
+        while time.monotonic() < deadline and "FINISHED" not in [
+            run.info.status for run in retrainings(folder)[before:]
+        ]:
             time.sleep(1)
     finally:
         subprocess.run([str(CRONTAB), "-r"], check=True)
         daemon.terminate()
         daemon.wait(timeout=60)
     log = log_of(line).read_text()
-    assert "FINISHED" in [run.info.status for run in nights(folder)[before:]], log
+    assert "FINISHED" in [run.info.status for run in retrainings(folder)[before:]], log
     assert "retrain: promoted version 1" in log or "retrain: nothing new" in log

@@ -1,4 +1,4 @@
-"""Images that are to be predicted, out of every kind of file."""
+"""Reading the images to predict from every file type."""
 
 import gzip
 from pathlib import Path
@@ -73,35 +73,35 @@ def test_a_folder_gives_its_pictures_and_those_below_by_name(tmp_path):
     assert {each.photographed for each in found} == {True}
 
 
-def test_one_picture_is_known_by_its_content_whatever_its_name(tmp_path):
+def test_one_picture_is_known_by_its_content_regardless_of_its_name(tmp_path):
     Image.new("L", (5, 4), 7).save(tmp_path / "picture.dat", "PNG")
     (found,) = pictures(tmp_path / "picture.dat")
     assert (found.name, found.pixels.tolist()) == ("picture.dat", [[7] * 5] * 4)
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
-        (lambda path: path.write_text("a,b\n1,2\n"), "no npz, IDX, PNG or JPEG file"),
-        (lambda path: path.write_bytes(b""), "no npz, IDX, PNG or JPEG file"),
+        (lambda path: path.write_text("a,b\n1,2\n"), "not an npz, IDX, PNG or JPEG file"),
+        (lambda path: path.write_bytes(b""), "not an npz, IDX, PNG or JPEG file"),
         (lambda path: path.write_bytes(idx(np.zeros(20, np.uint8))), r"1 dimension \(labels\); expected 3 \(images\)"),
         (lambda path: path.write_bytes(idx(ROWS)[:-1]), "truncated"),
         (lambda path: path.write_bytes(idx(ROWS[:0])), "no pixels in it"),
         (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "damaged"),
-        (lambda path: path.mkdir(), "no PNG or JPEG file in it"),
+        (lambda path: path.mkdir(), "contains no PNG or JPEG file"),
         (Path.is_dir, "cannot be read"),
     ],
 )
-def test_what_holds_no_images_is_told_in_one_line(tmp_path, make, told):
+def test_a_file_without_images_is_refused_in_one_line(tmp_path, make, message):
     make(tmp_path / "input")
-    with pytest.raises(InputError, match=told) as error:
+    with pytest.raises(InputError, match=message) as error:
         pictures(tmp_path / "input")
     assert "\n" not in str(error.value)
     assert "input" in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"a": ROWS, "b": ROWS}, "has the arrays a, b; expected its images as 'images'"),
         ({"images": ROWS / 255}, "expected whole numbers"),
@@ -111,7 +111,7 @@ def test_what_holds_no_images_is_told_in_one_line(tmp_path, make, told):
         ({"images": np.array([None])}, "Python objects"),
     ],
 )
-def test_arrays_that_are_no_images_are_told_in_one_line(tmp_path, arrays, told):
+def test_arrays_that_are_not_images_are_refused_in_one_line(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", allow_pickle=True, **arrays)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         pictures(tmp_path / "a.npz")

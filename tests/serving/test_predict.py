@@ -99,7 +99,7 @@ def test_a_version_can_be_named(folder):
 
 
 @pytest.mark.parametrize(
-    ("given", "options", "told"),
+    ("given", "options", "message"),
     [
         (None, {}, "input is not given; expected the path"),
         ("nowhere", {}, "input is nowhere; expected the path"),
@@ -110,17 +110,17 @@ def test_a_version_can_be_named(folder):
         (".", {"policy": "min_margin", "threshold": "nan"}, "threshold is 'nan'"),
     ],
 )
-def test_what_cannot_be_is_told_before_anything_is_loaded(given, options, told, tmp_path, monkeypatch):
+def test_invalid_options_are_refused_before_anything_is_loaded(given, options, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = dict.fromkeys(("version", "policy", "threshold", "invert")) | options
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         predict(experiment.load("smoke"), input=given, **settings, console=Console(file=io.StringIO()))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_experiment_without_a_champion_is_told_how_to_get_one(folder):
+def test_without_a_champion_the_message_says_how_to_create_one(folder):
     settings = dict.fromkeys(("version", "policy", "threshold", "invert"))
-    with pytest.raises(InputError, match="narrowgap-digits has no champion; make one with: mlflow run"):
+    with pytest.raises(InputError, match="narrowgap-digits has no champion; create one with: mlflow run"):
         predict(experiment.load("digits"), input=str(folder), **settings, console=Console(file=io.StringIO()))
 
 

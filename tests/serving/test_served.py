@@ -113,7 +113,7 @@ def test_served_predictions_are_those_of_the_model(served, expected):
 
 
 def test_the_network_is_sure_of_some_images_and_unsure_of_others(expected):
-    """Else no policy could be told from another below."""
+    """Otherwise the policies could not be distinguished below."""
     for policy, options in (("min_confidence", {"min_confidence": 0.6}), ("candidates", {})):
         assert 0 < expected(policy, **options).accepted.sum() < ROWS
 
@@ -156,9 +156,9 @@ IMAGE = np.zeros((8, 8), int).tolist()
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"instances": [[1, 2, 3]]}, "the input has the shape (1, 3); expected images (8, 8), or flat rows of 64"),
+        ({"instances": [[1, 2, 3]]}, "the input has shape (1, 3); expected images (8, 8), or flat rows of 64"),
         ({"instances": [IMAGE, IMAGE[:7]]}, "inhomogeneous"),
-        ({"instances": [["a"] * 64]}, "the input is no array of numbers"),
+        ({"instances": [["a"] * 64]}, "the input is not an array of numbers"),
         ({"instances": []}, "expected images (8, 8)"),
         ({"instances": [[17] * 64]}, "pixels range from 17 to 17; expected 0 to 16"),
         ({"instances": [[-1] * 64]}, "pixels range from -1 to -1; expected 0 to 16"),

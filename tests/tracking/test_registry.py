@@ -74,7 +74,7 @@ def test_a_registry_that_fails_is_never_one_without_a_champion(registry, registe
         registry.by_alias(CHAMPION)
 
 
-def test_a_registry_apart_from_the_store_that_nobody_answers_for_is_told_in_seconds(made, monkeypatch):
+def test_a_separate_registry_that_does_not_answer_is_reported_within_seconds(made, monkeypatch):
     store, _, _ = made
     monkeypatch.setattr("mlflow.tracking._model_registry.utils._registry_uri", None)
     with socket.socket() as nobody:
@@ -86,11 +86,11 @@ def test_a_registry_apart_from_the_store_that_nobody_answers_for_is_told_in_seco
 
 def test_a_version_keeps_its_tags_run_and_address(made, registry, register):
     _, source, run_id = made
-    register(night="1")
+    register(origin="1")
     (version,) = registry.versions()
-    assert (version.tags, version.run_id, version.source) == ({"night": "1"}, run_id, source)
+    assert (version.tags, version.run_id, version.source) == ({"origin": "1"}, run_id, source)
     registry.tag(version, {"decision": "kept"})
-    assert registry.get("1").tags == {"night": "1", "decision": "kept"}
+    assert registry.get("1").tags == {"origin": "1", "decision": "kept"}
 
 
 def test_the_first_champion_has_no_predecessor(registry, register):
@@ -134,7 +134,7 @@ def test_interrupted_between_the_two_aliases_the_champion_is_the_old_one(registr
     assert bearer(registry, CHAMPION) == first.number
 
 
-def test_steps_back_go_further_back_each_and_a_promotion_after_one_remembers_whom_it_replaced(registry, register):
+def test_each_rollback_goes_one_further_back_and_a_promotion_after_one_records_what_it_replaced(registry, register):
     first, second, third, fourth = (register() for _ in range(4))
     registry.promote(first, instead_of=None)
     registry.promote(second, instead_of=first)
@@ -148,7 +148,7 @@ def test_steps_back_go_further_back_each_and_a_promotion_after_one_remembers_who
     assert (bearer(registry, CHAMPION), bearer(registry, PREVIOUS_CHAMPION)) == ("1", None)
 
 
-def test_a_step_back_from_a_champion_that_was_moved_meanwhile_changes_nothing(registry, register):
+def test_a_rollback_from_a_champion_that_was_moved_meanwhile_changes_nothing(registry, register):
     first, second, third = (register() for _ in range(3))
     registry.promote(first, instead_of=None)
     registry.promote(second, instead_of=first)
@@ -157,7 +157,7 @@ def test_a_step_back_from_a_champion_that_was_moved_meanwhile_changes_nothing(re
     assert (bearer(registry, CHAMPION), bearer(registry, PREVIOUS_CHAMPION)) == ("3", "2")
 
 
-def test_a_step_back_that_is_interrupted_between_the_aliases_is_ended_by_the_next_call(registry, register, monkeypatch):
+def test_an_interrupted_rollback_is_completed_by_the_next_call(registry, register, monkeypatch):
     first, second, third = (register() for _ in range(3))
     registry.promote(first, instead_of=None)
     registry.promote(second, instead_of=first)
@@ -175,7 +175,7 @@ def test_a_step_back_that_is_interrupted_between_the_aliases_is_ended_by_the_nex
     assert (bearer(registry, CHAMPION), bearer(registry, PREVIOUS_CHAMPION)) == ("2", "1")
 
 
-def test_a_version_that_is_taken_back_leaves_the_champion(registry, register):
+def test_deleting_a_version_leaves_the_champion(registry, register):
     first, second = register(), register()
     registry.promote(first, instead_of=None)
     registry.set_challenger(second)
@@ -190,7 +190,7 @@ def test_versions_come_in_the_order_of_their_numbers(registry, register):
     assert [each.number for each in registry.versions()] == [str(number) for number in range(1, 12)]
 
 
-def test_an_unknown_version_is_told_with_those_that_there_are(registry, register):
+def test_an_unknown_version_is_refused_with_the_known_ones(registry, register):
     register()
     with pytest.raises(InputError, match=r"has no version '7'; expected one of: 1"):
         registry.get("7")

@@ -1,1 +1,1 @@
-"""`make schedule`: a scheduled retraining for cron, systemd and GitHub Actions."""
+"""`make schedule`: a daily retraining for cron, systemd and GitHub Actions."""

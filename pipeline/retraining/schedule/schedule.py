@@ -1,8 +1,8 @@
-"""`make schedule`: a nightly `retrain` for cron, systemd and GitHub Actions. Enters: an experiment, a time and the
-environment. Leaves: text to paste; nothing is installed.
+"""`make schedule`: prints a daily `retrain` for cron, systemd and GitHub Actions; nothing is installed.
 
-A scheduler starts a job with next to no environment, in another folder: all paths are absolute, and what Narrowgap and
-MLflow read from the environment is written down. Except for secrets: those stand in a file that only its owner can read.
+Schedulers start a job with an almost empty environment in another folder. Therefore all paths are absolute, and the
+variables that Narrowgap and MLflow read are written into the job, except secrets: those go into a file that only its owner
+can read.
 """
 
 import os
@@ -13,8 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
-from pipeline.retraining.schedule import render
-from pipeline.retraining.schedule.render import Job
+from pipeline.retraining.schedule.render import Job, render
 from pipeline.tracking import address
 
 LOCALTIME = Path("/etc/localtime")
@@ -22,17 +21,22 @@ CARRIED = (
     "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_S3_ENDPOINT_URL", "MLFLOW_TRACKING_SERVER_CERT_PATH",
     "MLFLOW_TRACKING_INSECURE_TLS", "REQUESTS_CA_BUNDLE", "DATABRICKS_HOST", "NARROWGAP_CACHE",
 )  # fmt: skip
-"""What a retraining reads from the environment, beside the store's address, and nobody minds being seen."""
+"""Variables that a retraining reads, besides the address of the store, and that are not secret."""
 SECRETS = (
     "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN", "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCESS_KEY",
 )  # fmt: skip
-"""What is never printed."""
+"""Variables that are never printed."""
 
 
 def schedule(experiment: Experiment, given: str, overrides: Mapping[str, str], *, at: str) -> str:
-    """The text. The experiment was loaded from `given`, a name or a path, with `overrides`; `at` is a time of the machine's
-    clock such as `02:30`.
+    """Returns the text to paste.
+
+    Args:
+        experiment: The loaded experiment.
+        given: Its name or path, as the user gave it.
+        overrides: Keys that the user changed.
+        at: Time of day on the machine's clock, such as `02:30`.
     """
     uri = address.current()
     file = Path(given).expanduser().resolve() if _is_path(given) else None
@@ -52,22 +56,22 @@ def schedule(experiment: Experiment, given: str, overrides: Mapping[str, str], *
         zone=_zone(),
         local=file is not None or experiment.data.path is not None or address.on_this_machine(uri),
     )
-    return render.told(job)
+    return render(job)
 
 
 def _is_path(experiment: str) -> bool:
-    """As `pipeline.experiment.schema` tells names from paths."""
+    """Distinguishes names from paths as `pipeline.experiment.schema` does."""
     return "/" in experiment or experiment.endswith((".yaml", ".yml"))
 
 
 def _time(text: str) -> time:
     try:
-        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of the clock has no zone
+        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
     except ValueError as error:
         raise InputError(f"at is {text!r}; expected a time of day such as 02:30") from error
 
 
 def _zone() -> str:
-    """What cron and systemd take for the time: the machine's zone, whatever TZ says here."""
+    """The machine's time zone, which cron and systemd use; TZ of this process does not count."""
     _, found, name = str(LOCALTIME.resolve()).partition("zoneinfo/")
     return name if found else "UTC"
