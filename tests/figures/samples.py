@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Images, Labels
-from pipeline.models.dense import DenseSpec
+from pipeline.models.dense import DenseSpec, dense
 from pipeline.models.recipe import Recipe
 from pipeline.models.spec import ModelSpec
 from pipeline.training.result import EarlyStopping, Probabilities, Score, TrainingState, TrialResult
@@ -60,7 +60,7 @@ def history(epochs: int, *, dropout: float) -> dict[str, tuple[float, ...]]:
 
 def trial(*, epochs: int = 20, spec: ModelSpec = SPEC) -> TrialResult:
     """A trial that never was."""
-    curves = history(epochs, dropout=max(spec.dropout))
+    curves = history(epochs, dropout=max(dense(spec).dropout))
     best = int(np.argmin(curves["val_loss"]))
     return TrialResult(
         Recipe(spec=spec),
