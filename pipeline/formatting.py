@@ -1,4 +1,4 @@
-"""Figures as people read them. Enters: shares and bounds. Leaves: text."""
+"""Numbers and lists as text for people."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,22 +15,22 @@ def points(share: float) -> str:
 
 
 def interval(value: float, low: float, high: float, *, write: Callable[[float], str]) -> str:
-    """Such as `+3.41 ± 0.21`, with half of an interval around the value; the value alone where there are no bounds."""
+    """Text such as `+3.41 ± 0.21`, with half of an interval around the value; the value alone without bounds."""
     return write(value) if math.isnan(low) else f"{write(value)} ± {write((high - low) / 2).removeprefix('+')}"
 
 
 def position(place: int) -> str:
-    """Of a dropout layer: 0 is after the input, i after hidden layer i."""
+    """Position of a dropout layer: 0 is after the input, i after hidden layer i."""
     return "after the input" if place == 0 else f"after hidden layer {place}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Such as `a, b and c`; of one name or more."""
+    """Text such as `a, b and c`, of one name or more."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def duration(seconds: float) -> str:
-    """Such as `8 s`, `3 min 20 s` or `2 h 5 min`."""
+    """Text such as `8 s`, `3 min 20 s` or `2 h 5 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""Predicted images, as the network saw them. Enters: images and answers. Leaves: a contact sheet."""
+"""A contact sheet of predicted images, as the network saw them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ LETTERS = 22
 
 @dataclass(frozen=True)
 class Answer:
-    """What is written above an image."""
+    """The caption of an image."""
 
     name: str
     """File or row."""
@@ -35,8 +35,16 @@ class Answer:
 
 
 def sheet(images: Images, answers: Sequence[Answer], *, pixel_max: int, light: bool, title: str, total: int) -> Figure:
-    """The first `MOST` of images (n, h, w), each with its class, confidence and name; what was not accepted is framed, with
-    a question mark. `light`: whether their background is light, as it is on the sheet; `total`: how many there are.
+    """Draws the first `MOST` of images (n, h, w), each with its class, confidence and name. A rejected prediction is
+    framed, with a question mark.
+
+    Args:
+        images: (n, h, w).
+        answers: One caption per image.
+        pixel_max: Largest pixel value.
+        light: Whether the background of the images is light.
+        title: Title of the sheet.
+        total: Number of images in all.
     """
     shown = answers[:MOST]
     rows, pitch = -(-len(shown) // COLUMNS), 1 + CAPTION
@@ -81,5 +89,5 @@ def _told(answer: Answer) -> str:
 
 
 def _end(name: str) -> str:
-    """The end of a file's name tells more than the start."""
+    """The end of a file name, which says more than its start."""
     return name if len(name) <= LETTERS + 4 else "…" + name[-LETTERS - 3 :]

@@ -1,4 +1,4 @@
-"""The control chart of the nights. Enters: `Chart`. Leaves: a picture."""
+"""The control chart over retraining runs."""
 
 import math
 
@@ -15,11 +15,11 @@ TITLES = {
     "loss": ("Test loss (nats)", 1),
 }
 ROLES = {"champion": (MARK, "D", 5, "-"), "challenger": (TRAIN, "o", 6, "none")}
-"""Colour, marker, size and line. Challengers are separate networks; the champion is one and the same from night to night."""
+"""Colour, marker, size and line. Challengers are different networks; the champion is the same one from run to run."""
 
 
 def control(charted: Chart) -> Figure:
-    """Gap, accuracy and loss of every champion and challenger over time, with the limits; what is beyond is ringed."""
+    """Gap, accuracy and loss of every champion and challenger over time, with limits; points outside are circled."""
     figure, rows = canvas(9.0, 8.4, rows=3)
     for axes, measure in zip(rows, MEASURES, strict=True):
         name, scale = TITLES[measure]

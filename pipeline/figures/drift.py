@@ -1,4 +1,4 @@
-"""The champion's data beside the present. Enters: `Drift`. Leaves: a picture."""
+"""The champion's data beside the current data."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,11 +10,11 @@ from pipeline.statistics.monitoring.drift import SIZES, Drift
 
 DIVERGING = "RdBu_r"
 LEAST = 0.01
-"""The difference of two mean images is drawn on a scale of at least so much of the largest pixel: noise stays pale."""
+"""Smallest scale of the difference of two mean images, as a share of the largest pixel: noise stays pale."""
 
 
 def drift(found: Drift) -> Figure:
-    """Shares of the classes then and now above; the mean image of both, and where the present one is brighter, below."""
+    """Class shares then and now above; below, both mean images and where the current one is brighter."""
     figure, axes = canvas(9.0, 7.2, rows=2, columns=3, heights=(1.15, 1))
     # The upper row is one wide picture.
     grid = axes[0].get_gridspec()
@@ -63,7 +63,7 @@ def _image(
 
 
 def _heading(found: Drift) -> str:
-    """The verdict, then each size with what it is held against."""
+    """The verdict, then each size with its threshold."""
     verdict = (
         "The data has moved since the champion's" if found.warning else "The data has not moved since the champion's"
     )

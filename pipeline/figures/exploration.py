@@ -1,4 +1,4 @@
-"""What a data set looks like. Enters: images and an `Exploration`. Leaves: pictures."""
+"""Pictures of a data set."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ GRID = 10
 
 
 def pixel_range(exploration: Exploration) -> Figure:
-    """The smallest and the largest value of each pixel."""
+    """Minimum and maximum of each pixel."""
     figure, axes = canvas(9.0, 4.2, columns=2)
     largest = int(exploration.pixel_max.max())
     for axis, values, name in zip(
@@ -27,7 +27,7 @@ def pixel_range(exploration: Exploration) -> Figure:
 
 
 def intensities(exploration: Exploration) -> Figure:
-    """How often each value occurs, without the zeros."""
+    """Histogram of the pixel values, without zeros."""
     figure, (axes,) = canvas(8.0, 4.0)
     counts = exploration.intensities[1:]
     axes.bar(np.arange(1, len(counts) + 1), counts, width=1.0, color=TRAIN)

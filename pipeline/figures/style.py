@@ -1,6 +1,6 @@
-"""How all pictures look. Owns colours and sizes; no pyplot, no global state.
+"""Common style of all pictures: colours and sizes. No pyplot, no global state.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart.
+The colours are those of Okabe and Ito, which colour-blind readers can distinguish.
 """
 
 import io
@@ -19,7 +19,7 @@ DPI = 110
 def canvas(
     width: float, height: float, rows: int = 1, columns: int = 1, *, heights: Sequence[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of that size in inches, and its axes row by row; rows of equal height unless told otherwise."""
+    """A figure of that size in inches, and its axes row by row; rows are of equal height by default."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
     flat = [axis for row in axes for axis in row]

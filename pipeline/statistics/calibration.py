@@ -1,4 +1,8 @@
-"""Whether a confidence of 80 % is right in 80 of 100 cases. Enters: labels and probabilities. Leaves: bins and an error."""
+"""Calibration: whether predictions with a confidence of 80 % are right in 80 % of cases; temperature scaling.
+
+Guo et al., On Calibration of Modern Neural Networks (2017), section 4.2. Their logits and our log-probabilities differ
+by a constant per row, which softmax ignores.
+"""
 
 from dataclasses import dataclass
 
@@ -16,14 +20,14 @@ BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Equal bins of confidence, the highest probability of a row. NaN in the bins that hold nothing."""
+    """Equal bins of confidence, the highest probability of a row. NaN in empty bins."""
 
     edges: NDArray[np.float64]
     """(bins + 1,), 0 to 1."""
     confidence: NDArray[np.float64]
     """(bins,): mean confidence."""
     accuracy: NDArray[np.float64]
-    """(bins,): share that was right."""
+    """(bins,): share of correct predictions."""
     share: NDArray[np.float64]
     """(bins,): share of all rows; adds up to 1."""
 
@@ -38,7 +42,11 @@ class Reliability:
 
 
 def reliability(labels: Labels, probabilities: Probabilities, *, bins: int = BINS) -> Reliability:
-    """Sorts rows (n, classes) into bins that include their upper edge. Raises ValueError without rows."""
+    """Sorts rows (n, classes) into bins that include their upper edge.
+
+    Raises:
+        ValueError: Without rows.
+    """
     if not len(labels):
         raise ValueError("no rows to measure calibration on; expected at least one")
     confidence = probabilities.max(axis=1).astype(np.float64)
@@ -56,16 +64,20 @@ def reliability(labels: Labels, probabilities: Probabilities, *, bins: int = BIN
 
 
 BOUNDS = (0.01, 100.0)
-"""Temperatures that are tried. A network worse than chance ends at the upper one: as good as equal shares."""
+"""Range of temperatures. A network worse than chance ends at the upper bound, which is as good as equal probabilities.
+"""
 LEAST = float(np.finfo(np.float32).tiny)
-"""A probability of 0 is taken for the smallest normal float32, about 1e-38: a network cannot say less."""
+"""A probability of 0 is replaced by the smallest normal float32, about 1e-38."""
 
 
 def fit_temperature(labels: Labels, probabilities: Probabilities) -> float:
-    """The temperature with the least cross-entropy on validation rows (n, classes); above 1 where a network was too sure.
+    """The temperature with the smallest cross-entropy on validation rows (n, classes); above 1 if the network is
+    overconfident.
 
-    Where every label is the most probable class, each lower temperature is better and none is best: 1, nothing to
-    correct. Raises ValueError without rows.
+    If every label is the most probable class, each lower temperature is better and none is best; the result is then 1.
+
+    Raises:
+        ValueError: Without rows.
     """
     if not len(labels):
         raise ValueError("no rows to fit a temperature on; expected at least one")
@@ -83,9 +95,10 @@ def fit_temperature(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def apply_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Rows (n, classes) at that temperature: the order of the classes stays, up to ties that float32 rounds into.
+    """Rescales rows (n, classes); the order of the classes stays, up to ties that float32 rounding creates.
 
-    Raises ValueError unless the temperature is finite and more than 0.
+    Raises:
+        ValueError: Unless the temperature is finite and positive.
     """
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature is {temperature}; expected a finite number above 0")

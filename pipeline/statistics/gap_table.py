@@ -1,7 +1,4 @@
-"""The notebook's table: dropout no and yes, train and test, accuracy and loss, by both measures of train.
-
-Enters: networks with the metrics of their seeds. Leaves: a table of means with intervals, and the same as markdown.
-"""
+"""The table of gaps: train and test, accuracy and loss, by both measures, with intervals over seeds; also as markdown."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -22,16 +19,16 @@ class Row:
     """One network of the table."""
 
     role: str
-    """Such as `chosen` or `baseline`."""
+    """Role such as `chosen` or `baseline`."""
     architecture: str
     dropout: bool
-    """Whether it has any."""
+    """Whether it has a dropout layer."""
     seeds: Sequence[Mapping[str, float]]
     """Metrics by their names in the tracking store, one mapping per seed."""
 
 
 def gap_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """One line per measure and network; gaps positive where train does better; bounds NaN for a single seed."""
+    """One row per measure and network. Gaps are positive if train is better; bounds are NaN for a single seed."""
     lines = []
     for measure in MEASURES:
         for row in rows:
@@ -60,7 +57,7 @@ def _honest(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _fit(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The same figures with train as training last reported it."""
+    """The same metrics with train as training last reported it."""
     accuracy_gap, loss_gap = metrics["fit_accuracy_gap"], metrics["fit_loss_gap"]
     return {
         "train_accuracy": metrics["test_accuracy"] + accuracy_gap,
@@ -73,7 +70,7 @@ def _fit(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table for a run's note: accuracies in percent, gaps in points, half of the 95 % interval behind a ±."""
+    """The table for the note of a run: accuracies in percent, gaps in points, ± half of the 95 % interval."""
     lines = []
     for measure, title in MEASURES.items():
         lines += [
@@ -94,6 +91,6 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def _reach(row: Mapping[Hashable, Any], name: str, scale: float, digits: int) -> str:
-    """Half of the interval; nothing for a single seed."""
+    """Half of the interval; empty for a single seed."""
     half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
     return "" if math.isnan(half) else f" ± {scale * half:.{digits}f}"

@@ -1,7 +1,8 @@
-"""The two measures of the gap between train and test. Enters: a `TrialResult`. Leaves: `Gaps`.
+"""The two measures of the generalisation gap.
 
-Honest: train and test scored by the same weights, both with dropout off. Fit: the teaching notebook's, which takes the
-last value that training itself reported, dropout on and averaged while the weights moved; it flatters dropout.
+Honest gap: train and test scored by the same weights, both with dropout off. Fit gap: as in the teaching notebook, the
+last training score that training itself reported, with dropout on and averaged while the weights changed. It flatters
+networks with dropout.
 """
 
 from dataclasses import asdict, dataclass
@@ -11,20 +12,20 @@ from pipeline.training.result import TrialResult
 
 @dataclass(frozen=True)
 class Gaps:
-    """Positive where train does better. Accuracies 0 to 1, losses in nats."""
+    """Gaps of one network, positive if train is better. Accuracies 0 to 1, losses in nats."""
 
     accuracy_gap: float
-    """Train less test accuracy."""
+    """Train minus test accuracy."""
     loss_gap: float
-    """Test less train loss."""
+    """Test minus train loss."""
     val_accuracy_gap: float
-    """Train less validation accuracy: what a selection may look at."""
+    """Train minus validation accuracy; a selection may use it."""
     val_loss_gap: float
-    """Validation less train loss."""
+    """Validation minus train loss."""
     fit_accuracy_gap: float
-    """Accuracy that training last reported, less test accuracy."""
+    """Accuracy that training last reported minus test accuracy."""
     fit_loss_gap: float
-    """Test loss, less the loss that training last reported."""
+    """Test loss minus the loss that training last reported."""
 
     def as_metrics(self) -> dict[str, float]:
         """By their names in the tracking store."""
@@ -32,7 +33,7 @@ class Gaps:
 
 
 def gaps(result: TrialResult) -> Gaps:
-    """All gaps of one trained network."""
+    """Computes all gaps of one trained network."""
     train, validation, test = result.train, result.validation, result.test
     return Gaps(
         accuracy_gap=train.accuracy - test.accuracy,

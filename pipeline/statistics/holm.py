@@ -1,7 +1,7 @@
-"""Holm's correction for many comparisons. Enters: p values. Leaves: corrected ones, 5 % of a false claim among them all.
+"""Holm's correction of p values for multiple comparisons.
 
-Holm, A simple sequentially rejective multiple test procedure (1979). Not statsmodels' `multipletests`, which collects all of
-the process's garbage at every call (0.1 s, measured); a test holds the two together.
+Holm, A simple sequentially rejective multiple test procedure (1979). statsmodels' `multipletests` is not used: it runs
+the garbage collector at every call (0.1 s, measured). A test checks that both agree.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def holm(p: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,), in the order given, 1 at most; NaN, which is no comparison, stays NaN and does not count."""
+    """Corrected p values (n,), in the given order, at most 1; NaN stays NaN and does not count."""
     given = np.asarray(p, float)
     corrected = np.full(given.shape, np.nan)
     known = np.flatnonzero(np.isfinite(given))

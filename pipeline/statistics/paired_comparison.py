@@ -1,7 +1,7 @@
-"""Two models on the same rows. Enters: labels and both models' probabilities. Leaves: differences, with what chance allows.
+"""Compares two models on the same rows: differences with intervals and tests.
 
-All differences are first less second. They speak of these two trained models and other rows of the same kind, not of what
-another seed would give.
+All differences are first minus second. They generalise to other rows of the same kind for these two trained models, not
+to other seeds.
 """
 
 import math
@@ -19,20 +19,22 @@ from pipeline.statistics.holm import holm
 from pipeline.training.result import Probabilities
 
 LEAST = float(np.finfo(np.float32).tiny)
-"""Probabilities are raised to this before their logarithm (a row costs 87.3 nats at most): far enough down that losses are
-those that the scores report, and still finite where a softmax has underflowed to 0."""
+"""Lower limit of a probability before its logarithm (87.3 nats per row at most): low enough to equal the logged losses,
+and finite where a softmax has underflowed to 0.
+"""
 DRAWS = 500_000
 """Rows drawn at a time by the bootstrap; about 12 MB."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference and its two-sided interval: `low` of level .95 is also the one-sided bound of level .975.
+    """A difference with its two-sided interval: `low` of level .95 is also the one-sided bound of level .975.
 
-    Of accuracy and loss: percentile bootstrap. Its ends are NaN for fewer than two rows, and equal the estimate where no two
-    rows differ, for a bootstrap knows nothing but its rows. That happens to recalls, whose rows are few (of 36 rows it holds
-    the truth in 67 of 100 cases at a level of 95 %: tests/benchmarks/statistics.py); hence theirs is the adjusted Wald
-    interval of a paired difference (Bonett and Price, Journal of Educational and Behavioral Statistics 37, 2012).
+    For accuracy and loss: percentile bootstrap. Its ends are NaN for fewer than two rows, and equal the estimate if no
+    two rows differ, since a bootstrap knows only its rows. That happens to recalls, which have few rows (for 36 rows it
+    contains the truth in 67 of 100 cases at a level of 95 %: tests/benchmarks/statistics.py). Recalls therefore use the
+    adjusted Wald interval of a paired difference (Bonett and Price, Journal of Educational and Behavioral Statistics
+    37, 2012).
     """
 
     low: float
@@ -42,41 +44,41 @@ class Interval:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Rows that one model got right and the other wrong, and the exact two-sided test that both kinds are as frequent."""
+    """Rows that only one of the models got right, and the exact two-sided test that both kinds are equally frequent."""
 
     only_first: int
     only_second: int
     p: float
-    """Two-sided binomial: 1 without such rows, NaN without any rows."""
+    """Two-sided binomial p: 1 without such rows, NaN without any rows."""
 
 
 @dataclass(frozen=True)
 class ClassComparison:
-    """The rows of one class. Without rows all figures are NaN and the counts 0."""
+    """The rows of one class. Without rows, all values are NaN and the counts 0."""
 
     rows: int
     recall: Interval
-    """Difference of the shares recognised."""
+    """Difference of recalls."""
     test: McNemar
     p_holm: float
-    """Corrected over the classes with rows: the chance of any false alarm among them stays below the level."""
+    """p corrected over the classes with rows: the probability of any false alarm stays below the level."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """First less second model on the same rows."""
+    """Differences of the first minus the second model on the same rows."""
 
     rows: int
     level: float
-    """Of each interval."""
+    """Level of each interval."""
     accuracy: Interval
-    """Positive where the first is better."""
+    """Positive if the first model is better."""
     loss: Interval
-    """Of mean cross-entropy, nats. Negative where the first is better."""
+    """Difference of mean cross-entropy, nats. Negative if the first model is better."""
     test: McNemar
     """Of accuracy."""
     classes: tuple[ClassComparison, ...]
-    """By label."""
+    """One per label."""
 
 
 def compare(
@@ -88,12 +90,15 @@ def compare(
     resamples: int = 2000,
     level: float = 0.95,
 ) -> Comparison:
-    """Accuracy, loss and recalls of two models on the rows (n,), probabilities (n, classes) each.
+    """Compares accuracy, loss and recalls of two models on rows (n,) with probabilities (n, classes).
 
-    A resample of the bootstrap draws rows, both models' answers together (Efron and Tibshirani, An Introduction to the
-    Bootstrap, 1993, section 13.3). Tests are exact (McNemar, 1947), those of the classes corrected by Holm (1979). The same
-    seed gives the same figures. Raises ValueError for no rows, for shapes that do not fit, for labels without a column, and
-    for numbers that are no probabilities.
+    A bootstrap resample draws rows, with both models' predictions together (Efron and Tibshirani, An Introduction to
+    the Bootstrap, 1993, section 13.3). Tests are exact (McNemar, 1947); those of the classes are corrected by Holm
+    (1979). The same seed gives the same result.
+
+    Raises:
+        ValueError: For no rows, shapes that do not match, labels without a column, or numbers that are not
+            probabilities.
     """
     _check(labels, first, second)
     if resamples < 2 or not 0 < level < 1:
@@ -117,12 +122,13 @@ def compare(
 
 
 def table(comparison: Comparison, class_names: Sequence[str]) -> pd.DataFrame:
-    """One line for accuracy, loss, and the recall of each class, NaN where a figure has no meaning.
+    """One row for accuracy, one for loss, and one for the recall of each class; NaN where a value has no meaning.
 
-    Columns: `measure`, `class` ("all" but for recalls), `rows`, `difference`, `low`, `high`, `only_first`, `only_second`,
-    `p`, `p_holm`.
+    Columns: `measure`, `class` ("all" except for recalls), `rows`, `difference`, `low`, `high`, `only_first`,
+    `only_second`, `p`, `p_holm`.
 
-    Raises ValueError where there is not one name per class.
+    Raises:
+        ValueError: Unless there is one name per class.
     """
     if len(class_names) != len(comparison.classes):
         raise ValueError(f"{len(class_names)} class names for {len(comparison.classes)} classes; expected one each")
@@ -138,7 +144,9 @@ def table(comparison: Comparison, class_names: Sequence[str]) -> pd.DataFrame:
 
 
 def sentence(comparison: Comparison, first_name: str, second_name: str) -> str:
-    """The result in plain words; "more" and "less" only where the test or the interval says so at the comparison's level."""
+    """The result in words; "more" and "less" only if the test or the interval is significant at the level of the
+    comparison.
+    """
     test, accuracy, loss, level = comparison.test, comparison.accuracy, comparison.loss, f"{100 * comparison.level:g} %"
     alpha = 1 - comparison.level
     if test.p < alpha:
@@ -181,7 +189,7 @@ def _cross_entropy(labels: Labels, probabilities: Probabilities) -> NDArray[np.f
 
 
 def _bootstrap(differences: NDArray[np.float64], seed: int, resamples: int, level: float) -> Interval:
-    """Of the mean over rows (n,); each call starts from the seed anew, so that measures share their resamples."""
+    """Bootstrap interval of the mean over rows (n,). Each call starts from the seed, so measures share their resamples."""
     if len(differences) < 2:
         return Interval(math.nan, float(differences[0]) if len(differences) else math.nan, math.nan)
     ends = bootstrap(
@@ -192,7 +200,7 @@ def _bootstrap(differences: NDArray[np.float64], seed: int, resamples: int, leve
 
 
 def _wald(rows: int, test: McNemar, level: float) -> Interval:
-    """Of a difference of recalls, with one row more of either kind that the test counts; cut to -1 and 1."""
+    """Interval of a difference of recalls, with one more row of each kind that the test counts; clipped to -1 and 1."""
     if not rows:
         return Interval(math.nan, math.nan, math.nan)
     one, other = (test.only_first + 1) / (rows + 2), (test.only_second + 1) / (rows + 2)
@@ -202,7 +210,7 @@ def _wald(rows: int, test: McNemar, level: float) -> Interval:
 
 
 def _mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """Of the rows (n,) that each got right; those on which both agree bear on nothing."""
+    """Test for the rows (n,) that each model got right; rows on which both agree do not matter."""
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     p = float(mcnemar([[0, only_first], [only_second, 0]], exact=True).pvalue) if len(first) else math.nan
     return McNemar(only_first, only_second, p)

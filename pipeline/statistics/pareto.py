@@ -1,17 +1,19 @@
-"""Which networks no other beats on both accuracy and gap. Enters: two arrays. Leaves: positions, and an area."""
+"""The Pareto front of high accuracy and low gap, and its hypervolume."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 REFERENCE = (0.8, 0.15)
-"""Accuracy and gap that any dense network worth a look beats: fixed, so that runs compare. A network with accuracy 1 and
-gap 0 would alone have the hypervolume .03."""
+"""Accuracy and gap that any useful network beats; fixed, so that runs compare. A network with accuracy 1 and gap 0
+alone has the hypervolume .03.
+"""
 
 
 def front(accuracy: ArrayLike, gap: ArrayLike) -> NDArray[np.int64]:
-    """int64: positions on the front of high accuracy (n,) and low gap (n,), by ascending gap.
+    """Positions (int64) on the front of high accuracy (n,) and low gap (n,), by ascending gap.
 
-    A position is on it when no other is at least as good on both and better on one; equals are on it together, NaN never.
+    A network is on the front if no other is at least as good in both and better in one. Equal ones are on it together;
+    NaN never is.
     """
     accuracies, gaps = np.asarray(accuracy, float), np.asarray(gap, float)
     sound = np.flatnonzero(np.isfinite(accuracies) & np.isfinite(gaps))
@@ -28,11 +30,12 @@ def front(accuracy: ArrayLike, gap: ArrayLike) -> NDArray[np.int64]:
 
 
 def hypervolume(accuracy: ArrayLike, gap: ArrayLike, *, reference: tuple[float, float] = REFERENCE) -> float:
-    """Area between the front and a reference point (accuracy, gap), in units of accuracy times gap; 0 or more.
+    """Area between the front and a reference point (accuracy, gap), in units of accuracy times gap; 0 or more. Larger
+    is better.
 
-    Larger is better: the area of all pairs that some network (n,) beats on both and that beat the reference. Networks that
-    do not beat the reference on both, and those without figures, add nothing. Zitzler and Thiele, Multiobjective
-    Evolutionary Algorithms, IEEE Transactions on Evolutionary Computation 3 (1999); in two dimensions a sum over steps.
+    Networks that do not beat the reference in both, and those without finite values, add nothing. Zitzler and Thiele,
+    Multiobjective Evolutionary Algorithms, IEEE Transactions on Evolutionary Computation 3 (1999); in two dimensions a
+    sum over steps.
     """
     accuracies, gaps = np.asarray(accuracy, float), np.asarray(gap, float)
     best = front(accuracies, gaps)

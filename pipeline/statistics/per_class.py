@@ -1,4 +1,4 @@
-"""How a network does class by class. Enters: labels and probabilities. Leaves: counts and a table."""
+"""Results class by class, and the most confident errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from pipeline.training.result import Probabilities
 
 
 def confusion(labels: Labels, probabilities: Probabilities) -> NDArray[np.int64]:
-    """int64 (classes, classes): how many images of the row's class were taken for the column's."""
+    """Confusion matrix, int64 (classes, classes): images of the class of the row that were predicted as the class of
+    the column.
+    """
     classes = np.arange(probabilities.shape[1])
     return np.asarray(confusion_matrix(labels, probabilities.argmax(axis=1), labels=classes), np.int64)
 
@@ -30,7 +32,7 @@ def per_class(labels: Labels, probabilities: Probabilities, class_names: Sequenc
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image that was taken for something else."""
+    """One misclassified image."""
 
     row: int
     label: int
@@ -40,7 +42,7 @@ class Mistake:
 
 
 def most_confident_errors(labels: Labels, probabilities: Probabilities, *, most: int) -> list[Mistake]:
-    """At most `most` mistakes, the surest first, equals by row."""
+    """At most `most` misclassified images, by descending confidence, then by row."""
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)

@@ -1,4 +1,4 @@
-"""What several seeds of a network say together. Enters: one figure per seed. Leaves: means with intervals, and a table."""
+"""Summaries over seeds: mean, standard deviation, 95 % interval."""
 
 import math
 import statistics
@@ -9,25 +9,29 @@ import pandas as pd
 from scipy.stats import t
 
 LEVEL = 0.95
-"""Of every interval here."""
+"""Level of every interval here."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A mean over seeds, in the unit of what was averaged."""
+    """A mean over seeds, in the unit of the averaged values."""
 
     mean: float
     sd: float
     """Sample standard deviation, n - 1 in the denominator; NaN for one value."""
     low: float
     high: float
-    """95 % interval of the mean by Student's t; NaN for one value, which tells nothing of its own scatter."""
+    """95 % interval of the mean by Student's t; NaN for one value, which cannot show its own spread."""
     n: int
-    """How many values."""
+    """Number of values."""
 
 
 def summarise(values: Iterable[float]) -> Summary:
-    """Mean, scatter and interval: mean ± t(.975, n - 1) sd / sqrt(n). Raises ValueError for nothing or no finite number."""
+    """Mean, standard deviation and interval mean ± t(.975, n - 1) sd / sqrt(n).
+
+    Raises:
+        ValueError: Without values, or for values that are not finite.
+    """
     numbers = [float(value) for value in values]
     if not numbers:
         raise ValueError("no values to summarise; expected one per seed, at least one")
@@ -43,10 +47,14 @@ def summarise(values: Iterable[float]) -> Summary:
 
 
 def over_seeds(results: Mapping[str, Sequence[Mapping[str, float]]]) -> pd.DataFrame:
-    """Long table: `network`, `metric`, and the fields of `Summary`, in the order given.
+    """A long table with `network`, `metric` and the fields of `Summary`, in the given order.
 
-    `results` holds, by a finalist's name, one mapping of metrics per seed. Raises ValueError for a finalist without seeds,
-    for seeds whose metrics differ in name, and for figures that are no finite numbers; the message names the place.
+    Args:
+        results: By a finalist's name, one mapping of metrics per seed.
+
+    Raises:
+        ValueError: For a finalist without seeds, seeds with different metrics, or values that are not finite;
+            the message names the place.
     """
     rows = [
         {"network": network, "metric": metric, **asdict(summary)}

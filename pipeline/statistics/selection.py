@@ -1,4 +1,4 @@
-"""Which network is chosen, by validation figures alone. Enters: candidates and a rule. Leaves: a `Choice`.
+"""Chooses a network by validation results only.
 
 A candidate is one trained network, or the mean over several seeds of one.
 """
@@ -15,14 +15,14 @@ Rule = Literal["one_standard_error", "best_loss", "best_accuracy"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a selection may know of a network; nothing of the test set. Figures are means over its seeds."""
+    """What a selection may know of a network; nothing of the test set. Values are means over its seeds."""
 
     name: str
-    """For people: its architecture."""
+    """Architecture, for people."""
     val_loss: float
     val_accuracy: float
     val_accuracy_gap: float
-    """Train less validation accuracy, dropout off."""
+    """Train minus validation accuracy, dropout off."""
     parameters: int
     val_accuracy_sd: float = 0.0
     """Sample standard deviation over seeds; 0 for one."""
@@ -32,7 +32,8 @@ class Candidate:
     def of_seeds(cls, name: str, metrics: Sequence[Mapping[str, float]], parameters: int) -> Self:
         """The means of one mapping per seed, each with `val_loss`, `val_accuracy` and `val_accuracy_gap`.
 
-        Raises ValueError without seeds, and for figures that are no finite numbers.
+        Raises:
+            ValueError: Without seeds, or for values that are not finite.
         """
         loss, accuracy, gap = (
             summarise(each[measure] for each in metrics) for measure in ("val_loss", "val_accuracy", "val_accuracy_gap")
@@ -42,11 +43,13 @@ class Candidate:
 
     @property
     def scattered(self) -> bool:
-        """Whether its seeds tell how far chance moves its accuracy: there are several, and they differ."""
+        """Whether the seeds show how far chance moves the accuracy: there are several, and they differ."""
         return self.seeds > 1 and self.val_accuracy_sd > 0
 
     def standard_error(self, validation_size: int) -> float:
-        """Of the validation accuracy: sd / sqrt(seeds) where seeds scatter, or else binomial, sqrt(p (1 - p) / images)."""
+        """Standard error of the validation accuracy: sd / sqrt(seeds) if seeds differ, otherwise binomial, sqrt(p (1 -
+        p) / images).
+        """
         if self.scattered:
             return self.val_accuracy_sd / math.sqrt(self.seeds)
         return math.sqrt(self.val_accuracy * (1 - self.val_accuracy) / validation_size)
@@ -58,14 +61,14 @@ class Choice:
 
     index: int
     reason: str
-    """A sentence for people."""
+    """The reason, one sentence."""
 
 
 def ranked(
     candidates: Sequence[Candidate], rule: Rule, *, validation_size: int, tolerance: float | None = None
 ) -> Iterator[int]:
-    """Positions of the candidates: the one chosen by the rule, then the one chosen of the others, and so on; those whose
-    figures are not all finite are left out.
+    """Positions of the candidates: the one that the rule chooses, then the one it chooses among the rest, and so on.
+    Candidates whose values are not all finite are left out.
     """
     left = [index for index, candidate in enumerate(candidates) if _finite(candidate)]
     while left:
@@ -76,14 +79,17 @@ def ranked(
 def choose(
     candidates: Sequence[Candidate], rule: Rule, *, validation_size: int, tolerance: float | None = None
 ) -> Choice:
-    """Applies a rule; candidates whose figures are not all finite are passed over. Raises ValueError without any left.
+    """Applies a rule; candidates whose values are not all finite are skipped.
 
-    `one_standard_error` takes, of the networks within one standard error of the best (mean) validation accuracy, the one
-    with the smallest validation gap; ties go to fewer parameters, then to the lower validation loss, then to the first. The
-    error is that of the best network (`Candidate.standard_error`): how far its seeds scatter; for one seed, or seeds that
-    agree exactly and so tell nothing, what drawing other validation images would change. `tolerance`, a share of the
-    validation images, takes the error's place where it is given. The rule is Breiman et al.,
-    Classification and Regression Trees (1984), section 3.4.3, with the gap in the place of the tree's size.
+    `one_standard_error` takes, among the networks within one standard error of the best (mean) validation accuracy, the
+    one with the smallest validation gap. Ties go to fewer parameters, then to the lower validation loss, then to the
+    first. The error is that of the best network (`Candidate.standard_error`): the spread of its seeds; for one seed, or
+    seeds that agree exactly, the error of drawing other validation images. `tolerance`, a share of the validation
+    images, replaces the error if given. The rule is from Breiman et al., Classification and Regression Trees (1984),
+    section 3.4.3, with the gap in place of the size of the tree.
+
+    Raises:
+        ValueError: Without any candidate of finite values.
     """
     if validation_size < 1:
         raise ValueError(f"validation_size is {validation_size}; expected the number of validation images, 1 or more")
@@ -118,7 +124,7 @@ def _gap_first(candidate: Candidate) -> tuple[float, int, float]:
 
 
 def _told(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
-    """Which network, which one beats it on what, and within what error."""
+    """Which network, which one is better in what, and within what error."""
     measure = f"{_mean(best)}validation accuracy"
     if len(near) == 1:
         return (
@@ -137,7 +143,7 @@ def _told(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within:
 
 
 def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:
-    """What decided among equal gaps; nothing where the gap did."""
+    """What decided between equal gaps; empty if the gap did."""
     equals = [each for each in near if each is not chosen and each.val_accuracy_gap == chosen.val_accuracy_gap]
     if not equals:
         return ""
@@ -159,7 +165,7 @@ def _of_seeds(candidate: Candidate) -> str:
 
 
 def _basis(best: Candidate) -> str:
-    """What the standard error comes from, where that is not the one seed of a trial."""
+    """What the standard error is based on, if not the one seed of a trial."""
     if best.scattered:
         return f" over its {best.seeds} seeds"
     return f", binomial, as its {best.seeds} seeds agree" if best.seeds > 1 else ""

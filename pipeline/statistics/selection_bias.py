@@ -1,9 +1,9 @@
-"""How much a selection flattered its winner. Enters: its score when chosen and on fresh seeds. Leaves: `SelectionBias`.
+"""Selection bias: the optimism of the winner's score due to being selected.
 
-The best of many trials is the best by luck as well as by merit, so that its score falls when it is trained again. Against
-the fresh validation scores it loses the luck of its seed; against the test scores also that of the validation images, which
-the search, early stopping and the kept epoch have all looked at (Cawley and Talbot, On Over-fitting in Model Selection,
-JMLR 11, 2010). The test figure holds besides what the two sets differ in difficulty.
+The best of many trials is the best by luck as well as by merit, so its score falls when it is trained again. The fresh
+validation scores remove the luck of its seed. The test scores also remove the luck with the validation images, which
+search, early stopping and the kept epoch have all used (Cawley and Talbot, On Over-fitting in Model Selection, JMLR 11,
+2010). The test value also contains any difference in difficulty between the two sets.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,10 @@ from pipeline.statistics.seed_summary import Summary, summarise
 
 @dataclass(frozen=True)
 class SelectionBias:
-    """Positive: the selection flattered. In the unit of the score, with the scatter and interval over the fresh seeds.
+    """Positive if the selected score was too optimistic; in the unit of the score, with the spread over the fresh
+    seeds.
 
-    The score at selection is taken as it stands, as one fixed number.
+    The score at selection is one fixed number.
     """
 
     validation: Summary
@@ -25,16 +26,18 @@ class SelectionBias:
     """Against the same fresh seeds on the test images."""
 
 
-def selection_bias(
-    at_selection: float, validation: Sequence[float], test: Sequence[float], *, lower_is_better: bool = False
-) -> SelectionBias:
-    """The winner's validation score when it was chosen, less its scores on fresh seeds; for losses the other way round.
+def selection_bias(at_selection: float, validation: Sequence[float], test: Sequence[float]) -> SelectionBias:
+    """The winner's validation score when it was chosen minus its scores with fresh seeds.
 
-    `at_selection`: the one score that was selected by; `validation`, `test`: one score of the same measure per fresh seed.
-    Raises ValueError for no seeds and for scores that are no finite numbers.
+    Args:
+        at_selection: The score that it was selected by.
+        validation: One validation score per fresh seed.
+        test: One test score per fresh seed.
+
+    Raises:
+        ValueError: Without seeds, or for scores that are not finite.
     """
-    sign = -1.0 if lower_is_better else 1.0
     return SelectionBias(
-        summarise(sign * (at_selection - score) for score in validation),
-        summarise(sign * (at_selection - score) for score in test),
+        summarise(at_selection - score for score in validation),
+        summarise(at_selection - score for score in test),
     )

@@ -1,4 +1,4 @@
-"""The figures of a trained network under their names in the tracking store. Enters: a `TrialResult`. Leaves: numbers."""
+"""Metrics of a trained network by their names in the tracking store."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from pipeline.training.result import TrialResult
 
 
 def trial_metrics(result: TrialResult) -> dict[str, float]:
-    """Once per trial, of the weights kept."""
+    """Metrics of the kept weights, once per trial."""
     scores = {
         f"{part}_{measure}": value
         for part, score in (("train", result.train), ("val", result.validation), ("test", result.test))
@@ -18,7 +18,7 @@ def trial_metrics(result: TrialResult) -> dict[str, float]:
 
 
 def epoch_metrics(result: TrialResult) -> Iterator[tuple[str, float, int]]:
-    """(name, value, epoch from 0); gaps between the training probe and validation, both with dropout off."""
+    """Yields (name, value, epoch from 0); gaps are between a sample of the training images and validation, dropout off."""
     history = result.history
     for name, values in history.items():
         yield from ((f"epoch/{name}", value, epoch) for epoch, value in enumerate(values))

@@ -1,8 +1,6 @@
 """Sets of candidates: how they are fitted, and whether they hold what they state."""
 
 import math
-import subprocess
-import sys
 from fractions import Fraction
 
 import numpy as np
@@ -108,15 +106,6 @@ def test_no_rows_are_refused() -> None:
 def test_probabilities_that_are_not_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="row 0 is"):
         fit(np.array([0]), np.array([[np.nan, 0.5]], np.float32))
-
-
-def test_importing_it_leaves_the_warnings_of_the_process_alone() -> None:
-    code = (
-        "import warnings, pipeline.statistics.selective.conformal;"
-        "print([each for each in warnings.filters if each[0] == 'always' and each[2] is UserWarning])"
-    )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
 
 
 shares = st.lists(st.integers(0, 20).map(lambda each: each / 20), min_size=1, max_size=60)

@@ -1,4 +1,4 @@
-"""What each dropout layer, size and depth does, with its interval. Enters: `Effects`. Leaves: a forest plot."""
+"""A forest plot of the effects of dropout layers, sizes and depth."""
 
 import math
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ PANELS = {
     "test_accuracy": ("Test accuracy", {"raises": MARK, "lowers": TEST}),
     "accuracy_gap": ("Honest gap", {"raises": TEST, "lowers": MARK}),
 }
-"""Titles, and the colours of what is wished for and what is not."""
+"""Titles, and the colours of wanted and unwanted effects."""
 LABELS = 182
 """Points of width for the names of the rows."""
 
 
 def effects(found: Effects) -> Figure:
-    """Test accuracy and honest gap side by side, a row per effect: estimate, 95 % interval, and both in figures."""
+    """Test accuracy and honest gap side by side, one row per effect: estimate and 95 % interval, drawn and as numbers."""
     rows = _rows(found.fit("accuracy_gap"))
     figure, panels = canvas(11.5, 1.7 + 0.28 * len(rows), columns=2)
     for axes, outcome in zip(panels, PANELS, strict=True):

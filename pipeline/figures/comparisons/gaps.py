@@ -1,4 +1,4 @@
-"""The notebook's table as a picture. Enters: the rows of the table. Leaves: bars of train and test, gap by gap."""
+"""The table of gaps as bars of train and test."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ COLOURS = {"honest": TRAIN, "fit": FIT}
 
 
 def gaps(table: pd.DataFrame) -> Figure:
-    """Accuracy and loss of every network by both measures, the gap written between train and test."""
+    """Accuracy and loss of every network by both measures, with the gap written between train and test."""
     networks = list(dict.fromkeys(zip(table["network"], table["architecture"], strict=True)))
     figure, (accuracy, loss) = canvas(10.5, 1.6 + 0.95 * len(networks), columns=2)
     for axes, name, scale, unit in ((accuracy, "accuracy", 100, "%"), (loss, "loss", 1, "nats")):

@@ -1,4 +1,4 @@
-"""Parallel coordinates of every trial: the space on the left, what came of it on the right. Leaves: a picture."""
+"""Parallel coordinates of all trials: hyperparameters on the left, results on the right."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,10 +25,10 @@ FAN = 0.05
 
 
 def parallel(trials: Trials, names: Sequence[str], *, colour_by: str) -> Figure:
-    """A line per trial over the axes `names`; a layer that a trial lacks (None) is drawn below the axis, at `none`.
+    """A line per trial over the axes `names`; a missing layer (None) is drawn below the axis, at `none`.
 
-    Axes that differ only in a number at the end, such as `dropout_0` and `dropout_1`, share their scale. Colour is the
-    value of `colour_by`.
+    Axes that differ only in a number at the end, such as `dropout_0` and `dropout_1`, share their scale. `colour_by`
+    names the value that colours the lines.
     """
     figure, (axes,) = canvas(max(8.0, 0.95 * len(names)), 5.0)
     values = np.array([_number(trial.get(colour_by)) for trial in trials])
@@ -81,7 +81,7 @@ def _label(axes: Axes, place: int, height: float, text: str, colour: str) -> Non
 
 
 def _stem(name: str) -> str:
-    """Without the number at its end: which axes share a scale."""
+    """The name without the number at its end: axes of one stem share a scale."""
     return name.rstrip("0123456789") if name[-1:].isdigit() else name
 
 
@@ -95,5 +95,5 @@ def _shading(values: NDArray[np.float64]) -> Normalize:
 
 
 def _number(value: float | None) -> float:
-    """A value to colour by; one that is missing counts as the lowest."""
+    """A value to colour by; a missing one counts as the lowest."""
     return -np.inf if value is None or np.isnan(value) else value

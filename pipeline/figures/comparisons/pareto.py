@@ -1,4 +1,4 @@
-"""Test accuracy against the honest gap, network by network. Enters: points. Leaves: a picture."""
+"""Test accuracy against the honest gap of all networks."""
 
 import math
 import statistics
@@ -27,16 +27,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Mark:
-    """A network to point out."""
+    """A network to highlight."""
 
     point: Point
     label: str
 
 
 def pareto(points: Sequence[Point], front: Sequence[int], marks: Sequence[Mark] = ()) -> Figure:
-    """All networks, the front that none beats on both, and those to point out. The better ones are up and left.
+    """All networks, the Pareto front, and networks to highlight. Better ones are up and left.
 
-    Networks far below the others are counted in the heading and left out: they would press the rest into a corner.
+    Networks far below the others are counted in the heading and left out: they would compress the rest.
     """
     figure, (axes,) = canvas(7.6, 5.6)
     floor = _floor(points)

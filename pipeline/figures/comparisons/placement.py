@@ -1,4 +1,4 @@
-"""What one dropout layer does, position by position and rate by rate. Enters: a `Placement`. Leaves: a picture."""
+"""The effect of one dropout layer, by position and rate."""
 
 import math
 
@@ -14,8 +14,11 @@ PANELS = {"test_accuracy": ("test accuracy", TEST), "accuracy_gap": ("honest gap
 
 
 def placement(found: Placement) -> Figure:
-    """A column per position, accuracy above and gap below: the mean difference to no dropout over the rates, with its 95 %
-    band; the other positions in grey, to compare. Raises ValueError when there is nothing to show.
+    """A column per position, accuracy above and gap below: the mean difference to no dropout over the rates, with its
+    95 % band; the other positions in grey.
+
+    Raises:
+        ValueError: If there is nothing to show.
     """
     places = found.positions
     if not places:

@@ -1,4 +1,4 @@
-"""What is taken for what, on train and on test. Enters: counts. Leaves: a picture."""
+"""Confusion matrices of train and test."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ READABLE = 4.0
 
 
 def confusion(train: Counts, test: Counts, class_names: Sequence[str], *, title: str = "") -> Figure:
-    """Both matrices side by side; a cell's number is its share of the row's images in percent, its colour the same."""
+    """Both matrices side by side; number and colour of a cell are its share of the row's images in percent."""
     scale = min(max(1.0, len(class_names) / FEW), MOST)
     longest = max(map(len, class_names))
     # Ten slanted names of eleven letters have their room below; the layout reckons with too little for more or longer ones.

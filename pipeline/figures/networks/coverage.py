@@ -1,4 +1,4 @@
-"""Accuracy against the share of images that are answered. Enters: two curves and a threshold. Leaves: a picture."""
+"""Accuracy on accepted predictions against coverage."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ FEW = 50
 
 
 def coverage(validation: Curve, test: Curve, chosen: Threshold | None = None, checked: Checked | None = None) -> Figure:
-    """Both curves; the target, the threshold chosen on validation, and what it does on test, where they are given."""
+    """Both curves; the target, the threshold chosen on validation, and its result on test, if given."""
     figure, (axes,) = canvas(7.6, 5.2)
     for curve, part, colour in ((validation, "validation", TRAIN), (test, "test", TEST)):
         shown = curve.coverage >= LEAST

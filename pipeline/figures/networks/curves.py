@@ -1,4 +1,4 @@
-"""Loss and accuracy, epoch by epoch, with the gap shaded. Enters: a `TrialResult`. Leaves: a picture."""
+"""Learning curves: loss and accuracy per epoch, with the gap shaded."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,9 +9,9 @@ from pipeline.training.result import TrialResult
 
 
 def curves(result: TrialResult, *, title: str = "") -> Figure:
-    """Train (dropout off) and validation with the gap between them shaded, and train as training reports it.
+    """Train (dropout off) and validation with the gap shaded, and train as training reports it.
 
-    Epochs count from 0, as in the tracking store; the gap in the headings is that of the weights kept.
+    Epochs count from 0, as in the tracking store; the gap in the headings is that of the kept weights.
     """
     figure, (loss, accuracy) = canvas(9.6, 4.1, columns=2)
     history, kept = result.history, result.best_epoch

@@ -1,4 +1,4 @@
-"""Images that were taken for something else. Enters: images and `Mistake`s. Leaves: a page."""
+"""A contact sheet of misclassified images."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ CAPTION = 0.3
 def mistakes(
     images: Images, found: Sequence[Mistake], class_names: Sequence[str], *, pixel_max: int, part: str
 ) -> Figure:
-    """A contact sheet, the surest first, each with what it was taken for and what it is."""
+    """The most confident errors first, each with predicted and true class."""
     rows, pitch = -(-len(found) // COLUMNS), 1 + CAPTION
     # One set of axes for all: laying out a set for each image takes seconds.
     figure, (axes,) = canvas(CELL * COLUMNS, CELL * pitch * rows + 0.5)

@@ -1,4 +1,4 @@
-"""Precision and recall, class by class. Enters: the table of `findings.classes.per_class`. Leaves: a picture."""
+"""Precision and recall per class."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from pipeline.figures.style import GREY, TEST, TRAIN, canvas
 
 
 def classes(table: pd.DataFrame, *, part: str) -> Figure:
-    """Two bars per class, the worst F1 first."""
+    """Two bars per class, the lowest F1 first."""
     ordered = table.sort_values("f1", kind="stable").reset_index(drop=True)
     figure, (axes,) = canvas(7.6, 1.2 + 0.42 * len(ordered))
     places = np.arange(len(ordered))

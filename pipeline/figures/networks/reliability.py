@@ -1,4 +1,4 @@
-"""Confidence against what came true. Enters: `Reliability`, once or before and after. Leaves: a picture."""
+"""A reliability diagram."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,9 +11,9 @@ from pipeline.statistics.calibration import Reliability
 def reliability(
     measured: Reliability, *, part: str, scaled: Reliability | None = None, temperature: float | None = None
 ) -> Figure:
-    """Accuracy per bin of confidence beside the diagonal of perfect calibration, and how the rows spread.
+    """Accuracy per bin of confidence beside the diagonal of perfect calibration, and the histogram of confidence.
 
-    With `scaled`, the same rows after temperature scaling, a second panel to the right.
+    With `scaled`, a second panel shows the same rows after temperature scaling.
     """
     error = 100 * measured.expected_calibration_error
     if scaled is None:

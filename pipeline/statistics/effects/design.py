@@ -1,14 +1,14 @@
-"""Networks as rows of numbers, for a linear model. Enters: the rows of `trials.csv`. Leaves: the model's columns."""
+"""Networks as rows of numbers, for a linear model."""
 
 import numpy as np
 import pandas as pd
 
 CENTRE = 128
-"""Units that a hidden layer's size is told relative to: the middle of 32 to 512 in doublings."""
+"""Sizes are relative to this number of units, the middle of 32 to 512 in doublings."""
 
 
 def design(trials: pd.DataFrame) -> pd.DataFrame:
-    """The model's columns, the constant first."""
+    """The columns of the model, the constant first."""
     rates = {name: trials[name].fillna(0) / 0.1 for name in numbered(trials, "dropout")}
     sizes = {name: np.log2(trials[name].fillna(CENTRE) / CENTRE) for name in numbered(trials, "hidden")}
     depths = {f"depth_{depth}": trials["depth"] == depth for depth in sorted(trials["depth"].unique())[1:]}

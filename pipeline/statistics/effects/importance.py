@@ -1,6 +1,6 @@
-"""What a random forest leans on: a second opinion that assumes no straight lines. Enters: columns and an outcome.
+"""Permutation importance by random forests: a check that assumes no linearity.
 
-Leaves: permutation importances, measured on rows that the forest did not see. Breiman, Random forests (2001), section 10.
+Measured on rows that the forest has not seen. Breiman, Random forests (2001), section 10.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ FEWEST_ROWS = 10
 
 @dataclass(frozen=True, eq=False)
 class Importance:
-    """NaN where there are too few rows."""
+    """Importance of each column; NaN if there are too few rows."""
 
     mean: NDArray[np.float64]
     """(columns,): by how much the mean absolute error on held-out rows grows when the column is shuffled."""
@@ -30,7 +30,7 @@ class Importance:
 
 
 def importance(columns: NDArray[np.float64], outcome: NDArray[np.float64], *, seed: int) -> Importance:
-    """Forests on four fifths of the rows of `columns` (rows, columns), asked about the other fifth, in turn."""
+    """Trains forests on four fifths of `columns` (rows, columns) and permutes the other fifth, in turn."""
     rows, count = columns.shape
     if rows < FEWEST_ROWS or not count:
         return Importance(np.full(count, np.nan), np.full(count, np.nan), float("nan"))

@@ -1,15 +1,14 @@
-"""What dropout at each position, each size and the depth do, over all trials of a search. Enters: rows. Leaves: `Effects`.
+"""Effects of dropout at each position, of each size and of the depth, over all trials of a search.
 
-The model, one per outcome: outcome = constant + a_i (rate after position i / 0.1) + b_j log2(size of hidden layer j / 128)
-+ c_d (depth is d), by least squares with HC3 errors (regression.py). What a network lacks counts as 0: a
-layer's rate, and its size as if it were 128; so c_d is what d layers of 128 do. a_i and b_j do not depend on that 128.
+The model, one per outcome: outcome = constant + a_i (rate after position i / 0.1) + b_j log2(size of hidden layer j /
+128) + c_d (depth is d), by least squares with HC3 errors (regression.py). A missing layer counts as rate 0 and size
+128, so c_d is the effect of d layers of 128. a_i and b_j do not depend on that 128.
 
-Decided here: intervals hold 95 % each, one comparison at a time; verdicts are corrected within a family (Holm, 5 % of a
-false claim anywhere in it), so an interval can lie off 0 where the verdict is "cannot tell". A family answers one question:
-all positions of dropout, all sizes, or all depths, on one outcome. Networks without finite figures, and those below half of
-the best test accuracy, which learned next to nothing, are left out and counted: one of them outweighs fifty others in a sum
-of squares. A search that learns as it goes (Bayesian, Hyperband) draws networks near its best ones; effects are those around
-there, and what it hardly varied cannot be told.
+Intervals have a level of 95 % each. Verdicts are corrected within a family (Holm, 5 % for any false claim in it), so an
+interval can exclude 0 while the verdict is "cannot tell". A family is all positions of dropout, all sizes, or all
+depths, for one outcome. Networks without finite values, and those below half of the best test accuracy, are left out
+and counted: one of them outweighs fifty others in a sum of squares. A search that learns (Bayesian, Hyperband) draws
+networks near its best ones; effects describe that region, and what was hardly varied cannot be estimated.
 """
 
 from collections.abc import Sequence
@@ -41,7 +40,7 @@ Verdict = Literal["raises", "lowers", "cannot tell"]
 
 @dataclass(frozen=True)
 class Effect:
-    """What one column does to one outcome. Figures in the outcome's unit of `UNITS`; NaN where they cannot be told."""
+    """The effect of one column on one outcome, in the unit of `UNITS`; NaN if it cannot be estimated."""
 
     column: str
     """`dropout_0`…, `hidden_1`… or `depth_2`…"""
@@ -54,7 +53,7 @@ class Effect:
     """Corrected for all effects of its kind on the outcome."""
     verdict: Verdict
     why: str
-    """What keeps the data from telling; empty where there is an estimate."""
+    """Why there is no estimate; empty if there is one."""
     importance: float
     """By how much a forest's mean absolute error on held-out networks grows without the column (depth: as a whole)."""
     importance_sd: float
@@ -66,7 +65,7 @@ class Effect:
 
     @property
     def label(self) -> str:
-        """For people."""
+        """Name for people."""
         kind, number = self.column.split("_")
         if kind == "dropout":
             return position(int(number))
@@ -94,7 +93,7 @@ class Fit:
         return {effect.column: effect for effect in self.effects}[column]
 
     def apart(self, one: Effect, others: Sequence[Effect]) -> list[bool]:
-        """Which of `others` differ from `one`, corrected for their number."""
+        """Which of `others` differ significantly from `one`, corrected for their number."""
         names = [effect.column for effect in self.effects]
         pairs = [
             self.regression.difference_p(1 + names.index(one.column), 1 + names.index(each.column)) for each in others
@@ -104,7 +103,7 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """All that a search's trials tell of dropout, sizes and depth."""
+    """Effects of dropout, sizes and depth over the trials of a search."""
 
     fits: tuple[Fit, ...]
     """One per outcome of `UNITS`."""
@@ -119,8 +118,15 @@ class Effects:
 
 
 def effects(trials: pd.DataFrame, *, seed: int = 1) -> Effects:
-    """One row per trial with `depth`, `hidden_1`…, `dropout_0`… (NaN for layers that it lacks) and the outcomes, as in
-    `trials.csv`. `seed` is the forest's. Raises ValueError for missing columns.
+    """Estimates the effects.
+
+    Args:
+        trials: One row per trial with `depth`, `hidden_1`…, `dropout_0`… (NaN for missing layers) and the
+            outcomes, as in `trials.csv`.
+        seed: Seed of the forests.
+
+    Raises:
+        ValueError: For missing columns.
     """
     missing = [name for name in ("depth", *UNITS) if name not in trials]
     if missing:
@@ -163,7 +169,7 @@ def _fit(trials: pd.DataFrame, outcome: str, seed: int) -> Fit:
 
 
 def judged(regression: Regression, families: Sequence[str]) -> tuple[list[Verdict], Array]:
-    """Verdict and Holm's p of every column, (columns,), each within its family."""
+    """Verdict and Holm-corrected p of every column, (columns,), each within its family."""
     corrected = np.full(len(regression.p), np.nan)
     for family in set(families):
         own = np.array(families) == family
@@ -173,7 +179,7 @@ def judged(regression: Regression, families: Sequence[str]) -> tuple[list[Verdic
 
 
 def _why(column: pd.Series, estimate: float, outcome: Array, freedom: int) -> str:
-    """What keeps the data from an estimate; empty where there is one."""
+    """Why the data give no estimate; empty if there is one."""
     if np.isfinite(estimate):
         return ""
     if column.nunique() < 2:
@@ -186,7 +192,7 @@ def _why(column: pd.Series, estimate: float, outcome: Array, freedom: int) -> st
 
 
 def table(found: Effects) -> pd.DataFrame:
-    """One row per outcome and effect; figures in the row's `unit`."""
+    """One row per outcome and effect, in the `unit` of the row."""
     rows = [
         {**asdict(effect), "outcome": fit.outcome, "effect": effect.label, "per": STEPS[effect.kind], "unit": fit.unit}
         for fit in found.fits

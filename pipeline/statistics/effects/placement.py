@@ -1,7 +1,7 @@
-"""One dropout layer moved through all positions of one network: the designed check of the effects. Enters: refits.
+"""One dropout layer moved through all positions of one network: a designed check of the effects.
 
-Leaves: differences to the same network without dropout, paired by seed, with 95 % Student intervals over seeds. Two runs of
-one seed share first weights and order of images, and part of the luck that these bring falls out of their difference.
+Differences to the same network without dropout are paired by seed, with 95 % Student intervals over seeds. Two runs
+with one seed share initial weights and order of images, so part of their luck cancels in the difference.
 """
 
 import math
@@ -22,7 +22,7 @@ OUTCOMES = ("test_accuracy", "accuracy_gap")
 
 @dataclass(frozen=True)
 class Cell:
-    """What one dropout layer does to one outcome."""
+    """The effect of one dropout layer on one outcome."""
 
     outcome: str
     """One of `OUTCOMES`."""
@@ -30,12 +30,12 @@ class Cell:
     """0 is after the input, i after hidden layer i."""
     rate: float
     difference: Summary
-    """To no dropout, over seeds, in points."""
+    """Difference to no dropout, over seeds, in points."""
 
 
 @dataclass(frozen=True)
 class Slope:
-    """What 0.1 of rate does at a position: the line through 0 nearest to a seed's differences."""
+    """The effect of 0.1 of rate at a position: the least-squares line through 0."""
 
     outcome: str
     position: int
@@ -44,13 +44,13 @@ class Slope:
 
     @property
     def difference(self) -> Summary:
-        """Over seeds."""
+        """Mean over seeds, with interval."""
         return summarise(self.per_seed.values())
 
 
 @dataclass(frozen=True)
 class Placement:
-    """One network's answers; nothing where there is no plain network, or no single dropout layer."""
+    """Results for one network; empty without a network without dropout, or without single dropout layers."""
 
     hidden: tuple[int, ...]
     """The fixed network's sizes."""
@@ -61,7 +61,7 @@ class Placement:
 
     @property
     def seeds(self) -> int:
-        """Most pairs that any figure rests on."""
+        """Largest number of pairs behind any value."""
         return max((cell.difference.n for cell in self.cells), default=0)
 
     def at(self, outcome: str, place: int) -> list[Cell]:
@@ -74,12 +74,15 @@ class Placement:
 
 
 def placement(refits: pd.DataFrame) -> Placement:
-    """One row per refit with `depth`, `hidden_1`…, `dropout_0`… (NaN for layers that it lacks), `seed`, `test_accuracy` and
-    `accuracy_gap` (0 to 1).
+    """Compares refits.
 
-    The fixed network is the one with most rows of exactly one dropout layer beside a plain row of the same sizes; the first
-    of equals. Everything else is passed over, as are figures that are not finite; rows of one network and seed are averaged.
-    Raises ValueError for missing columns.
+    The rows have `depth`, `hidden_1`…, `dropout_0`… (NaN for missing layers), `seed`, `test_accuracy` and
+    `accuracy_gap` (0 to 1). The network is the one with most rows of exactly one dropout layer and a row of the same
+    sizes without dropout; the first of equals. Other rows and values that are not finite are ignored; rows of one
+    network and seed are averaged.
+
+    Raises:
+        ValueError: For missing columns.
     """
     missing = [name for name in ("depth", "seed", *OUTCOMES) if name not in refits]
     if missing:
@@ -113,7 +116,7 @@ def _refit(row: Mapping[Hashable, Any], places: Sequence[str], layers: Sequence[
 
 
 def _fixed(rows: Sequence[_Refit]) -> tuple[tuple[int, ...], list[_Refit]]:
-    """The network that the experiment was made of, and its rows; nothing when there is none."""
+    """The network of the experiment and its rows; empty if there is none."""
     plain = {row.hidden for row in rows if not row.dropout}
     counts = Counter(row.hidden for row in rows if len(row.dropout) == 1 and row.hidden in plain)
     if not counts:
@@ -147,7 +150,7 @@ def _lines(by_rate: Mapping[float, Mapping[int, float]]) -> dict[int, float]:
 
 
 def table(found: Placement) -> pd.DataFrame:
-    """One row per outcome, position and rate; then, rate NaN, those per 0.1 of rate. Points."""
+    """One row per outcome, position and rate, in points; then, with rate NaN, those per 0.1 of rate."""
     lines = [(each.outcome, each.position, each.rate, each.difference) for each in found.cells]
     lines += [(each.outcome, each.position, math.nan, each.difference) for each in found.slopes]
     rows = [

@@ -1,8 +1,8 @@
-"""Ordinary least squares that says which coefficients the rows determine. Enters: a design and an outcome. Leaves: figures.
+"""Ordinary least squares that reports which coefficients the rows determine.
 
 Errors are heteroscedasticity-robust, HC3: MacKinnon and White, Some heteroskedasticity-consistent covariance matrix
-estimators with improved finite sample properties (1985); tested and bounded by Student's t with the residual degrees of
-freedom.
+estimators with improved finite sample properties (1985). Tests and intervals use Student's t with the residual degrees
+of freedom.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from scipy import linalg, stats
 Array = NDArray[np.float64]
 
 TOLERANCE = 1e-8
-"""Below it a number of order 1 counts as 0: a leverage's distance from 1, a column's part in a dependence."""
+"""Numbers of order 1 below this count as 0."""
 LEAST_FREEDOM = 5
-"""Fewest residual degrees of freedom: with fewer, HC3 rests on too few residuals (tests/benchmarks/effects.py)."""
+"""Minimum residual degrees of freedom: with fewer, HC3 is unreliable (tests/benchmarks/effects.py)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Regression:
-    """Coefficients of the columns of a design, (columns,); NaN for those that the rows cannot tell."""
+    """Coefficients of the columns of a design, (columns,); NaN for those that the rows do not determine."""
 
     estimate: Array
     low: Array
@@ -33,7 +33,7 @@ class Regression:
     covariance: Array
     """(columns, columns)."""
     rows: int
-    """Rows that tell something of more than themselves."""
+    """Rows that determine more than themselves."""
     freedom: int
     """Residual degrees of freedom."""
     r_squared: float
@@ -49,11 +49,11 @@ class Regression:
 
 
 def regress(design: Array, outcome: Array) -> Regression:
-    """Fits `outcome` (rows,) on `design` (rows, columns), which holds its own constant and no NaN.
+    """Fits `outcome` (rows,) on `design` (rows, columns), which includes a constant and no NaN.
 
-    A column that the others make up cannot be told, and neither can they; the rest can. A row of leverage 1 (say, the only
-    network of four layers) fixes a coefficient of its own and has no residual to judge that by: it is left out, which
-    changes no other coefficient.
+    A column that is a combination of others cannot be estimated, and neither can they; the rest can. A row of leverage
+    1 (such as the only network of four layers) determines a coefficient alone and has no residual: it is left out,
+    which changes no other coefficient.
     """
     design, outcome = _without_lone_rows(design, outcome)
     rows, columns = design.shape
@@ -82,16 +82,14 @@ def regress(design: Array, outcome: Array) -> Regression:
 
 
 def estimable(design: Array) -> NDArray[np.bool_]:
-    """(columns,): which coefficients are the same in every least-squares solution: those with no part in any
-    dependence among columns.
-    """
+    """(columns,): which coefficients are equal in every least-squares solution."""
     if not len(design):
         return np.zeros(design.shape[1], bool)
     return np.asarray(np.all(np.abs(linalg.null_space(design, rcond=TOLERANCE)) < TOLERANCE, axis=1))
 
 
 def _basis(design: Array) -> NDArray[np.int64]:
-    """Columns that span all of them, in their order."""
+    """Columns that span all of them, in order."""
     if not len(design):
         return np.empty(0, np.int64)
     rank = int(np.linalg.matrix_rank(design, rtol=TOLERANCE))

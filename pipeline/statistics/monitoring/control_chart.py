@@ -1,14 +1,12 @@
-"""A control chart of what the nights brought: is the newest figure still what seeds alone would do?
+"""A control chart over retraining runs: is the newest score within what seeds alone explain?
 
-Enters: scores of champions and challengers over time, and of refits of one recipe with other seeds. Leaves: the noise of
-the seeds, limits per measure, and warnings for what lies beyond them.
+Limits are mean ± 3 sd. If a recipe was trained several times, the sd is that of its refits; with one challenger per
+run, it is estimated from the moving range of the challengers (Montgomery, Introduction to Statistical Quality Control,
+section 6.4). The mean is that of the last challengers once there are enough. Before that it is the mean of the run's
+own refits, which moves with the run and never flags the challenger among them.
 
-Limits are mean +- 3 sd. Where a recipe was trained several times, the sd is that of its refits; where there is only one
-challenger a night, it is estimated from the moving range of the challengers (Montgomery, Introduction to Statistical
-Quality Control, section 6.4). The mean is that of the last challengers, as soon as there are enough: the night's own refits
-move with the night, and their mean, which serves until then, never finds the challenger among them beyond its limits.
-The sd of few refits is itself uncertain: of points that are nothing but noise, 5 refits call 4.4 % beyond their own mean's
-limits (4.0 % about eight challengers), 10 refits 1.6 %, 30 refits 0.6 %, and all that one could ask for 0.27 %.
+The sd of few refits is itself uncertain: of points that are only noise, 5 refits flag 4.4 % around their own mean (4.0
+% around eight challengers), 10 refits 1.6 %, 30 refits 0.6 %; known limits would flag 0.27 %.
 """
 
 import math
@@ -43,12 +41,12 @@ class Scores:
     loss: float
     """Nats."""
     accuracy_gap: float
-    """Honest: train less test accuracy."""
+    """Honest gap: train minus test accuracy."""
 
 
 @dataclass(frozen=True)
 class Night:
-    """One network that was scored."""
+    """One network that was scored in a retraining run."""
 
     when: datetime
     role: Literal["champion", "challenger"]
@@ -59,7 +57,7 @@ class Night:
 
 @dataclass(frozen=True)
 class Noise:
-    """How far seeds alone move one measure."""
+    """Spread of one measure over seeds."""
 
     sd: float
     """Of one network about the mean of its recipe, in the measure's unit."""
@@ -71,7 +69,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where one measure may lie; without limits all three are NaN."""
+    """Limits of one measure; all three are NaN if there are none."""
 
     low: float
     centre: float
@@ -86,17 +84,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Chart:
-    """Nights in the order of time, and limits by the names of `MEASURES`."""
+    """Scores in the order of time, and limits by the names of `MEASURES`."""
 
     nights: tuple[Night, ...]
     limits: Mapping[str, Limits]
 
 
 def chart(nights: Sequence[Night], refits: Sequence[Scores] = ()) -> Chart:
-    """Limits from `refits` of the newest night's recipe where there are enough, about the mean of the last challengers
-    before it, or their own while those are few; without enough refits from the earlier challengers alone.
+    """Computes limits from `refits` of the newest run's recipe if there are enough, around the mean of the last
+    challengers before it, or their own while those are few; without enough refits from the earlier challengers alone.
 
-    Raises ValueError without a night.
+    Raises:
+        ValueError: Without any score.
     """
     if not nights:
         raise ValueError("no nights to chart; expected at least one")
@@ -106,19 +105,19 @@ def chart(nights: Sequence[Night], refits: Sequence[Scores] = ()) -> Chart:
 
 
 def beyond(charted: Chart) -> list[str]:
-    """A sentence per measure of each network of the newest night that is beyond its limits or no number at all."""
+    """One sentence per measure of the newest run that is outside its limits or not a number."""
     newest = [each for each in charted.nights if each.when == charted.nights[-1].when]
     told = (_told(night, name, charted.limits[name]) for night in newest for name in MEASURES)
     return [each for each in told if each]
 
 
 def outside(value: float, limits: Limits) -> bool:
-    """Whether a number is beyond limits that are known; a value that is no number is not beyond but worse: see `beyond`."""
+    """Whether a number is outside known limits; a value that is not a number is handled by `beyond`."""
     return limits.known and (value < limits.low or value > limits.high)
 
 
 def refit_noise(values: Sequence[float]) -> Noise | None:
-    """Of refits of one recipe with other seeds: their standard deviation; None for fewer than two finite ones."""
+    """Standard deviation of refits of one recipe with other seeds; None for fewer than two finite ones."""
     known = _finite(values)
     if len(known) < 2:
         return None
@@ -127,9 +126,10 @@ def refit_noise(values: Sequence[float]) -> Noise | None:
 
 
 def range_noise(values: Sequence[float]) -> Noise | None:
-    """Of one network a night, in the order of time: mean moving range over 1.128; None for fewer than two finite ones.
+    """Noise of one network per run, in the order of time: mean moving range over 1.128; None for fewer than two finite
+    ones.
 
-    Follows a slow drift of the level, which the standard deviation would take for noise.
+    It ignores a slow drift of the level, which the standard deviation would count as noise.
     """
     known = _finite(values)
     if len(known) < 2:
@@ -139,9 +139,7 @@ def range_noise(values: Sequence[float]) -> Noise | None:
 
 
 def noise(refits: Sequence[Scores], challengers: Sequence[Scores] = ()) -> dict[str, Noise]:
-    """What the promotion gate needs, by the names of `MEASURES`: from the refits where there are two, or else from
-    `challengers` of the same recipe in the order of time. A measure of which neither tells anything is left out.
-    """
+    """Seed noise for the promotion gate, by the names of `MEASURES`; a measure without any is left out."""
     found = {name: refit_noise(_values(refits, name)) or range_noise(_values(challengers, name)) for name in MEASURES}
     return {name: each for name, each in found.items() if each is not None}
 
@@ -169,7 +167,7 @@ def _around(values: Sequence[float], sd: float, how: str) -> Limits:
 
 
 def _shrinkage(count: int) -> float:
-    """The mean of the sd of `count` normal values, in sd: c4 of the tables, 0.940 for 5."""
+    """Mean sd of `count` normal values in units of sd: the constant c4, 0.940 for 5."""
     return math.sqrt(2 / (count - 1)) * math.exp(gammaln(count / 2) - gammaln((count - 1) / 2))
 
 
@@ -185,7 +183,7 @@ def _told(night: Night, measure: str, limits: Limits) -> str:
 
 
 def shown(measure: str, value: float) -> str:
-    """A figure of that measure for people: percent, points or nats."""
+    """A value of that measure as text: percent, points or nats."""
     if measure == "loss":
         return f"{value:.4f}"
     return f"{100 * value:.2f} {'%' if measure == 'accuracy' else 'points'}"

@@ -1,9 +1,9 @@
-"""Has the data moved since the champion was trained? Enters: its images and the present ones. Leaves: `Drift`, a table.
+"""Data drift since the champion was trained.
 
-Three questions, each with a size and a p: do the classes have other shares, are images as a whole brighter or darker, and
-can a classifier tell an old image from a new one? With tens of thousands of images the smallest move has a small p, so a
-warning needs both: p, corrected for three questions, below `ALPHA`, and a size that matters. A label that is wrong is no
-drift of images, and is not seen here.
+Three questions, each with a size and a p value: do the classes have other shares, are the images brighter or darker,
+and can a classifier tell old images from new ones? With tens of thousands of images the smallest drift has a small p,
+so a warning needs both: p, corrected for three questions, below `ALPHA`, and a size that matters. Wrong labels are not
+detected.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ SIZES = {"class shares": 0.05, "brightness": 0.1, "classifier": 0.6}
 
 @dataclass(frozen=True)
 class Finding:
-    """One question's answer."""
+    """The answer to one question."""
 
     what: str
     """A key of `SIZES`."""
@@ -46,13 +46,13 @@ class Finding:
 
     @property
     def warning(self) -> bool:
-        """Whether it is both beyond chance and of a size that matters; NaN is neither."""
+        """Whether it is significant and large enough to matter; NaN is neither."""
         return self.p_holm < ALPHA and self.size >= SIZES[self.what]
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One data set in figures. Pixels 0 to 1, the largest value that one can take."""
+    """One data set in numbers. Pixels are 0 to 1, in units of the largest possible value."""
 
     images: int
     shares: NDArray[np.float64]
@@ -66,7 +66,7 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Drift:
-    """The champion's data and the present."""
+    """The champion's data and the current data."""
 
     class_names: tuple[str, ...]
     before: Side
@@ -87,10 +87,13 @@ def drift(
     pixel_max: int,
     seed: int,
 ) -> Drift:
-    """Compares images (n, h, w) and labels (n,) of the champion's day with those (m, h, w), (m,) of today.
+    """Compares images (n, h, w) and labels (n,) of the champion's training with the current ones (m, h, w), (m,).
 
-    Total variation is half the sum of the distances of the shares; its p is that of the chi-square test of the counts.
-    Brightness is an image's mean pixel. Raises ValueError for no images, and for images of another size.
+    Total variation is half the sum of the differences of the shares; its p is that of the chi-square test of the
+    counts. Brightness is the mean pixel of an image.
+
+    Raises:
+        ValueError: Without images, or for images of different sizes.
     """
     sides = [_side(*each, len(class_names), pixel_max) for each in (before, now)]
     if sides[0].mean_image.shape != sides[1].mean_image.shape:
@@ -111,11 +114,12 @@ def drift(
 
 
 def classifier_two_sample_test(before: Images, now: Images, *, seed: int) -> tuple[float, float]:
-    """The share of unseen images that a forest assigns to their side, and its one-sided binomial p against one half.
+    """Share of unseen images that a forest assigns to the right side, and its one-sided binomial p against one half.
 
-    Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests (2017). Often the present data is the champion's with some
-    more: an image that is on both sides would be learnt on one and met again on the other. So the first sample is at most
-    half of the champion's images, and the second is drawn from what is not in it. NaN for too few images.
+    Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests (2017). Often the current data are the champion's with
+    some more; an image on both sides would be learnt on one and met again on the other. The first sample is therefore
+    at most half of the champion's images, and the second is drawn from the images that are not in it. NaN for too few
+    images.
     """
     generator = np.random.default_rng(seed)
     first = before[generator.permutation(len(before))[: min(SAMPLE, len(before) // 2)]]
@@ -134,7 +138,7 @@ def classifier_two_sample_test(before: Images, now: Images, *, seed: int) -> tup
 
 
 def table(found: Drift) -> pd.DataFrame:
-    """What, before, now, size, p (Holm-corrected where it is one of the three), warning; then a line per class."""
+    """One row per question (what, before, now, size, p, warning), then one per class."""
     lines: list[dict[str, object]] = [
         {"what": each.what, "size": each.size, "p": each.p_holm, "warning": each.warning} for each in found.findings
     ]
@@ -155,7 +159,7 @@ def table(found: Drift) -> pd.DataFrame:
 
 
 def sentence(found: Drift) -> str:
-    """What has moved, or that nothing has, with the figures."""
+    """What has drifted, or that nothing has, with the numbers."""
     shares, brightness, classifier = found.findings
     told = {
         "class shares": f"{100 * shares.size:.1f} % of the images would have to change class",

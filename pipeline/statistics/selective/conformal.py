@@ -1,14 +1,15 @@
-"""Sets of candidates that hold the label in a stated share of cases. Enters: labels and probabilities. Leaves: a quantile.
+"""Conformal prediction sets: sets of classes that contain the label in a stated share of cases.
 
-Split conformal prediction (Vovk et al., Algorithmic Learning in a Random World, 2005; here by crepes): validation says how
-improbable a label may look, `policies.answer` keeps every class that looks no worse, and test says whether that holds.
+Split conformal prediction (Vovk et al., Algorithmic Learning in a Random World, 2005): validation determines how
+improbable a label may be, `policies.answer` keeps every class that is at least as probable, and test checks the
+coverage.
 
-A class looks as bad as 1 - its probability (Sadinle et al., Least Ambiguous Set-Valued Classifiers, 2019): of all scores
-it leaves the smallest sets on average, and a single number to serve. Adaptive sets (Romano et al., 2020) share the errors
-out more evenly between easy and hard images, but are larger, and need a draw per row to be exact.
+The score of a class is 1 minus its probability (Sadinle et al., Least Ambiguous Set-Valued Classifiers, 2019): of all
+scores it gives the smallest sets on average, and one number to serve. Adaptive sets (Romano et al., 2020) spread the
+errors more evenly between easy and hard images, but are larger, and need a random draw per row to be exact.
 """
 
-import warnings
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +19,9 @@ from pipeline.data.dataset import Labels
 from pipeline.statistics.selective.policies import answer, conformal_set, verified
 from pipeline.training.result import Probabilities
 
-with warnings.catch_warnings():  # on import crepes would have the whole process repeat every UserWarning
-    from crepes import ConformalClassifier  # type: ignore[import-untyped]  # none of its own
-
 COVERAGE = 0.95
-HAIR = 1e-12
+ROUNDING = 1e-9
+"""A rank this close to a whole number is that number: (n + 1) coverage is computed in floating point."""
 
 
 @dataclass(frozen=True)
@@ -30,52 +29,56 @@ class Calibration:
     """What the policy `candidates` needs."""
 
     coverage: float
-    """Stated: the share of labels that the sets hold, over draws of validation and of new rows like it; 0 to 1. A mean
-    over all classes: hard ones are held less often, easy ones more."""
+    """Stated share of labels that the sets contain, over draws of validation and new rows like it; 0 to 1. It is a mean
+    over all classes: hard ones are covered less often, easy ones more.
+    """
     quantile: float
-    """A class whose probability falls short of 1 by at most so much is kept; 1 keeps all."""
+    """A class is kept if 1 minus its probability is at most this; 1 keeps all."""
     rows: int
-    """Validation rows that it was found on."""
+    """Number of validation rows."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """How the sets, as they are served, do on rows that had no part in the calibration. All but the size: 0 to 1."""
+    """Results of the served sets on rows that had no part in the calibration. All but `size` are 0 to 1."""
 
     stated: float
     coverage: float
-    """Share of rows whose set holds the label."""
+    """Share of rows whose set contains the label."""
     low: float
     """Of the 95 % Wilson interval of `coverage`."""
     high: float
     size: float
     """Mean number of classes in a set; 1 or more."""
     singletons: float
-    """Share of rows with exactly one class left: those that are accepted."""
+    """Share of rows with exactly one class: those that are accepted."""
     empty: float
-    """Share of rows with no class left, whose set is then the most probable class."""
+    """Share of rows without any class, whose set becomes the most probable class."""
 
 
 def fit(labels: Labels, probabilities: Probabilities, *, coverage: float = COVERAGE) -> Calibration:
-    """Finds the quantile on validation rows (n, classes). Raises ValueError without rows or for a coverage out of (0, 1).
+    """Finds the quantile on validation rows (n, classes): the ceil((n + 1) coverage)-th smallest score of the labels.
 
-    It is the largest score of a validation label that crepes keeps (of n the ceil((n + 1) coverage)-th smallest). With
-    fewer than coverage / (1 - coverage) rows nothing can be promised, and all classes are kept.
+    With fewer than coverage / (1 - coverage) rows nothing can be guaranteed, and all classes are kept.
+
+    Raises:
+        ValueError: Without rows, or for a coverage outside (0, 1).
     """
     if not 0 < coverage < 1:
         raise ValueError(f"coverage is {coverage}; expected more than 0 and less than 1")
     _check_rows(labels)
     scores = 1.0 - verified(probabilities)[np.arange(len(labels)), labels]
-    # A candidate quantile per row; the last is worse than all that was seen, kept where validation is too small.
-    tried = np.append(np.unique(scores), 2.0)
-    fitted = ConformalClassifier().fit(scores)
-    # A hair less, so that a p-value of exactly 1 - coverage is left out however that is rounded.
-    kept = fitted.predict_set(tried[:, None], confidence=coverage - HAIR, smoothing=False)[:, 0].astype(bool)
-    return Calibration(coverage, min(float(tried[kept].max()), 1.0), len(labels))
+    rank = math.ceil((len(scores) + 1) * coverage - ROUNDING)
+    quantile = 1.0 if rank > len(scores) else min(float(np.sort(scores)[rank - 1]), 1.0)
+    return Calibration(coverage, quantile, len(labels))
 
 
 def checked(calibration: Calibration, labels: Labels, probabilities: Probabilities) -> Checked:
-    """On test rows (n, classes). Raises ValueError without any."""
+    """Checks the sets on test rows (n, classes).
+
+    Raises:
+        ValueError: Without rows.
+    """
     _check_rows(labels)
     answers = answer(probabilities, "candidates", quantile=calibration.quantile)
     held = answers.candidates[np.arange(len(labels)), labels]

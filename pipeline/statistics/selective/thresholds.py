@@ -1,6 +1,6 @@
-"""How right a network is on the images that it does answer. Enters: labels and probabilities. Leaves: a curve, a threshold.
+"""Thresholds on confidence or margin: accuracy on accepted predictions against coverage.
 
-A threshold is chosen on validation (`curve`, `threshold_for`) and looked at on test (`checked`).
+A threshold is chosen on validation (`curve`, `threshold_for`) and checked on test (`checked`).
 """
 
 import math
@@ -17,12 +17,14 @@ from pipeline.training.result import Probabilities
 
 By = Literal["confidence", "margin"]
 DOUBT = 0.05
-"""A threshold is chosen where an accuracy below the target would have looked as good with at most this probability."""
+"""A threshold is chosen if an accuracy below the target would have looked as good with at most this probability."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Accuracy against coverage, a point per distinct value of confidence or margin, from the surest rows to all."""
+    """Accuracy against coverage, one point per distinct value of confidence or margin, from the most certain rows to
+    all.
+    """
 
     by: By
     values: NDArray[np.float64]
@@ -38,46 +40,46 @@ class Curve:
 
     @property
     def coverage(self) -> NDArray[np.float64]:
-        """(points,): share of rows that are answered, more than 0 to 1."""
+        """(points,): share of accepted rows, above 0 up to 1."""
         return self.answered / self.rows
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
-        """(points,): share of the answers that are right, 0 to 1."""
+        """(points,): share of correct predictions among the accepted ones, 0 to 1."""
         return self.right / self.answered
 
     @property
     def risk_area(self) -> float:
-        """Area under the share of wrong answers over coverage, 0 to 1, less is better; AURC of Geifman et al., Bias-Reduced
-        Uncertainty Estimation (2019). Rows that enter together share the risk after all of them have.
+        """Area under the error rate over coverage, 0 to 1, lower is better; AURC of Geifman et al., Bias-Reduced
+        Uncertainty Estimation (2019). Rows that enter together share the risk after all of them.
         """
         return float(np.sum(np.diff(self.coverage, prepend=0.0) * (1 - self.accuracy)))
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """What validation says of a wished accuracy. The figures are those of `value`, or of the best that can be had."""
+    """What validation shows for a target accuracy. The values are those of `value`, or of the best possible threshold."""
 
     by: By
     target_accuracy: float
     value: float | None
-    """Rows that reach it are answered; 0 answers all. None: the target is out of reach."""
+    """Rows that reach it are accepted; 0 accepts all. None: the target is out of reach."""
     coverage: float
     accuracy: float
     lower: float
     """One-sided 95 % Wilson bound of `accuracy`."""
     reason: str
-    """A sentence for people."""
+    """The reason, one sentence."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a threshold does on rows that had no part in choosing it."""
+    """Results of a threshold on rows that had no part in choosing it."""
 
     rows: int
     answered: int
     accuracy: float
-    """Share of the answers that are right; NaN where none is answered."""
+    """Share of correct predictions among the accepted ones; NaN if none is accepted."""
     low: float
     """Of the 95 % Wilson interval of `accuracy`; 0 where none is answered."""
     high: float
@@ -87,12 +89,16 @@ class Checked:
 
     @property
     def coverage(self) -> float:
-        """Share of rows that are answered, 0 to 1."""
+        """Share of accepted rows, 0 to 1."""
         return self.answered / self.rows
 
 
 def curve(labels: Labels, probabilities: Probabilities, by: By = "confidence") -> Curve:
-    """The curve of rows (n, classes). Raises ValueError without rows."""
+    """The curve of rows (n, classes).
+
+    Raises:
+        ValueError: Without rows.
+    """
     sureness, right = _sureness(labels, probabilities, by)
     values, place = np.unique(-sureness, return_inverse=True)
     entering, of_them_right = np.bincount(place), np.bincount(place, right)
@@ -100,14 +106,15 @@ def curve(labels: Labels, probabilities: Probabilities, by: By = "confidence") -
 
 
 def threshold_for(curve: Curve, target_accuracy: float) -> Threshold:
-    """The smallest threshold, so the one with the greatest coverage, that reaches the target on validation.
+    """The smallest threshold, with the greatest coverage, that reaches the target on validation.
 
-    Against luck with few rows, what has to reach it is the lower Wilson bound (one-sided, 95 %) of the accuracy. So m
-    answers without a mistake show at most m / (m + 2.71): for .95 it takes 52 of them. The bound holds threshold by
-    threshold, not for the one that is picked among all: in tests/benchmarks/conformal.py validation picks one that misses
-    its target in truth in 1 to 8 of 100 draws, and without the bound in 48 to 67.
+    The lower Wilson bound (one-sided, 95 %) of the accuracy must reach the target, to guard against luck with few rows.
+    m accepted rows without an error show at most m / (m + 2.71): for .95 it takes 52 of them. The bound holds for each
+    threshold, not for the one that is picked among all. In tests/benchmarks/conformal.py validation picks a threshold
+    that misses its target in truth in 1 to 8 of 100 draws; without the bound in 48 to 67.
 
-    Raises ValueError for a target out of (0, 1].
+    Raises:
+        ValueError: For a target outside (0, 1].
     """
     if not 0 < target_accuracy <= 1:
         raise ValueError(f"target_accuracy is {target_accuracy}; expected more than 0 and at most 1")
@@ -127,7 +134,11 @@ def threshold_for(curve: Curve, target_accuracy: float) -> Threshold:
 
 
 def checked(threshold: Threshold, labels: Labels, probabilities: Probabilities) -> Checked:
-    """On test rows (n, classes). Raises ValueError without rows, or for a threshold that was not found."""
+    """Checks a threshold on test rows (n, classes).
+
+    Raises:
+        ValueError: Without rows, or without a threshold.
+    """
     if threshold.value is None:
         raise ValueError(f"there is no threshold to check: {threshold.reason}")
     sureness, right = _sureness(labels, probabilities, threshold.by)
@@ -139,7 +150,7 @@ def checked(threshold: Threshold, labels: Labels, probabilities: Probabilities) 
 
 
 def _sureness(labels: Labels, probabilities: Probabilities, by: By) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What is compared with a threshold, exactly as when served; and whether the most probable class is right."""
+    """The value compared with a threshold, exactly as when served; and whether the most probable class is right."""
     if not len(labels):
         raise ValueError("no rows to measure coverage on; expected at least one")
     answers = answer(probabilities, "argmax")
