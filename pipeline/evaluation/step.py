@@ -1,19 +1,20 @@
-"""The step `evaluate`: the search's finalists beside the notebook's networks, trained again with several seeds.
+"""The step `evaluate`: refits the finalists over seeds, chooses one on validation, and reports.
 
 Leaves a run with tables, pictures, the model and the report, and a nested run per refit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.data.split import Split
-from pipeline.evaluation.analyses import all_trials, chosen_model, comparison
+from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
 from pipeline.evaluation.finalists import finalists
 from pipeline.evaluation.find_search import recorded
 from pipeline.evaluation.log_model import log_chosen_model
 from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit
-from pipeline.evaluation.report.report import report
+from pipeline.evaluation.report.build import build_report
 from pipeline.experiment import Experiment
 from pipeline.preparation.step import record_inputs
 from pipeline.search import trials
@@ -21,110 +22,121 @@ from pipeline.search.workers.jobs import Workers
 from pipeline.session import Session
 from pipeline.statistics.gap_table import markdown
 from pipeline.statistics.selection import Candidate, choose
-from pipeline.tracking.names import CHOSEN_TAG, REASON_CHOSEN_TAG, REPORT, ROLE_TAG, SEARCH_RUN_TAG, TEST_DIGEST_TAG
+from pipeline.tracking.names import (
+    CHOSEN_TAG,
+    REASON_CHOSEN_TAG,
+    REPORT,
+    ROLE_TAG,
+    SEARCH_RUN_TAG,
+    TEST_DIGEST_TAG,
+)
 from pipeline.tracking.store import Run
 
-ANALYSES: Sequence[Callable[[EvaluationResult], Analysis | None]] = (
-    comparison.gaps,
-    comparison.published,
-    comparison.selection,
-    all_trials.pareto,
-    all_trials.placement_effects,
-    all_trials.designed_placement,
-    comparison.significance,
-    chosen_model.training,
-    chosen_model.by_class,
-    chosen_model.calibrated,
-    chosen_model.unsure,
-)
-"""In the order of the report."""
 HEADLINES = ("test_accuracy", "accuracy_gap", "test_loss", "loss_gap", "fit_accuracy_gap", "val_accuracy")
-"""Of these, the evaluate run carries scatter and interval too."""
+"""Metrics of which the evaluate run also has standard deviation and interval."""
 
 
 def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> EvaluationResult:
-    """Trains the finalists again, chooses among them on validation, and records what there is to see."""
+    """Refits the finalists of a search over seeds, chooses one on validation, and records the analyses.
+
+    Args:
+        session: What every step is given.
+        run: The run of this evaluation.
+        search: The run of the search.
+        workers: Where the refits are trained.
+
+    Raises:
+        SearchFailedError: If no finalist could be trained.
+    """
     prepared = session.prepared
     run.log(tags={**prepared.tags, SEARCH_RUN_TAG: search.id})
     record_inputs(run, prepared)
-    searched = recorded(search)
-    asked = searched.model_copy(
+    experiment = recorded(search).model_copy(
         update={"evaluation": session.experiment.evaluation, "selection": session.experiment.selection}
     )
-    found = trials.finished_trials(session.store, search)
-    contestants = finalists(asked, found, len(prepared.split.validation))
-    seeds = fresh_seeds(asked)
+    finished = trials.finished_trials(session.store, search)
+    contestants = finalists(experiment, finished, len(prepared.split.validation))
+    seeds = fresh_seeds(experiment)
     session.say(
-        f"evaluate: training {len(contestants)} networks again, each with the same {len(seeds)} fresh seeds: "
-        f"{'; '.join(each.role for each in contestants)}"
+        f"evaluate: retraining {len(contestants)} networks, each with the same {len(seeds)} fresh seeds: "
+        f"{'; '.join(finalist.role for finalist in contestants)}"
     )
     groups = refit(session, run, contestants, workers, seeds=seeds)
-    evaluated = _chosen(
-        asked.model_copy(update={"question": session.experiment.question}), prepared.split, found, groups
+    result = _choose(
+        experiment.model_copy(update={"question": session.experiment.question}), prepared.split, finished, groups
     )
-    for refitted in evaluated.chosen.refits:
+    for refitted in result.chosen.refits:
         refitted.run.log(tags={ROLE_TAG: "chosen"})
-    seen = [each for look in ANALYSES if (each := look(evaluated)) is not None]
-    _record(session, run, evaluated, seen)
-    log_chosen_model(
-        run, prepared.split, evaluated.chosen, target_accuracy=session.experiment.evaluation.target_accuracy
-    )
-    page = report(session, run, evaluated, [each.section for each in seen if each.section])
+    analyses = [analysis for analyse in ANALYSES if (analysis := analyse(result)) is not None]
+    _record(session, run, result, analyses)
+    serving = next(analysis.serving for analysis in analyses if analysis.serving is not None)
+    log_chosen_model(run, prepared.split, result.chosen, serving)
+    page = build_report(session, run, result, analyses)
     run.write(REPORT, page)
-    return replace(evaluated, report=page)
+    return replace(result, report=page)
 
 
-def _chosen(
-    experiment: Experiment, split: Split, found: list[trials.Trial], groups: Sequence[RefitGroup]
+def _choose(
+    experiment: Experiment, split: Split, finished: list[trials.Trial], groups: Sequence[RefitGroup]
 ) -> EvaluationResult:
-    """The choice among the finalists by the means over their seeds; references only stand beside them."""
+    """Chooses among the finalists by the means over their seeds; references are shown but never selected."""
     eligible = [group for group in groups if not group.finalist.reference]
     choice = choose(
-        [Candidate.of_seeds(each.architecture, each.metrics, each.parameters) for each in eligible],
+        [Candidate.of_seeds(group.architecture, group.metrics, group.parameters) for group in eligible],
         experiment.selection.rule,
         validation_size=len(split.validation),
         tolerance=experiment.selection.tolerance,
     )
     chosen = eligible[choice.index]
     others = [group for group in groups if group is not chosen]
-    return EvaluationResult(experiment, split, found, [chosen, *others], choice)
+    return EvaluationResult(experiment, split, finished, [chosen, *others], choice)
 
 
-def _record(session: Session, run: Run, evaluated: EvaluationResult, seen: Sequence[Analysis]) -> None:
-    """Artifacts, the winner's means under the names of the contract, and the note."""
-    for look in seen:
-        for name, content in look.artifacts.items():
+def _record(session: Session, run: Run, result: EvaluationResult, analyses: Sequence[Analysis]) -> None:
+    """Writes the artifacts, the metrics of the chosen network, and the note of the run."""
+    for analysis in analyses:
+        for name, content in analysis.artifacts.items():
             run.write(name, content)
-    summaries = evaluated.chosen.summaries
-    metrics = {name: summary.mean for name, summary in summaries.items()}
-    if len(evaluated.chosen.refits) > 1:
-        for name in HEADLINES:
-            summary = summaries[name]
-            metrics |= {f"{name}_sd": summary.sd, f"{name}_low": summary.low, f"{name}_high": summary.high}
-    for look in seen:
-        metrics |= look.metrics
-    on_test = {TEST_DIGEST_TAG: session.prepared.tags[TEST_DIGEST_TAG]}
-    uses = sum(session.store.count(step=step, tags=on_test) for step in ("trial", "refit"))
+    uses = _test_uses(session)
     run.log(
-        metrics=metrics | {"test_uses": uses, "seeds": len(evaluated.chosen.refits)},
+        metrics=_metrics(result, analyses) | {"test_uses": uses, "seeds": len(result.chosen.refits)},
         tags={
-            CHOSEN_TAG: evaluated.chosen.architecture,
-            REASON_CHOSEN_TAG: evaluated.choice.reason,
-            **evaluated.chosen.finalist.recipe.tags(),
+            CHOSEN_TAG: result.chosen.architecture,
+            REASON_CHOSEN_TAG: result.choice.reason,
+            **result.chosen.finalist.recipe.tags(),
         },
     )
+    messages = [analysis.message for analysis in analyses if analysis.message]
     parts = [
         f"**{session.experiment.question}**",
-        evaluated.choice.reason,
-        markdown(evaluated.first_gaps(comparison.MOST_IN_PICTURE)),
-        *(f"```\n{look.told}\n```" for look in seen if look.told),
+        result.choice.reason,
+        markdown(result.first_gaps(MOST_IN_PICTURE)),
+        *(f"```\n{message}\n```" for message in messages),
         (
-            f"This test set has been scored {uses} times in this store: the more often, the more a choice that looks at it "
-            "is luck. Nothing here was chosen by it."
+            f"This test set has been scored {uses} times in this store. The more often a test set is reused, the more "
+            "optimistic it becomes. No choice here used it."
         ),
     ]
     run.note("\n\n".join(parts))
-    session.say(f"evaluate: chosen {evaluated.choice.reason}")
-    for look in seen:
-        if look.told:
-            session.say(look.told)
+    session.say(f"evaluate: chosen {result.choice.reason}")
+    for message in messages:
+        session.say(message)
+
+
+def _metrics(result: EvaluationResult, analyses: Sequence[Analysis]) -> dict[str, float]:
+    """Means of the chosen network over its seeds, headline metrics with spread, and the metrics of the analyses."""
+    summaries = result.chosen.summaries
+    metrics = {name: summary.mean for name, summary in summaries.items()}
+    if len(result.chosen.refits) > 1:
+        for name in HEADLINES:
+            summary = summaries[name]
+            metrics |= {f"{name}_sd": summary.sd, f"{name}_low": summary.low, f"{name}_high": summary.high}
+    for analysis in analyses:
+        metrics |= analysis.metrics
+    return metrics
+
+
+def _test_uses(session: Session) -> int:
+    """How many trials and refits of the store were scored on this test set."""
+    on_test = {TEST_DIGEST_TAG: session.prepared.tags[TEST_DIGEST_TAG]}
+    return sum(session.store.count(step=step, tags=on_test) for step in ("trial", "refit"))

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.data.split import Split
 from pipeline.errors import InputError
+from pipeline.evaluation.analyses.thresholds import serving_defaults
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.log_model import log_chosen_model
 from pipeline.evaluation.refits import FIRST_SEED, RefitGroup, refit
@@ -68,10 +69,9 @@ def refit_champion(session: Session, root: Run, workers: Workers, champion: Vers
     ]
     finalist = Finalist("challenger", recipe, recipe.settings(session.experiment.training))
     (group,) = refit(session, root, [finalist], workers, seeds=seeds)
-    target = session.experiment.evaluation.target_accuracy
-    return Challenger(
-        "refit", group, log_chosen_model(root, session.prepared.split, group, target_accuracy=target), root.id
-    )
+    split, target = session.prepared.split, session.experiment.evaluation.target_accuracy
+    defaults = serving_defaults(split, group.median_refit, target)
+    return Challenger("refit", group, log_chosen_model(root, split, group, defaults), root.id)
 
 
 def search_challenger(session: Session, root: Run, workers: Workers, number: int) -> Challenger:

@@ -12,17 +12,28 @@ import pytest
 from scipy.stats import binomtest
 
 from pipeline.data.split import Part, Split
-from pipeline.evaluation.analyses import all_trials, chosen_model, comparison
+from pipeline.evaluation.analyses import (
+    ANALYSES,
+    designed_placement,
+    gaps,
+    pareto,
+    per_class,
+    placement_effects,
+    published,
+    selection,
+    significance,
+    thresholds,
+    training_curves,
+)
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, NOTEBOOK_DROPOUT, Finalist
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Section
-from pipeline.evaluation.step import ANALYSES
 from pipeline.experiment import Experiment, Published
 from pipeline.models.dense import DenseSpec, notebook_network
 from pipeline.models.recipe import Recipe
 from pipeline.statistics.selection import Choice
-from pipeline.statistics.selective import thresholds
+from pipeline.statistics.selective import thresholds as on_validation
 from tests.evaluation.refitted import Refitted
 from tests.evaluation.samples import SETTINGS, figures, group, relu, trial
 
@@ -105,12 +116,12 @@ class TestRealNetworks:
         assert {"selection_bias", "hypervolume", "temperature", "conformal_coverage"} <= set(metrics)
 
     def test_curves_and_confusion_are_those_of_the_typical_seed(self, real: EvaluationResult) -> None:
-        look = chosen_model.training(real)
+        look = training_curves.analyse(real)
         for name in ("curves.png", "confusion_matrix.png"):
             assert look.artifacts[name] == real.chosen.median_refit.pictures[name]
 
     def test_refits_are_listed_with_seed_figures_and_run(self, real: EvaluationResult) -> None:
-        listed = table(comparison.selection(real), "refits.csv")
+        listed = table(selection.analyse(real), "refits.csv")
         assert listed["network"].tolist() == ["chosen", "chosen", "baseline", "baseline"]
         expected = [refit for each in real.groups for refit in each.refits]
         assert listed["seed"].tolist() == [refit.seed for refit in expected]
@@ -118,7 +129,7 @@ class TestRealNetworks:
         assert listed["test_accuracy"].tolist() == pytest.approx([refit.metrics["test_accuracy"] for refit in expected])
 
     def test_the_comparison_agrees_with_an_independent_test(self, real: EvaluationResult) -> None:
-        look = comparison.significance(real)
+        look = significance.analyse(real)
         assert look is not None
         labels = real.split.test.labels
         ours, theirs = (each.median_refit.test.argmax(axis=1) == labels for each in real.groups)
@@ -131,7 +142,7 @@ class TestRealNetworks:
         assert list(compared.loc[0, ["only_first", "only_second"]]) == list(only)
 
     def test_policies_answer_the_shares_of_test_that_reach_their_threshold(self, real: EvaluationResult) -> None:
-        answers = table(chosen_model.unsure(real), "policies.csv").set_index("policy")
+        answers = table(thresholds.analyse(real), "policies.csv").set_index("policy")
         probabilities, labels = real.chosen.median_refit.test, real.split.test.labels
         sure, right = probabilities.max(axis=1) >= 0.5, probabilities.argmax(axis=1) == labels
         assert list(answers.loc["min_confidence", ["threshold", "answered", "right"]]) == pytest.approx(
@@ -142,7 +153,7 @@ class TestRealNetworks:
     def test_a_wished_accuracy_gives_the_threshold_of_validation_and_its_figures_on_test(
         self, real: EvaluationResult
     ) -> None:
-        look = chosen_model.unsure(replace(real, experiment=experiment(evaluation={"target_accuracy": 0.6})))
+        look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": 0.6})))
         probabilities, labels = real.chosen.median_refit.test, real.split.test.labels
         answered = probabilities.max(axis=1) >= look.metrics["min_confidence"]
         assert look.metrics["answered_share"] == pytest.approx(answered.mean())
@@ -153,17 +164,17 @@ class TestRealNetworks:
     def test_an_accuracy_out_of_reach_is_said_to_be_and_leaves_an_example_of_one_half(
         self, real: EvaluationResult
     ) -> None:
-        look = chosen_model.unsure(replace(real, experiment=experiment(evaluation={"target_accuracy": 1.0})))
+        look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": 1.0})))
         assert "An accuracy of 100.00 % is out of reach" in section(look).text
         assert "min_confidence" not in look.metrics
         assert table(look, "policies.csv").set_index("policy").loc["min_confidence", "threshold"] == 0.5
 
     def test_the_margin_too_is_chosen_on_validation_for_a_wished_accuracy(self, real: EvaluationResult) -> None:
-        look = chosen_model.unsure(replace(real, experiment=experiment(evaluation={"target_accuracy": 0.6})))
+        look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": 0.6})))
         threshold = table(look, "policies.csv").set_index("policy").loc["min_margin", "threshold"]
-        curve = thresholds.curve(real.split.validation.labels, real.chosen.median_refit.validation, "margin")
-        assert threshold == pytest.approx(thresholds.threshold_for(curve, 0.6).value)
-        assert threshold != chosen_model.EXAMPLE
+        curve = on_validation.curve(real.split.validation.labels, real.chosen.median_refit.validation, "margin")
+        assert threshold == pytest.approx(on_validation.threshold_for(curve, 0.6).value)
+        assert threshold != thresholds.EXAMPLE
         assert "is an example" not in section(look).text
 
     def test_sets_that_hold_the_label_less_often_than_stated_are_said_to(self, digits_split: Split) -> None:
@@ -174,39 +185,44 @@ class TestRealNetworks:
         split = replace(digits_split, validation=part, test=Part(part.images, on_test))
         chosen = group(finalist("finalist 1", relu(8)), BETTER, labels=[0] * 1000)
         on_other_images = replace(evaluated(digits_split, chosen), split=split)
-        text = section(chosen_model.unsure(on_other_images)).text
-        assert "hold it in 90.00 % of test" in text
-        assert "That is less than stated" in text
+        text = section(thresholds.analyse(on_other_images)).text
+        assert "contain the label of 90.00 % of the test images" in text
+        assert "That is below the stated one" in text
         on_the_same = replace(on_other_images, split=replace(split, test=part))
-        assert "less than stated" not in section(chosen_model.unsure(on_the_same)).text
+        assert "below the stated one" not in section(thresholds.analyse(on_the_same)).text
 
     def test_effects_are_those_of_the_trials(self, real: EvaluationResult) -> None:
-        effects = table(all_trials.placement_effects(real), "effects.csv").set_index(["outcome", "column"])
+        effects = table(placement_effects.analyse(real), "effects.csv").set_index(["outcome", "column"])
         # The gap was made to fall by 1 point per 0.1 of rate after the only layer.
         assert effects.loc[("accuracy_gap", "dropout_1"), "estimate"] == pytest.approx(-1)
         assert effects.loc[("accuracy_gap", "dropout_1"), "verdict"] == "lowers"
 
     def test_verdicts_and_what_a_forest_leans_on_stand_in_the_report(self, real: EvaluationResult) -> None:
-        look = all_trials.placement_effects(real)
+        look = placement_effects.analyse(real)
         (shown,) = section(look).tables
         effects = table(look, "effects.csv").set_index(["outcome", "column"])
         row = shown.frame.set_index("effect").loc["after hidden layer 1"]
-        assert (row["per, or against"], row["gap, points"]) == ("0.1 of rate", "lowers: -1.00 (-1.00 to -1.00)")
+        assert (row["per, or against"], row["accuracy gap, points"]) == (
+            "0.1 of rate",
+            "lowers: -1.00 (-1.00 to -1.00)",
+        )
         assert row["importance for gap"] == pytest.approx(effects.loc[("accuracy_gap", "dropout_1"), "importance"])
         assert all(told.startswith("cannot tell: ") for told in shown.frame["accuracy, points"])
 
     def test_where_there_is_no_estimate_the_report_says_why(self, real: EvaluationResult) -> None:
         """Nothing but the rate after the only layer was varied."""
-        (shown,) = section(all_trials.placement_effects(real)).tables
+        (shown,) = section(placement_effects.analyse(real)).tables
         assert shown.frame.set_index("effect").loc["after the input", "gap, points"] == "cannot tell: never varied"
 
     def test_too_few_trials_leave_words_and_no_picture_of_nothing(self, real: EvaluationResult) -> None:
-        look = all_trials.placement_effects(replace(real, trials=real.trials[:3]))
+        look = placement_effects.analyse(replace(real, trials=real.trials[:3]))
         assert look is not None
         assert list(look.artifacts) == ["effects.csv"]
         assert not section(look).pictures
         assert not section(look).tables
-        assert section(look).text.startswith("From 3 networks, the data cannot tell at any position")
+        assert section(look).text.startswith(
+            "With 3 networks, dropout has no significant effect on the gap at any position"
+        )
 
     def test_trials_that_hyperband_stopped_early_do_not_count_for_the_effects(self, real: EvaluationResult) -> None:
         """Those of fewer epochs were made to have a gap of 0, whatever their dropout."""
@@ -218,16 +234,16 @@ class TestRealNetworks:
             trial(each.number, each.recipe.spec, each.run.metrics, proposed={"tuner/epochs": 20})
             for each in real.trials
         ]
-        look = all_trials.placement_effects(replace(real, trials=[*stopped, *full]))
+        look = placement_effects.analyse(replace(real, trials=[*stopped, *full]))
         effects = table(look, "effects.csv").set_index(["outcome", "column"])
         assert effects.loc[("accuracy_gap", "dropout_1"), "estimate"] == pytest.approx(-1)
-        assert "Trials that Hyperband stopped on a lower rung are left out (12)" in section(look).text
-        front = section(all_trials.pareto(replace(real, trials=[*stopped, *full])))
-        assert "Trials that Hyperband stopped on a lower rung are shown too (12)" in front.text
-        assert "Hyperband" not in section(all_trials.pareto(real)).text
+        assert "12 trials that Hyperband stopped early are left out" in section(look).text
+        front = section(pareto.analyse(replace(real, trials=[*stopped, *full])))
+        assert "12 trials that Hyperband stopped early are included" in front.text
+        assert "Hyperband" not in section(pareto.analyse(real)).text
 
     def test_the_words_for_the_bars_of_the_classes_name_the_weakest(self, real: EvaluationResult) -> None:
-        look = chosen_model.by_class(real)
+        look = per_class.analyse(real)
         weakest = table(look, "classes.csv").sort_values("f1", kind="stable").iloc[0]
         figures = f"with {100 * weakest['precision']:.2f} and {100 * weakest['recall']:.2f} %."
         assert section(look).pictures[0].alt.endswith(f"the weakest is {weakest['class']:.0f}, {figures}")
@@ -237,26 +253,27 @@ class TestGaps:
     def test_a_network_has_dropout_when_any_rate_is_above_0(self, digits_split: Split) -> None:
         dropped = group(finalist("finalist 1", relu(8, dropout=(0.1, 0.0))), BETTER)
         plain = group(finalist(BASELINE, relu(8), reference=True), WORSE)
-        found = table(comparison.gaps(evaluated(digits_split, dropped, plain)), "gaps.csv")
+        found = table(gaps.analyse(evaluated(digits_split, dropped, plain)), "gaps.csv")
         assert found["network"].tolist() == ["chosen", "baseline"] * 2
         assert found["dropout"].tolist() == ["Y", "N"] * 2
 
     def test_the_picture_shows_ten_networks_and_the_table_all(self, digits_split: Split) -> None:
         groups = [group(finalist(f"network {place}", relu(8 + place)), BETTER) for place in range(12)]
-        look = comparison.gaps(evaluated(digits_split, *groups))
+        look = gaps.analyse(evaluated(digits_split, *groups))
         assert len(table(look, "gaps.csv")) == 24
-        assert "of 10 networks" in section(look).pictures[0].alt
+        assert look.summary_picture is not None
+        assert "of 10 networks" in look.summary_picture.alt
 
     def test_people_read_percent_and_half_of_the_interval(self, digits_split: Split) -> None:
         seeds = [figures(accuracy=accuracy, gap=0.02) for accuracy in (0.89, 0.90, 0.91)]
-        honest, _ = section(comparison.gaps(evaluated(digits_split, group(finalist("a", relu(8)), seeds)))).tables
+        honest, _ = section(gaps.analyse(evaluated(digits_split, group(finalist("a", relu(8)), seeds)))).tables
         # t(.975, 2) = 4.30265: .01 * 4.30265 / sqrt(3) = .0248.
         assert honest.frame.loc[0, "test accuracy, %"] == "90.00 ± 2.48"
-        assert honest.frame.loc[0, "gap, points"] == "+2.00 ± 0.00"
+        assert honest.frame.loc[0, "accuracy gap, points"] == "+2.00 ± 0.00"
 
     def test_one_seed_is_said_to_have_no_interval(self, digits_split: Split) -> None:
-        seen = section(comparison.gaps(evaluated(digits_split, group(finalist("a", relu(8)), BETTER))))
-        assert "One seed: no interval." in seen.text
+        seen = section(gaps.analyse(evaluated(digits_split, group(finalist("a", relu(8)), BETTER))))
+        assert "One seed: no intervals." in seen.text
         assert seen.tables[0].frame.loc[0, "test accuracy, %"] == "90.00"
 
 
@@ -265,7 +282,7 @@ class TestPublished:
         seeds = [figures(accuracy=0.90, gap=gap) for gap in (0.04, 0.05, 0.06)]
         theirs = group(finalist(BASELINE, notebook_network(), published=PUBLISHED), seeds)
         other = group(finalist("network 2", relu(8)), WORSE)
-        look = comparison.published(evaluated(digits_split, other, theirs))
+        look = published.analyse(evaluated(digits_split, other, theirs))
         found = table(look, "published.csv").set_index("figure")
         assert set(found["architecture"]) == {"64-128-64-32-10"}
         train = found.loc["train_accuracy"]
@@ -279,36 +296,36 @@ class TestPublished:
         assert list(found.loc["accuracy_gap", ["fit", "honest"]]) == pytest.approx([0.04, 0.05])
         assert set(found["source"]) == {"a book"}
         assert look is not None
-        assert "train accuracy, %" in look.told
-        assert "94.00 ± 2.48" in look.told
+        assert "train accuracy, %" in look.message
+        assert "94.00 ± 2.48" in look.message
 
     def test_nobody_published_nothing_to_see(self, digits_split: Split) -> None:
-        assert comparison.published(evaluated(digits_split, group(finalist("a", relu(8)), BETTER))) is None
+        assert published.analyse(evaluated(digits_split, group(finalist("a", relu(8)), BETTER))) is None
 
 
 class TestSelection:
     def test_the_bias_is_the_score_at_selection_less_the_means_of_fresh_seeds(self, digits_split: Split) -> None:
         seeds = [figures(accuracy=0.90, test=0.88), figures(accuracy=0.91, test=0.89)]
-        look = comparison.selection(
+        look = selection.analyse(
             evaluated(digits_split, group(finalist("finalist 1", relu(8), at_selection=0.93), seeds))
         )
         assert look.metrics == pytest.approx({"selection_bias": 0.025, "selection_bias_test": 0.045})
         assert "It is the best." in section(look).text
         assert "at a validation accuracy of 93.00 %" in section(look).text
         # t(.975, 1) = 12.7062: .007071 * 12.7062 / sqrt(2) = .0635.
-        assert "by +2.50 ± 6.35 points more than with fresh seeds on the same images" in section(look).text
-        assert "by +4.50 ± 6.35 points more than with the same fresh seeds on test" in section(look).text
+        assert "by +2.50 ± 6.35 points on the same validation images" in section(look).text
+        assert "by +4.50 ± 6.35 points on test" in section(look).text
 
     def test_a_finalist_that_turned_out_better_on_test_is_told_and_changes_nothing(self, digits_split: Split) -> None:
         def told(*groups: RefitGroup) -> str:
-            return section(comparison.selection(evaluated(digits_split, *groups))).text
+            return section(selection.analyse(evaluated(digits_split, *groups))).text
 
         chosen = group(finalist("finalist 1", relu(8)), [figures(accuracy=0.90, gap=0.03)])
         other = group(finalist("finalist 2", relu(4)), [figures(accuracy=0.91, gap=0.02)])
         assert told(chosen, other) == (
-            "It is the best. On test, finalist 2 (91.00 % with a gap of +2.00 points) turned out at least as good in both "
-            "as the chosen one (90.00 % with +3.00). The choice knows nothing of that: a test set that helps to choose "
-            "tests no more."
+            "It is the best. On test, finalist 2 (91.00 %, gap +2.00 points) is at least as good as the chosen network "
+            "(90.00 %, gap +3.00 points) in both. The choice does not use the test set: test scores would no longer be "
+            "unbiased."
         )
         wider = group(finalist("finalist 2", relu(4)), [figures(accuracy=0.91, gap=0.04)])
         same = group(finalist("finalist 3", relu(2)), chosen.metrics)
@@ -319,19 +336,19 @@ class TestSelection:
         """All fall by 2 points from validation to test, so none of it is the selection's."""
         seeds = [figures(accuracy=0.90, test=0.88), figures(accuracy=0.92, test=0.90)]
         chosen = group(finalist("finalist 1", relu(8), at_selection=0.91), seeds)
-        alone = section(comparison.selection(evaluated(digits_split, chosen))).text
-        assert alone.endswith("The fall to test also holds what the two sets of images differ in difficulty.")
+        alone = section(selection.analyse(evaluated(digits_split, chosen))).text
+        assert alone.endswith("Part of the drop to test is due to a different difficulty of the test images.")
         other, plain = finalist("finalist 2", relu(4), at_selection=0.91), finalist(BASELINE, relu(16), reference=True)
         beside = evaluated(digits_split, chosen, group(other, seeds), group(plain, seeds))
-        text = section(comparison.selection(beside)).text
+        text = section(selection.analyse(beside)).text
         assert text.endswith(
-            "networks that no search selected fall from validation to test by baseline +2.00 ± 0.00 points."
+            "networks that were not selected drop from validation to test by baseline +2.00 ± 0.00 points."
         )
 
     def test_every_figure_of_every_network_has_its_mean_scatter_and_interval(self, digits_split: Split) -> None:
         seeds = [figures(accuracy=0.89), figures(accuracy=0.90), figures(accuracy=0.91)]
         chosen, plain = group(finalist("finalist 1", relu(8)), seeds), group(finalist(BASELINE, relu(16)), WORSE * 3)
-        found = table(comparison.selection(evaluated(digits_split, chosen, plain)), "seeds.csv")
+        found = table(selection.analyse(evaluated(digits_split, chosen, plain)), "seeds.csv")
         assert found["network"].unique().tolist() == ["chosen", "baseline"]
         assert set(found["metric"]) == set(seeds[0])
         row = found[(found["network"] == "chosen") & (found["metric"] == "test_accuracy")].iloc[0]
@@ -342,7 +359,7 @@ class TestSelection:
         )
 
     def test_a_network_that_was_not_selected_has_no_bias(self, digits_split: Split) -> None:
-        look = comparison.selection(evaluated(digits_split, group(finalist("network 1", relu(8)), BETTER)))
+        look = selection.analyse(evaluated(digits_split, group(finalist("network 1", relu(8)), BETTER)))
         assert look.metrics == {}
         assert section(look).text == "It is the best."
 
@@ -357,7 +374,7 @@ class TestPareto:
             finalist("finalist 1", relu(8)), [figures(accuracy=0.89, gap=0.02), figures(accuracy=0.91, gap=0.04)]
         )
         plain = group(finalist(BASELINE, relu(16), reference=True), WORSE)
-        look = all_trials.pareto(evaluated(digits_split, chosen, plain, trials=searched))
+        look = pareto.analyse(evaluated(digits_split, chosen, plain, trials=searched))
         found = table(look, "pareto.csv")
         assert found["kind"].tolist() == ["trial", "trial", "chosen", "baseline"]
         assert found["test_accuracy"].tolist() == pytest.approx([0.91, 0.87, 0.90, 0.88])
@@ -369,9 +386,9 @@ class TestPareto:
 
 class TestPlacement:
     def test_fixed_networks_have_no_effects_and_searched_ones_no_designed_check(self, real: EvaluationResult) -> None:
-        assert all_trials.designed_placement(real) is None
+        assert designed_placement.analyse(real) is None
         fixed_ones = replace(real, experiment=experiment(space=fixed(relu(8))))
-        assert all_trials.placement_effects(fixed_ones) is None
+        assert placement_effects.analyse(fixed_ones) is None
 
     def test_a_dropout_layer_that_is_moved_shows_its_differences_seed_by_seed(self, digits_split: Split) -> None:
         specs = [relu(8, 8), relu(8, 8, dropout=(0.2, 0, 0)), relu(8, 8, dropout=(0, 0, 0.2))]
@@ -380,9 +397,7 @@ class TestPlacement:
             group(finalist(f"network {place}", spec), [figures(accuracy=0.9, gap=gap) for gap in seeds])
             for place, (spec, seeds) in enumerate(zip(specs, gaps, strict=True), start=1)
         ]
-        look = all_trials.designed_placement(
-            evaluated(digits_split, *groups, experiment=experiment(space=fixed(*specs)))
-        )
+        look = designed_placement.analyse(evaluated(digits_split, *groups, experiment=experiment(space=fixed(*specs))))
         found = table(look, "placement.csv").set_index(["outcome", "position", "rate"])
         # -2 and -1 points after the input; nothing after the second hidden layer.
         assert found.loc[("accuracy_gap", 0, 0.2), "mean"] == pytest.approx(-1.5)
@@ -393,17 +408,17 @@ class TestPlacement:
         plain, moved = relu(8, 8), relu(8, 8, dropout=(0.2, 0, 0))
         alike = [group(finalist(BASELINE, plain), BETTER * 2), group(finalist("finalist 1", moved), WORSE * 2)]
         asked = experiment(space=fixed(plain, moved))
-        assert all_trials.designed_placement(evaluated(digits_split, *alike, experiment=asked)) is not None
+        assert designed_placement.analyse(evaluated(digits_split, *alike, experiment=asked)) is not None
         longer = Finalist("finalist 1", Recipe(moved), SETTINGS.model_copy(update={"epochs": 99}))
         otherwise = [alike[0], group(longer, WORSE * 2)]
-        assert all_trials.designed_placement(evaluated(digits_split, *otherwise, experiment=asked)) is None
+        assert designed_placement.analyse(evaluated(digits_split, *otherwise, experiment=asked)) is None
 
     def test_networks_without_a_plain_one_have_no_designed_check(self, digits_split: Split) -> None:
         spec = relu(8, dropout=(0.2, 0))
         alone = evaluated(
             digits_split, group(finalist("network 1", spec), BETTER), experiment=experiment(space=fixed(spec))
         )
-        assert all_trials.designed_placement(alone) is None
+        assert designed_placement.analyse(alone) is None
 
 
 class TestRival:
@@ -413,11 +428,11 @@ class TestRival:
     def test_the_chosen_one_is_compared_with_the_baseline(self, digits_split: Split) -> None:
         found = self.compared(digits_split, "finalist 2", "finalist 1", BASELINE)
         assert found.rival is found.groups[2]
-        assert section(comparison.significance(found)).title == "Chosen against baseline"
+        assert section(significance.analyse(found)).title == "Chosen against baseline"
 
     def test_a_chosen_baseline_is_compared_with_the_first_of_the_others(self, digits_split: Split) -> None:
         found = self.compared(digits_split, BASELINE, NOTEBOOK)
-        look = comparison.significance(found)
+        look = significance.analyse(found)
         assert section(look).title == "Chosen against notebook, dropout"
         assert look is not None
         assert look.metrics == {}, "the baseline was not compared with"
@@ -427,18 +442,18 @@ class TestRival:
         theirs = [figures(accuracy=accuracy, gap=0.05) for accuracy in (0.89, 0.90, 0.91)]
         groups = group(finalist("finalist 1", relu(8)), ours), group(finalist(BASELINE, relu(16)), theirs)
         # Differences of 1, 2 and 3 points: sd 1, by t(.975, 2) ± 2.48.
-        assert section(comparison.significance(evaluated(digits_split, *groups))).text.endswith(
-            "Over 3 seeds, chosen less baseline seed by seed, test accuracy differs by +2.00 ± 2.48 points and the honest "
-            "gap by -3.00 ± 0.00 points (± half of the 95 % interval)."
+        assert section(significance.analyse(evaluated(digits_split, *groups))).text.endswith(
+            "Chosen minus baseline over 3 seeds: +2.00 ± 2.48 points of test accuracy, -3.00 ± 0.00 points of honest gap "
+            "(± half of the 95 % interval)."
         )
-        single = section(comparison.significance(self.compared(digits_split, "finalist 1", BASELINE))).text
+        single = section(significance.analyse(self.compared(digits_split, "finalist 1", BASELINE))).text
         assert single.endswith("Of other seeds, one seed tells nothing.")
 
     def test_one_network_alone_is_compared_with_nothing(self, digits_split: Split) -> None:
-        assert comparison.significance(self.compared(digits_split, "network 1")) is None
+        assert significance.analyse(self.compared(digits_split, "network 1")) is None
 
     def test_people_read_shares_in_points_and_losses_in_nats(self, digits_split: Split) -> None:
-        shown = section(comparison.significance(self.compared(digits_split, "finalist 1", BASELINE))).tables[0].frame
+        shown = section(significance.analyse(self.compared(digits_split, "finalist 1", BASELINE))).tables[0].frame
         assert shown["measure"].tolist()[:3] == ["accuracy, points", "loss, nats", "recall, points"]
         assert shown.loc[0, "difference"] == "+0.00"
         assert shown.loc[1, "difference"] == "+0.0000"

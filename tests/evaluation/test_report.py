@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from pipeline.data.split import Split
-from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, Finalist
 from pipeline.evaluation.refits import RefitGroup
+from pipeline.evaluation.report.build import _answer, _commands, build_report
 from pipeline.evaluation.report.page import Section
-from pipeline.evaluation.report.report import _answer, _commands, report
 from pipeline.experiment import Experiment, load
 from pipeline.formatting import interval, percent, points
 from pipeline.models.dense import notebook_network
@@ -37,15 +37,15 @@ def evaluated(split: Split, *groups: RefitGroup) -> EvaluationResult:
 
 def test_the_answer_tells_accuracy_and_gap_of_the_chosen_network_and_of_the_baseline(digits_split: Split) -> None:
     assert _answer(evaluated(digits_split, CHOSEN, PLAIN)) == (
-        "64(0.1)-512(0.3)-10 reaches 89.46 % on test with an honest gap of +3.41 points; 64-128-64-32-10 (baseline, without "
-        "dropout) reaches 88.52 % on test with an honest gap of +4.42 points."
+        "64(0.1)-512(0.3)-10 reaches 89.46 % test accuracy with an honest gap of +3.41 points; 64-128-64-32-10 "
+        "(baseline, without dropout) reaches 88.52 % test accuracy with an honest gap of +4.42 points."
     )
 
 
 def test_a_chosen_baseline_is_told_beside_the_other_network(digits_split: Split) -> None:
     told = _answer(evaluated(digits_split, PLAIN, LATER))
     assert told.startswith("64-128-64-32-10 reaches 88.52 %")
-    assert told.endswith("64(0.5)-8-10 (network 2) reaches 50.00 % on test with an honest gap of +0.00 points.")
+    assert told.endswith("64(0.5)-8-10 (network 2) reaches 50.00 % test accuracy with an honest gap of +0.00 points.")
 
 
 def test_one_network_alone_is_told_alone(digits_split: Split) -> None:
@@ -78,7 +78,12 @@ def test_the_page_holds_question_answer_sections_and_where_the_figures_come_from
     made = run("e" * 32, metrics={"test_uses": 41}, tags={"narrowgap.search_run_id": "5" * 32})
     quiet = replace(session, console=Console(file=io.StringIO()))
     split = session.prepared.split
-    page = report(quiet, made, evaluated(split, CHOSEN, PLAIN), [Section("One thing"), Section("Another")])
+    page = build_report(
+        quiet,
+        made,
+        evaluated(split, CHOSEN, PLAIN),
+        [Analysis(section=Section("One thing")), Analysis(section=Section("Another"))],
+    )
     for text in (
         "Does everything work from data to chosen network?", "reaches 89.46 %", "One thing", "Another", "e" * 32, "5" * 32,
         "1,455 train, 162 validation, 180 test", ">41<", session.prepared.dataset.digest,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
 
-from pipeline.evaluation.analyses.effects_text import model, sentence
+from pipeline.evaluation.analyses.placement_effects import model_text, sentence
 from pipeline.statistics.effects.design import design
 from pipeline.statistics.effects.importance import importance
 from pipeline.statistics.effects.model import Effects, effects, judged, table
@@ -156,8 +156,8 @@ def test_too_few_networks_tell_nothing_at_all(count: int) -> None:
     assert all(
         effect.verdict == "cannot tell" and math.isnan(effect.low) for fit in found.fits for effect in fit.effects
     )
-    assert "the data cannot tell at any position" in sentence(found)
-    assert "cannot be fitted" in model(found)
+    assert "no significant effect on the gap at any position" in sentence(found)
+    assert "cannot be fitted" in model_text(found)
 
 
 def test_an_outcome_that_never_varied_is_not_told() -> None:
@@ -173,7 +173,7 @@ def test_networks_that_learned_nothing_or_broke_are_counted_and_change_nothing()
     found, alone = effects(pd.concat([sound, broken], ignore_index=True)), effects(sound)
     assert (found.trials, found.failed) == (104, 4)
     assert table(found).equals(table(alone))
-    assert "(4 left out:" in model(found)
+    assert "(4 left out:" in model_text(found)
 
 
 def test_holm_corrects_within_a_family_as_worked_by_hand() -> None:
@@ -219,8 +219,8 @@ def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell() -> None:
         f"Dropout closes the gap most after the input: by {-gap.estimate:.2f} points per 0.1 of rate (95 % interval "
         f"{-gap.high:.2f} to {-gap.low:.2f}), at a cost of {-accuracy.estimate:.2f} points of test accuracy "
     )
-    assert "It closes it less after hidden layer 1 (-0.3" in text
-    assert text.endswith("the data cannot tell.")
+    assert "It closes the gap less after hidden layer 1 (-0.3" in text
+    assert "Its effect on the gap is not significant" in text
     assert "after hidden layer 4 (" in text
 
 
@@ -234,20 +234,22 @@ def test_an_interval_off_0_without_a_verdict_is_said_to_be_off_0_alone() -> None
     assert len(off) < len(places)
     for each in places:
         span = f"{each.label} ({each.low:+.2f} to {each.high:+.2f}"
-        ending = ": off 0 alone, not among all of its kind)" if each in off else ")"
+        ending = ": excludes 0, but not after correction)" if each in off else ")"
         assert f"{span}{ending}" in sentence(found)
 
 
 def test_positions_of_the_same_effect_are_not_ranked() -> None:
     trials = known(200)
     trials["accuracy_gap"] -= 0.002 / 0.1 * trials["dropout_1"].fillna(0)
-    assert "too; that this is less, the data cannot tell." in sentence(effects(trials))
+    assert "; the difference is not significant." in sentence(effects(trials))
 
 
 def test_dropout_that_widens_the_gap_is_said_to() -> None:
     trials = known(200)
     text = sentence(effects(trials.assign(accuracy_gap=0.1 - trials["accuracy_gap"])))
-    assert text.startswith("Nowhere is dropout seen to close the gap. It widens the gap after the input (+0.")
+    assert text.startswith(
+        "Dropout closes the gap significantly at no position. It widens the gap after the input (+0."
+    )
 
 
 def test_the_forest_leans_on_what_matters_and_not_on_what_does_not() -> None:
@@ -275,7 +277,7 @@ def test_too_few_rows_grow_no_forest() -> None:
 
 
 def test_the_model_is_stated_with_its_fit() -> None:
-    text = model(TOLD)
+    text = model_text(TOLD)
     assert "Least squares over 200 networks on the rate at each position" in text
     of = TOLD.fit("test_accuracy").regression
     assert f"R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f};" in text
@@ -287,9 +289,9 @@ def test_networks_that_the_model_fits_exactly_are_counted_as_left_out() -> None:
     """The only network of four layers has a coefficient of its own, and so nothing to say of the others."""
     trials = known(60, depths=(1, 3))
     lone = known(1, seed=7, depths=(4, 4))
-    text = model(effects(pd.concat([trials, lone], ignore_index=True)))
+    text = model_text(effects(pd.concat([trials, lone], ignore_index=True)))
     assert "Least squares over 61 networks" in text
-    assert "60 networks (1 left out that the model fits exactly whatever the score), R²" in text
+    assert "60 networks (1 left out that the model fits exactly at any score), R²" in text
 
 
 def test_networks_of_one_depth_have_no_effect_of_depth() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pipeline.evaluation.analyses.placement_text import sentence
+from pipeline.evaluation.analyses.designed_placement import sentence
 from pipeline.experiment import load
 from pipeline.models.dense import DenseSpec
 from pipeline.statistics.effects.placement import Placement, placement, table

@@ -1,1 +1,37 @@
-"""One file per question that the report answers."""
+"""The analyses of an evaluation: one file per question that the report answers.
+
+To add one, add a file with a function `analyse` from `EvaluationResult` to `Analysis` (None if it does not apply), and a
+line in `ANALYSES`. The file computes with `statistics`, draws with `figures` and words its section.
+"""
+
+from collections.abc import Callable, Sequence
+
+from pipeline.evaluation.analyses import (
+    calibration,
+    designed_placement,
+    gaps,
+    pareto,
+    per_class,
+    placement_effects,
+    published,
+    selection,
+    significance,
+    thresholds,
+    training_curves,
+)
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+
+ANALYSES: Sequence[Callable[[EvaluationResult], Analysis | None]] = (
+    gaps.analyse,
+    published.analyse,
+    selection.analyse,
+    pareto.analyse,
+    placement_effects.analyse,
+    designed_placement.analyse,
+    significance.analyse,
+    training_curves.analyse,
+    per_class.analyse,
+    calibration.analyse,
+    thresholds.analyse,
+)
+"""In the order of the report."""

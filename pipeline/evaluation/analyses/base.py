@@ -1,7 +1,4 @@
-"""The records that analyses share: what was evaluated, and what an analysis returns.
-
-An analysis is a function from `EvaluationResult` to an `Analysis`, or None where it does not apply.
-"""
+"""The two records that all analyses share: `EvaluationResult`, which they read, and `Analysis`, which they return."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,41 +9,58 @@ import pandas as pd
 from pipeline.data.split import Split
 from pipeline.evaluation.finalists import BASELINE
 from pipeline.evaluation.refits import RefitGroup
-from pipeline.evaluation.report.page import Section
+from pipeline.evaluation.report.page import Picture, Section
 from pipeline.experiment import Experiment
+from pipeline.formatting import interval, points
 from pipeline.search.trials import Trial
 from pipeline.statistics.gap_table import Row, gap_table
+from pipeline.statistics.seed_summary import Summary
 from pipeline.statistics.selection import Choice
+from pipeline.tracking.names import METRICS
+
+
+@dataclass(frozen=True)
+class ServingDefaults:
+    """How the logged model answers when a request does not say; both values are found on validation."""
+
+    quantile: float
+    """Conformal quantile of the policy `candidates`."""
+    min_confidence: float | None
+    """Threshold of the policy `min_confidence`; None where no target accuracy is set or none is reached."""
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """One part of what was found."""
+    """What one analysis adds to the evaluate run and its report."""
 
     artifacts: Mapping[str, bytes | str] = field(default_factory=dict)
-    """By their paths in the run."""
+    """Content by path in the run."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Of the run."""
+    """Metrics of the evaluate run."""
     section: Section | None = None
-    """Of the report."""
-    told: str = ""
-    """For the screen and the run's note."""
+    """Section of the report."""
+    summary_picture: Picture | None = None
+    """Picture on top of the report."""
+    message: str = ""
+    """Text for the screen and the run's note."""
+    serving: ServingDefaults | None = None
+    """Defaults of the logged model."""
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
-    """All that was trained, and who was chosen."""
+    """The refitted networks and which of them is chosen."""
 
     experiment: Experiment
     split: Split
     trials: Sequence[Trial]
-    """Those of the search that finished."""
+    """Finished trials of the search."""
     groups: Sequence[RefitGroup]
-    """The chosen one first, then the other finalists, then the references."""
+    """The chosen network first, then the other finalists, then the references."""
     choice: Choice
     """Among the finalists, by means over seeds."""
     report: str = ""
-    """The page, once it is written."""
+    """The HTML page; empty until it is built."""
 
     @cached_property
     def gap_table(self) -> pd.DataFrame:
@@ -55,11 +69,11 @@ class EvaluationResult:
 
     def first_gaps(self, most: int) -> pd.DataFrame:
         """`gap_table` of the first `most` networks."""
-        shown = [self.role(group) for group in self.groups[:most]]
-        return self.gap_table[self.gap_table["network"].isin(shown)]
+        roles = [self.role(group) for group in self.groups[:most]]
+        return self.gap_table[self.gap_table["network"].isin(roles)]
 
     def row(self, group: RefitGroup) -> Row:
-        """A network as a row of the table of gaps."""
+        """A network as a row of the gap table."""
         return Row(self.role(group), group.architecture, group.finalist.recipe.spec.has_dropout, group.metrics)
 
     @property
@@ -68,13 +82,23 @@ class EvaluationResult:
 
     @property
     def rival(self) -> RefitGroup | None:
-        """What the chosen one is compared with: the baseline, or where that was chosen, the first of the others."""
+        """The network that the chosen one is compared with: the baseline or, if that was chosen, the next network."""
         return self.of_role(BASELINE) or next(iter(self.groups[1:]), None)
 
     def role(self, group: RefitGroup) -> str:
-        """For tables and pictures."""
+        """The group's name in tables and pictures."""
         return "chosen" if group is self.chosen else group.finalist.role
 
     def of_role(self, role: str) -> RefitGroup | None:
-        """A group that is not the chosen one."""
+        """The group with a role, unless it is the chosen one."""
         return next((group for group in self.groups[1:] if group.finalist.role == role), None)
+
+
+def mean_text(name: str, summary: Summary) -> str:
+    """A metric's mean with half of its interval, such as `89.46 ± 0.12`, in the unit of `METRICS`."""
+    return interval(summary.mean, summary.low, summary.high, write=METRICS[name].text)
+
+
+def mean_points(summary: Summary) -> str:
+    """A mean difference of shares in points, such as `+3.41 ± 0.21`."""
+    return interval(summary.mean, summary.low, summary.high, write=points)

@@ -88,6 +88,8 @@ class Section:
     """Paragraphs, with an empty line between them."""
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
+    method: str = ""
+    """How it was computed: paragraphs, folded on the page."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +99,14 @@ class Report:
     title: str
     question: str
     answer: str
-    """One sentence, for the reader who reads nothing else."""
+    """One or two sentences."""
     facts: Sequence[tuple[str, str]] = ()
     """Name and value: the figures and origins to have at a glance."""
     sections: Sequence[Section] = ()
     commands: Sequence[tuple[str, str]] = ()
     """What it does, and the command line; lines are kept."""
+    summary: tuple[Table, Picture] | None = None
+    """One table and one picture below the answer."""
 
 
 def render(report: Report) -> str:

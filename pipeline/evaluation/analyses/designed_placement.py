@@ -1,17 +1,46 @@
-"""What the designed check comes to, in plain words. Enters: a `Placement`. Leaves: a sentence or a few."""
+"""One dropout layer moved through all positions of one network, all else equal: a designed check of the effects."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
 
+import pandas as pd
 from scipy import stats
 
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.report.page import Picture, Section
+from pipeline.figures.comparisons import placement as placement_figure
+from pipeline.figures.style import png
 from pipeline.formatting import listed, position
+from pipeline.statistics.effects import placement
 from pipeline.statistics.effects.placement import Placement, Slope
 from pipeline.statistics.holm import holm
 from pipeline.statistics.seed_summary import Summary
 
 LEVEL = 0.05
+METHOD = (
+    "Differences to the same network without dropout, paired by seed, with 95 % Student intervals over seeds. Positions are "
+    "compared by Holm-corrected paired t tests."
+)
+
+
+def analyse(result: EvaluationResult) -> Analysis | None:
+    """Compares the positions; None unless all refits share their training settings and differ in one dropout layer."""
+    settings = {group.finalist.settings.model_dump_json() for group in result.groups}
+    if not result.experiment.space.networks or len(settings) > 1:
+        return None  # the notebook's two networks also differ in early stopping
+    refits = [
+        {"seed": refit.seed, **refit.metrics, **group.finalist.recipe.spec.coordinates()}
+        for group in result.groups for refit in group.refits
+    ]  # fmt: skip
+    found = placement.placement(pd.DataFrame(refits))
+    if not found.cells:
+        return None
+    picture, text = png(placement_figure.placement(found)), sentence(found)
+    pictures = [Picture(picture, text, "Difference to no dropout")]
+    section = Section("One dropout layer, moved", text, pictures=pictures, method=METHOD)
+    artifacts: dict[str, bytes | str] = {"placement.csv": placement.table(found).to_csv(index=False)}
+    return Analysis(artifacts | {"placement.png": picture}, section=section)
 
 
 def sentence(found: Placement) -> str:

@@ -1,0 +1,64 @@
+"""Train against test: the generalisation gap of every refitted network by both measures."""
+
+import pandas as pd
+
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.report.page import Picture, Section, Table
+from pipeline.figures.comparisons import gaps as gaps_figure
+from pipeline.figures.style import png
+from pipeline.formatting import interval
+from pipeline.statistics.gap_table import FIGURES
+from pipeline.tracking.names import GAPS_CSV, METRICS
+
+MOST_IN_PICTURE = 10
+"""Networks in the picture; the table has all."""
+WITH_INTERVAL = ("test_accuracy", "accuracy_gap", "loss_gap")
+"""Columns that show half of their 95 % interval."""
+METHOD = (
+    "Honest gap: the same weights score train and test, with dropout off. Fit gap: the train score is the last one that "
+    "training itself reports, with dropout on and averaged over an epoch while the weights change; it flatters networks "
+    "with dropout.\n\n"
+    "An architecture lists the layer sizes from input to output; the number in brackets is the dropout rate after a layer."
+)
+
+
+def analyse(result: EvaluationResult) -> Analysis:
+    """The gap table, and the picture on top of the report."""
+    table = result.gap_table
+    picture = png(gaps_figure.gaps(result.first_gaps(MOST_IN_PICTURE)))
+    seeds = len(result.chosen.refits)
+    tables = []
+    for measure in ("honest", "fit"):
+        frame = _formatted(table[table["measure"] == measure])
+        numbers = dict.fromkeys(frame.columns[2:], str)  # aligned right
+        tables.append(Table(f"{measure.capitalize()} measure", frame, numbers, highlight=0))
+    section = Section(
+        "Gaps between train and test",
+        f"Means over {seeds} seeds, ± half of the 95 % interval." if seeds > 1 else "One seed: no intervals.",
+        tables,
+        method=METHOD,
+    )
+    alt = (
+        f"Accuracy and loss on train and test of {min(len(result.groups), MOST_IN_PICTURE)} networks, with the gap "
+        "between them."
+    )
+    return Analysis(
+        {GAPS_CSV: table.to_csv(index=False), "gaps.png": picture},
+        section=section,
+        summary_picture=Picture(picture, alt, "Train and test by both measures of the generalisation gap"),
+    )
+
+
+def _formatted(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one measure as text."""
+    rows = []
+    for row in table.to_dict("records"):
+        texts = {}
+        for name in FIGURES:
+            metric = METRICS[name]
+            low, high = (row[f"{name}_low"], row[f"{name}_high"])
+            texts[metric.heading] = (
+                interval(row[name], low, high, write=metric.text) if name in WITH_INTERVAL else metric.text(row[name])
+            )
+        rows.append({"network": row["network"], "architecture": row["architecture"], **texts})
+    return pd.DataFrame(rows)

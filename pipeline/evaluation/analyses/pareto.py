@@ -1,0 +1,60 @@
+"""Test accuracy against the honest gap: the Pareto front of all trials and refitted networks."""
+
+import pandas as pd
+
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
+from pipeline.evaluation.report.page import Picture, Section
+from pipeline.figures.comparisons import pareto as pareto_figure
+from pipeline.figures.style import png
+from pipeline.search.trials import fully_trained
+from pipeline.statistics.pareto import front, hypervolume
+from pipeline.tracking.names import PARETO_PNG
+
+METHOD = (
+    "Trials are single runs of the search, one seed each; refitted networks are means over seeds. The best of many single "
+    "runs are partly there by luck, so trials on the front look better than their refits would. A network is on the front "
+    "if no other has both a higher test accuracy and a smaller gap."
+)
+
+
+def analyse(result: EvaluationResult) -> Analysis:
+    """The front, its picture and its hypervolume."""
+    rows = [
+        {"kind": "trial", "architecture": trial.name, "test_accuracy": trial.run.metrics["test_accuracy"],
+         "accuracy_gap": trial.run.metrics["accuracy_gap"]}
+        for trial in result.trials
+    ] + [
+        {"kind": result.role(group), "architecture": group.architecture,
+         "test_accuracy": group.summaries["test_accuracy"].mean, "accuracy_gap": group.summaries["accuracy_gap"].mean}
+        for group in result.groups
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    accuracy, gap = table["test_accuracy"].to_numpy(float), table["accuracy_gap"].to_numpy(float)
+    best = front(accuracy, gap)
+    table["on_front"] = table.index.isin(best)
+    dots = [pareto_figure.Point(*pair) for pair in zip(gap, accuracy, strict=True)]
+    marks = [
+        pareto_figure.Mark(dots[len(result.trials) + index], f"{result.role(group)}: {group.architecture}")
+        for index, group in enumerate(result.groups)
+        if group is result.chosen or group.finalist.role in {BASELINE, NOTEBOOK}
+    ]
+    picture = png(pareto_figure.pareto(dots, list(best), marks))
+    alt = f"{len(dots)} networks by honest gap and test accuracy; {len(best)} of them are on the Pareto front."
+    stopped = len(result.trials) - len(fully_trained(result.trials))
+    section = Section(
+        "Accuracy against gap",
+        f"{len(best)} of {len(dots)} networks are on the Pareto front.{stopped_early(stopped, 'included')}",
+        pictures=[Picture(picture, alt, "Pareto front of test accuracy and honest gap")],
+        method=METHOD,
+    )
+    artifacts: dict[str, bytes | str] = {"pareto.csv": table.to_csv(index=False), PARETO_PNG: picture}
+    return Analysis(artifacts, {"hypervolume": hypervolume(accuracy, gap)}, section)
+
+
+def stopped_early(count: int, use: str) -> str:
+    """States how trials that Hyperband stopped early are used; empty if there are none."""
+    if not count:
+        return ""
+    trials = f"{count} trial{'' if count == 1 else 's'} that Hyperband stopped early {'is' if count == 1 else 'are'}"
+    return f" {trials} {use}: fewer epochs change the gap."

@@ -1,0 +1,42 @@
+"""Precision and recall per class, and the most confident errors of the chosen network's median refit."""
+
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.report.page import Picture, Section
+from pipeline.figures.networks import mistakes as mistakes_figure
+from pipeline.figures.networks import per_class as classes_figure
+from pipeline.figures.style import png
+from pipeline.formatting import percent
+from pipeline.statistics import per_class
+
+MOST_MISTAKES = 30
+
+
+def analyse(result: EvaluationResult) -> Analysis:
+    """Scores per class and the images that are misclassified with the highest confidence."""
+    split, probabilities = result.split, result.chosen.median_refit.test
+    table = per_class.per_class(split.test.labels, probabilities, split.class_names)
+    bars = png(classes_figure.classes(table, part="test"))
+    weakest = table.sort_values("f1", kind="stable").iloc[0]
+    lowest = (
+        f"the lowest F1 has {weakest['class']}, with a precision of {percent(weakest['precision'])} % and a recall of "
+        f"{percent(weakest['recall'])} %."
+    )
+    errors = per_class.most_confident_errors(split.test.labels, probabilities, most=MOST_MISTAKES)
+    page = png(
+        mistakes_figure.mistakes(split.test.images, errors, split.class_names, pixel_max=split.pixel_max, part="test")
+    )
+    section = Section(
+        "Classes and mistakes",
+        f"On test, {lowest}",
+        pictures=[
+            Picture(bars, f"Precision and recall of every class on test; {lowest}", "Scores per class, on test"),
+            Picture(
+                page,
+                f"The {len(errors)} test images that are misclassified with the highest confidence.",
+                "Most confident errors",
+            ),
+        ],
+    )
+    return Analysis(
+        {"classes.csv": table.to_csv(index=False), "classes.png": bars, "mistakes.png": page}, section=section
+    )

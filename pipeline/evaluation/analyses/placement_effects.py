@@ -1,0 +1,145 @@
+"""Where dropout should go: effects of dropout positions and sizes on accuracy and gap, over all trials of a search."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.analyses.pareto import stopped_early
+from pipeline.evaluation.report.page import Picture, Section, Table
+from pipeline.figures.comparisons import effects as effects_figure
+from pipeline.figures.style import png
+from pipeline.formatting import listed
+from pipeline.search import trials
+from pipeline.statistics.effects import model
+from pipeline.statistics.effects.model import FLOOR, LEVEL, Effect, Effects, Fit
+
+STEPS = {"dropout": "0.1 of rate", "hidden": "doubling", "depth": "fewest layers"}
+"""What an estimate is for, by kind of effect."""
+OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
+CAPTION = (
+    "Effects with 95 % intervals. Importance: by how many points the error of a random forest on held-out networks grows "
+    "if the value is permuted, for depths all together (about 0 or below: not used)"
+)
+
+
+def analyse(result: EvaluationResult) -> Analysis | None:
+    """Estimates the effects; None for a list of fixed networks."""
+    if result.experiment.space.networks:
+        return None
+    complete = trials.fully_trained(result.trials)
+    effects = model.effects(trials.table(complete))
+    text = f"{sentence(effects)}{stopped_early(len(result.trials) - len(complete), 'left out')}"
+    artifacts: dict[str, bytes | str] = {"effects.csv": model.table(effects).to_csv(index=False)}
+    pictures, tables = [], []
+    if any(math.isfinite(effect.estimate) for fit in effects.fits for effect in fit.effects):
+        artifacts["effects.png"] = picture = png(effects_figure.effects(effects))
+        alt = f"Effects with 95 % intervals on accuracy and gap. {sentence(effects)}"
+        pictures.append(Picture(picture, alt, "Effects over all trials"))
+        verdicts = _verdicts(effects)
+        formats = {name: "{:+.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
+        tables.append(Table(CAPTION, verdicts, formats))
+    section = Section("Where dropout should go", text, tables, pictures, model_text(effects))
+    return Analysis(artifacts, section=section)
+
+
+def _verdicts(effects: Effects) -> pd.DataFrame:
+    """One row per effect: verdicts, estimates and importance for accuracy and gap."""
+    rows = []
+    for index, effect in enumerate(effects.fit("test_accuracy").effects):
+        row: dict[str, str | float] = {"effect": effect.label, "per, or against": STEPS[effect.kind]}
+        for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
+            other = effects.fit(outcome).effects[index]
+            text = other.why or f"{other.estimate:+.2f} ({other.low:+.2f} to {other.high:+.2f})"
+            row |= {f"{title}, points": f"{other.verdict}: {text}", f"importance for {title}": other.importance}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def sentence(found: Effects) -> str:
+    """Where dropout closes the honest gap most, at what cost in test accuracy, and where the data are inconclusive."""
+    gap, accuracy = found.fit("accuracy_gap"), found.fit("test_accuracy")
+    places = [each for each in gap.effects if each.kind == "dropout"]
+    closing = sorted((each for each in places if each.verdict == "lowers"), key=lambda each: each.estimate)
+    widening = [each for each in places if each.verdict == "raises"]
+    unknown = [each for each in places if each.verdict == "cannot tell"]
+    if len(unknown) == len(places):
+        return f"With {_networks(found)}, dropout has no significant effect on the gap at any position."
+    parts = _closing(closing, gap, accuracy) if closing else ["Dropout closes the gap significantly at no position."]
+    parts += [f"It widens the gap {_named(widening)}."] if widening else []
+    parts += (
+        [f"Its effect on the gap is not significant {listed([_spanned(each) for each in unknown])}."] if unknown else []
+    )
+    return " ".join(parts)
+
+
+def model_text(found: Effects) -> str:
+    """The method: the model and its fit."""
+    left_out = f" ({found.failed} left out: no finite scores, or below {100 * FLOOR:g} % of the best test accuracy)"
+    parts = (
+        f"Least squares over {_networks(found)}{left_out if found.failed else ''} on the rate at each position,",
+        "the doublings of each hidden size, and the depth; straight lines, no interactions.",
+        "Intervals: 95 %, heteroscedasticity-robust (HC3), one at a time;",
+        f"verdicts: at {100 * LEVEL:g} % after Holm's correction within positions, within sizes and within depths.",
+        "A search that learns draws networks near its best ones; the effects describe that region.",
+        *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
+    )
+    return " ".join(parts)
+
+
+def _networks(found: Effects) -> str:
+    """Number of networks, such as `24 networks`."""
+    count = found.trials - found.failed
+    return f"{count} network" + ("" if count == 1 else "s")
+
+
+def _fitted(fit: Fit, found: Effects) -> str:
+    of = fit.regression
+    exact = found.trials - found.failed - of.rows
+    if math.isnan(of.r_squared):
+        return f"cannot be fitted, {of.rows} networks leave {of.freedom} degrees of freedom"
+    return (
+        f"{of.rows} networks{f' ({exact} left out that the model fits exactly at any score)' if exact else ''}, "
+        f"R² {of.r_squared:.2f} "
+        f"(adjusted {of.adjusted_r_squared:.2f}; a random forest on held-out networks "
+        f"{fit.forest_r_squared:.2f}), residual sd {of.residual_sd:.2f} {fit.unit}, {of.freedom} degrees of freedom"
+    )
+
+
+def _closing(closing: Sequence[Effect], gap: Fit, accuracy: Fit) -> list[str]:
+    """Positions that close the gap, the strongest first."""
+    best, rest = closing[0], closing[1:]
+    alike = [each for each, apart in zip(rest, gap.apart(best, rest), strict=True) if not apart]
+    less = [each for each in rest if each not in alike]
+    most = f"by {-best.estimate:.2f} points per 0.1 of rate (95 % interval {-best.high:.2f} to {-best.low:.2f})"
+    cost = _cost(accuracy.effect(best.column))
+    parts = [f"Dropout closes the gap {'most ' if rest else ''}{best.label}: {most}, {cost}."]
+    parts += [f"It also closes the gap {_named(alike)}; the difference is not significant."] if alike else []
+    parts += [f"It closes the gap less {_named(less)}."] if less else []
+    return parts
+
+
+def _cost(effect: Effect) -> str:
+    """The effect on test accuracy."""
+    if effect.verdict == "lowers":
+        return f"at a cost of {-effect.estimate:.2f} points of test accuracy ({-effect.high:.2f} to {-effect.low:.2f})"
+    if effect.verdict == "raises":
+        return f"and raises test accuracy by {effect.estimate:.2f} points ({effect.low:.2f} to {effect.high:.2f})"
+    return f"without a significant effect on test accuracy{_span(effect, ' points')}"
+
+
+def _named(effects: Sequence[Effect]) -> str:
+    return listed([f"{each.label} ({each.estimate:+.2f})" for each in effects])
+
+
+def _spanned(effect: Effect) -> str:
+    return effect.label + _span(effect)
+
+
+def _span(effect: Effect, unit: str = "") -> str:
+    """The interval of an effect that is not significant; notes if it excludes 0 before correction."""
+    if math.isnan(effect.estimate):
+        return ""
+    alone = "" if effect.low <= 0 <= effect.high else ": excludes 0, but not after correction"
+    return f" ({effect.low:+.2f} to {effect.high:+.2f}{unit}{alone})"

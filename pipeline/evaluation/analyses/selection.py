@@ -1,0 +1,84 @@
+"""Why this network was chosen, and how optimistic its validation score was when the search selected it."""
+
+import pandas as pd
+
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_points
+from pipeline.evaluation.report.page import Section
+from pipeline.formatting import listed, percent, points
+from pipeline.statistics.seed_summary import over_seeds, summarise
+from pipeline.statistics.selection_bias import selection_bias
+from pipeline.tracking.names import REFITS_CSV, SEEDS_CSV
+
+METHOD = (
+    "The choice uses validation scores only. Selection bias is the validation accuracy at selection minus the accuracy of "
+    "refits with fresh seeds: on the same validation images it is the luck of the seed; on test it also contains the "
+    "optimism about the validation images and the difference in difficulty between validation and test. "
+    "± is half of the 95 % interval over seeds. A negative value means that the selection score was not optimistic."
+)
+
+
+def analyse(result: EvaluationResult) -> Analysis:
+    """The reason of the choice, the selection bias, and the tables of refits and seeds."""
+    chosen = result.chosen
+    refits = pd.DataFrame(
+        [{"network": result.role(group), "architecture": group.architecture, "seed": refit.seed, **refit.metrics,
+          "run_id": refit.run.id}
+         for group in result.groups for refit in group.refits]
+    )  # fmt: skip
+    text, method, metrics = f"{result.choice.reason}{_better_on_test(result)}", "", {}
+    if chosen.finalist.at_selection is not None:
+        method = METHOD
+        bias = selection_bias(
+            chosen.finalist.at_selection,
+            [each["val_accuracy"] for each in chosen.metrics],
+            [each["test_accuracy"] for each in chosen.metrics],
+        )
+        metrics = {"selection_bias": bias.validation.mean, "selection_bias_test": bias.test.mean}
+        text += (
+            f"\n\nThe search selected it, trained with one seed, at a validation accuracy of "
+            f"{percent(chosen.finalist.at_selection)} %. This exceeds its accuracy with fresh seeds by "
+            f"{mean_points(bias.validation)} points on the same validation images and by {mean_points(bias.test)} points "
+            f"on test. {_validation_to_test(result)}"
+        )
+    artifacts = {REFITS_CSV: refits.to_csv(index=False), SEEDS_CSV: _seed_table(result).to_csv(index=False)}
+    return Analysis(artifacts, metrics, Section("Why this network", text, method=method))
+
+
+def _better_on_test(result: EvaluationResult) -> str:
+    """Names finalists that are at least as good on test in accuracy and gap; the choice may not use this."""
+    accuracy, gap = (result.chosen.summaries[name].mean for name in ("test_accuracy", "accuracy_gap"))
+    better = []
+    for group in result.groups[1:]:
+        other = tuple(group.summaries[name].mean for name in ("test_accuracy", "accuracy_gap"))
+        if not group.finalist.reference and other[0] >= accuracy and other[1] <= gap and other != (accuracy, gap):
+            better.append(f"{result.role(group)} ({percent(other[0])} %, gap {points(other[1])} points)")
+    if not better:
+        return ""
+    return (
+        f" On test, {listed(better)} {'is' if len(better) == 1 else 'are'} at least as good as the chosen network "
+        f"({percent(accuracy)} %, gap {points(gap)} points) in both. The choice does not use the test set: test scores "
+        "would no longer be unbiased."
+    )
+
+
+def _validation_to_test(result: EvaluationResult) -> str:
+    """The drop from validation to test of networks that were not selected: it is not selection bias."""
+    drops = []
+    for group in result.groups:
+        if group.finalist.reference:
+            drop = summarise(each["val_accuracy"] - each["test_accuracy"] for each in group.metrics)
+            drops.append(f"{result.role(group)} {mean_points(drop)}")
+    if not drops:
+        return "Part of the drop to test is due to a different difficulty of the test images."
+    return (
+        "Part of the drop to test is due to a different difficulty of the test images: networks that were not selected "
+        f"drop from validation to test by {listed(drops)} points."
+    )
+
+
+def _seed_table(result: EvaluationResult) -> pd.DataFrame:
+    """`seeds.csv`: mean, standard deviation and interval of every metric of every network."""
+    table = over_seeds({result.role(group): group.metrics for group in result.groups})
+    architectures = {result.role(group): group.architecture for group in result.groups}
+    table.insert(1, "architecture", table["network"].map(architectures))
+    return table

@@ -1,0 +1,170 @@
+"""Rejected predictions: accuracy against coverage, the threshold for a target accuracy, conformal sets.
+
+Also finds the defaults of the served model, which are the threshold and the quantile shown in the report.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from pipeline.data.split import Split
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, ServingDefaults
+from pipeline.evaluation.refits import Refit
+from pipeline.evaluation.report.page import Picture, Section, Table
+from pipeline.figures.networks import coverage as coverage_figure
+from pipeline.figures.style import png
+from pipeline.formatting import percent
+from pipeline.statistics.selective import conformal, thresholds
+from pipeline.statistics.selective.policies import POLICIES, answer
+
+EXAMPLE = 0.5
+"""The threshold in the table where no target accuracy is set or none is reached."""
+HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "classes": "classes per answer"}
+FORMATS = {"threshold": "{:.4f}".format, HEADINGS["answered"]: percent, HEADINGS["right"]: percent,
+           HEADINGS["classes"]: "{:.2f}".format}  # fmt: skip
+METHOD = (
+    "Thresholds and the conformal quantile are found on validation and checked on test. A threshold reaches the target if "
+    "the lower bound (one-sided, 95 %) of its accuracy on validation does. Conformal sets hold the label with the stated "
+    "probability for new images like those of validation. Policies: argmax accepts every prediction; min_confidence and "
+    "min_margin accept those at or above a threshold of confidence or of the margin to the second class; coin_flip draws "
+    "between classes of nearly the same probability; candidates returns a conformal set and accepts sets of one class."
+)
+
+
+@dataclass(frozen=True)
+class TargetThresholds:
+    """The thresholds that reach a target accuracy on validation; None each without a target."""
+
+    confidence: thresholds.Threshold | None = None
+    margin: thresholds.Threshold | None = None
+
+    @classmethod
+    def find(cls, split: Split, refit: Refit, target_accuracy: float | None) -> "TargetThresholds":
+        """Searches both thresholds on validation."""
+        if target_accuracy is None:
+            return cls()
+        labels = split.validation.labels
+        confidence, margin = (
+            thresholds.threshold_for(thresholds.curve(labels, refit.validation, by), target_accuracy)
+            for by in ("confidence", "margin")
+        )
+        return cls(confidence, margin)
+
+    @property
+    def min_confidence(self) -> float | None:
+        """None where no target is set or none is reached."""
+        return None if self.confidence is None else self.confidence.value
+
+    @property
+    def min_margin(self) -> float | None:
+        """As `min_confidence`."""
+        return None if self.margin is None else self.margin.value
+
+
+def serving_defaults(split: Split, refit: Refit, target_accuracy: float | None) -> ServingDefaults:
+    """The conformal quantile and the confidence threshold that a model of these weights is served with."""
+    quantile = conformal.fit(split.validation.labels, refit.validation).quantile
+    return ServingDefaults(quantile, TargetThresholds.find(split, refit, target_accuracy).min_confidence)
+
+
+def analyse(result: EvaluationResult) -> Analysis:
+    """Coverage curves, policies, conformal sets, and the defaults of the served model."""
+    refit, split = result.chosen.median_refit, result.split
+    validation = thresholds.curve(split.validation.labels, refit.validation)
+    test = thresholds.curve(split.test.labels, refit.test)
+    found = TargetThresholds.find(split, refit, result.experiment.evaluation.target_accuracy)
+    outcome = _on_test(found, split, refit)
+    sets = conformal.fit(split.validation.labels, refit.validation)
+    on_test = conformal.checked(sets, split.test.labels, refit.test)
+    picture = png(coverage_figure.coverage(validation, test, found.confidence, outcome.checked))
+    table = _policies(split, refit, found, quantile=sets.quantile)
+    section = Section(
+        "Rejecting uncertain predictions",
+        f"{outcome.text}\n\n{_sets_text(on_test)}",
+        [Table("Policies on test", table.rename(columns=HEADINGS), FORMATS)],
+        [
+            Picture(
+                picture,
+                "Accuracy of the accepted predictions against the share of accepted images, on validation and test.",
+                "Accuracy against coverage",
+            )
+        ],
+        METHOD,
+    )
+    metrics = {
+        "risk_area": test.risk_area,
+        "conformal_coverage": on_test.coverage,
+        "conformal_set_size": on_test.size,
+        "conformal_quantile": sets.quantile,
+        **outcome.metrics,
+    }
+    artifacts: dict[str, bytes | str] = {"policies.csv": table.to_csv(index=False), "coverage.png": picture}
+    return Analysis(artifacts, metrics, section, serving=ServingDefaults(sets.quantile, found.min_confidence))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What the confidence threshold does on test."""
+
+    text: str
+    checked: thresholds.Checked | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def _on_test(found: TargetThresholds, split: Split, refit: Refit) -> _Outcome:
+    """Checks the confidence threshold on test, where there is one."""
+    if found.confidence is None or found.margin is None:
+        return _Outcome(
+            "No target accuracy is set (evaluation.target_accuracy). "
+            f"The thresholds in the table ({EXAMPLE:g}) are examples."
+        )
+    missing = [each.by for each in (found.confidence, found.margin) if each.value is None]
+    example = f" The table shows {EXAMPLE:g} as an example threshold of {' and '.join(missing)}." if missing else ""
+    reason = found.confidence.reason
+    if found.confidence.value is None:
+        return _Outcome(f"{reason}{example}")
+    checked = thresholds.checked(found.confidence, split.test.labels, refit.test)
+    metrics = {"min_confidence": found.confidence.value, "answered_share": checked.coverage}
+    if not checked.answered:
+        return _Outcome(f"{reason} On test, it accepts no prediction.{example}", checked, metrics)
+    text = (
+        f"{reason} On test, it accepts {percent(checked.coverage)} % of the predictions; {percent(checked.accuracy)} % of "
+        f"them are right (95 % interval {percent(checked.low)} to {percent(checked.high)}).{example}"
+    )
+    return _Outcome(text, checked, metrics | {"answered_accuracy": checked.accuracy})
+
+
+def _sets_text(on_test: conformal.Checked) -> str:
+    """The coverage of the conformal sets on test; warns where it is below the stated one by more than chance."""
+    text = (
+        f"Conformal sets with a stated coverage of {100 * on_test.stated:g} % contain the label of "
+        f"{percent(on_test.coverage)} % of the test images (95 % interval {percent(on_test.low)} to "
+        f"{percent(on_test.high)}), with {on_test.size:.2f} classes on average; {percent(on_test.singletons)} % of the sets "
+        "have a single class."
+    )
+    if on_test.high >= on_test.stated:
+        return text
+    return (
+        f"{text} The coverage on test is below the stated one. It is guaranteed only for images like those of validation, "
+        "which also served to select the epoch and the network."
+    )
+
+
+def _policies(split: Split, refit: Refit, found: TargetThresholds, *, quantile: float) -> pd.DataFrame:
+    """`policies.csv`: what every policy does on test; shares from 0 to 1."""
+    confidence, margin = (EXAMPLE if each is None else each for each in (found.min_confidence, found.min_margin))
+    rows = []
+    for policy in POLICIES:
+        answers = answer(refit.test, policy, min_confidence=confidence, min_margin=margin, quantile=quantile)
+        right = (answers.label == split.test.labels)[answers.accepted]
+        rows.append(
+            {
+                "policy": policy,
+                "threshold": {"min_confidence": confidence, "min_margin": margin}.get(policy),
+                "answered": answers.accepted.mean(),
+                "right": right.mean() if len(right) else None,
+                "classes": answers.candidates.sum(axis=1).mean(),
+            }
+        )
+    return pd.DataFrame(rows)

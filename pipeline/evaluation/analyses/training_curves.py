@@ -1,0 +1,35 @@
+"""Training curves and confusion matrices of the chosen network's median refit."""
+
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.report.page import Picture, Section
+from pipeline.formatting import percent
+from pipeline.tracking.names import CONFUSION_MATRIX, CURVES
+
+METHOD = (
+    "This section and those below describe one refit: the one with the median validation loss over the seeds. It is also "
+    "the logged model."
+)
+
+
+def analyse(result: EvaluationResult) -> Analysis:
+    """The pictures of the median refit."""
+    refit, name = result.chosen.median_refit, result.chosen.architecture
+    metrics, seeds = refit.metrics, len(result.chosen.refits)
+    curves, confusion = refit.pictures[CURVES], refit.pictures[CONFUSION_MATRIX]
+    facts = (
+        f"{metrics['epochs_run']:.0f} epochs run, weights of epoch {metrics['best_epoch']:.0f} (counted from 0) kept; "
+        f"train accuracy {percent(metrics['train_accuracy'])} %, test accuracy {percent(metrics['test_accuracy'])} %."
+    )
+    which = f"The median of {seeds} seeds" if seeds > 1 else "One seed"
+    section = Section(
+        "Training and confusion",
+        f"{which}: {facts}",
+        pictures=[
+            Picture(
+                curves, f"Loss and accuracy of {name} per epoch on train and validation. {facts}", "Training curves"
+            ),
+            Picture(confusion, f"Confusion matrices of {name} on train and test.", "Confusion matrices"),
+        ],
+        method=METHOD if seeds > 1 else "",
+    )
+    return Analysis({CURVES: curves, CONFUSION_MATRIX: confusion}, section=section)

@@ -1,0 +1,93 @@
+"""Builds the report of an evaluation from its analyses: summary, facts, sections, commands."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_text
+from pipeline.evaluation.refits import RefitGroup
+from pipeline.evaluation.report.page import Picture, Report, Table, render
+from pipeline.experiment import Experiment, load, names
+from pipeline.session import Session
+from pipeline.tracking.names import METRICS, SEARCH_RUN_TAG
+from pipeline.tracking.store import Run
+
+MOST_IN_SUMMARY = 6
+"""Networks in the table below the answer."""
+
+
+def build_report(session: Session, run: Run, result: EvaluationResult, analyses: Sequence[Analysis]) -> str:
+    """The page, self-contained."""
+    experiment, prepared = session.experiment, session.prepared
+    search = run.tags[SEARCH_RUN_TAG]
+    parts = ", ".join(f"{len(part):,} {name}" for name, part in prepared.split.parts())
+    facts = [
+        ("Experiment", experiment.name),
+        ("Data", f"{prepared.dataset.name}: {parts}"),
+        ("Trials", str(len(result.trials))),
+        ("Networks retrained", f"{len(result.groups)}, {len(result.chosen.refits)} seeds each"),
+        ("Parameters of the chosen network", f"{result.chosen.parameters:,}"),
+        ("Times this test set was scored", f"{run.metrics['test_uses']:.0f}"),
+        ("Evaluate run", run.id),
+        ("Search run", search),
+        ("Data digest", prepared.dataset.digest),
+    ]
+    return render(
+        Report(
+            experiment.name,
+            experiment.question,
+            _answer(result),
+            summary=_summary(result, analyses),
+            facts=facts,
+            sections=[analysis.section for analysis in analyses if analysis.section],
+            commands=_commands(experiment, run, search),
+        )
+    )
+
+
+def _summary(result: EvaluationResult, analyses: Sequence[Analysis]) -> tuple[Table, Picture] | None:
+    """One table and one picture for a reader with 30 seconds."""
+    picture = next((analysis.summary_picture for analysis in analyses if analysis.summary_picture), None)
+    if picture is None:
+        return None
+    shown = ("test_accuracy", "accuracy_gap", "test_loss")
+    rows = [
+        {"network": result.role(group), "architecture": group.architecture}
+        | {METRICS[name].heading: mean_text(name, group.summaries[name]) for name in shown}
+        for group in result.groups[:MOST_IN_SUMMARY]
+    ]
+    seeds = len(result.chosen.refits)
+    spread = f"means over {seeds} seeds, ± half of the 95 % interval" if seeds > 1 else "one seed"
+    numbers = {METRICS[name].heading: str for name in shown}
+    table = Table(f"Test accuracy and honest generalisation gap: {spread}", pd.DataFrame(rows), numbers, highlight=0)
+    return table, picture
+
+
+def _answer(result: EvaluationResult) -> str:
+    """Which network is chosen, with its accuracy and gap, and the one it is compared with."""
+    chosen, rival = result.chosen, result.rival
+    text = f"{chosen.architecture} reaches {_figures(chosen)}"
+    if rival is not None:
+        without = "" if rival.finalist.recipe.spec.has_dropout else ", without dropout"
+        text += f"; {rival.architecture} ({result.role(rival)}{without}) reaches {_figures(rival)}"
+    return f"{text}."
+
+
+def _commands(experiment: Experiment, run: Run, search: str) -> list[tuple[str, str]]:
+    """Commands that repeat the runs: by name if the experiment is unchanged, otherwise by the file that the run kept."""
+    asked, first = f"-P experiment={experiment.name}", []
+    if experiment.name not in names() or load(experiment.name) != experiment:
+        asked = "-P experiment=again/experiment.yaml"
+        fetched = f"mlflow artifacts download --run-id {run.id} --artifact-path experiment.yaml --dst-path again"
+        first = [("First: fetch the experiment as it was run", fetched)]
+    return [
+        *first,
+        ("Repeat everything", f"mlflow run . --env-manager local {asked}"),
+        ("Repeat this evaluation", f"mlflow run . -e evaluate --env-manager local {asked} -P search_run_id={search}"),
+        ("Compare runs in the MLflow UI", "make ui"),
+    ]
+
+
+def _figures(group: RefitGroup) -> str:
+    accuracy, gap = (mean_text(name, group.summaries[name]) for name in ("test_accuracy", "accuracy_gap"))
+    return f"{accuracy} % test accuracy with an honest gap of {gap} points"
