@@ -105,7 +105,7 @@ COMMANDS: Mapping[str, Command] = {
         {
             "input": "npz or IDX file, picture, or folder of pictures",
             "version": "the version; without it the champion",
-            "policy": "which predictions are accepted",
+            "policy": "which predictions are accepted: argmax, min_confidence, min_margin, coin_flip or candidates",
             "threshold": "smallest accepted confidence or margin, 0 to 1",
             "invert": "auto, yes or no: whether dark and light are swapped",
         },

@@ -53,7 +53,7 @@ def test_the_real_fashion_mnist_has_its_known_shape(folder):
     assert dataset.source == str(folder)
 
 
-def test_a_folder_of_gzipped_files_serves_too(copy):
+def test_a_folder_of_gzipped_files_is_read_too(copy):
     labels = copy / "t10k-labels-idx1-ubyte"
     (copy / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels.read_bytes(), 1))
     labels.unlink()
@@ -239,7 +239,7 @@ def refusing(reason: str) -> Callable[[download.Say], dict[str, bytes]]:
     return read
 
 
-def test_when_nothing_serves_every_source_is_listed_with_its_reason_and_the_cures():
+def test_when_no_source_works_every_source_is_listed_with_its_reason_and_the_cures():
     places = [Source("first", refusing("not there")), Source("second", refusing("no network"), keep=True)]
     with pytest.raises(InputError, match="Could not obtain Fashion-MNIST") as caught:
         sources._first_that_verifies(places, ignore)

@@ -245,7 +245,7 @@ class TestNpz:
 
 
 class TestIdx:
-    def test_a_folder_in_fashion_mnists_manner_serves_with_and_without_a_test_part(self, tmp_path):
+    def test_a_folder_in_fashion_mnists_manner_is_read_with_and_without_a_test_part(self, tmp_path):
         (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(IMAGES))
         (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS)))
         dataset = load(own(tmp_path))

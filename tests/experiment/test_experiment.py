@@ -33,7 +33,7 @@ def test_a_shipped_experiment_loads_under_its_own_name(name):
     assert load(name).name == name
 
 
-def test_a_path_serves_as_well_as_a_name(tmp_path):
+def test_a_path_works_as_well_as_a_name(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\nquestion: Why?\nsearch: {trials: 7}\n")
     assert load(str(file)).search.trials == 7
