@@ -6,7 +6,7 @@ EXPERIMENT ?= fashion_mnist
 ARGS ?=
 AT ?= 02:30
 
-# MLflow and its children find `python` and `uv` in the environment of the lock; nothing is reported to anybody.
+# MLflow and its children find `python` and `uv` in the environment of the lock. Telemetry is off.
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT := true
@@ -19,7 +19,7 @@ $(shell "$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || rm -f $(VENV)/*.stamp
 help:
 	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 8 minutes)"
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
-	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 the champion answers images over HTTP, on this machine"
+	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 serve the champion over HTTP on this machine"
 	@echo "make schedule [EXPERIMENT=digits] [AT=02:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
 	@echo "make check                                                 lint, types and the quick tests (90 seconds)"
 	@echo "make test                                                  lint, types and every test (8 minutes)"
@@ -35,7 +35,7 @@ run: $(VENV)/run.stamp
 ui: $(VENV)/run.stamp
 	@"$(BIN)/python" -m pipeline ui --port $(or $(PORT),5000)
 
-# The registered model bears the name that stands in the experiment's file.
+# The registered model is named after the key `name` of the experiment, not after its file.
 serve: $(VENV)/run.stamp
 	@name=$$("$(BIN)/python" -c 'import sys; from pipeline.experiment import load; print(load(sys.argv[1]).name)' "$(EXPERIMENT)") && set -x && \
 	exec "$(BIN)/python" -m mlflow models serve --model-uri "models:/narrowgap-$$name@champion" --env-manager local \

@@ -84,7 +84,7 @@ def _ui(arguments: argparse.Namespace, _overrides: Overrides) -> None:
 
 COMMANDS: Mapping[str, Command] = {
     "main": Command("prepare, search and evaluate in one run", _step),
-    "prepare": Command("look at the data", _step),
+    "prepare": Command("explore the data: pixel ranges, class counts, duplicates", _step),
     "search": Command("search the space, or resume an interrupted search", _step),
     "evaluate": Command(
         "retrain the best networks with several seeds and write the report",
@@ -98,23 +98,25 @@ COMMANDS: Mapping[str, Command] = {
         {"version": "the version; without it the previous champion", "why": "the reason, for the record"},
         overrides=False,
     ),
-    "status": Command("list the versions of the model", _status, overrides=False),
+    "status": Command("list the registered versions of the model", _status, overrides=False),
     "predict": Command(
-        "answer images with the champion",
+        "classify images with the champion",
         _predict,
         {
             "input": "npz or IDX file, picture, or folder of pictures",
             "version": "the version; without it the champion",
-            "policy": "which predictions are accepted",
-            "threshold": "from which confidence or margin on, 0 to 1",
-            "invert": "auto, yes or no: whether dark and light change places",
+            "policy": "which predictions are accepted: argmax, min_confidence, min_margin, coin_flip or candidates",
+            "threshold": "smallest accepted confidence or margin, 0 to 1",
+            "invert": "auto, yes or no: whether dark and light are swapped",
         },
         overrides=False,
     ),
     "schedule": Command(
-        "print a scheduled retraining for cron, systemd and GitHub Actions", _schedule, {"at": "time of day, HH:MM"}
+        "print a scheduled retraining for cron, systemd and GitHub Actions",
+        _schedule,
+        {"at": "time of day, HH:MM; default: 02:30"},
     ),
-    "ui": Command("open the MLflow UI", _ui, {"port": "from 1 to 65535"}, overrides=False, experiment=False),
+    "ui": Command("open the MLflow UI", _ui, {"port": "1 to 65535; default: 5000"}, overrides=False, experiment=False),
 }
 
 
@@ -169,7 +171,8 @@ def read(arguments: Sequence[str]) -> tuple[argparse.Namespace, Overrides]:
         raise InputError(f"no step given; {expected}")
     if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
         raise InputError(f"unknown step {arguments[0]!r}; {expected}")
-    known, rest = parser().parse_known_args(_long(arguments))
+    command = COMMANDS.get(arguments[0])
+    known, rest = parser().parse_known_args(_joined(_long(arguments), command.options if command else {}))
     overrides = _pairs(rest)
     command = COMMANDS[known.command]
     for name in overrides:
@@ -187,6 +190,18 @@ def _long(arguments: Sequence[str]) -> list[str]:
     """`-P a.b=value`, as for `mlflow run`, as `--a.b=value`."""
     remaining = iter(arguments)
     return [f"--{next(remaining, '')}" if word == "-P" else word for word in remaining]
+
+
+def _joined(words: Sequence[str], options: Mapping[str, str]) -> list[str]:
+    """The words, with `--option=-value` for a declared option and a value that argparse would take for another option."""
+    joined: list[str] = []
+    for word in words:
+        before = joined[-1] if joined else ""
+        if word.startswith("-") and not word.startswith("--") and before.startswith("--") and before[2:] in options:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _pairs(words: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Runs one step as the root run of this process: store, lock, data, then the step.
 
-Cheap checks come first and TensorFlow last, so that what can be refused is refused within seconds.
+Cheap checks come first and TensorFlow last, so bad input is reported within seconds.
 """
 
 import time
@@ -25,11 +25,11 @@ from pipeline.training.runtime import init_tensorflow
 
 
 def run(step: str, experiment: Experiment, *, search_run_id: str | None, console: Console) -> None:
-    """Runs a step as the root run of this process, and prints where to look.
+    """Runs a step as the root run of this process, and prints the link to it.
 
     Args:
         step: `main`, `prepare`, `search`, `evaluate` or `retrain`.
-        experiment: What is asked.
+        experiment: The experiment, with overrides applied.
         search_run_id: For `evaluate`: the search to evaluate; None takes the experiment's latest.
         console: The screen.
 
@@ -58,7 +58,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         failing = outcome is not None and outcome.kind == "kept" and experiment.retrain.fail_when_kept
         if failing:
             root.finish("FINISHED")  # `mlflow run` goes by the exit code, unless the run has ended
-    _say_where(session, root, step, seconds=time.monotonic() - began)
+    _print_summary(session, root, step, seconds=time.monotonic() - began)
     if outcome is not None:
         session.say(outcome.message)
         if failing:
@@ -71,7 +71,7 @@ def _run_step(step: str, session: Session, root: Run, search_run_id: str | None)
 
         prepare(session, root)
         return
-    # What can be refused is refused before processes and TensorFlow start.
+    # Bad input is reported before processes and TensorFlow start.
     if step == "evaluate":
         earlier: Run | None = find_search.search_for(session, search_run_id)
     else:
@@ -95,7 +95,7 @@ def _main(session: Session, root: Run, workers: Workers, earlier: Run | None) ->
         found = search(session, run, workers)
     with session.child(root, step="evaluate", name="evaluate") as run:
         result = evaluate(session, run, found, workers)
-    _speak_for(root, run)
+    _copy_result(root, run)
     root.write(REPORT, result.report)
     print_gaps(session, run, result)
 
@@ -107,7 +107,7 @@ def _search(session: Session, root: Run, workers: Workers, earlier: Run | None) 
     with search_run(session, root, earlier, alone=True) as run:
         search(session, run, workers)
     if run is not root:
-        _speak_for(root, run)
+        _copy_result(root, run)
 
 
 def _evaluate(session: Session, root: Run, workers: Workers, search: Run | None) -> None:
@@ -121,7 +121,7 @@ def _evaluate(session: Session, root: Run, workers: Workers, search: Run | None)
 
 
 def _retrain(session: Session, root: Run) -> RetrainingOutcome:
-    """What can be refused, and that there is nothing to do, is said before processes and TensorFlow start."""
+    """Retrains if there is something to do; bad input is reported before processes and TensorFlow start."""
     planned = plan.plan(session, root)
     if not planned.needs_training:
         return plan.nothing_new(root, planned)
@@ -132,13 +132,13 @@ def _retrain(session: Session, root: Run) -> RetrainingOutcome:
         return retrain(session, root, workers, planned)
 
 
-def _speak_for(root: Run, child: Run) -> None:
-    """The root shows what its last step found, so that no row in the UI is empty."""
+def _copy_result(root: Run, child: Run) -> None:
+    """Copies the result of the last step to the root run, so its row in the UI is not empty."""
     root.log(metrics=child.metrics, tags={key: child.tags[key] for key in (CHOSEN_TAG, NOTE_TAG)})
 
 
-def _say_where(session: Session, root: Run, step: str, *, seconds: float) -> None:
-    """The time that the step took, its run, and the link that opens its view in the UI."""
+def _print_summary(session: Session, root: Run, step: str, *, seconds: float) -> None:
+    """Prints the time that the step took, its run, and the link that opens its view in the UI."""
     store, name = session.store, session.experiment.name
     session.say(f"{step} of {name} took {duration(seconds)}. Run {root.id} in {store.shown}")
     view = views.SEARCHES if step in {"prepare", "evaluate", "retrain"} else views.TRIALS
@@ -147,6 +147,6 @@ def _say_where(session: Session, root: Run, step: str, *, seconds: float) -> Non
 
 
 def _depth(experiment: Experiment) -> int:
-    """The most hidden layers that a network of the experiment has."""
+    """Largest number of hidden layers in the space of the experiment."""
     networks = experiment.space.networks
     return max(len(network.hidden) for network in networks) if networks else experiment.space.depth[1]

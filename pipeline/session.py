@@ -11,7 +11,7 @@ from pipeline.data import sources
 from pipeline.data.dataset import Dataset, digest_of
 from pipeline.data.split import Part, Split, split
 from pipeline.experiment import Experiment
-from pipeline.tracking.names import DATA_DIGEST_TAG, EXPERIMENT_TAG, SPLIT_TAG, TEST_DIGEST_TAG
+from pipeline.tracking.names import DATA_DIGEST_TAG, EXPERIMENT_TAG, EXPERIMENT_YAML, SPLIT_TAG, TEST_DIGEST_TAG
 from pipeline.tracking.store import Run, Store
 
 
@@ -57,6 +57,7 @@ class Session:
     prepared: PreparedData
 
     def say(self, line: str) -> None:
+        """Prints one line, without markup."""
         self.console.print(line, soft_wrap=True, markup=False)
 
     @contextmanager
@@ -64,5 +65,5 @@ class Session:
         """Opens a nested run of a step; it ends with the block: FINISHED, FAILED with the reason, or KILLED."""
         tags = {EXPERIMENT_TAG: self.experiment.name, **self.prepared.tags}
         with self.store.child(parent, step=step, name=name, tags=tags).open() as run:
-            run.write("experiment.yaml", self.experiment.to_yaml())
+            run.write(EXPERIMENT_YAML, self.experiment.to_yaml())
             yield run

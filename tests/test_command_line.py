@@ -1,4 +1,4 @@
-"""The command line: what it declares, what it takes for an override, and what it refuses in one line."""
+"""The command line: what it declares, what it takes as an override, and what it rejects in one line."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from pipeline.errors import InputError
         ["search", "-P", "experiment=smoke", "-P", "search.trials=5", "-P", "space.depth=[1, 1]"],
     ],
 )
-def test_options_and_overrides_are_told_apart_in_every_form(words):
+def test_options_and_overrides_are_separated_in_every_form(words):
     known, overrides = read(words)
     assert (known.command, known.experiment) == ("search", "smoke")
     assert overrides == {"search.trials": "5", "space.depth": "[1, 1]"}
@@ -30,6 +30,12 @@ def test_an_empty_option_is_not_given_as_mlprojects_defaults_are():
     assert (known.search_run_id, known.experiment, overrides) == (None, "fashion_mnist", {})
     known, _ = read(["rollback", "--version", "", "--why", "it is worse"])
     assert (known.version, known.why) == (None, "it is worse")
+
+
+@pytest.mark.parametrize("value", ["-slow", "-2 points", "-1", "-"])
+def test_a_value_may_start_with_a_dash(value):
+    known, _ = read(["rollback", "--why", value, "--version", "3"])
+    assert (known.why, known.version) == (value, "3")
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ import requests
 Say = Callable[[str], None]
 """Takes one line for people."""
 ANSWER_SECONDS = 10
-"""For the first sign of life, over all addresses of a host: each of a dozen may take its time to refuse."""
+"""Timeout of the first answer, over all addresses of a host: each of a dozen may be slow to refuse."""
 READ_SECONDS = 20
-"""Between two pieces of a download."""
+"""Longest pause inside a download."""
 TRIES = 3
-"""For each file, when its download breaks off."""
+"""Attempts per file if its download breaks off."""
 
 
 class UnavailableError(Exception):
@@ -54,10 +54,10 @@ def from_web(base: str, names: Iterable[str], say: Say) -> dict[str, bytes]:
     Raises:
         UnavailableError: If the host does not answer or refuses.
     """
-    pooch.get_logger().setLevel("WARNING")  # what it would say is said here
+    pooch.get_logger().setLevel("WARNING")  # progress is printed here
     names = list(names)
-    _knock(f"{base}{names[0]}.gz")
-    return {name: _downloaded(f"{base}{name}.gz", say) for name in names}
+    _check_answers(f"{base}{names[0]}.gz")
+    return {name: _download(f"{base}{name}.gz", say) for name in names}
 
 
 def from_debian(package: str, place: Path, names: Iterable[str], say: Say) -> dict[str, bytes]:
@@ -78,19 +78,19 @@ def from_debian(package: str, place: Path, names: Iterable[str], say: Say) -> di
         options += [f"Acquire::{scheme}::Timeout={ANSWER_SECONDS}" for scheme in ("http", "https")]
         apt = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
         # An update that reaches no mirror only warns, and the download then misses the package: both are the reason.
-        warnings = _ran([*apt, "update"], folder)
+        warnings = _run([*apt, "update"], folder)
         try:
-            _ran([*apt, "download", package], folder)
+            _run([*apt, "download", package], folder)
         except UnavailableError as error:
             raise UnavailableError("; ".join([str(error), *warnings[:1]])) from error
         archive = next(folder.glob("*.deb"), None)
         if archive is None:
             raise UnavailableError("apt-get downloaded nothing")
-        _ran(["dpkg-deb", "-x", str(archive), str(folder / "unpacked")], folder)
+        _run(["dpkg-deb", "-x", str(archive), str(folder / "unpacked")], folder)
         return from_folder(folder / "unpacked" / place, names)
 
 
-def _knock(address: str) -> None:
+def _check_answers(address: str) -> None:
     """Raises UnavailableError unless the host answers within seconds and has the file."""
     answer: queue.SimpleQueue[requests.Response | requests.RequestException] = queue.SimpleQueue()
 
@@ -100,7 +100,7 @@ def _knock(address: str) -> None:
         except requests.RequestException as error:
             answer.put(error)
 
-    # In a thread, since neither the look-up of a name nor its many addresses keep to a timeout of requests'.
+    # In a thread: requests' timeout covers neither the look-up of a name nor all of its addresses together.
     threading.Thread(target=ask, daemon=True).start()
     try:
         found = answer.get(timeout=ANSWER_SECONDS)
@@ -112,16 +112,16 @@ def _knock(address: str) -> None:
         raise UnavailableError(f"{found.status_code} {found.reason} for {address}")
 
 
-def _downloaded(address: str, say: Say) -> bytes:
+def _download(address: str, say: Say) -> bytes:
     name = address.rpartition("/")[2]
     for left in reversed(range(TRIES)):
-        bar = _Quarters(name, say)
+        bar = _QuarterProgress(name, say)
         downloader = pooch.HTTPDownloader(timeout=READ_SECONDS, progressbar=bar, chunk_size=2**16)
         with tempfile.TemporaryDirectory() as folder:
             try:
                 return Path(pooch.retrieve(address, None, name, folder, downloader=downloader)).read_bytes()
             except (requests.RequestException, OSError, ValueError) as error:
-                # What a host refuses it refuses again; what broke off may come through.
+                # A refusal is final; an interrupted download may succeed when repeated.
                 if isinstance(error, requests.HTTPError) or not left:
                     raise UnavailableError(_reason(error)) from error
                 say(f"downloading {name} broke off ({_reason(error)}); trying again")
@@ -134,17 +134,17 @@ def _reason(error: Exception) -> str:
     return " ".join(str(getattr(inner, "reason", None) or error).split())[:300]
 
 
-class _Quarters:
+class _QuarterProgress:
     """A progress bar for pooch that prints a line per quarter."""
 
     def __init__(self, name: str, say: Say) -> None:
-        self.total, self._name, self._say, self._done, self._told = 0, name, say, 0, 0
+        self.total, self._name, self._say, self._done, self._printed = 0, name, say, 0, 0
 
     def update(self, count: int) -> None:
         self._done += count
         quarter = min(4, 4 * self._done // self.total) if self.total else 0
-        if quarter > self._told:
-            self._told = quarter
+        if quarter > self._printed:
+            self._printed = quarter
             self._say(f"downloading {self._name}: {25 * quarter} % of {self.total / 1e6:.1f} MB")
 
     def reset(self) -> None:
@@ -154,7 +154,7 @@ class _Quarters:
         """Does nothing: there is nothing to close."""
 
 
-def _ran(command: list[str], folder: Path) -> list[str]:
+def _run(command: list[str], folder: Path) -> list[str]:
     """Runs a command and returns its error output, line by line.
 
     Raises:

@@ -20,13 +20,13 @@ class Exploration:
     pixel_min: NDArray[np.uint8]
     """(h, w): the smallest value of each pixel over the training images."""
     pixel_max: NDArray[np.uint8]
-    """(h, w): the largest."""
+    """(h, w): the largest value of each pixel over the training images."""
     intensities: NDArray[np.int64]
     """(pixel_max + 1,): how often each value occurs in the training images; the zeros are counted too, at 0."""
     duplicates: dict[str, int]
     """Images of the second part that occur in the first one too, byte for byte, by `first/second`."""
     table: pd.DataFrame
-    """All that in figures, as rows of (what, value)."""
+    """The statistics as rows of (what, value)."""
 
 
 def explore(dataset: Dataset, split: Split) -> Exploration:
@@ -46,7 +46,7 @@ def explore(dataset: Dataset, split: Split) -> Exploration:
         ("digest", dataset.digest),
         *((f"{name}: shape", "x".join(map(str, part.images.shape))) for name, part in split.parts()),
         *((f"{name}: images per class", _range(counts[name])) for name in counts),
-        # Pixels are unsigned bytes: a value cannot be missing, so what can be is an image or a class.
+        # Pixels are unsigned bytes: no value can be missing, only an image or a class.
         *((f"{name}: blank images", int((~part.images.any(axis=(1, 2))).sum())) for name, part in split.parts()),
         *((f"{name}: classes without an image", int((counts[name] == 0).sum())) for name in counts),
         ("missing values", "none: every pixel is an unsigned byte"),

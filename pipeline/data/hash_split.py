@@ -24,14 +24,14 @@ def held_out(images: Images, labels: Labels, *, share: float, seed: int, part: s
 
     The name of the part is hashed too, so the parts are drawn independently.
     """
-    places = draws(images, seed=seed, part=part)
-    held = places < share
+    fractions = hash_fractions(images, seed=seed, part=part)
+    held = fractions < share
     lacking = np.setdiff1d(labels, labels[held])
-    smallest = [places[labels == label].min() for label in lacking]
-    return held | np.isin(places, smallest)
+    smallest = [fractions[labels == label].min() for label in lacking]
+    return held | np.isin(fractions, smallest)
 
 
-def draws(images: Images, *, seed: int, part: str) -> NDArray[np.float64]:
+def hash_fractions(images: Images, *, seed: int, part: str) -> NDArray[np.float64]:
     """(n,), 0 to 1: the first 8 bytes of SHA-256 over seed, part and the image's bytes, by 2^64."""
     start = hashlib.sha256(f"{seed} {part} ".encode())
     digests = bytearray()

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.experiment import Data
 
 TEST_SHARE = 0.1
-"""Held out of a data set that has no test set of its own, unless the experiment says otherwise."""
+"""Default of `data.test` for a data set without a test set."""
 Rows = NDArray[np.int64]
 """int64, (n,), ascending: positions in a data set."""
 
@@ -59,11 +59,14 @@ class Split:
 
 
 def split(dataset: Dataset, data: Data) -> Split:
-    """Divides a data set by `data.seed`, each class in the same proportions everywhere (own data: by chance alike).
+    """Splits a data set by `data.seed`, stratified by class. Own data are split by the hash of each image (`hash_split`), so
+    an image stays in its part when others are added.
 
-    `data.validation` and, where the data set has no test set of its own, `data.test` are held out of its training
-    images; a `data.test` for a data set that has one takes so much of that. What is held out of own data is decided image
-    by image (`membership`): it stays so when others come. Raises InputError for an impossible size.
+    `data.validation` images are held out of the training images; so are `data.test` images if the data set has no test set.
+    If it has one, `data.test` selects a part of it.
+
+    Raises:
+        InputError: If a size is impossible.
     """
     hold = _held_out_by_bytes if data.dataset == "own" else _held_out
     pool = np.arange(len(dataset.labels_train))
@@ -93,7 +96,7 @@ def split(dataset: Dataset, data: Data) -> Split:
 
 def _held_out(rows: Rows, _images: Images, labels: Labels, size: float, seed: int, *, key: str) -> tuple[Rows, Rows]:
     """Splits `rows` into the rest and a stratified part of `size` (count or share); both ascending."""
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - a second, for those who split
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - takes a second
 
     count = _count(size, len(rows))
     present, images = np.unique(labels[rows], return_counts=True)
@@ -116,7 +119,7 @@ def _held_out(rows: Rows, _images: Images, labels: Labels, size: float, seed: in
 def _held_out_by_bytes(
     rows: Rows, images: Images, labels: Labels, size: float, seed: int, *, key: str
 ) -> tuple[Rows, Rows]:
-    """The same for own data, by hash; `size` is a share."""
+    """As `_held_out`, by hash, for own data; `size` is a share."""
     held = hash_split.held_out(images[rows], labels[rows], share=size, seed=seed, part=key)
     return rows[~held], rows[held]
 

@@ -13,8 +13,8 @@ from pipeline.errors import InputError
 
 PIXEL_MAX = 255
 """Unless the experiment says otherwise."""
-DIM = 0.5
-"""Images whose largest pixel is less than this share of `pixel_max` may have another scale than is believed."""
+DIM_SHARE = 0.5
+"""If the largest pixel is below this share of `pixel_max`, the images may have another scale, and a note is printed."""
 
 
 def load(given: str, *, pixel_max: int | None, say: Say) -> Dataset:
@@ -74,8 +74,8 @@ def _dataset(
         )
     found = int(images[0].max())
     if not found:
-        raise InputError(f"{parts[0].images_name} is blank: every pixel is 0; expected images that can be told apart")
-    if pixel_max is None and found < DIM * largest:
+        raise InputError(f"{parts[0].images_name} is blank: every pixel is 0; expected images that differ")
+    if pixel_max is None and found < DIM_SHARE * largest:
         say(
             f"the largest pixel is {found} of {largest}; if these images go from 0 to {found}, set -P data.pixel_max={found}"
         )

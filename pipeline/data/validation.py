@@ -17,7 +17,7 @@ LUMA = np.array([19595, 38470, 7471], np.uint32)
 """Weights of red, green and blue in grey, in 65,536ths: ITU-R 601-2 luma as Pillow rounds it, so that the same colour
 images give the same data set out of an array and out of PNG files."""
 FEWEST_PER_CLASS = 2
-"""Images to train on: one must be held out to choose by, and one stay."""
+"""Images per class in the training part: at least one for validation and one to train on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def classes(
     every = np.concatenate(given)
     if every.dtype.kind == "U":
         names = tuple(class_names or np.unique(every).tolist())
-        places = _places(parts, given, names)
+        places = _as_indices(parts, given, names)
     else:
         names = tuple(class_names or map(str, range(_without_gaps(train.labels_name, every))))
         places = [_in_range(part, labels, len(names)) for part, labels in zip(parts, given, strict=True)]
@@ -141,7 +141,7 @@ def _flat(part: RawPart) -> NDArray[Any]:
     return labels
 
 
-def _places(parts: list[RawPart], given: list[NDArray[Any]], names: Sequence[str]) -> list[Labels]:
+def _as_indices(parts: list[RawPart], given: list[NDArray[Any]], names: Sequence[str]) -> list[Labels]:
     """Text labels as indices of the names."""
     place = {name: index for index, name in enumerate(names)}
     for part, labels in zip(parts, given, strict=True):
@@ -182,7 +182,7 @@ def _refuse_names(names: Sequence[str]) -> None:
         twice = next(name for place, name in enumerate(names) if name in names[:place])
         raise InputError(f"two classes are named {twice!r}; expected a name for each")
     if len(names) < 2:
-        raise InputError(f"all images are of the class {names[0]!r}; expected two classes or more to tell apart")
+        raise InputError(f"all images are of the class {names[0]!r}; expected two classes or more")
 
 
 def _refuse_thin(names: Sequence[str], train: Labels, test: Labels) -> None:

@@ -1,4 +1,4 @@
-"""What is asked: the keys of `experiments/*.yaml`, how they are read, and what is said when one is wrong."""
+"""The keys of `experiments/*.yaml`: their schema, how they are loaded, and the error messages."""
 
 from pipeline.experiment.data import Data
 from pipeline.experiment.evaluation import Evaluation, Selection

@@ -1,4 +1,4 @@
-"""The section `data`: which images, and how they are divided."""
+"""The section `data`: which images, and how they are split."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -9,7 +9,7 @@ from pipeline.experiment.base import CountOrShare, Section, Seed
 
 
 class Data(Section):
-    """Which images, and how they are divided."""
+    """Which images, and how they are split."""
 
     dataset: Literal["fashion_mnist", "digits", "own"] = "fashion_mnist"
     """`fashion_mnist` (Zalando, 70,000 images of 28x28), `digits` (scikit-learn, 1,797 images of 8x8) or `own` (the data at
@@ -30,8 +30,8 @@ class Data(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_own_data_a_tenth(cls, given: Any) -> Any:
-        """The default of `validation` is Fashion-MNIST's."""
+    def _own_data_default(cls, given: Any) -> Any:
+        """The default of `validation`, a count, is Fashion-MNIST's; own data take a share."""
         if isinstance(given, Mapping) and given.get("dataset") == "own":
             return {"validation": 0.1, **given}
         return given
@@ -44,7 +44,7 @@ class Data(Section):
             return self
         for key, size in (("validation", self.validation), ("test", self.test)):
             if isinstance(size, int):
-                raise ValueError(  # noqa: TRY004 - pydantic tells only ValueErrors to the user
+                raise ValueError(  # noqa: TRY004 - pydantic shows only ValueErrors to the user
                     f"{key} is {size}, a count; own data are split by shares, so an image stays in its part when others are "
                     "added: expected a share between 0 and 1, such as 0.1"
                 )

@@ -1,1 +1,1 @@
-"""The step `prepare`: a look at the data."""
+"""The step `prepare`: explores the data."""

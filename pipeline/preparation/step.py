@@ -6,6 +6,7 @@ from pipeline.data.exploration import explore
 from pipeline.figures import exploration as pictures
 from pipeline.figures.style import png
 from pipeline.session import PreparedData, Session
+from pipeline.tracking.names import CLASS_COUNTS_CSV, CLASS_COUNTS_PNG, DATA_CSV, INTENSITIES_PNG, PIXEL_RANGE_PNG
 from pipeline.tracking.store import Run
 
 
@@ -16,12 +17,12 @@ def prepare(session: Session, run: Run) -> None:
     record_inputs(run, prepared)
     split = prepared.split
     exploration = explore(prepared.dataset, split)
-    run.write("data.csv", exploration.table.to_csv(index=False))
-    run.write("class_counts.csv", exploration.class_counts.to_csv())
+    run.write(DATA_CSV, exploration.table.to_csv(index=False))
+    run.write(CLASS_COUNTS_CSV, exploration.class_counts.to_csv())
     for name, figure in (
-        ("pixel_range.png", pictures.pixel_range(exploration)),
-        ("intensities.png", pictures.intensities(exploration)),
-        ("class_counts.png", pictures.class_counts(exploration)),
+        (PIXEL_RANGE_PNG, pictures.pixel_range(exploration)),
+        (INTENSITIES_PNG, pictures.intensities(exploration)),
+        (CLASS_COUNTS_PNG, pictures.class_counts(exploration)),
     ):
         run.write(name, png(figure))
     for label, class_name in enumerate(split.class_names):
@@ -34,9 +35,9 @@ def prepare(session: Session, run: Run) -> None:
         metrics={f"images_{name}": len(part) for name, part in split.parts()}
         | {f"duplicates_{pair.replace('/', '_')}": count for pair, count in exploration.duplicates.items()}
     )
-    doubles = ", ".join(f"{count} {pair}" for pair, count in exploration.duplicates.items())
-    run.note(f"{prepared.dataset.name}: {sizes}. Exact duplicates across the parts: {doubles}.")
-    session.say(f"data: {prepared.dataset.name} from {prepared.dataset.source}; {sizes}; duplicates: {doubles}")
+    duplicates = ", ".join(f"{count} {pair}" for pair, count in exploration.duplicates.items())
+    run.note(f"{prepared.dataset.name}: {sizes}. Exact duplicates across the parts: {duplicates}.")
+    session.say(f"data: {prepared.dataset.name} from {prepared.dataset.source}; {sizes}; duplicates: {duplicates}")
 
 
 def record_inputs(run: Run, prepared: PreparedData) -> None:

@@ -200,6 +200,9 @@ METRICS: dict[str, Metric] = {
 # Artifacts, by the run that has them.
 EXPERIMENT_YAML = "experiment.yaml"
 """The resolved experiment, on every run of a step."""
+DATA_CSV, CLASS_COUNTS_CSV = "data.csv", "class_counts.csv"
+PIXEL_RANGE_PNG, INTENSITIES_PNG, CLASS_COUNTS_PNG = "pixel_range.png", "intensities.png", "class_counts.png"
+"""Of the step `prepare`, beside the folder `samples`."""
 CURVES, CONFUSION_MATRIX, NETWORK_TXT, STATE = "curves.png", "confusion_matrix.png", "network.txt", "state.npz"
 """Of a trial and a refit; `state.npz` where Hyperband may continue the trial."""
 TRIALS_CSV, PARETO_PNG, PARALLEL_PNG = "trials.csv", "pareto.png", "parallel.png"

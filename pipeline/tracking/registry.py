@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import get_registry_uri
 
 from pipeline.errors import InputError
-from pipeline.tracking.health import ABSENT, REGISTRY, reach
+from pipeline.tracking.health import ABSENT, REGISTRY, check_reachable
 from pipeline.tracking.names import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, PREVIOUS_CHAMPION_TAG
 from pipeline.tracking.store import Store
 
@@ -39,7 +39,7 @@ class Registry:
     def __init__(self, store: Store, experiment: str) -> None:
         elsewhere = get_registry_uri()
         if elsewhere != store.uri:
-            reach(elsewhere, what="model registry", cure=REGISTRY)
+            check_reachable(elsewhere, what="model registry", cure=REGISTRY)
         self._client, self.name = store.client, f"narrowgap-{experiment}"
 
     def by_alias(self, alias: str) -> Version | None:

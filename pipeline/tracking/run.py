@@ -108,7 +108,7 @@ class Run:
             try:
                 return Path(self._client.download_artifacts(self.id, path, temporary)).read_bytes()
             except (MlflowException, OSError) as error:
-                raise InputError(f"run {self.id} has no artifact {path}: is it a run of Narrowgap's?") from error
+                raise InputError(f"run {self.id} has no artifact {path}: is it a run of Narrowgap?") from error
 
     def inputs(self, *, name: str, digest: str, context: str, source: str, shape: Sequence[int]) -> None:
         """Records a data set that the run used, in the context training, validation or test. MLflow keeps 36 characters
@@ -151,7 +151,7 @@ class Run:
             self.finish("FINISHED")
 
     def give_up(self, status: Status, reason: str) -> None:
-        """Ends the run; an error of the store does not hide what ended it."""
+        """Ends the run after a failure; an error of the store is ignored, so the failure itself is reported."""
         with contextlib.suppress(MlflowException, OSError):
             self.finish(status, reason)
 

@@ -21,8 +21,11 @@ from pipeline.tracking.names import CLAIM_TAG, HOLDER_TAG
 from pipeline.tracking.store import Run, Store
 
 SETTLE_SECONDS = 1.0
+"""How long a process waits for the claims of others before it reads them."""
 BEAT_SECONDS = 20
+"""Time between two heartbeats."""
 GONE_SECONDS = 120
+"""Age of the last heartbeat from which a process on another machine counts as gone."""
 
 
 def owner_tag() -> dict[str, str]:
@@ -48,7 +51,7 @@ def heartbeat(run: Run) -> Iterator[None]:
 
 @contextmanager
 def claim_run(store: Store, run: Run) -> Iterator[None]:
-    """Claims a run that other processes may want too: writes this process as its owner and checks again a moment later.
+    """Claims a run that other processes may claim too: writes this process as its owner and checks again a moment later.
 
     Raises:
         BusyError: If another process was faster; the last to write owns the run. Nothing else is changed.
@@ -64,7 +67,7 @@ def claim_run(store: Store, run: Run) -> Iterator[None]:
 def refuse_held(run: Run) -> None:
     """Raises BusyError, naming the owner, if another process works on the run."""
     holder = holder_of(run)
-    if holder and alive(run) and _who(holder) != _who(json.loads(owner_tag()[HOLDER_TAG])):
+    if holder and alive(run) and _identity(holder) != _identity(json.loads(owner_tag()[HOLDER_TAG])):
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
         raise BusyError(
             f"search {run.id} is being run by process {holder['pid']} on {holder['host']} since {since}; wait for it, or "
@@ -120,12 +123,13 @@ def alive(run: Run) -> bool:
         return False
 
 
-def _who(holder: dict[str, Any]) -> tuple[Any, ...]:
+def _identity(holder: dict[str, Any]) -> tuple[Any, ...]:
     """Identity of an owner; the start time is included since processes in two containers may have the same number."""
     return holder["host"], holder["pid"], holder["started"]
 
 
 def holder_of(run: Run) -> dict[str, Any]:
+    """The owner of a run: host, pid, start and last heartbeat; empty if it has none."""
     found: dict[str, Any] = json.loads(run.tags.get(HOLDER_TAG, "{}"))
     return found
 
@@ -138,17 +142,16 @@ def end_orphans(store: Store, root: Run, experiment: str) -> int:
     Returns:
         Number of runs that were ended.
     """
-    swept = 0
-    left = store.running(experiment_id=root.experiment_id, experiment=experiment)
-    for run in left:
+    ended = 0
+    for run in store.running(experiment_id=root.experiment_id, experiment=experiment):
         top = run
         while HOLDER_TAG not in top.tags and top.status == "RUNNING" and top.parent_id is not None:
             top = store.get(top.parent_id)
-        named = HOLDER_TAG in top.tags or top.id != run.id
-        if run.id != root.id and named and (top.status != "RUNNING" or not alive(top)):
-            run.finish("KILLED", "its driver was gone")
-            swept += 1
-    return swept
+        owned = HOLDER_TAG in top.tags or top.id != run.id
+        if run.id != root.id and owned and (top.status != "RUNNING" or not alive(top)):
+            run.finish("KILLED", "its driver process ended")
+            ended += 1
+    return ended
 
 
 def _beat(run: Run, stop: threading.Event) -> None:

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient, get_tracking_uri
 
 from pipeline.errors import InputError, NarrowgapError
 from pipeline.tracking import provenance, sqlite
-from pipeline.tracking.health import ABSENT, reach, refused, shown
+from pipeline.tracking.health import ABSENT, check_reachable, connection_error, without_password
 from pipeline.tracking.names import EXPERIMENT_TAG, GIT_DIRTY_TAG, PARENT_TAG, REASON_TAG, RUN_NAME_TAG, STEP_TAG
 from pipeline.tracking.provenance import user
 from pipeline.tracking.run import Point, Run, Status
@@ -24,7 +24,7 @@ __all__ = ["Point", "Run", "Status", "Store"]
 RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-(\d{1,3}|1000)$")
 """The names that MLflow gives a run whose user gave none, such as `bold-finch-123`."""
 PAGE = 250
-"""Runs that are read at a time."""
+"""Runs per page of a query."""
 
 
 class Store:
@@ -36,7 +36,7 @@ class Store:
     @property
     def shown(self) -> str:
         """The address for people: without a password."""
-        return shown(self.uri)
+        return without_password(self.uri)
 
     @classmethod
     def connect(cls) -> "Store":
@@ -47,8 +47,8 @@ class Store:
             InputError: If MLflow refuses the address.
         """
         uri = get_tracking_uri()
-        reach(uri)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # that it makes tables is no news to its user
+        check_reachable(uri)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it reports each table that it creates
         file = sqlite.file_of(uri)
         try:
             if file is not None:
@@ -56,7 +56,7 @@ class Store:
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
         except Exception as error:
-            raise refused(uri, error) from error
+            raise connection_error(uri, error) from error
         if file is not None:
             sqlite.enable_wal(file)
         return cls(client, uri)
@@ -65,6 +65,7 @@ class Store:
         """The run that `mlflow run` created for this process; otherwise a new one in the MLflow experiment that the
         environment names, or one named as the experiment.
         """
+        name = f"{step} {experiment}"
         own = {STEP_TAG: step, EXPERIMENT_TAG: experiment, GIT_DIRTY_TAG: provenance.dirty(), **tags}
         run_id = os.environ.get("MLFLOW_RUN_ID")
         if run_id:
@@ -76,10 +77,12 @@ class Store:
                     f"the run {run_id} was made in another store than {self.shown}, which this step sees; set "
                     "MLFLOW_TRACKING_URI to one and the same store for `mlflow run` and its steps",
                 ) from error
-            name = f"{step} {experiment}"
-            run.log(tags=own | ({RUN_NAME_TAG: name} if RANDOM_NAME.match(run.name) else {}))
+            if RANDOM_NAME.match(run.name):
+                run.name = name
+                own[RUN_NAME_TAG] = name
+            run.log(tags=own)
             return run
-        return self._create(self._experiment_id(experiment), name=f"{step} {experiment}", tags={**_source(), **own})
+        return self._create(self._experiment_id(experiment), name=name, tags={**_source(), **own})
 
     def child(
         self, parent: Run, *, step: str, name: str, tags: Mapping[str, str], params: Mapping[str, object] | None = None
@@ -115,8 +118,8 @@ class Store:
         experiment_id: str | None = None,
         tag: str | None = None,
     ) -> Run | None:
-        """The newest run of a step, in one MLflow experiment or in the whole store; with the tag, if one is named, of any
-        value.
+        """The newest run of a step, in one MLflow experiment or in the whole store. If `tag` is given, the run must have it,
+        with any value.
         """
         found = self._search(
             _where(step=step, experiment=experiment, status=status, tag=tag),
@@ -127,7 +130,7 @@ class Store:
         return next(found, None)
 
     def runs(self, *, step: str, experiment: str, status: str | None = "FINISHED", tag: str | None = None) -> list[Run]:
-        """All runs of a step of an experiment in the whole store, oldest first; with the tag, if one is named."""
+        """All runs of a step of an experiment in the whole store, oldest first; with `tag`, only those that have it."""
         return list(self._search(_where(step=step, experiment=experiment, status=status, tag=tag)))
 
     def running(self, *, experiment_id: str, experiment: str) -> list[Run]:
@@ -177,7 +180,7 @@ class Store:
     def _missing(self, error: MlflowException, message: str) -> NarrowgapError:
         """Bad input if the store knows no such run; otherwise the store's own error."""
         unknown = error.error_code in ABSENT
-        return InputError(message) if unknown else refused(self.uri, error)
+        return InputError(message) if unknown else connection_error(self.uri, error)
 
     def _create(self, experiment_id: str, *, name: str, tags: Mapping[str, str]) -> Run:
         return self._run(self.client.create_run(experiment_id, tags=dict(tags), run_name=name))
@@ -218,7 +221,7 @@ class Store:
 def _where(
     *, step: str | None = None, experiment: str | None = None, status: str | None = None, tag: str | None = None
 ) -> str:
-    """MLflow's filter for what is named."""
+    """MLflow's filter for runs that meet every given condition."""
     conditions = [
         f"tags.`{STEP_TAG}` = '{step}'" if step else "",
         f"tags.`{EXPERIMENT_TAG}` = '{experiment}'" if experiment else "",

@@ -17,6 +17,7 @@ from pipeline.tracking.store import Run, Store
 
 HOST = "127.0.0.1"
 START_SECONDS = 90
+"""Longest accepted start of the server."""
 
 
 def serve(port: int = 5000) -> None:
@@ -34,10 +35,8 @@ def serve(port: int = 5000) -> None:
         return
     port = _free(port)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
-    command += [
-        "--artifacts-destination",
-        "mlruns",
-    ]  # of runs that come through this server; the others know their folder
+    # For runs that are logged through this server; the others have their own artifact folder.
+    command += ["--artifacts-destination", "mlruns"]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:

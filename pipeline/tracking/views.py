@@ -68,15 +68,15 @@ def _key(view: str, experiment: str) -> str:
 
 def _view(tags: Mapping[str, str], key: str, title: str, state: str) -> dict[str, str]:
     """The tags of a view, unless it is up to date or a user changed it."""
-    mark, before = _mark(title + state), tags.get(key)
+    digest, before = _digest(title + state), tags.get(key)
     if before is not None:
         ours, _, wrote = tags.get(WRITTEN_PREFIX + key, "").partition(" ")
-        if ours == mark or wrote != _mark(before):
+        if ours == digest or wrote != _digest(before):
             return {}
     packed = base64.b64encode(zlib.compress(state.encode(), 9)).decode()
     now = int(time.time() * 1000)
     value = json.dumps({"name": title, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
-    return {key: value, WRITTEN_PREFIX + key: f"{mark} {_mark(value)}"}
+    return {key: value, WRITTEN_PREFIX + key: f"{digest} {_digest(value)}"}
 
 
 def _note(tags: Mapping[str, str], run: Run, question: str) -> dict[str, str]:
@@ -92,13 +92,13 @@ def _note(tags: Mapping[str, str], run: Run, question: str) -> dict[str, str]:
     )
     own = {NOTE_PREFIX + name: section} | ({ANSWER_PREFIX + name: answer} if answer else {})
     before = tags.get(NOTE_TAG)
-    if before is not None and tags.get(WRITTEN_PREFIX + NOTE_TAG) != _mark(before):
+    if before is not None and tags.get(WRITTEN_PREFIX + NOTE_TAG) != _digest(before):
         return own
     sections = {key: text for key, text in tags.items() if key.startswith(NOTE_PREFIX)} | {NOTE_PREFIX + name: section}
     whole = "\n\n".join(sections[key] for key in sorted(sections))
     if len(whole) > MOST_NOTE_LETTERS:
         whole = section  # of many experiments under one, the note is the latest's
-    return {**own, NOTE_TAG: whole, WRITTEN_PREFIX + NOTE_TAG: _mark(whole)}
+    return {**own, NOTE_TAG: whole, WRITTEN_PREFIX + NOTE_TAG: _digest(whole)}
 
 
 def _answer(run: Run) -> str | None:
@@ -111,5 +111,5 @@ def _answer(run: Run) -> str | None:
     return f"`{chosen}`: test accuracy {accuracy:.2f} %, honest gap {gap:+.2f} points ([{run.name}]({address}))."
 
 
-def _mark(value: str) -> str:
+def _digest(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()

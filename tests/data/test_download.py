@@ -66,13 +66,13 @@ def mirror(monkeypatch):
         server.shutdown()
 
 
-def test_a_download_brings_the_bytes_as_they_are_and_tells_its_progress(mirror):
+def test_a_download_returns_the_bytes_unchanged_and_reports_its_progress(mirror):
     said: list[str] = []
     assert from_web(mirror.base, NAMES, said.append) == {"images": FILES["images.gz"], "labels": FILES["labels.gz"]}
     assert said == ["downloading images.gz: 100 % of 0.0 MB", "downloading labels.gz: 100 % of 0.0 MB"]
 
 
-def test_a_large_download_is_told_by_the_quarter(mirror):
+def test_a_large_download_is_reported_by_the_quarter(mirror):
     mirror.files["images.gz"] = b"x" * 4_000_000
     said: list[str] = []
     from_web(mirror.base, ["images"], said.append)
@@ -115,7 +115,7 @@ def test_a_host_that_never_answers_is_left(mirror, monkeypatch):
         from_web(mirror.base, NAMES, print)
 
 
-def test_a_host_that_refuses_is_told_by_its_reason():
+def test_a_host_that_refuses_is_reported_by_its_reason():
     with socket.socket() as nobody:  # a port that was free a moment ago, and on which nobody listens
         nobody.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
@@ -130,20 +130,20 @@ def test_a_folder_gives_plain_files_before_gzipped_ones(tmp_path):
     assert from_folder(tmp_path, NAMES) == {"images": b"plain", "labels": b"zipped"}
 
 
-def test_a_folder_without_a_file_is_told(tmp_path):
+def test_a_folder_without_a_file_is_reported(tmp_path):
     (tmp_path / "images").write_bytes(b"")
     with pytest.raises(UnavailableError, match=r"has no labels or labels\.gz"):
         from_folder(tmp_path, NAMES)
 
 
-def test_a_machine_without_apt_is_told(monkeypatch, tmp_path):
+def test_a_machine_without_apt_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UnavailableError, match="this machine has no apt-get and dpkg-deb"):
         from_debian("p", Path("x"), NAMES, print)
 
 
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get")
-def test_a_package_that_does_not_come_is_told_with_the_mirror_that_apt_did_not_reach(monkeypatch, tmp_path):
+def test_a_package_that_cannot_be_fetched_is_reported_with_the_mirror_that_apt_did_not_reach(monkeypatch, tmp_path):
     (tmp_path / "list").write_text("deb http://127.0.0.1:9/ stable main\n")
     (tmp_path / "conf").write_text(f'Dir::Etc::sourcelist "{tmp_path}/list"; Dir::Etc::sourceparts "/dev/null";\n')
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "conf"))

@@ -51,18 +51,18 @@ def test_classes_are_counted_per_part_also_where_one_is_missing(seen):
 
 
 def test_the_table_says_all_that(seen):
-    told = dict(zip(seen.table["what"].tolist(), seen.table["value"].tolist(), strict=True))
-    assert told["train: shape"] == "4x1x2"
-    assert told["train: images per class"] == "2"
-    assert told["test: images per class"] == "0 to 4"
-    assert told["test: classes without an image"] == 1
-    assert told["validation: blank images"] == 1
-    assert told["smallest value of a pixel"] == "0 to 7"
-    assert told["largest value of a pixel"] == "7 to 255 (of 255)"
-    assert told["zeros"] == "12.5 % of all pixel values"
+    table = dict(zip(seen.table["what"].tolist(), seen.table["value"].tolist(), strict=True))
+    assert table["train: shape"] == "4x1x2"
+    assert table["train: images per class"] == "2"
+    assert table["test: images per class"] == "0 to 4"
+    assert table["test: classes without an image"] == 1
+    assert table["validation: blank images"] == 1
+    assert table["smallest value of a pixel"] == "0 to 7"
+    assert table["largest value of a pixel"] == "7 to 255 (of 255)"
+    assert table["zeros"] == "12.5 % of all pixel values"
     # Without the zero: 1, 1, 7, 7, 7, 7, 255.
-    assert told["median without the zeros"] == 7
-    assert told["missing values"] == "none: every pixel is an unsigned byte"
+    assert table["median without the zeros"] == 7
+    assert table["missing values"] == "none: every pixel is an unsigned byte"
 
 
 def test_images_that_are_all_blank_have_no_median():

@@ -29,7 +29,7 @@ def test_what_an_idx_file_holds_is_read_back(values, zipped):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "x has 0 bytes; expected at least the 16 of an IDX header"),
         (b"\x00\x01" + idx(IMAGES)[2:], "x starts with 00010803; expected 00000803"),
@@ -45,13 +45,13 @@ def test_what_an_idx_file_holds_is_read_back(values, zipped):
         (idx(IMAGES) + b"\x00", "x has 41 bytes; its header 2x3x4 asks for 40: the file is too long"),
     ],
 )
-def test_a_malformed_idx_file_is_refused(content, told):
-    with pytest.raises(InputError, match=told):
+def test_a_malformed_idx_file_is_refused(content, message):
+    with pytest.raises(InputError, match=message):
         read_idx("x", content, dimensions=3)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda raw: raw[:-9], "x is truncated: its gzip stream of .* bytes has no end"),
         (lambda raw: raw[:-8] + bytes([raw[-8] ^ 1]) + raw[-7:], "x is damaged: .*incorrect data check"),
@@ -59,8 +59,8 @@ def test_a_malformed_idx_file_is_refused(content, told):
         (lambda raw: raw[:12] + b"\xff\xff\xff" + raw[15:], "x is damaged"),
     ],
 )
-def test_a_damaged_gzip_stream_is_refused(spoil, told):
-    with pytest.raises(InputError, match=told):
+def test_a_damaged_gzip_stream_is_refused(spoil, message):
+    with pytest.raises(InputError, match=message):
         inflate("x", spoil(gzip.compress(idx(IMAGES), mtime=0)))
 
 
@@ -73,14 +73,14 @@ def test_images_and_labels_come_as_bytes_and_integers():
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         (np.array([0, 1, 0], np.uint8), "i has 2 images and l 3 labels; expected equal"),
         (np.array([0, 2], np.uint8), "l has a label 2; expected 0 to 1"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(labels, told):
-    with pytest.raises(InputError, match=told):
+def test_labels_that_do_not_fit_are_refused(labels, message):
+    with pytest.raises(InputError, match=message):
         images_and_labels(("i", idx(IMAGES)), ("l", idx(labels)), classes=2)
 
 

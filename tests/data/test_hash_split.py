@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.data.dataset import Dataset
-from pipeline.data.hash_split import draws, held_out
+from pipeline.data.hash_split import hash_fractions, held_out
 from pipeline.data.split import Split, split
 from pipeline.errors import InputError
 from pipeline.experiment import Data
@@ -34,13 +34,13 @@ def prints(parts: Split) -> dict[str, set[bytes]]:
 def test_an_images_draw_is_the_start_of_its_hash():
     image = np.arange(4, dtype=np.uint8).reshape(1, 2, 2)
     digest = hashlib.sha256(b"7 data.test \x00\x01\x02\x03").digest()
-    assert draws(image, seed=7, part="data.test").tolist() == [int.from_bytes(digest[:8], "big") / 2**64]
+    assert hash_fractions(image, seed=7, part="data.test").tolist() == [int.from_bytes(digest[:8], "big") / 2**64]
 
 
 def test_seed_and_part_decide_independently():
     shown = images(4000)
     one, other, part = (
-        draws(shown, seed=seed, part=part)
+        hash_fractions(shown, seed=seed, part=part)
         for seed, part in ((1, "data.test"), (2, "data.test"), (1, "data.validation"))
     )
     # Four standard errors of a correlation of independent draws.
@@ -68,7 +68,7 @@ def test_no_image_that_is_there_crosses_over_when_others_come(case, count, more)
     before = held_out(shown[:count], labels[:count], share=share, seed=seed, part="data.test")
     after = held_out(shown, labels, share=share, seed=seed, part="data.test")[:count]
     assert not (after & ~before).any()
-    below = draws(shown[:count], seed=seed, part="data.test") < share
+    below = hash_fractions(shown[:count], seed=seed, part="data.test") < share
     assert (before & after)[below].all()
 
 
@@ -96,7 +96,7 @@ def test_exact_duplicates_are_on_the_same_side_whatever_their_labels(case, rows)
 
 def test_a_class_that_has_none_below_the_share_gives_its_smallest():
     shown = images(6)
-    places = draws(shown, seed=1, part="data.test")
+    places = hash_fractions(shown, seed=1, part="data.test")
     held = held_out(shown, np.zeros(6, int), share=places.min() / 2, seed=1, part="data.test")
     assert np.flatnonzero(held).tolist() == [places.argmin()]
 
@@ -131,7 +131,7 @@ def test_the_fingerprint_sees_the_seed_and_the_shares():
     assert len({split(given, data).fingerprint for data in asked}) == 4
 
 
-def test_a_class_too_small_for_every_part_is_told():
+def test_a_class_too_small_for_every_part_is_reported():
     labels = np.array([0] * 50 + [1] * 2)
     with pytest.raises(
         InputError,

@@ -53,35 +53,35 @@ def test_the_real_fashion_mnist_has_its_known_shape(folder):
     assert dataset.source == str(folder)
 
 
-def test_a_folder_of_gzipped_files_serves_too(copy):
+def test_a_folder_of_gzipped_files_is_read_too(copy):
     labels = copy / "t10k-labels-idx1-ubyte"
     (copy / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels.read_bytes(), 1))
     labels.unlink()
     assert len(load(Data(path=str(copy)), progress=ignore).labels_test) == 10_000
 
 
-def test_a_path_without_the_files_is_told_with_what_was_expected(tmp_path):
+def test_a_path_without_the_files_is_reported_with_what_was_expected(tmp_path):
     with pytest.raises(
         InputError, match=r"data\.path cannot be used: .* has no train-images-idx3-ubyte .*expected the four .*or leave"
     ):
         load(Data(path=str(tmp_path)), progress=ignore)
 
 
-def test_a_path_that_is_not_there_is_told(tmp_path):
+def test_a_missing_path_is_reported(tmp_path):
     with pytest.raises(InputError, match=r"data\.path cannot be used: there is no folder .*/no"):
         load(Data(path=str(tmp_path / "no")), progress=ignore)
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [("x" * 300, "cannot be read .File name too long"), ("~nobody-here/x", "Could not determine home directory")],
 )
-def test_a_path_that_cannot_be_one_is_told(path, told):
-    with pytest.raises(InputError, match=rf"data\.path cannot be used: .*{told}"):
+def test_an_impossible_path_is_reported(path, message):
+    with pytest.raises(InputError, match=rf"data\.path cannot be used: .*{message}"):
         load(Data(path=path), progress=ignore)
 
 
-def test_a_damaged_gzip_file_is_told(copy):
+def test_a_damaged_gzip_file_is_reported(copy):
     path = copy / "train-labels-idx1-ubyte"
     zipped = bytearray(gzip.compress(path.read_bytes(), 1))
     zipped[-6] ^= 1
@@ -99,14 +99,14 @@ def test_one_flipped_bit_is_found(copy):
         load(Data(path=str(copy)), progress=ignore)
 
 
-def test_a_truncated_file_is_told_as_truncated(copy):
+def test_a_truncated_file_is_reported_as_truncated(copy):
     path = copy / "train-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(InputError, match="has 60,003 bytes; its header 60000 asks for 60,008: the file is truncated"):
         load(Data(path=str(copy)), progress=ignore)
 
 
-def test_swapped_files_are_told_as_swapped(copy):
+def test_swapped_files_are_reported_as_swapped(copy):
     test, train = copy / "t10k-images-idx3-ubyte", copy / "train-images-idx3-ubyte"
     test.rename(copy / "aside")
     train.rename(test)
@@ -126,7 +126,7 @@ def test_a_cache_that_no_longer_matches_is_refused_with_the_cure_and_left_alone(
     assert path.read_bytes() == spoiled
 
 
-def test_a_truncated_cache_is_told_with_both_digests(copy, tmp_path, monkeypatch):
+def test_a_truncated_cache_is_reported_with_both_digests(copy, tmp_path, monkeypatch):
     monkeypatch.setenv("NARROWGAP_CACHE", str(tmp_path))
     cache = copy.rename(tmp_path / "fashion-mnist")
     (cache / "t10k-labels-idx1-ubyte").write_bytes(b"")
@@ -220,7 +220,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_the_run(folder, tmp_path, 
     assert "cannot be written" in said[0]
 
 
-def test_a_source_that_does_not_verify_is_passed_over_and_told(folder):
+def test_a_source_that_does_not_verify_is_skipped_and_reported(folder):
     def bad(_say):
         return dict.fromkeys(FASHION_MNIST, b"<html>Please log in to this network</html>")
 
@@ -239,7 +239,7 @@ def refusing(reason: str) -> Callable[[download.Say], dict[str, bytes]]:
     return read
 
 
-def test_when_nothing_serves_every_source_is_listed_with_its_reason_and_the_cures():
+def test_when_no_source_works_every_source_is_listed_with_its_reason_and_the_cures():
     places = [Source("first", refusing("not there")), Source("second", refusing("no network"), keep=True)]
     with pytest.raises(InputError, match="Could not obtain Fashion-MNIST") as caught:
         sources._first_that_verifies(places, ignore)

@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another():
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (Data(validation=60), "data.validation is 60: 60 images of 60; expected fewer"),
         (Data(validation=10_000), "data.validation is 10000: 10,000 images of 60; expected fewer"),
@@ -61,8 +61,8 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another():
         (Data(validation=15, test=7), "data.test is 7: 7 images of 6"),
     ],
 )
-def test_an_impossible_size_is_told_with_the_counts(data, told):
-    with pytest.raises(InputError, match=told):
+def test_an_impossible_size_is_reported_with_the_counts(data, message):
+    with pytest.raises(InputError, match=message):
         split(dataset(), data)
 
 
@@ -98,7 +98,7 @@ def test_asking_for_the_whole_test_set_is_asking_for_no_part_of_it():
     assert every.fingerprint == whole.fingerprint
 
 
-def test_digits_keep_a_tenth_for_the_test_unless_told_otherwise():
+def test_digits_hold_out_a_tenth_for_the_test_by_default():
     parts = split(digits(), Data(dataset="digits", validation=0.1))
     assert [len(part) for _, part in parts.parts()] == [1455, 162, 180]
     assert set(np.bincount(parts.test.labels)) <= {17, 18, 19}

@@ -131,7 +131,7 @@ class TestNpz:
         assert len(said) == 1
 
     @pytest.mark.parametrize(
-        ("arrays", "told"),
+        ("arrays", "message"),
         [
             ({}, "has no images_train, but labels_train; expected images_train and labels_train"),
             ({"images_train": IMAGES, "images_test": IMAGES}, "has no labels_test, but images_test, images_train"),
@@ -179,13 +179,13 @@ class TestNpz:
             ({"images_test": IMAGES[:2], "labels_test": [0]}, "images_test of mine.npz has 2 images and labels_test"),
         ],
     )  # fmt: skip
-    def test_what_is_malformed_is_told_in_one_line(self, tmp_path, arrays, told):
+    def test_what_is_malformed_is_reported_in_one_line(self, tmp_path, arrays, message):
         given = {"images_train": IMAGES, "labels_train": LABELS} | arrays if arrays else {"labels_train": LABELS}
-        with pytest.raises(InputError, match=told) as caught:
+        with pytest.raises(InputError, match=message) as caught:
             load(own(npz(tmp_path, **given)))
         assert "\n" not in str(caught.value)
 
-    def test_what_is_no_npz_file_is_told(self, tmp_path):
+    def test_what_is_no_npz_file_is_reported(self, tmp_path):
         path = tmp_path / "mine.npz"
         path.write_bytes(b"hello")
         with pytest.raises(InputError, match=r"mine.npz is no npz file, or a truncated one"):
@@ -211,7 +211,7 @@ class TestNpz:
 
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
-    def test_damage_anywhere_is_told_or_harmless(self, tmp_path, data):
+    def test_damage_anywhere_is_reported_or_harmless(self, tmp_path, data):
         buffer = io.BytesIO()
         np.savez_compressed(buffer, images_train=IMAGES, labels_train=LABELS)
         raw = bytearray(buffer.getvalue())
@@ -245,7 +245,7 @@ class TestNpz:
 
 
 class TestIdx:
-    def test_a_folder_in_fashion_mnists_manner_serves_with_and_without_a_test_part(self, tmp_path):
+    def test_a_folder_in_fashion_mnists_manner_is_read_with_and_without_a_test_part(self, tmp_path):
         (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(IMAGES))
         (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS)))
         dataset = load(own(tmp_path))
@@ -268,7 +268,7 @@ class TestIdx:
 
 
 class TestPictures:
-    def test_a_folder_per_class_serves(self, tree):
+    def test_a_folder_per_class_is_read(self, tree):
         (tree / ".DS_Store").write_bytes(b"x")
         (tree / "cat" / ".hidden.png").write_bytes(b"x")
         (tree / "README.txt").write_text("which is no picture")
@@ -313,7 +313,7 @@ class TestPictures:
         assert images[4].tolist() == np.where(IMAGES[1] > 50, 255, 0).tolist()
 
     @pytest.mark.parametrize(
-        ("spoil", "told"),
+        ("spoil", "message"),
         [
             (lambda tree: picture(tree / "dog" / "x.png", IMAGES[0, :1]), r"x.png has 3x1 pixels and .*0.png 3x2 .width"),
             (
@@ -333,14 +333,14 @@ class TestPictures:
             (lambda tree: (tree / "dog" / "x.png").symlink_to("nowhere"), "x.png cannot be read .No such file"),
         ],
     )  # fmt: skip
-    def test_what_is_malformed_is_told_in_one_line(self, tree, spoil, told):
+    def test_what_is_malformed_is_reported_in_one_line(self, tree, spoil, message):
         spoil(tree)
-        with pytest.raises(InputError, match=told) as caught:
+        with pytest.raises(InputError, match=message) as caught:
             load(own(tree))
         assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("suffix", ["png", "jpg"])
-    def test_a_truncated_picture_is_told(self, tmp_path, suffix):
+    def test_a_truncated_picture_is_reported(self, tmp_path, suffix):
         noise = np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)
         for row in range(4):
             picture(tmp_path / "ab"[row // 2] / f"{row}.{suffix}", noise)
@@ -358,12 +358,12 @@ class TestPictures:
         with pytest.raises(InputError, match=r"0.png is too large: Image size .*; scale it down"):
             load(own(tree))
 
-    def test_pictures_that_are_too_many_are_told_before_they_are_read(self, tree, monkeypatch):
+    def test_pictures_that_are_too_many_are_reported_before_they_are_read(self, tree, monkeypatch):
         monkeypatch.setattr(formats, "LARGEST", 35)
         with pytest.raises(InputError, match=r"has 6 pictures of 3x2 pixels, more than .* GiB; scale them down"):
             load(own(tree))
 
-    def test_an_empty_folder_is_told_with_what_may_lie_there(self, tmp_path):
+    def test_an_empty_folder_is_reported_with_what_was_expected(self, tmp_path):
         with pytest.raises(InputError, match=r"has no folders and no train-images-idx3-ubyte; expected a folder of"):
             load(own(tmp_path))
         (tmp_path / "train").mkdir()
@@ -372,7 +372,7 @@ class TestPictures:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         (None, "data.path is null, but data.dataset is own; expected the path of an npz file or a folder"),
         ("no/such.npz", "data.path is no/such.npz: there is no such file or folder"),
@@ -380,8 +380,8 @@ class TestPictures:
         ("~nobody-here/x", "Could not determine home directory"),
     ],
 )
-def test_a_path_that_does_not_serve_is_told(path, told):
-    with pytest.raises(InputError, match=told):
+def test_a_path_that_cannot_be_used_is_reported(path, message):
+    with pytest.raises(InputError, match=message):
         load(Data(dataset="own", path=path))
 
 

@@ -33,7 +33,7 @@ def test_a_shipped_experiment_loads_under_its_own_name(name):
     assert load(name).name == name
 
 
-def test_a_path_serves_as_well_as_a_name(tmp_path):
+def test_a_path_works_as_well_as_a_name(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\nquestion: Why?\nsearch: {trials: 7}\n")
     assert load(str(file)).search.trials == 7
@@ -83,7 +83,7 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
 
 
 @pytest.mark.parametrize(
-    ("key", "text", "told"),
+    ("key", "text", "message"),
     [
         ("search.trails", "5", r"unknown key search\.trails \(did you mean search\.trials\?\); expected one of: tuner"),
         ("trials", "5", r"unknown key trials \(did you mean search\.trials\?\)"),
@@ -142,15 +142,15 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
         ("search.tuner", "[", r"search\.tuner=\[ cannot be read as a YAML value"),
     ],
 )
-def test_a_wrong_override_is_told_in_one_line(key, text, told):
-    with pytest.raises(InputError, match=told) as caught:
+def test_a_wrong_override_is_reported_in_one_line(key, text, message):
+    with pytest.raises(InputError, match=message) as caught:
         load("smoke", {key: text})
     assert "\n" not in str(caught.value)
     assert "smoke.yaml" in str(caught.value) or "cannot be" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", r"holds nothing; expected keys such as name"),
         ("name: x\n", "question is missing; every experiment needs it"),
@@ -175,23 +175,23 @@ def test_a_wrong_override_is_told_in_one_line(key, text, told):
         ("name: a b\nquestion: y\n", "name is 'a b'"),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(tmp_path, content, told):
+def test_a_wrong_file_is_reported_in_one_line(tmp_path, content, message):
     file = tmp_path / "mine.yaml"
     file.write_text(content)
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         load(str(file))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("fashon_mnist", r"unknown experiment 'fashon_mnist' \(did you mean fashion_mnist\?\)"),
         ("no/such.yaml", r"no experiment file at no/such\.yaml"),
     ],
 )
-def test_an_unknown_experiment_is_told_with_those_there_are(name, told):
-    with pytest.raises(InputError, match=told) as caught:
+def test_an_unknown_experiment_is_reported_with_the_known_ones(name, message):
+    with pytest.raises(InputError, match=message) as caught:
         load(name)
     assert ", ".join(SHIPPED) in str(caught.value)
 
@@ -285,6 +285,11 @@ def test_every_key_is_documented():
         if not field.description
     ]
     assert undocumented == []
+
+
+def test_a_network_can_override_every_training_setting_and_by_default_none():
+    assert list(TrainingOverrides.model_fields) == list(Training.model_fields)
+    assert TrainingOverrides().model_dump(exclude_none=True) == {}
 
 
 def test_space_and_training_default_to_the_designs():

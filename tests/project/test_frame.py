@@ -95,12 +95,12 @@ def made(checkout):
     return checkout
 
 
-def test_make_says_in_one_line_that_no_python_serves(checkout):
+def test_make_says_in_one_line_that_no_python_fits(checkout):
     done = _make(checkout, "run", "PYTHON=/bin/false")
     assert done.returncode == 2
-    told = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-    assert len(told) == 1
-    assert told[0].startswith("/bin/false is not Python 3.11 to 3.13 with venv; install one")
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert len(lines) == 1
+    assert lines[0].startswith("/bin/false is not Python 3.11 to 3.13 with venv; install one")
 
 
 def test_make_run_hands_a_name_and_overrides_to_mlflow(made):

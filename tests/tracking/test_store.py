@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import InputError, StoreError
 from pipeline.tracking import sqlite
 from pipeline.tracking import store as store_module
-from pipeline.tracking.health import shown
+from pipeline.tracking.health import without_password
 from pipeline.tracking.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_a_run_with_one_of_mlflows_random_names_is_named_after_its_step(store, m
     made = store.client.create_run("0", run_name=given)
     monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
     with store.root(step="main", experiment="digits", tags={}).open() as run:
-        assert store.get(run.id).name == expected
+        assert run.name == store.get(run.id).name == expected
 
 
 def test_a_run_that_was_made_in_another_store_is_named_with_the_cure(store, monkeypatch):
@@ -142,20 +142,20 @@ def test_runs_of_a_step_are_counted_in_the_whole_store_once_they_finished(store,
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "postgresql://me:secret@127.0.0.1:9/runs"])
-def test_a_store_that_nobody_serves_is_told_in_one_line_with_exit_code_5_and_no_password(address, monkeypatch):
+def test_a_store_that_nobody_serves_is_reported_in_one_line_with_exit_code_5_and_no_password(address, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
 
     with pytest.raises(
         StoreError, match=r"127.0.0.1:9.* cannot be reached .*; start it, or set MLFLOW_TRACKING_URI"
-    ) as told:
+    ) as caught:
         Store.connect()
 
-    assert told.value.exit_code == 5
-    assert "\n" not in str(told.value)
-    assert "secret" not in str(told.value)
+    assert caught.value.exit_code == 5
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
-def test_a_server_that_is_ill_is_told_at_once(monkeypatch):
+def test_a_server_that_fails_is_reported_at_once(monkeypatch):
     class Ill(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_error(503)
@@ -179,9 +179,9 @@ def test_the_file_store_is_refused_with_what_to_use_instead(tmp_path, monkeypatc
 
 
 def test_an_address_is_shown_without_user_and_password():
-    assert shown("postgresql://me:secret@db.example:5432/runs") == "postgresql://db.example:5432/runs"
-    assert shown("https://me:secret@mlflow.example/a") == "https://mlflow.example/a"
-    assert shown("sqlite:///a@b/mlflow.db") == "sqlite:///a@b/mlflow.db"
+    assert without_password("postgresql://me:secret@db.example:5432/runs") == "postgresql://db.example:5432/runs"
+    assert without_password("https://me:secret@mlflow.example/a") == "https://mlflow.example/a"
+    assert without_password("sqlite:///a@b/mlflow.db") == "sqlite:///a@b/mlflow.db"
 
 
 def test_two_processes_that_use_a_new_store_at_the_same_time_both_get_it(tmp_path):
@@ -194,13 +194,13 @@ def test_two_processes_that_use_a_new_store_at_the_same_time_both_get_it(tmp_pat
         )
         for _ in range(2)
     ]
-    told = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=120) for process in processes]
 
-    assert [process.returncode for process in processes] == [0, 0], told
+    assert [process.returncode for process in processes] == [0, 0], outputs
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         runs = {row[0] for row in database.execute("select run_uuid from runs")}
         names = [row[0] for row in database.execute("select name from experiments order by name")]
-    assert runs == {out.strip() for out, _ in told}
+    assert runs == {out.strip() for out, _ in outputs}
     assert names == ["Default", "one"]
 
 
