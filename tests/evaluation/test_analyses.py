@@ -187,7 +187,7 @@ class TestRealNetworks:
         on_other_images = replace(evaluated(digits_split, chosen), split=split)
         text = section(thresholds.analyse(on_other_images)).text
         assert "contain the label of 90.00 % of the test images" in text
-        assert "That is below the stated one" in text
+        assert "The coverage on test is below the stated one" in text
         on_the_same = replace(on_other_images, split=replace(split, test=part))
         assert "below the stated one" not in section(thresholds.analyse(on_the_same)).text
 
@@ -202,7 +202,7 @@ class TestRealNetworks:
         (shown,) = section(look).tables
         effects = table(look, "effects.csv").set_index(["outcome", "column"])
         row = shown.frame.set_index("effect").loc["after hidden layer 1"]
-        assert (row["per, or against"], row["accuracy gap, points"]) == (
+        assert (row["per, or against"], row["gap, points"]) == (
             "0.1 of rate",
             "lowers: -1.00 (-1.00 to -1.00)",
         )
@@ -245,8 +245,10 @@ class TestRealNetworks:
     def test_the_words_for_the_bars_of_the_classes_name_the_weakest(self, real: EvaluationResult) -> None:
         look = per_class.analyse(real)
         weakest = table(look, "classes.csv").sort_values("f1", kind="stable").iloc[0]
-        figures = f"with {100 * weakest['precision']:.2f} and {100 * weakest['recall']:.2f} %."
-        assert section(look).pictures[0].alt.endswith(f"the weakest is {weakest['class']:.0f}, {figures}")
+        figures = (
+            f"with a precision of {100 * weakest['precision']:.2f} % and a recall of {100 * weakest['recall']:.2f} %."
+        )
+        assert section(look).pictures[0].alt.endswith(f"the lowest F1 has {weakest['class']:.0f}, {figures}")
 
 
 class TestGaps:
@@ -447,7 +449,7 @@ class TestRival:
             "(± half of the 95 % interval)."
         )
         single = section(significance.analyse(self.compared(digits_split, "finalist 1", BASELINE))).text
-        assert single.endswith("Of other seeds, one seed tells nothing.")
+        assert single.endswith("One seed cannot show how results vary between seeds.")
 
     def test_one_network_alone_is_compared_with_nothing(self, digits_split: Split) -> None:
         assert significance.analyse(self.compared(digits_split, "network 1")) is None
