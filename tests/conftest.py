@@ -40,6 +40,8 @@ TOGETHER = {
     "tests/retraining/test_retrain.py": "retraining",
     "tests/retraining/test_rollback.py": "retraining",
     "tests/serving/test_predict.py": "retraining",
+    "tests/test_contract.py": "contract",
+    "tests/test_old_store.py": "contract",
     "tests/evaluation/test_refits.py": "evaluation",
     "tests/evaluation/test_analyses.py": "evaluation",
 }

@@ -1,0 +1,127 @@
+"""What the code before the restructuring recorded, the code of today records too: names, and how runs are nested."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.commands import Commands
+from tests.fixtures.record_contract import contract
+
+pytestmark = pytest.mark.tensorflow
+
+FIXTURES = Path(__file__).parent / "fixtures"
+RECORDED: dict[str, Any] = json.loads((FIXTURES / "contract.json").read_text(encoding="utf-8"))
+SMALL = FIXTURES / "experiments" / "small.yaml"
+ADDED: dict[str, str] = {
+    "narrowgap.recipe": "the settings that a network is trained with, its own included",
+}
+"""Names that are new since then, and why. As they stand in the contract: of a tag, a metric, a file, or a kind of run."""
+NOT_MADE_HERE = {"evaluate", "evaluate > refit", "prepare", "search", "search > trial"}
+"""Kinds of run that the commands below do not make; `main` makes the same below itself."""
+Path_ = tuple[str, ...]
+
+
+def names(told: Any, path: Path_ = ()) -> dict[Path_, str]:
+    """Every name of a contract by where it stands; how often is the value: `always`, `sometimes`, or `` for a plain list."""
+    if isinstance(told, list):
+        often = path[-1] if path[-1] in {"always", "sometimes"} else ""
+        where = path[:-1] if often else path
+        return {(*where, name): often for name in told}
+    found = {(*path, "runs", kind): "" for kind in told.get("runs", {})} if not path else {}
+    for key, value in told.items():
+        if key != "exit_codes":
+            found |= names(value, (*path, key))
+    return found
+
+
+def missing(recorded: dict[str, Any], found: dict[str, Any], *, without: set[str] | None = None) -> list[str]:
+    """What was recorded and is not found, or is not always there any more; kinds of run in `without` are not expected."""
+    told = []
+    now = names(found)
+    for place, often in names(recorded).items():
+        if place[0] == "exit_codes" or (place[0] == "runs" and place[1] in (without or set())):
+            continue
+        if place not in now:
+            told.append(": ".join(place))
+        elif often == "always" and now[place] == "sometimes":
+            told.append(f"{': '.join(place)} (was always there, is only sometimes)")
+    return told
+
+
+def added(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """What is found, was not recorded, and stands not in `ADDED`."""
+    before = names(recorded)
+    new = {kind for kind in found["runs"] if kind not in recorded["runs"]}
+    kinds = [f"runs: {kind}" for kind in new if kind not in ADDED]
+    return kinds + [
+        ": ".join(place)
+        for place in names(found)
+        if place not in before and place[-1] not in ADDED and not (place[0] == "runs" and place[1] in new)
+    ]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, tensorflow):
+    """A store that today's code makes: a whole run; nights that promote, find nothing new, keep, and promote again."""
+    folder = tmp_path_factory.mktemp("contract")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        call = Commands(folder, uri, patch)
+        codes = {"success": call("main", SMALL).code, "bad_input": call("search", SMALL, "--search.trails", "5").code}
+        for words, outcome in (
+            ((), "promoted version 1"),
+            ((), "nothing new"),
+            # Two refits leave one degree of freedom: at this alpha nothing can be shown.
+            (("--promotion.alpha", "0.001"), "challenger version 3"),
+            (("--training.epochs", "12", "--retrain.mode", "refit"), "promoted version 4"),
+        ):
+            night = call("retrain", SMALL, *words)
+            assert (night.code, outcome in night.said) == (0, True), night.said
+        for words in (("--why", "to have its names"), ("--version", "4")):
+            back = call("rollback", SMALL, *words)
+            assert back.code == 0, back.said
+        asked = call("predict", SMALL, "--input", str(FIXTURES / "digits.npz"))
+        assert asked.code == 0, asked.said
+        kept = ("--promotion.alpha", "0.001", "--retrain.mode", "refit", "--retrain.fail_when_kept", "true")
+        codes["kept_where_that_fails"] = call("retrain", SMALL, *kept).code
+        return contract(uri) | {"exit_codes": codes}
+
+
+def test_nothing_that_was_recorded_is_missing(found):
+    assert missing(RECORDED, found, without=NOT_MADE_HERE) == []
+
+
+def test_what_is_recorded_beyond_that_is_listed_with_a_reason(found):
+    assert added(RECORDED, found) == []
+
+
+def test_exit_codes_are_what_they_were(found):
+    assert found["exit_codes"] == RECORDED["exit_codes"]
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (("main > search > trial", "metrics"), "test_accuracy"),
+        (("main > evaluate", "artifacts"), "gaps.csv"),
+        (("retrain", "tags"), "narrowgap.decision"),
+    ],
+)
+def test_a_name_that_is_gone_or_rarer_is_told(place, told):
+    kind, what = place
+    gone, rarer = copy.deepcopy(RECORDED), copy.deepcopy(RECORDED)
+    for each in (gone, rarer):
+        each["runs"][kind][what]["always"].remove(told)
+    rarer["runs"][kind][what]["sometimes"].append(told)
+    assert missing(RECORDED, gone) == [f"runs: {kind}: {what}: {told}"]
+    assert missing(RECORDED, rarer) == [f"runs: {kind}: {what}: {told} (was always there, is only sometimes)"]
+
+
+def test_a_kind_of_run_that_is_gone_is_told_and_a_new_one_too():
+    other = copy.deepcopy(RECORDED)
+    other["runs"]["main > look"] = other["runs"].pop("main > prepare")
+    assert "runs: main > prepare" in missing(RECORDED, other)
+    assert added(RECORDED, other) == ["runs: main > look"]

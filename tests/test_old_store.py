@@ -1,0 +1,94 @@
+"""A store that the code before the restructuring left goes on to be of use: see fixtures/README.md."""
+
+from types import SimpleNamespace
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+from sklearn.datasets import load_digits
+
+from tests.fixtures.commands import Commands
+from tests.fixtures.old_store import unpack
+
+pytestmark = pytest.mark.tensorflow
+
+RETRAIN = ("--retrain.mode", "refit", "--training.epochs", "12", "--promotion.alpha", "0.001")
+"""Refits the champion's network; at this alpha, with two refits, nothing can be shown, so that the champion stays."""
+
+
+def runs(client: MlflowClient, experiment: str, step: str) -> list:
+    """Oldest first."""
+    ids = [each.experiment_id for each in client.search_experiments()]
+    where = f"tags.`narrowgap.experiment` = '{experiment}' and tags.`narrowgap.step` = '{step}'"
+    return list(client.search_runs(ids, where, order_by=["attributes.start_time ASC"]))
+
+
+def bearers(client: MlflowClient) -> dict[str, str]:
+    """Versions by their alias."""
+    return {alias: str(number) for alias, number in client.get_registered_model("narrowgap-kept").aliases.items()}
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory, tensorflow):
+    """The old store, and commands on it."""
+    folder = tmp_path_factory.mktemp("old")
+    uri = unpack(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        call = Commands(folder, uri, patch)
+        yield SimpleNamespace(
+            client=MlflowClient(uri, uri),
+            uri=uri,
+            call=lambda step, name, *words: call(step, folder / "experiments" / f"{name}.yaml", *words),
+        )
+
+
+def test_an_old_search_that_was_killed_goes_on_and_trains_only_what_is_missing(old):
+    before = {run.info.run_id: run.info for run in runs(old.client, "cut", "trial") if run.info.status == "FINISHED"}
+    assert 0 < len(before) < 4
+    (search,) = runs(old.client, "cut", "search")
+    done = old.call("search", "cut")
+    assert done.code == 0, done.said
+    assert f"resuming search {search.info.run_id} ({len(before)} trials done)" in done.said
+    assert old.client.get_run(search.info.run_id).info.status == "FINISHED"
+    trials = runs(old.client, "cut", "trial")
+    finished = [run for run in trials if run.info.status == "FINISHED"]
+    assert sorted(run.data.tags["narrowgap.asked"] for run in finished) == ["0", "1", "2", "3"]
+    assert {run.info.status for run in trials} <= {"FINISHED", "KILLED"}
+    same = {run.info.run_id: run.info.end_time for run in finished if run.info.run_id in before}
+    assert same == {run_id: info.end_time for run_id, info in before.items()}
+
+
+def test_an_old_search_is_evaluated(old):
+    done = old.call("evaluate", "found", "--evaluation.finalists", "1")
+    assert done.code == 0, done.said
+    then, now = runs(old.client, "found", "evaluate")
+    assert now.data.tags["narrowgap.search_run_id"] == then.data.tags["narrowgap.search_run_id"]
+    assert set(then.data.metrics) <= set(now.data.metrics)
+
+
+def test_an_old_champion_answers(old):
+    mlflow.set_tracking_uri(old.uri)  # forgotten again by the next command
+    images = load_digits().images[:50]
+    answers = mlflow.pyfunc.load_model("models:/narrowgap-kept@champion").predict(images.astype(np.uint8))
+    assert {"label", "class", "confidence"} <= set(answers.columns)
+    assert np.mean(answers["label"] == load_digits().target[:50]) > 0.7
+
+
+def test_an_old_champion_is_listed_refitted_and_rolled_back(old):
+    assert bearers(old.client) == {"champion": "2", "previous_champion": "1", "challenger": "2"}
+    listed = old.call("status", "kept")
+    assert listed.code == 0, listed.said
+    assert [word in listed.said for word in ("champion", "previous_champion", "promoted")] == [True] * 3, listed.said
+
+    night = old.call("retrain", "kept", *RETRAIN)
+    assert night.code == 0, night.said
+    assert "kept champion version 2" in night.said
+    assert "is gone" not in night.said
+    assert bearers(old.client) == {"champion": "2", "previous_champion": "1", "challenger": "3"}
+    new, champion = (old.client.get_model_version("narrowgap-kept", number).tags for number in ("3", "2"))
+    assert new["narrowgap.architecture"] == champion["narrowgap.architecture"]
+
+    back = old.call("rollback", "kept", "--why", "it was better")
+    assert back.code == 0, back.said
+    assert bearers(old.client)["champion"] == "1"
