@@ -7,33 +7,28 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
 from pipeline.figures.style import GREY, MARK, TEST, TRAIN, canvas
-from pipeline.statistics.monitoring.control_chart import MEASURES, Chart, Limits, Night, outside
+from pipeline.statistics.monitoring.control_chart import MEASURES, Chart, ChartPoint, Limits, is_outside
 
-TITLES = {
-    "accuracy_gap": ("Honest gap: train less test accuracy (points)", 100),
-    "accuracy": ("Test accuracy (%)", 100),
-    "loss": ("Test loss (nats)", 1),
-}
+TITLES = {"accuracy_gap": "Honest gap: train minus test accuracy", "accuracy": "Test accuracy", "loss": "Test loss"}
 ROLES = {"champion": (MARK, "D", 5, "-"), "challenger": (TRAIN, "o", 6, "none")}
 """Colour, marker, size and line. Challengers are different networks; the champion is the same one from run to run."""
 
 
-def control(charted: Chart) -> Figure:
+def control_chart(charted: Chart) -> Figure:
     """Gap, accuracy and loss of every champion and challenger over time, with limits; points outside are circled."""
     figure, rows = canvas(9.0, 8.4, rows=3)
-    for axes, measure in zip(rows, MEASURES, strict=True):
-        name, scale = TITLES[measure]
-        limits = charted.limits[measure]
+    for axes, (measure, metric) in zip(rows, MEASURES.items(), strict=True):
+        scale, limits = metric.scale, charted.limits[measure]
         _limits(axes, limits, scale)
         for role in ROLES:
-            _nights(axes, [each for each in charted.nights if each.role == role], role, measure, scale)
-        far = [each for each in charted.nights if outside(getattr(each.scores, measure), limits)]
+            _points(axes, [each for each in charted.points if each.role == role], role, measure, scale)
+        far = [each for each in charted.points if is_outside(getattr(each.scores, measure), limits)]
         _ring(axes, far, measure, scale)
-        axes.set_title(f"{name}: {limits.how}", fontsize=10, loc="left")
+        axes.set_title(f"{TITLES[measure]} ({metric.unit}): {limits.how}", fontsize=10, loc="left")
         axes.grid(color=GREY, alpha=0.2, linewidth=0.6)
         axes.margins(y=0.15)
-        places = [_place(each) for each in charted.nights]
-        # A single night would be shown within years.
+        places = [_place(each) for each in charted.points]
+        # A single point would be shown within years.
         room = max(1.0, 0.04 * (places[-1] - places[0]))
         axes.set_xlim(places[0] - room, places[-1] + room)
         locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]  # Matplotlib's stubs lack it
@@ -47,17 +42,17 @@ def control(charted: Chart) -> Figure:
 def _limits(axes: Axes, limits: Limits, scale: float) -> None:
     if not limits.known:
         return
-    axes.axhspan(scale * limits.low, scale * limits.high, color=GREY, alpha=0.1, linewidth=0, label="within the limits")
+    axes.axhspan(scale * limits.low, scale * limits.high, color=GREY, alpha=0.1, linewidth=0, label="within limits")
     axes.axhline(scale * limits.centre, color=GREY, linewidth=1, label="centre")
     for bound in (limits.low, limits.high):
         axes.axhline(scale * bound, color=GREY, linewidth=1, linestyle="--")
 
 
-def _nights(axes: Axes, nights: list[Night], role: str, measure: str, scale: float) -> None:
+def _points(axes: Axes, points: list[ChartPoint], role: str, measure: str, scale: float) -> None:
     """Each champion is a line of its own; challengers are dots."""
     colour, marker, size, line = ROLES[role]
-    for place, name in enumerate(dict.fromkeys(each.name for each in nights) if line != "none" else [None]):
-        own = [each for each in nights if name in {None, each.name}]
+    for place, name in enumerate(dict.fromkeys(each.name for each in points) if line != "none" else [None]):
+        own = [each for each in points if name in {None, each.name}]
         values = [scale * getattr(each.scores, measure) for each in own]
         axes.plot(
             [_place(each) for each in own], values, marker, color=colour, markersize=size, linestyle=line, linewidth=1.2,
@@ -65,16 +60,16 @@ def _nights(axes: Axes, nights: list[Night], role: str, measure: str, scale: flo
         )  # fmt: skip
 
 
-def _ring(axes: Axes, nights: list[Night], measure: str, scale: float) -> None:
-    values = [scale * getattr(each.scores, measure) for each in nights]
-    shown = [(_place(each), value) for each, value in zip(nights, values, strict=True) if math.isfinite(value)]
+def _ring(axes: Axes, points: list[ChartPoint], measure: str, scale: float) -> None:
+    values = [scale * getattr(each.scores, measure) for each in points]
+    shown = [(_place(each), value) for each, value in zip(points, values, strict=True) if math.isfinite(value)]
     if shown:
         axes.plot(
             [when for when, _ in shown], [value for _, value in shown], "o", markersize=13, markerfacecolor="none",
-            markeredgecolor=TEST, markeredgewidth=1.6, label="beyond its limits",
+            markeredgecolor=TEST, markeredgewidth=1.6, label="outside limits",
         )  # fmt: skip
 
 
-def _place(night: Night) -> float:
+def _place(point: ChartPoint) -> float:
     """Days, as Matplotlib counts them."""
-    return float(date2num(night.when))  # type: ignore[no-untyped-call]  # Matplotlib's stubs lack it
+    return float(date2num(point.when))  # type: ignore[no-untyped-call]  # Matplotlib's stubs lack it

@@ -28,7 +28,7 @@ def drift(found: Drift) -> Figure:
     reach = max(LEAST, float(np.abs(now - before).max()))
     _image(figure, axes[3], before, "mean image then (0 to 1)", (0, largest), SEQUENTIAL)
     _image(figure, axes[4], now, "mean image now (0 to 1)", (0, largest), SEQUENTIAL)
-    _image(figure, axes[5], now - before, "now less then", (-reach, reach), DIVERGING)
+    _image(figure, axes[5], now - before, "now minus then", (-reach, reach), DIVERGING)
     figure.suptitle(_heading(found), fontsize=11, ha="left", x=0.01)
     return figure
 
@@ -65,10 +65,10 @@ def _image(
 def _heading(found: Drift) -> str:
     """The verdict, then each size with its threshold."""
     verdict = (
-        "The data has moved since the champion's" if found.warning else "The data has not moved since the champion's"
+        "Data drift since the champion was trained" if found.warning else "No data drift since the champion was trained"
     )
     shown = [
-        f"{each.what} {each.size:.2f} (from {SIZES[each.what]:g}: {'warning' if each.warning else 'none'})"
-        for each in found.findings
+        f"{each.what} {each.size:.2f} ({'drift, ' if each.warning else ''}limit {SIZES[each.what]:g})"
+        for each in found.tests
     ]
     return f"{verdict}\n{',  '.join(shown)}"

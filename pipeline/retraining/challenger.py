@@ -26,7 +26,7 @@ from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import Workers
 from pipeline.serving.model import fetch
 from pipeline.session import Session
-from pipeline.statistics.monitoring.control_chart import Scores
+from pipeline.statistics.monitoring.control_chart import ModelScores
 from pipeline.tracking.names import (
     MODEL_TAG,
     NETWORK_TAG,
@@ -55,9 +55,11 @@ class Challenger:
     """Run that the model was logged on."""
 
     @property
-    def scores(self) -> list[Scores]:
+    def scores(self) -> list[ModelScores]:
         """Test scores, one per seed of its recipe."""
-        return [Scores(each["test_accuracy"], each["test_loss"], each["accuracy_gap"]) for each in self.group.metrics]
+        return [
+            ModelScores(each["test_accuracy"], each["test_loss"], each["accuracy_gap"]) for each in self.group.metrics
+        ]
 
 
 def refit_champion(session: Session, root: Run, workers: Workers, champion: Version, number: int) -> Challenger:

@@ -25,7 +25,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep  # type: ign
 from pipeline.experiment import Promotion
 from pipeline.retraining.decision import Condition, Decision
 from pipeline.retraining.model_metrics import ModelMetrics, ModelPredictions
-from pipeline.statistics.monitoring.control_chart import Noise
+from pipeline.statistics.monitoring.control_chart import SeedNoise
 from pipeline.statistics.paired_comparison import Comparison, Interval, compare
 
 IMPROVEMENTS = 3
@@ -36,9 +36,9 @@ IMPROVEMENTS = 3
 class SignificanceSettings:
     """How the gate separates an improvement from noise."""
 
-    noise: Mapping[str, Noise] = field(default_factory=dict)
-    """Seed noise of the recipe per measure: `accuracy`, `loss`, `accuracy_gap`; see `control_chart.noise`. An improvement in
-    a missing measure cannot be shown."""
+    noise: Mapping[str, SeedNoise] = field(default_factory=dict)
+    """Seed noise of the recipe per measure: `accuracy`, `loss`, `accuracy_gap`; see `control_chart.seed_noise`. An
+    improvement in a missing measure cannot be shown."""
     attempts: int = 1
     """Challengers that one retraining run may try; each is tested at alpha divided by this number (Bonferroni)."""
     seed: int = 1
@@ -180,7 +180,7 @@ def _improvements(
 
 
 def _improved(
-    name: str, measure: str, gain: float, reach: float, alpha: float, noises: Mapping[str, Noise]
+    name: str, measure: str, gain: float, reach: float, alpha: float, noises: Mapping[str, SeedNoise]
 ) -> Condition:
     """Whether `gain` (positive is better) exceeds both the one-sided `reach` of the interval and the noise of the seeds."""
     text = "{:.4f} nats".format if measure == "loss" else _points

@@ -18,8 +18,8 @@ from pipeline.retraining.challenger import Challenger
 from pipeline.retraining.decision import Condition, Decision
 from pipeline.retraining.model_metrics import ModelMetrics
 from pipeline.session import Session
-from pipeline.statistics.monitoring.control_chart import Night, Scores, beyond, chart
-from pipeline.statistics.monitoring.drift import SIZES, drift, sentence, table
+from pipeline.statistics.monitoring.control_chart import ChartPoint, ModelScores, control_chart, limit_warnings
+from pipeline.statistics.monitoring.drift import SIZES, drift, drift_sentence, drift_table
 from pipeline.tracking.names import REFERENCE, RETRAIN_RUN_TAG, WARNING_TAG
 from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run
@@ -75,22 +75,22 @@ def _control_chart(session: Session, root: Run, judged: JudgedChallenger) -> lis
     now = datetime.fromtimestamp(root.start_time_ms / 1000, UTC)
     points = [point for run in session.store.runs(step="retrain", experiment=session.experiment.name) if run.id != root.id
             for point in _of_run(run)]  # fmt: skip
-    points.append(Night(now, "challenger", f"version {judged.version.number}", decision.challenger))
+    points.append(ChartPoint(now, "challenger", f"version {judged.version.number}", decision.challenger))
     if champion is not None and decision.champion is not None:
-        points.append(Night(now, "champion", f"version {champion.number}", decision.champion))
-    charted = chart(points, judged.challenger.scores)
-    root.write("control.png", png(control_figure.control(charted)))
-    return beyond(charted)
+        points.append(ChartPoint(now, "champion", f"version {champion.number}", decision.champion))
+    charted = control_chart(points, judged.challenger.scores)
+    root.write("control.png", png(control_figure.control_chart(charted)))
+    return limit_warnings(charted)
 
 
-def _of_run(run: Run) -> list[Night]:
+def _of_run(run: Run) -> list[ChartPoint]:
     """What an earlier run recorded."""
     when = datetime.fromtimestamp(run.start_time_ms / 1000, UTC)
     found = []
     for role in ("champion", "challenger"):
         values = [run.metrics.get(f"{role}/{name}") for name in CHARTED]
         if all(value is not None for value in values):
-            found.append(Night(when, role, f"{role} of {when:%Y-%m-%d}", Scores(*values)))  # type: ignore[arg-type]  # none is None
+            found.append(ChartPoint(when, role, f"{role} of {when:%Y-%m-%d}", ModelScores(*values)))  # type: ignore[arg-type]  # none is None
     return found
 
 
@@ -110,12 +110,12 @@ def check_drift(session: Session, root: Run, champion: Version) -> DriftCheck:
             "its test accuracy is too high; were data.seed or data.test changed?"
         )
     found = drift(reference, _sample(split, seed), split.class_names, pixel_max=split.pixel_max, seed=seed)
-    root.write("drift.csv", table(found).to_csv(index=False))
+    root.write("drift.csv", drift_table(found).to_csv(index=False))
     root.write("drift.png", png(drift_figure.drift(found)))
-    worst = max(found.findings, key=lambda each: (each.warning, each.size))
-    condition = Condition("no drift", not found.warning, worst.size, SIZES[worst.what], sentence(found))
+    worst = max(found.tests, key=lambda each: (each.warning, each.size))
+    condition = Condition("no drift", not found.warning, worst.size, SIZES[worst.what], drift_sentence(found))
     if found.warning:
-        warnings.append(sentence(found))
+        warnings.append(drift_sentence(found))
     return DriftCheck(tuple(warnings), (condition,))
 
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from pipeline.data.dataset import Labels
 from pipeline.statistics.calibration import reliability
-from pipeline.statistics.monitoring.control_chart import Scores
-from pipeline.statistics.paired_comparison import LEAST
+from pipeline.statistics.cross_entropy import cross_entropy
+from pipeline.statistics.monitoring.control_chart import ModelScores
 from pipeline.training.result import Probabilities, Score
 
 
 @dataclass(frozen=True)
-class ModelMetrics(Scores):
+class ModelMetrics(ModelScores):
     """Metrics of one network, dropout off. Shares are 0 to 1, losses in nats; `accuracy_gap` is train minus test."""
 
     loss_gap: float
@@ -45,9 +45,8 @@ class ModelPredictions:
 
     @property
     def metrics(self) -> ModelMetrics:
-        """The loss is the mean cross-entropy; probabilities below `LEAST` are raised to it."""
+        """The loss is the mean of `cross_entropy`."""
         accuracy = float(np.mean(self.probabilities.argmax(axis=1) == self.labels))
-        of_label = self.probabilities[np.arange(len(self.labels)), self.labels].astype(float)
-        loss = float(-np.log(np.maximum(of_label, LEAST)).mean())
+        loss = float(cross_entropy(self.labels, self.probabilities).mean())
         error = reliability(self.labels, self.probabilities).expected_calibration_error
         return ModelMetrics(accuracy, loss, self.train.accuracy - accuracy, loss - self.train.loss, error)

@@ -22,7 +22,7 @@ from pipeline.retraining.plan import Plan, RetrainingOutcome
 from pipeline.search.workers.jobs import Workers
 from pipeline.serving.model import load
 from pipeline.session import Session
-from pipeline.statistics.monitoring.control_chart import noise
+from pipeline.statistics.monitoring.control_chart import seed_noise
 from pipeline.tracking.names import (
     ACCURACY_GAP_TAG,
     ARCHITECTURE_TAG,
@@ -80,7 +80,7 @@ def _compare(session: Session, root: Run, challenger: Challenger, planned: Plan)
     registry.set_challenger(version)
     experiment = session.experiment
     significance = SignificanceSettings(
-        noise(challenger.scores), attempts=len(planned.modes), seed=experiment.search.seed
+        seed_noise(challenger.scores), attempts=len(planned.modes), seed=experiment.search.seed
     )
     for _ in range(TRIES):
         champion = registry.by_alias(CHAMPION)

@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from pipeline.data.dataset import Labels
+from pipeline.statistics.cross_entropy import log_probabilities
 from pipeline.statistics.selective.policies import verified
 from pipeline.training.result import Probabilities
 
@@ -66,8 +67,6 @@ def reliability(labels: Labels, probabilities: Probabilities, *, bins: int = BIN
 BOUNDS = (0.01, 100.0)
 """Range of temperatures. A network worse than chance ends at the upper bound, which is as good as equal probabilities.
 """
-LEAST = float(np.finfo(np.float32).tiny)
-"""A probability of 0 is replaced by the smallest normal float32, about 1e-38."""
 
 
 def fit_temperature(labels: Labels, probabilities: Probabilities) -> float:
@@ -81,7 +80,7 @@ def fit_temperature(labels: Labels, probabilities: Probabilities) -> float:
     """
     if not len(labels):
         raise ValueError("no rows to fit a temperature on; expected at least one")
-    logs = _logs(probabilities)
+    logs = log_probabilities(verified(probabilities))
     rows = np.arange(len(labels))
     if np.all(logs[rows, labels] >= logs.max(axis=1)):
         return 1.0
@@ -102,8 +101,4 @@ def apply_temperature(probabilities: Probabilities, temperature: float) -> Proba
     """
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature is {temperature}; expected a finite number above 0")
-    return np.asarray(softmax(_logs(probabilities) / temperature, axis=1), np.float32)
-
-
-def _logs(probabilities: Probabilities) -> NDArray[np.float64]:
-    return np.log(np.maximum(verified(probabilities), LEAST))
+    return np.asarray(softmax(log_probabilities(verified(probabilities)) / temperature, axis=1), np.float32)

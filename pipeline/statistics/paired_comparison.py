@@ -15,13 +15,10 @@ from scipy.stats import bootstrap, norm
 from statsmodels.stats.contingency_tables import mcnemar  # type: ignore[import-untyped]  # has no types
 
 from pipeline.data.dataset import Labels
+from pipeline.statistics.cross_entropy import cross_entropy
 from pipeline.statistics.holm import holm
 from pipeline.training.result import Probabilities
 
-LEAST = float(np.finfo(np.float32).tiny)
-"""Lower limit of a probability before its logarithm (87.3 nats per row at most): low enough to equal the logged losses,
-and finite where a softmax has underflowed to 0.
-"""
 DRAWS = 500_000
 """Rows drawn at a time by the bootstrap; about 12 MB."""
 
@@ -105,7 +102,7 @@ def compare(
         raise ValueError(f"resamples is {resamples}, level {level}; expected 2 or more, and a share between 0 and 1")
     right_first, right_second = first.argmax(axis=1) == labels, second.argmax(axis=1) == labels
     correct = right_first.astype(float) - right_second
-    losses = _cross_entropy(labels, first) - _cross_entropy(labels, second)
+    losses = cross_entropy(labels, first) - cross_entropy(labels, second)
     members = [labels == label for label in range(first.shape[1])]
     tests = [_mcnemar(right_first[own], right_second[own]) for own in members]
     return Comparison(
@@ -180,12 +177,6 @@ def _check(labels: Labels, first: Probabilities, second: Probabilities) -> None:
     for name, values in (("first", first), ("second", second)):
         if not np.all(values >= 0) or not np.all(np.abs(values.sum(axis=1, dtype=float) - 1) < 1e-3):  # NaN fails both
             raise ValueError(f"the {name} model's rows are no probabilities; expected 0 or more, adding up to 1")
-
-
-def _cross_entropy(labels: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
-    """(n,): nats per row."""
-    of_label = probabilities[np.arange(len(labels)), labels].astype(float)
-    return np.asarray(-np.log(np.maximum(of_label, LEAST)))
 
 
 def _bootstrap(differences: NDArray[np.float64], seed: int, resamples: int, level: float) -> Interval:

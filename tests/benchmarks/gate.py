@@ -174,17 +174,21 @@ def judge(
         return known[level]
 
     gate.compare = once  # type: ignore[attr-defined]  # the name that the gate calls
-    silent = {name: control_chart.Noise(0.0, 1, "none") for name in control_chart.MEASURES}
+    silent = {name: control_chart.SeedNoise(0.0, 1, "none") for name in control_chart.MEASURES}
     decisions = [
         gate.decide(champion, challenger, Promotion(), gate.SignificanceSettings(noise, resamples=resamples))
-        for noise in (silent, control_chart.noise(scores(others[:REFITS])), control_chart.noise(scores(others[:MANY])))
+        for noise in (
+            silent,
+            control_chart.seed_noise(scores(others[:REFITS])),
+            control_chart.seed_noise(scores(others[:MANY])),
+        )
     ]
     not_worse = decisions[0].conditions[0].met
     larger = challenger.metrics.accuracy > champion.metrics.accuracy
     return (larger, not_worse, *(promoted(each) for each in decisions))
 
 
-def scores(networks: list[ModelPredictions]) -> list[control_chart.Scores]:
+def scores(networks: list[ModelPredictions]) -> list[control_chart.ModelScores]:
     return [each.metrics for each in networks]
 
 

@@ -19,11 +19,11 @@ from pipeline.retraining import gate
 from pipeline.retraining.decision import Condition, Decision, as_json, as_markdown
 from pipeline.retraining.gate import SignificanceSettings, gap_difference
 from pipeline.retraining.model_metrics import ModelPredictions
-from pipeline.statistics.monitoring.control_chart import MEASURES, Noise
+from pipeline.statistics.monitoring.control_chart import MEASURES, SeedNoise
 from pipeline.statistics.paired_comparison import compare
 from pipeline.training.result import Score
 
-QUIET = {name: Noise(0.001, 4, "5 refits") for name in MEASURES}
+QUIET = {name: SeedNoise(0.001, 4, "5 refits") for name in MEASURES}
 """Seed noise of a tenth of a point."""
 TRAIN = Score(0.1, 0.95)
 GOLDEN = Path(__file__).parent / "golden"
@@ -33,7 +33,7 @@ def decide(
     champion: ModelPredictions | None,
     challenger: ModelPredictions,
     *,
-    noise: Mapping[str, Noise] = QUIET,
+    noise: Mapping[str, SeedNoise] = QUIET,
     alpha: float = 0.05,
     resamples: int = 400,
     **named: Any,
@@ -84,7 +84,7 @@ def test_the_same_network_again_is_not_worse_and_is_kept_out() -> None:
 
 def test_an_improvement_must_beat_other_seeds_of_the_recipe() -> None:
     # A third of .075 is .025; t(.975) of 4 degrees of freedom is 2.776 in the tables; 2.776 sqrt(2) .01 is .03926.
-    noise = {"accuracy": Noise(0.01, 4, "5 refits")}
+    noise = {"accuracy": SeedNoise(0.01, 4, "5 refits")}
     kept = named(decide(network(first(900)), network(first(939)), noise=noise, alpha=0.075), "more accurate")
     shown = named(decide(network(first(900)), network(first(940)), noise=noise, alpha=0.075), "more accurate")
     assert kept.bound == pytest.approx(0.03926, abs=1e-5)
@@ -92,7 +92,7 @@ def test_an_improvement_must_beat_other_seeds_of_the_recipe() -> None:
 
 
 def test_an_improvement_must_beat_other_images_also_where_seeds_are_silent() -> None:
-    noise = {name: Noise(0.0, 4, "5 refits") for name in MEASURES}
+    noise = {name: SeedNoise(0.0, 4, "5 refits") for name in MEASURES}
     champion, challenger = first(50, 100), first(50, 100)
     challenger[:2], challenger[50:54] = False, True  # two lost, four won: plus two of a hundred
     found = named(decide(network(champion), network(challenger), noise=noise), "more accurate")
@@ -108,7 +108,7 @@ def test_without_the_noise_of_seeds_no_improvement_can_be_shown() -> None:
 
 
 def test_noise_that_is_not_a_number_shows_no_improvement() -> None:
-    noise = {name: Noise(math.nan, 4, "5 refits") for name in MEASURES}
+    noise = {name: SeedNoise(math.nan, 4, "5 refits") for name in MEASURES}
     assert not decide(network(first(800)), network(first(1000)), noise=noise).promote
 
 
@@ -293,7 +293,7 @@ def test_the_metrics_are_those_worked_by_hand() -> None:
 def test_a_promotion_is_all_conditions_and_one_improvement(seed: int, lift: float, sd: float) -> None:
     generator = np.random.default_rng(seed)
     old, new = generator.random(200) < 0.8, generator.random(200) < 0.8 + lift
-    noise = {name: Noise(sd, 4, "5 refits") for name in MEASURES}
+    noise = {name: SeedNoise(sd, 4, "5 refits") for name in MEASURES}
     decision = decide(network(old), network(new), noise=noise, resamples=50)
     assert decision.promote == (
         all(each.met for each in decision.conditions) and any(each.met for each in decision.improvements)

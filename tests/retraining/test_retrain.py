@@ -248,11 +248,11 @@ def test_drift_is_a_warning_and_a_condition_only_with_refuse_drift(loop, capsys)
     loop.write(760, darker)
     assert loop.retrain("--evaluation.seeds", "1") == 0
     screen = capsys.readouterr().out
-    assert "retrain: warning: The data has moved since the champion's" in screen
-    assert "; warning: The data has moved since the champion's" in screen.splitlines()[-1]
+    assert "retrain: warning: Data drift since the champion was trained" in screen
+    assert "; warning: Data drift since the champion was trained" in screen.splitlines()[-1]
     assert "no drift" not in [each["name"] for each in loop.decision()["conditions"]]
     assert loop.retrain("--evaluation.seeds", "1", "--promotion.refuse_drift", "true") == 0
-    assert "images differ in brightness" in capsys.readouterr().out.splitlines()[-1]
+    assert "brightness differs" in capsys.readouterr().out.splitlines()[-1]
     (condition,) = [each for each in loop.decision()["conditions"] if each["name"] == "no drift"]
     assert not condition["met"]
     assert condition["figure"] > condition["bound"]

@@ -45,21 +45,21 @@ def test_a_network_that_is_always_sure_and_right_keeps_what_is_certain() -> None
     fitted = fit(*of_two([1.0] * 100))
     assert fitted.quantile == 0
     found = checked(fitted, *of_two([1.0] * 50))
-    assert (found.coverage, found.size, found.singletons, found.empty) == (1, 1, 1, 0)
+    assert (found.coverage, found.size, found.singletons) == (1, 1, 1)
 
 
 def test_labels_of_probability_zero_keep_all_classes() -> None:
     assert fit(*of_two([0.0] * 100)).quantile == 1
 
 
-def test_the_check_counts_labels_held_sizes_singletons_and_empty_sets() -> None:
+def test_the_check_counts_labels_held_sizes_and_singletons() -> None:
     calibration = Calibration(0.75, 0.6, 1000)  # keeps .4 or more
     rows = np.array(
         [[0.9, 0.1, 0.0], [0.9, 0.1, 0.0], [0.5, 0.5, 0.0], [0.39, 0.31, 0.3]], np.float32
     )  # one held, one missed, two left, none left and so the first
     found = checked(calibration, np.array([0, 1, 1, 0]), rows)
     assert (found.stated, found.coverage) == (0.75, 0.75)
-    assert (found.size, found.singletons, found.empty) == (5 / 4, 0.5, 0.25)
+    assert (found.size, found.singletons) == (5 / 4, 0.5)
     # Wilson, 3 of 4, z = 1.96: (3 + 1.9207 -+ 1.96 sqrt(.75 + .9604)) / 7.8415.
     assert [found.low, found.high] == pytest.approx([0.3006, 0.9544], abs=1e-4)
 

@@ -8,7 +8,14 @@ import pytest
 from scipy.stats import chi2
 
 from pipeline.data.dataset import Images, Labels
-from pipeline.statistics.monitoring.drift import ALPHA, Finding, classifier_two_sample_test, drift, sentence, table
+from pipeline.statistics.monitoring.drift import (
+    ALPHA,
+    DriftTest,
+    classifier_two_sample_test,
+    drift,
+    drift_sentence,
+    drift_table,
+)
 
 NAMES = ("cat", "dog")
 
@@ -22,8 +29,8 @@ def noisy(count: int, *, seed: int, level: float = 100, scatter: float = 40) -> 
 
 def warned(before: tuple[Images, Labels], now: tuple[Images, Labels]) -> list[str]:
     found = drift(before, now, NAMES, pixel_max=255, seed=1)
-    assert found.warning == any(each.warning for each in found.findings)
-    return [each.what for each in found.findings if each.warning]
+    assert found.warning == any(each.warning for each in found.tests)
+    return [each.what for each in found.tests if each.warning]
 
 
 def test_new_images_of_the_same_kind_have_not_moved() -> None:
@@ -33,17 +40,17 @@ def test_new_images_of_the_same_kind_have_not_moved() -> None:
 def test_the_same_images_have_not_moved() -> None:
     data = noisy(800, seed=1)
     found = drift(data, data, NAMES, pixel_max=255, seed=1)
-    assert [each.size for each in found.findings[:2]] == [0, 0]
+    assert [each.size for each in found.tests[:2]] == [0, 0]
     # Half of them against the other half: chance, and not an image met on both sides.
-    assert found.findings[2].size == pytest.approx(0.5, abs=0.1)
-    assert sentence(found).startswith("The data has not moved")
+    assert found.tests[2].size == pytest.approx(0.5, abs=0.1)
+    assert drift_sentence(found).startswith("No data drift")
 
 
 def test_the_champions_images_with_some_more_of_the_same_have_not_moved() -> None:
     old, more = noisy(600, seed=1), noisy(200, seed=2)
     now = np.concatenate((old[0], more[0])), np.concatenate((old[1], more[1]))
     assert warned(old, now) == []
-    assert drift(old, now, NAMES, pixel_max=255, seed=1).findings[2].size == pytest.approx(0.5, abs=0.1)
+    assert drift(old, now, NAMES, pixel_max=255, seed=1).tests[2].size == pytest.approx(0.5, abs=0.1)
 
 
 def test_brighter_images_are_named() -> None:
@@ -61,9 +68,9 @@ def test_a_class_that_vanishes_is_named() -> None:
     images, labels = noisy(800, seed=2)
     cats = labels == 0
     found = drift(noisy(800, seed=1), (images[cats], labels[cats]), NAMES, pixel_max=255, seed=1)
-    assert [each.what for each in found.findings if each.warning] == ["class shares"]
-    assert sentence(found) == (
-        "The data has moved since the champion's: 50.0 % of the images would have to change class."
+    assert [each.what for each in found.tests if each.warning] == ["class shares"]
+    assert drift_sentence(found) == (
+        "Data drift since the champion was trained: class shares differ by 50.0 % of the images."
     )
 
 
@@ -77,7 +84,7 @@ def test_a_move_that_is_beyond_doubt_but_small_does_not_warn() -> None:
     count = 60_000
     images = np.random.default_rng(1).integers(0, 256, (count, 1, 1)).astype(np.uint8)
     before, now = (np.arange(count) >= share * count for share in (0.5, 0.47))
-    found = drift((images, before.astype(int)), (images, now.astype(int)), NAMES, pixel_max=255, seed=1).findings[0]
+    found = drift((images, before.astype(int)), (images, now.astype(int)), NAMES, pixel_max=255, seed=1).tests[0]
     assert found.size == pytest.approx(0.03)
     assert found.p < 1e-20
     assert not found.warning
@@ -87,7 +94,7 @@ def test_the_size_and_p_of_class_shares_are_those_worked_by_hand() -> None:
     # 50 and 50 against 60 and 40: half of .1 + .1. With Yates' half: expected 55 and 45, each off by 5 - .5.
     images = np.zeros((100, 2, 2), np.uint8)
     before, now = np.repeat([0, 1], [50, 50]), np.repeat([0, 1], [60, 40])
-    found = drift((images, before), (images, now), NAMES, pixel_max=255, seed=1).findings[0]
+    found = drift((images, before), (images, now), NAMES, pixel_max=255, seed=1).tests[0]
     statistic = 2 * 4.5**2 / 55 + 2 * 4.5**2 / 45
     assert found.size == pytest.approx(0.1)
     assert found.p == pytest.approx(float(chi2.sf(statistic, 1)))
@@ -113,14 +120,14 @@ def test_the_pixels_of_many_images_are_all_counted() -> None:
 
 def test_too_few_images_leave_the_classifier_out() -> None:
     found = drift(noisy(38, seed=1), noisy(38, seed=2), NAMES, pixel_max=255, seed=1)
-    assert [math.isnan(each.size) for each in found.findings] == [False, False, True]
-    assert not found.findings[2].warning
+    assert [math.isnan(each.size) for each in found.tests] == [False, False, True]
+    assert not found.tests[2].warning
 
 
 def test_a_single_class_and_a_single_image_are_compared() -> None:
     images = np.zeros((1, 2, 2), np.uint8)
     found = drift((images, np.array([0])), (images, np.array([0])), ("cat",), pixel_max=255, seed=1)
-    assert found.findings[0] == Finding("class shares", 0.0, 1.0, 1.0)
+    assert found.tests[0] == DriftTest("class shares", 0.0, 1.0, 1.0)
     assert not found.warning
 
 
@@ -140,7 +147,7 @@ def test_where_nothing_has_moved_the_classifier_rarely_says_so() -> None:
 
 def test_images_of_another_size_are_refused() -> None:
     images, labels = noisy(10, seed=1)
-    with pytest.raises(ValueError, match="the champion's images are 4x4, the present ones 4x2; expected the same size"):
+    with pytest.raises(ValueError, match="the champion's images are 4x4, the current ones 4x2; expected the same size"):
         drift((images, labels), (images[:, :, :2], labels), NAMES, pixel_max=255, seed=1)
 
 
@@ -151,7 +158,7 @@ def test_no_images_are_refused() -> None:
 
 
 def test_a_warning_needs_both_a_size_and_a_p() -> None:
-    sure = Finding("classifier", 0.7, 0.0001, ALPHA / 2)
+    sure = DriftTest("classifier", 0.7, 0.0001, ALPHA / 2)
     assert sure.warning
     assert not replace(sure, size=0.59).warning
     assert not replace(sure, p_holm=ALPHA).warning
@@ -159,7 +166,7 @@ def test_a_warning_needs_both_a_size_and_a_p() -> None:
 
 
 def test_the_table_has_the_three_questions_and_both_sides() -> None:
-    lines = table(drift(noisy(100, seed=1), noisy(200, seed=2), NAMES, pixel_max=255, seed=1))
+    lines = drift_table(drift(noisy(100, seed=1), noisy(200, seed=2), NAMES, pixel_max=255, seed=1))
     assert lines["what"].tolist() == [
         "class shares", "brightness", "classifier", "images", "mean pixel", "sd of pixels", "share of cat", "share of dog",
     ]  # fmt: skip

@@ -19,21 +19,28 @@ from typing import Literal
 
 from scipy.special import gammaln
 
-MEASURES = ("accuracy_gap", "accuracy", "loss")
+from pipeline.tracking.names import METRICS, Metric
+
+MEASURES: dict[str, Metric] = {
+    "accuracy_gap": METRICS["accuracy_gap"],
+    "accuracy": METRICS["test_accuracy"],
+    "loss": METRICS["test_loss"],
+}
+"""What is charted: fields of `ModelScores`, with the metrics of the tracking store that they are."""
 SIGMAS = 3.0
 FEWEST_REFITS = 5
 """Fewer of one recipe give no limits."""
-FEWEST_NIGHTS = 8
+FEWEST_CHALLENGERS = 8
 """Fewer challengers in a row give no limits."""
 _RANGE = 2 / math.sqrt(math.pi)
 """Mean range of two normal values, in sd: 1.128."""
 _EFFICIENCY = 0.605
-"""Degrees of freedom of a moving range for each that the sd has: Cryer and Ryan, The Estimation of Sigma for an X Chart,
-Journal of Quality Technology 22 (1990)."""
+"""Degrees of freedom of a moving range per degree of freedom of the sd: Cryer and Ryan, The Estimation of Sigma for an X
+Chart, Journal of Quality Technology 22 (1990)."""
 
 
 @dataclass(frozen=True)
-class Scores:
+class ModelScores:
     """One network on the test images, dropout off."""
 
     accuracy: float
@@ -45,26 +52,26 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Night:
+class ChartPoint:
     """One network that was scored in a retraining run."""
 
     when: datetime
     role: Literal["champion", "challenger"]
     name: str
-    """For people: such as `version 7`."""
-    scores: Scores
+    """Name such as `version 7`."""
+    scores: ModelScores
 
 
 @dataclass(frozen=True)
-class Noise:
+class SeedNoise:
     """Spread of one measure over seeds."""
 
     sd: float
     """Of one network about the mean of its recipe, in the measure's unit."""
     freedom: float
-    """Degrees of freedom behind it; more is surer."""
+    """Degrees of freedom of `sd`."""
     how: str
-    """Where it comes from, such as `5 refits`."""
+    """Its source, such as `5 refits`."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class Limits:
     centre: float
     high: float
     how: str
-    """Where they come from, or why there are none."""
+    """Their source, or why there are none."""
 
     @property
     def known(self) -> bool:
@@ -84,49 +91,49 @@ class Limits:
 
 @dataclass(frozen=True)
 class Chart:
-    """Scores in the order of time, and limits by the names of `MEASURES`."""
+    """ModelScores in the order of time, and limits by the names of `MEASURES`."""
 
-    nights: tuple[Night, ...]
+    points: tuple[ChartPoint, ...]
     limits: Mapping[str, Limits]
 
 
-def chart(nights: Sequence[Night], refits: Sequence[Scores] = ()) -> Chart:
+def control_chart(points: Sequence[ChartPoint], refits: Sequence[ModelScores] = ()) -> Chart:
     """Computes limits from `refits` of the newest run's recipe if there are enough, around the mean of the last
     challengers before it, or their own while those are few; without enough refits from the earlier challengers alone.
 
     Raises:
         ValueError: Without any score.
     """
-    if not nights:
-        raise ValueError("no nights to chart; expected at least one")
-    ordered = tuple(sorted(nights, key=lambda each: each.when))
+    if not points:
+        raise ValueError("no scores to chart; expected at least one")
+    ordered = tuple(sorted(points, key=lambda each: each.when))
     earlier = [each.scores for each in ordered if each.role == "challenger" and each.when < ordered[-1].when]
     return Chart(ordered, {name: _limits(_values(refits, name), _values(earlier, name)) for name in MEASURES})
 
 
-def beyond(charted: Chart) -> list[str]:
+def limit_warnings(charted: Chart) -> list[str]:
     """One sentence per measure of the newest run that is outside its limits or not a number."""
-    newest = [each for each in charted.nights if each.when == charted.nights[-1].when]
-    told = (_told(night, name, charted.limits[name]) for night in newest for name in MEASURES)
-    return [each for each in told if each]
+    newest = [each for each in charted.points if each.when == charted.points[-1].when]
+    warnings = (_warning(point, name, charted.limits[name]) for point in newest for name in MEASURES)
+    return [each for each in warnings if each]
 
 
-def outside(value: float, limits: Limits) -> bool:
-    """Whether a number is outside known limits; a value that is not a number is handled by `beyond`."""
+def is_outside(value: float, limits: Limits) -> bool:
+    """Whether a number is outside known limits; a value that is not a number is handled by `limit_warnings`."""
     return limits.known and (value < limits.low or value > limits.high)
 
 
-def refit_noise(values: Sequence[float]) -> Noise | None:
+def refit_noise(values: Sequence[float]) -> SeedNoise | None:
     """Standard deviation of refits of one recipe with other seeds; None for fewer than two finite ones."""
     known = _finite(values)
     if len(known) < 2:
         return None
     # The standard library sums exactly: equal values have a scatter of exactly 0.
-    return Noise(statistics.stdev(known), len(known) - 1, f"{len(known)} refits")
+    return SeedNoise(statistics.stdev(known), len(known) - 1, f"{len(known)} refits")
 
 
-def range_noise(values: Sequence[float]) -> Noise | None:
-    """Noise of one network per run, in the order of time: mean moving range over 1.128; None for fewer than two finite
+def range_noise(values: Sequence[float]) -> SeedNoise | None:
+    """SeedNoise of one network per run, in the order of time: mean moving range over 1.128; None for fewer than two finite
     ones.
 
     It ignores a slow drift of the level, which the standard deviation would count as noise.
@@ -135,28 +142,28 @@ def range_noise(values: Sequence[float]) -> Noise | None:
     if len(known) < 2:
         return None
     sd = statistics.mean(abs(after - before) for before, after in pairwise(known)) / _RANGE
-    return Noise(sd, _EFFICIENCY * (len(known) - 1), f"the moving range of {len(known)} challengers")
+    return SeedNoise(sd, _EFFICIENCY * (len(known) - 1), f"the moving range of {len(known)} challengers")
 
 
-def noise(refits: Sequence[Scores], challengers: Sequence[Scores] = ()) -> dict[str, Noise]:
-    """Seed noise for the promotion gate, by the names of `MEASURES`; a measure without any is left out."""
-    found = {name: refit_noise(_values(refits, name)) or range_noise(_values(challengers, name)) for name in MEASURES}
+def seed_noise(refits: Sequence[ModelScores]) -> dict[str, SeedNoise]:
+    """Seed noise for the promotion gate, by the names of `MEASURES`; a measure without two finite values is left out."""
+    found = {name: refit_noise(_values(refits, name)) for name in MEASURES}
     return {name: each for name, each in found.items() if each is not None}
 
 
-def _limits(refits: Sequence[float], nights: Sequence[float]) -> Limits:
+def _limits(refits: Sequence[float], earlier: Sequence[float]) -> Limits:
     if len(refits) >= FEWEST_REFITS and (of_refits := refit_noise(refits)):
         # The sd of few values is on average too small; the moving range is not.
         sd = of_refits.sd / _shrinkage(len(refits))
-        if len(nights) < FEWEST_NIGHTS:
-            return _around(refits, sd, f"mean +- 3 sd of {of_refits.how}")
-        how = f"mean of the last {FEWEST_NIGHTS} challengers +- 3 sd of {of_refits.how}"
-        return _around(nights[-FEWEST_NIGHTS:], sd, how)
-    if len(nights) >= FEWEST_NIGHTS and (of_nights := range_noise(nights)):
-        return _around(nights, of_nights.sd, f"mean +- 3 sd of {of_nights.how}")
+        if len(earlier) < FEWEST_CHALLENGERS:
+            return _around(refits, sd, f"mean ± 3 sd of {of_refits.how}")
+        how = f"mean of the last {FEWEST_CHALLENGERS} challengers ± 3 sd of {of_refits.how}"
+        return _around(earlier[-FEWEST_CHALLENGERS:], sd, how)
+    if len(earlier) >= FEWEST_CHALLENGERS and (of_earlier := range_noise(earlier)):
+        return _around(earlier, of_earlier.sd, f"mean ± 3 sd of {of_earlier.how}")
     why = (
-        f"no limits: {len(refits)} refits of the recipe and {len(nights)} earlier challengers; "
-        f"expected {FEWEST_REFITS} or {FEWEST_NIGHTS}"
+        f"no limits: {len(refits)} refits of the recipe and {len(earlier)} earlier challengers; "
+        f"expected {FEWEST_REFITS} or {FEWEST_CHALLENGERS}"
     )
     return Limits(math.nan, math.nan, math.nan, why)
 
@@ -171,25 +178,26 @@ def _shrinkage(count: int) -> float:
     return math.sqrt(2 / (count - 1)) * math.exp(gammaln(count / 2) - gammaln((count - 1) / 2))
 
 
-def _told(night: Night, measure: str, limits: Limits) -> str:
-    value = getattr(night.scores, measure)
-    name = f"{measure.replace('_', ' ')} of the {night.role} {night.name}"
+def _warning(point: ChartPoint, measure: str, limits: Limits) -> str:
+    """The warning of one value; empty if there is none."""
+    value = getattr(point.scores, measure)
+    name = f"{MEASURES[measure].label} of the {point.role} {point.name}"
     if not math.isfinite(value):
         return f"the {name} is {value}"
-    if not outside(value, limits):
+    if not is_outside(value, limits):
         return ""
     side, bound = ("above", limits.high) if value > limits.high else ("below", limits.low)
-    return f"the {name}, {shown(measure, value)}, is {side} its limit of {shown(measure, bound)} ({limits.how})"
+    text, limit = measure_text(measure, value), measure_text(measure, bound)
+    return f"the {name}, {text}, is {side} its limit of {limit} ({limits.how})"
 
 
-def shown(measure: str, value: float) -> str:
-    """A value of that measure as text: percent, points or nats."""
-    if measure == "loss":
-        return f"{value:.4f}"
-    return f"{100 * value:.2f} {'%' if measure == 'accuracy' else 'points'}"
+def measure_text(measure: str, value: float) -> str:
+    """A value of that measure as text, in percent, points or nats."""
+    metric = MEASURES[measure]
+    return f"{metric.text(value)} {metric.unit}"
 
 
-def _values(scores: Sequence[Scores], measure: str) -> list[float]:
+def _values(scores: Sequence[ModelScores], measure: str) -> list[float]:
     return _finite([getattr(each, measure) for each in scores])
 
 

@@ -23,26 +23,26 @@ ALPHA = 0.01
 SAMPLE = 2000
 """Images of each side that the classifier sees at most; half of them to learn from."""
 FEWEST = 20
-"""Fewer images on a side tell a classifier nothing."""
+"""Minimum images of each side for the classifier."""
 TREES = 100
 CHUNK = 1000
 """Images whose pixels are counted at a time."""
 SIZES = {"class shares": 0.05, "brightness": 0.1, "classifier": 0.6}
-"""From where on a move matters: total variation, Kolmogorov-Smirnov distance, share told apart (one half is chance)."""
+"""Smallest sizes that matter: total variation, Kolmogorov-Smirnov distance, accuracy of the classifier (chance: 0.5)."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """The answer to one question."""
+class DriftTest:
+    """Test of one question."""
 
     what: str
     """A key of `SIZES`."""
     size: float
-    """NaN where there was too little to look at."""
+    """NaN if there are too few images."""
     p: float
-    """That the two data sets are alike; NaN with the size."""
+    """p value of no drift; NaN with the size."""
     p_holm: float
-    """Corrected for the company of the others (Holm, 1979)."""
+    """Corrected for the number of tests (Holm, 1979)."""
 
     @property
     def warning(self) -> bool:
@@ -51,7 +51,7 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class DataSummary:
     """One data set in numbers. Pixels are 0 to 1, in units of the largest possible value."""
 
     images: int
@@ -69,14 +69,14 @@ class Drift:
     """The champion's data and the current data."""
 
     class_names: tuple[str, ...]
-    before: Side
-    now: Side
-    findings: tuple[Finding, ...]
+    before: DataSummary
+    now: DataSummary
+    tests: tuple[DriftTest, ...]
     """In the order of `SIZES`."""
 
     @property
     def warning(self) -> bool:
-        return any(each.warning for each in self.findings)
+        return any(each.warning for each in self.tests)
 
 
 def drift(
@@ -98,7 +98,7 @@ def drift(
     sides = [_side(*each, len(class_names), pixel_max) for each in (before, now)]
     if sides[0].mean_image.shape != sides[1].mean_image.shape:
         then, today = ("x".join(map(str, each.mean_image.shape)) for each in sides)
-        raise ValueError(f"the champion's images are {then}, the present ones {today}; expected the same size")
+        raise ValueError(f"the champion's images are {then}, the current ones {today}; expected the same size")
     shares = _class_shares(*(np.bincount(labels, minlength=len(class_names)) for _, labels in (before, now)))
     brightness = ks_2samp(*(images.mean(axis=(1, 2)) for images, _ in (before, now)))
     answers = [
@@ -107,10 +107,10 @@ def drift(
         classifier_two_sample_test(before[0], now[0], seed=seed),
     ]
     corrected = map(float, holm([p for _, p in answers]))
-    findings = (
-        Finding(what, size, p, p_holm) for what, (size, p), p_holm in zip(SIZES, answers, corrected, strict=True)
+    tests = (
+        DriftTest(what, size, p, p_holm) for what, (size, p), p_holm in zip(SIZES, answers, corrected, strict=True)
     )
-    return Drift(tuple(class_names), sides[0], sides[1], tuple(findings))
+    return Drift(tuple(class_names), sides[0], sides[1], tuple(tests))
 
 
 def classifier_two_sample_test(before: Images, now: Images, *, seed: int) -> tuple[float, float]:
@@ -137,10 +137,10 @@ def classifier_two_sample_test(before: Images, now: Images, *, seed: int) -> tup
     return right / len(test), float(binomtest(right, len(test), 0.5, alternative="greater").pvalue)
 
 
-def table(found: Drift) -> pd.DataFrame:
+def drift_table(found: Drift) -> pd.DataFrame:
     """One row per question (what, before, now, size, p, warning), then one per class."""
     lines: list[dict[str, object]] = [
-        {"what": each.what, "size": each.size, "p": each.p_holm, "warning": each.warning} for each in found.findings
+        {"what": each.what, "size": each.size, "p": each.p_holm, "warning": each.warning} for each in found.tests
     ]
     before, now = found.before, found.now
     lines += [
@@ -158,21 +158,21 @@ def table(found: Drift) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["what", "before", "now", "size", "p", "warning"])
 
 
-def sentence(found: Drift) -> str:
+def drift_sentence(found: Drift) -> str:
     """What has drifted, or that nothing has, with the numbers."""
-    shares, brightness, classifier = found.findings
-    told = {
-        "class shares": f"{100 * shares.size:.1f} % of the images would have to change class",
-        "brightness": f"images differ in brightness (distance {brightness.size:.2f})",
-        "classifier": f"a classifier tells {100 * classifier.size:.1f} % of new images from old ones (50 % is chance)",
+    shares, brightness, classifier = found.tests
+    texts = {
+        "class shares": f"class shares differ by {100 * shares.size:.1f} % of the images",
+        "brightness": f"brightness differs (Kolmogorov-Smirnov distance {brightness.size:.2f})",
+        "classifier": f"a classifier assigns {100 * classifier.size:.1f} % of images to the right data set (chance: 50 %)",
     }
-    moved = [told[each.what] for each in found.findings if each.warning]
-    if moved:
-        return "The data has moved since the champion's: " + "; ".join(moved) + "."
-    return "The data has not moved since the champion's as far as class shares, brightness and a classifier can tell."
+    drifted = [texts[each.what] for each in found.tests if each.warning]
+    if drifted:
+        return f"Data drift since the champion was trained: {'; '.join(drifted)}."
+    return "No data drift since the champion was trained (class shares, brightness, classifier)."
 
 
-def _side(images: Images, labels: Labels, classes: int, pixel_max: int) -> Side:
+def _side(images: Images, labels: Labels, classes: int, pixel_max: int) -> DataSummary:
     if not len(images) or len(images) != len(labels):
         raise ValueError(f"{len(images)} images and {len(labels)} labels; expected as many of both, at least one")
     shares = np.bincount(labels, minlength=classes) / len(labels)
@@ -182,7 +182,7 @@ def _side(images: Images, labels: Labels, classes: int, pixel_max: int) -> Side:
     values = np.arange(len(counts)) / pixel_max
     mean = float(counts @ values / counts.sum())
     sd = float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
-    return Side(len(images), shares, mean, sd, images.mean(axis=0) / pixel_max)
+    return DataSummary(len(images), shares, mean, sd, images.mean(axis=0) / pixel_max)
 
 
 def _class_shares(before: NDArray[np.int64], now: NDArray[np.int64]) -> tuple[float, float]:

@@ -16,7 +16,7 @@ import numpy as np
 from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]  # none of its own
 
 from pipeline.data.dataset import Labels
-from pipeline.statistics.selective.policies import answer, conformal_set, verified
+from pipeline.statistics.selective.policies import answer, verified
 from pipeline.training.result import Probabilities
 
 COVERAGE = 0.95
@@ -52,8 +52,6 @@ class Checked:
     """Mean number of classes in a set; 1 or more."""
     singletons: float
     """Share of rows with exactly one class: those that are accepted."""
-    empty: float
-    """Share of rows without any class, whose set becomes the most probable class."""
 
 
 def fit(labels: Labels, probabilities: Probabilities, *, coverage: float = COVERAGE) -> Calibration:
@@ -90,7 +88,6 @@ def checked(calibration: Calibration, labels: Labels, probabilities: Probabiliti
         high=float(high),
         size=float(answers.candidates.sum(axis=1).mean()),
         singletons=float(answers.accepted.mean()),
-        empty=float((~conformal_set(probabilities, calibration.quantile).any(axis=1)).mean()),
     )
 
 
