@@ -149,9 +149,9 @@ def sentence(comparison: Comparison, first_name: str, second_name: str) -> str:
     if test.p < alpha:
         verdict = f"{first_name} is {'more' if accuracy.estimate > 0 else 'less'} accurate than {second_name}"
     else:
-        verdict = f"{first_name} and {second_name} cannot be told apart by accuracy"
+        verdict = f"{first_name} and {second_name} do not differ significantly in accuracy"
     if loss.low <= 0 <= loss.high or math.isnan(loss.low):
-        other = "Their losses cannot be told apart"
+        other = "Their losses do not differ significantly"
     else:
         other = f"The loss of {first_name} is {'lower' if loss.estimate < 0 else 'higher'}"
     apart = sum(each.p_holm < alpha for each in comparison.classes)

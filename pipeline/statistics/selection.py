@@ -153,7 +153,7 @@ def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:
 
 def _figures(candidate: Candidate) -> str:
     accuracy = f"validation accuracy {100 * candidate.val_accuracy:.2f} %"
-    return f"{_mean(candidate)}{accuracy}, train less validation {_points(candidate.val_accuracy_gap)}{_of_seeds(candidate)}"
+    return f"{_mean(candidate)}{accuracy}, validation gap {_points(candidate.val_accuracy_gap)}{_of_seeds(candidate)}"
 
 
 def _mean(candidate: Candidate) -> str:

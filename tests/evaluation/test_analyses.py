@@ -159,13 +159,13 @@ class TestRealNetworks:
         assert look.metrics["answered_share"] == pytest.approx(answered.mean())
         right = probabilities.argmax(axis=1) == labels
         assert look.metrics["answered_accuracy"] == pytest.approx(right[answered].mean())
-        assert "An accuracy of 60.00 % is reached" in section(look).text
+        assert "The target accuracy of 60.00 % is reached" in section(look).text
 
     def test_an_accuracy_out_of_reach_is_said_to_be_and_leaves_an_example_of_one_half(
         self, real: EvaluationResult
     ) -> None:
         look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": 1.0})))
-        assert "An accuracy of 100.00 % is out of reach" in section(look).text
+        assert "The target accuracy of 100.00 % is not reached" in section(look).text
         assert "min_confidence" not in look.metrics
         assert table(look, "policies.csv").set_index("policy").loc["min_confidence", "threshold"] == 0.5
 

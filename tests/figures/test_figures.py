@@ -363,7 +363,7 @@ class TestMistakes:
 
     def test_no_mistake_is_said_to_be_none(self) -> None:
         figure = mistakes_picture.mistakes(images(1), [], ("cat", "dog"), pixel_max=255, part="test")
-        assert figure.get_suptitle() == "No mistake on test"
+        assert figure.get_suptitle() == "No error on test"
         pixels(figure)
 
 

@@ -317,10 +317,10 @@ def test_the_sentence_turns_with_the_signs() -> None:
 @pytest.mark.parametrize("loss", [Interval(-0.03, -0.01, 0.01), Interval(0, 0, 0), Interval(math.nan, 0.5, math.nan)])
 def test_the_sentence_claims_nothing_that_is_not_shown(loss: Interval) -> None:
     told = sentence(replace(APART, test=McNemar(12, 10, 0.83), loss=loss), "dropout", "baseline")
-    assert "dropout and baseline cannot be told apart by accuracy: +2.00 points" in told
-    assert "Their losses cannot be told apart" in told
+    assert "dropout and baseline do not differ significantly in accuracy: +2.00 points" in told
+    assert "Their losses do not differ significantly" in told
 
 
 def test_the_sentence_tests_at_the_level_of_the_comparison() -> None:
-    assert "cannot be told apart by accuracy" in sentence(replace(APART, level=0.999), "dropout", "baseline")
+    assert "do not differ significantly in accuracy" in sentence(replace(APART, level=0.999), "dropout", "baseline")
     assert "Recall differs in 1 of 2 classes" in sentence(replace(APART, level=0.99), "dropout", "baseline")

@@ -112,7 +112,7 @@ def test_one_seed_has_no_interval_and_the_sentence_says_so() -> None:
     assert all(math.isnan(cell.difference.low) and math.isnan(cell.difference.high) for cell in found.cells)
     assert sentence(found) == (
         "In 256-128-64, one dropout layer moves the gap most after hidden layer 1: -0.50 points per 0.1 of rate. One seed "
-        "has no interval: whether this is more than luck, the data cannot tell."
+        "gives no interval, so this may be luck."
     )
 
 
@@ -133,9 +133,9 @@ def test_missing_columns_are_named() -> None:
 def test_the_sentence_ranks_positions_and_names_the_free_lunch() -> None:
     text = sentence(placement(simulated(seeds=5)))
     assert "over 5 seeds, one dropout layer closes the gap most after the input: -0.59 points (" in text
-    assert "Whether it does more there" not in text
-    assert "Without a loss of test accuracy that the data can show, it falls furthest after hidden layer " in text
-    assert "the best of 20, each with an interval of its own." in text
+    assert "The difference to" not in text
+    assert "Without a significant loss of test accuracy, the gap falls most after hidden layer " in text
+    assert "the best of 20 settings, intervals not corrected." in text
 
 
 def test_positions_of_the_same_effect_are_not_ranked() -> None:
@@ -144,7 +144,7 @@ def test_positions_of_the_same_effect_are_not_ranked() -> None:
     text = sentence(placement(alike))
     best, other = ("1", "2") if "most after hidden layer 1" in text else ("2", "1")
     assert f"closes the gap most after hidden layer {best}" in text
-    assert f"Whether it does more there than after hidden layer {other}, the data cannot tell." in text
+    assert f"The difference to a layer after hidden layer {other} is not significant." in text
 
 
 def test_positions_are_ranked_although_the_plain_network_scatters_too_much_to_tell_of_any() -> None:
@@ -153,7 +153,9 @@ def test_positions_are_ranked_although_the_plain_network_scatters_too_much_to_te
     plain = rows[[f"dropout_{place}" for place in range(4)]].eq(0).all(axis=1)
     rows.loc[plain, "accuracy_gap"] += rows.loc[plain, "seed"].map({1: 0.04, 2: -0.04, 3: 0.04, 4: -0.04, 5: 0.0})
     text = sentence(placement(rows))
-    assert text.startswith("In 256-128-64, over 5 seeds, the data cannot tell at any position")
+    assert text.startswith(
+        "In 256-128-64, over 5 seeds, one dropout layer has no significant effect on the gap at any position"
+    )
     assert "the gap is smaller with a layer after the input than after hidden layer" in text
     # Layers 1 and 2 are alike, .4 points per 0.1 of rate; the input has .6 and layer 3 has .1.
     found = re.findall(r"(after [a-z0-9 ]+) \(by (\d\.\d\d)\)", text.split("after the input than ")[1].split(";")[0])
@@ -169,13 +171,13 @@ def test_of_a_hundred_experiments_of_noise_about_five_rank_any_positions() -> No
     generator = np.random.default_rng(1)
     rows = simulated(seeds=4)
     noise = (rows.assign(accuracy_gap=generator.normal(0.05, 0.003, len(rows))) for _ in range(100))
-    assert 0 < sum("Between positions" in sentence(placement(each)) for each in noise) <= 10
+    assert 0 < sum("Positions differ" in sentence(placement(each)) for each in noise) <= 10
 
 
 def test_noise_closes_no_gap() -> None:
     noise = simulated(seeds=4).assign(accuracy_gap=np.random.default_rng(4).normal(0.05, 0.003, 84))
     assert sentence(placement(noise)) == (
-        "In 256-128-64, over 4 seeds, the data cannot tell at any position whether one dropout layer closes the gap."
+        "In 256-128-64, over 4 seeds, one dropout layer has no significant effect on the gap at any position."
     )
 
 
@@ -183,7 +185,7 @@ def test_a_gap_that_falls_only_with_accuracy_is_said_to() -> None:
     costly = simulated(seeds=5)
     dropped = costly[[f"dropout_{place}" for place in range(4)]].sum(axis=1)
     assert sentence(placement(costly.assign(test_accuracy=costly["test_accuracy"] - 0.2 * dropped))).endswith(
-        "At no position and rate does the gap fall without a loss of test accuracy."
+        "No position and rate reduces the gap without a loss of test accuracy."
     )
 
 

@@ -31,8 +31,8 @@ def test_the_reason_names_the_better_network_by_how_much_and_within_what_error()
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
     assert choice.reason == (
         "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.30 points) of the best "
-        "validation accuracy; validation accuracy 89.80 %, train less validation 3.00 points. The best accuracy is that "
-        "of 784-512-10; validation accuracy 90.00 %, train less validation 5.00 points."
+        "validation accuracy; validation accuracy 89.80 %, validation gap 3.00 points. The best accuracy is that "
+        "of 784-512-10; validation accuracy 90.00 %, validation gap 5.00 points."
     )
 
 
@@ -182,8 +182,8 @@ def test_the_reason_over_seeds_speaks_of_means_and_of_how_many_seeds() -> None:
     choice = choose([sure, replace(calm, val_accuracy=0.8985)], "one_standard_error", validation_size=10_000)
     assert choice.reason == (
         "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.20 points over its 4 seeds) of "
-        "the best mean validation accuracy; mean validation accuracy 89.85 %, train less validation 3.00 points (4 seeds). "
-        "The best accuracy is that of 784-512-10; mean validation accuracy 90.00 %, train less validation 5.00 points "
+        "the best mean validation accuracy; mean validation accuracy 89.85 %, validation gap 3.00 points (4 seeds). "
+        "The best accuracy is that of 784-512-10; mean validation accuracy 90.00 %, validation gap 5.00 points "
         "(4 seeds)."
     )
 
@@ -205,8 +205,8 @@ def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
     assert choice.index == 2
     assert choice.reason == (
         "784-32(0.5)-10 has the smallest gap of the 3 networks within 1.00 points of the best validation accuracy; "
-        "validation accuracy 89.60 %, train less validation 1.00 points. The best accuracy is that of 784-512-10; "
-        "validation accuracy 90.00 %, train less validation 5.00 points."
+        "validation accuracy 89.60 %, validation gap 1.00 points. The best accuracy is that of 784-512-10; "
+        "validation accuracy 90.00 %, validation gap 5.00 points."
     )
 
 

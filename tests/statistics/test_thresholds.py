@@ -115,8 +115,8 @@ class TestThreshold:
         found = threshold_for(curve(*repeated(0.8, 900, 100)), 0.85)
         assert (found.value, found.coverage, found.accuracy) == (0, 1, 0.9)
         assert found.reason == (
-            "An accuracy of 85.00 % is reached on all 1000 validation images: 90.00 % right, no less than 88.33 % with "
-            "95 % confidence."
+            "The target accuracy of 85.00 % is reached on all 1000 validation images: 90.00 % of them are right, at least "
+            "88.33 % with 95 % confidence."
         )
 
     def test_a_target_out_of_reach_is_said_to_be_with_the_best_that_can_be_had(self) -> None:
@@ -125,8 +125,8 @@ class TestThreshold:
         assert (found.value, found.coverage, found.accuracy) == (None, 0.5, 0.9)
         assert found.lower == pytest.approx(wilson(90, 100)) == pytest.approx(0.83964, abs=1e-5)
         assert found.reason == (
-            "An accuracy of 99.00 % is out of reach on 200 validation images: at best the surest 100 (50.0 %) are answered "
-            "90.00 % right, no less than 83.96 % with 95 % confidence."
+            "The target accuracy of 99.00 % is not reached on 200 validation images. The best threshold accepts 100 "
+            "(50.0 %): 90.00 % of them are right, at least 83.96 % with 95 % confidence."
         )
 
     def test_perfection_is_out_of_reach_of_any_number_of_rows(self) -> None:
@@ -135,8 +135,8 @@ class TestThreshold:
     def test_the_reason_names_threshold_coverage_and_accuracy(self) -> None:
         rows = joined(repeated(0.9, 500, 0), repeated(0.6, 200, 300))
         assert threshold_for(curve(*rows), 0.95).reason == (
-            "An accuracy of 95.00 % is reached on validation from a confidence of 0.9000 up: 50.0 % of 1000 images are "
-            "answered, 100.00 % right, no less than 99.46 % with 95 % confidence."
+            "The target accuracy of 95.00 % is reached on validation at a confidence of 0.9000 or more, which accepts "
+            "50.0 % of 1000 images: 100.00 % of them are right, at least 99.46 % with 95 % confidence."
         )
 
     def test_one_row_reaches_next_to_nothing(self) -> None:
@@ -182,7 +182,7 @@ class TestChecked:
 
     def test_a_threshold_that_was_not_found_cannot_be_checked(self) -> None:
         missing = threshold_for(curve(*of_two([0.8], [True])), 0.9)
-        with pytest.raises(ValueError, match=r"no threshold to check: An accuracy of 90\.00 % is out of reach"):
+        with pytest.raises(ValueError, match=r"no threshold to check: The target accuracy of 90\.00 % is not reached"):
             checked(missing, *of_two([0.8], [True]))
 
     def test_no_rows_are_refused(self) -> None:

@@ -44,7 +44,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
 
 
 def sentence(found: Placement) -> str:
-    """Where one dropout layer closes the gap most, at what cost, and what comes without a loss that the data can show."""
+    """Where one dropout layer closes the gap most, at what cost, and the largest reduction without a loss of accuracy."""
     if not found.cells:
         return "No network was trained both without dropout and with exactly one dropout layer: nothing to compare."
     slopes = [each for each in found.slopes if each.outcome == "accuracy_gap"]
@@ -53,33 +53,31 @@ def sentence(found: Placement) -> str:
     if found.seeds < 2:
         return (
             f"In {network}, one dropout layer moves the gap most {where}: {best.difference.mean:+.2f} points per 0.1 of "
-            "rate. One seed has no interval: whether this is more than luck, the data cannot tell."
+            "rate. One seed gives no interval, so this may be luck."
         )
-    told = f"In {network}, over {found.seeds} seeds,"
-    if not (_told_apart([each.per_seed for each in slopes])[slopes.index(best)] and best.difference.mean < 0):
-        return (
-            f"{told} the data cannot tell at any position whether one dropout layer closes the gap.{_between(slopes)}"
-        )
+    start = f"In {network}, over {found.seeds} seeds,"
+    if not (_significant([each.per_seed for each in slopes])[slopes.index(best)] and best.difference.mean < 0):
+        return f"{start} one dropout layer has no significant effect on the gap at any position.{_between(slopes)}"
     cost = next(each for each in found.slopes if (each.outcome, each.position) == ("test_accuracy", best.position))
     parts = [
-        f"{told} one dropout layer closes the gap most {where}: {_points(best.difference)} of gap per 0.1 of rate,",
+        f"{start} one dropout layer closes the gap most {where}: {_points(best.difference)} of gap per 0.1 of rate,",
         f"with {_points(cost.difference)} of test accuracy.",
     ]
     others = [each for each in slopes if each is not best]
-    apart = _told_apart([_minus(best.per_seed, each.per_seed) for each in others])
+    apart = _significant([_minus(best.per_seed, each.per_seed) for each in others])
     alike = [position(each.position) for each, is_apart in zip(others, apart, strict=True) if not is_apart]
-    parts += [f"Whether it does more there than {listed(alike)}, the data cannot tell."] if alike else []
+    parts += [f"The difference to a layer {listed(alike)} is not significant."] if alike else []
     return " ".join([*parts, _free(found)])
 
 
 def _between(slopes: Sequence[Slope]) -> str:
-    """Which positions differ all the same: where two are compared, the network without dropout, whose scatter all of them
-    share, falls out (exactly so where both were tried at the same rates). Of all pairs, corrected for their number.
+    """Which positions differ from each other. In a comparison of two positions the network without dropout, whose spread all
+    of them share, cancels (exactly if both were tried at the same rates). Corrected for the number of pairs.
     """
     pairs = list(combinations(sorted(slopes, key=lambda each: each.difference.mean), 2))
     differences = [_minus(one.per_seed, other.per_seed) for one, other in pairs]
     less: dict[str, list[str]] = {}
-    for (one, other), each, is_apart in zip(pairs, differences, _told_apart(differences), strict=True):
+    for (one, other), each, is_apart in zip(pairs, differences, _significant(differences), strict=True):
         if is_apart:
             by = f"{position(other.position)} (by {-fmean(each.values()):.2f})"
             less.setdefault(position(one.position), []).append(by)
@@ -87,24 +85,24 @@ def _between(slopes: Sequence[Slope]) -> str:
         return ""
     parts = [f"{where} than {listed(others)}" for where, others in less.items()]
     return (
-        " Between positions, where the network without dropout falls out, they tell: per 0.1 of rate, the gap is smaller "
+        " Positions differ significantly from each other: per 0.1 of rate, the gap is smaller "
         f"with a layer {'; smaller '.join(parts)} points."
     )
 
 
 def _free(found: Placement) -> str:
-    """The lowest gap of the places and rates whose test accuracy is not seen to be lower than without dropout."""
+    """The lowest gap among positions and rates without a significant loss of test accuracy."""
     accuracy = {(each.position, each.rate): each.difference for each in found.cells if each.outcome == "test_accuracy"}
     closing = [each for each in found.cells if each.outcome == "accuracy_gap" and each.difference.high < 0]
     free = [each for each in closing if not accuracy[each.position, each.rate].high < 0]
     if not free:
-        return "At no position and rate does the gap fall without a loss of test accuracy."
+        return "No position and rate reduces the gap without a loss of test accuracy."
     best = min(free, key=lambda each: each.difference.mean)
     cost = accuracy[best.position, best.rate]
     return (
-        f"Without a loss of test accuracy that the data can show, it falls furthest {position(best.position)} at a rate "
+        f"Without a significant loss of test accuracy, the gap falls most {position(best.position)} at a rate "
         f"of {best.rate:g}: {_points(best.difference)} of gap, with {_points(cost)} of test accuracy; the best of "
-        f"{len(accuracy)}, each with an interval of its own."
+        f"{len(accuracy)} settings, intervals not corrected."
     )
 
 
@@ -117,7 +115,7 @@ def _minus(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, fl
     return {seed: one[seed] - other[seed] for seed in one if seed in other}
 
 
-def _told_apart(differences: Sequence[Mapping[int, float]]) -> list[bool]:
+def _significant(differences: Sequence[Mapping[int, float]]) -> list[bool]:
     """Which means over seeds are not 0: Student's t, corrected for their number (Holm)."""
     p = [float(stats.ttest_1samp(list(each.values()), 0).pvalue) if len(each) > 1 else 1.0 for each in differences]
     return [bool(each < LEVEL) for each in holm(p)]

@@ -39,7 +39,7 @@ def effects(found: Effects) -> Figure:
         for colour, fill, label in (
             (MARK, MARK, "better"),
             (TEST, TEST, "worse"),
-            (GREY, "white", "the data cannot tell (after Holm's correction)"),
+            (GREY, "white", "not significant (after Holm's correction)"),
         )
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)

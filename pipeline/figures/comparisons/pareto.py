@@ -57,7 +57,7 @@ def pareto(points: Sequence[Point], front: Sequence[int], marks: Sequence[Mark] 
     noun = "network" if len(points) == 1 else "networks"
     left_out = f" ({below} below {100 * floor:.1f} % not shown)" if below else ""
     axes.set_title(f"{len(points)} {noun}: better is up and left{left_out}", fontsize=11, loc="left")
-    axes.set_xlabel("honest gap: train less test accuracy, dropout off (points)", fontsize=10)
+    axes.set_xlabel("honest gap: train minus test accuracy, dropout off (points)", fontsize=10)
     axes.set_ylabel("test accuracy (%)", fontsize=10)
     axes.grid(color=GREY, alpha=0.2, linewidth=0.6)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8.5, frameon=False)

@@ -41,8 +41,6 @@ def mistakes(
     axes.set_xlim(0, COLUMNS)
     axes.set_ylim(max(rows, 1) * pitch, 0)
     axes.set_aspect("equal")
-    title = (
-        f"The surest mistakes on {part}: what each was taken for, and what it is" if found else f"No mistake on {part}"
-    )
+    title = f"Most confident errors on {part}: predicted and true class" if found else f"No error on {part}"
     figure.suptitle(title, fontsize=11)
     return figure

@@ -159,16 +159,16 @@ def _sureness(labels: Labels, probabilities: Probabilities, by: By) -> tuple[NDA
 
 def _reason(curve: Curve, target: float, value: float | None, point: int, lower: float) -> str:
     accuracy, coverage = 100 * curve.accuracy[point], 100 * curve.coverage[point]
-    figures = f"{accuracy:.2f} % right, no less than {100 * lower:.2f} % with 95 % confidence"
-    wish = f"An accuracy of {100 * target:.2f} %"
+    right = f"{accuracy:.2f} % of them are right, at least {100 * lower:.2f} % with 95 % confidence"
+    goal = f"The target accuracy of {100 * target:.2f} %"
     if value is None:
         return (
-            f"{wish} is out of reach on {curve.rows} validation images: at best the surest {curve.answered[point]} "
-            f"({coverage:.1f} %) are answered {figures}."
+            f"{goal} is not reached on {curve.rows} validation images. The best threshold accepts {curve.answered[point]} "
+            f"({coverage:.1f} %): {right}."
         )
     if value == 0:
-        return f"{wish} is reached on all {curve.rows} validation images: {figures}."
+        return f"{goal} is reached on all {curve.rows} validation images: {right}."
     return (
-        f"{wish} is reached on validation from a {curve.by} of {value:.4f} up: {coverage:.1f} % of {curve.rows} images "
-        f"are answered, {figures}."
+        f"{goal} is reached on validation at a {curve.by} of {value:.4f} or more, which accepts {coverage:.1f} % of "
+        f"{curve.rows} images: {right}."
     )
