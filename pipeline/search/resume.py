@@ -48,9 +48,7 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
     if different and (alive(run) or _of_a_retraining_run(session, run)):
-        return (
-            None  # somebody is at another search, or a night's was interrupted and nights go by the data of their day
-        )
+        return None  # another process runs a different search, or a retraining run was interrupted: its data were those of its day
     refuse_held(run)
     if different:
         raise InputError(
