@@ -48,7 +48,8 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
     if different and (alive(run) or _of_a_retraining_run(session, run)):
-        return None  # another process runs a different search, or a retraining run was interrupted: its data were those of its day
+        # Another process runs a different search, or a retraining run was interrupted, whose data were those of its day.
+        return None
     refuse_held(run)
     if different:
         raise InputError(
