@@ -1,4 +1,4 @@
-"""Who is trained again. Enters: a search and its trials. Leaves: finalists, the references beside them."""
+"""Selects what is retrained: the finalists of a search, and the reference networks beside them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ NOTEBOOK_DROPOUT = (0.0, 0.0, 0.1, 0.0)
 
 @dataclass(frozen=True)
 class Finalist:
-    """One network to train again, with every seed."""
+    """One network to retrain with every seed."""
 
     role: str
     """`finalist 1`… in the order of the search's selection, `network 1`… of fixed ones by their place in the experiment's
@@ -25,17 +25,18 @@ class Finalist:
     settings: Training
     """The recipe's, resolved with the experiment's."""
     at_selection: float | None = None
-    """Its validation accuracy in the search, by which it came here; None where it was not selected, or where Hyperband had
-    stopped it early: another training's accuracy is not to be compared with."""
+    """Validation accuracy in the search that selected it; None if it was not selected, or if Hyperband stopped it
+    early, since that was another training.
+    """
     reference: bool = False
-    """Whether it is only compared with, and cannot be chosen."""
+    """Whether it is shown but never selected."""
     published: Published | None = None
-    """What others report of it."""
+    """Published results of this network."""
 
 
 def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Finalist]:
-    """All of the fixed networks that were trained; or else the search's best by the experiment's rule, and after them the
-    notebook's two networks, which no space has: their layers differ in activation.
+    """All fixed networks that were trained; otherwise the search's best by the experiment's rule, followed by the two
+    networks of the notebook, which no search space contains: their layers differ in activation.
     """
     if experiment.space.networks is not None:
         return _fixed(experiment.space.networks, experiment.training, found)
@@ -54,8 +55,9 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
 
 
 def _best(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Trial]:
-    """As many trials as there are to be finalists, no two of the same recipe: Hyperband trains one several times. Those
-    that it stopped early, whose gap is small because they were, come only where there are too few others.
+    """The best trials, at most `evaluation.finalists`, no two of the same recipe: Hyperband trains one several times.
+    Trials that Hyperband stopped early have a small gap for that reason; they are used only if there are too few
+    others.
     """
     rule, tolerance = experiment.selection.rule, experiment.selection.tolerance
     full = fully_trained(found)
@@ -70,7 +72,7 @@ def _best(experiment: Experiment, found: Sequence[Trial], validation_size: int) 
 
 
 def _fixed(networks: Sequence[FixedNetwork], training: Training, found: Sequence[Trial]) -> list[Finalist]:
-    """In the order of the experiment's file, each with the settings that it was searched with."""
+    """In the order of the experiment's file, each with its own settings."""
     fixed: list[Finalist] = []
     for place in sorted({trial.proposed["network"] for trial in found}):
         network = networks[place]

@@ -1,4 +1,4 @@
-"""The search that an evaluation is of, found and checked before anything heavy starts. Leaves: its run."""
+"""Finds the search to evaluate, and checks it before anything heavy starts."""
 
 import yaml
 
@@ -10,14 +10,14 @@ from pipeline.tracking.store import Run
 
 
 def search_for(session: Session, run_id: str | None) -> Run:
-    """The search to evaluate, checked."""
+    """The checked search: the given run, or the latest that finished."""
     search = _named_or_latest(session, run_id)
     _check(session, search)
     return search
 
 
 def _named_or_latest(session: Session, run_id: str | None) -> Run:
-    """The search to evaluate: the one that was named, or the experiment's latest that finished."""
+    """The given run, or the experiment's latest search that finished."""
     if run_id is not None:
         run = session.store.get(run_id)
         if run.tags.get(STEP_TAG) == "main":
@@ -41,7 +41,7 @@ def _named_or_latest(session: Session, run_id: str | None) -> Run:
 
 
 def _check(session: Session, search: Run) -> None:
-    """Raises InputError when the search is another experiment's, chose nothing, or used other data."""
+    """Raises InputError if the search belongs to another experiment, chose nothing, or used other data."""
     prepared: PreparedData = session.prepared
     name, asked = search.tags.get(EXPERIMENT_TAG), session.experiment.name
     if name != asked:

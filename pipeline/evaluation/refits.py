@@ -1,4 +1,4 @@
-"""Trains finalists again, each with every seed: a nested run per refit."""
+"""Retrains finalists, each with every seed: a nested run per refit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ FIRST_SEED = 2**32
 
 @dataclass(frozen=True, eq=False)
 class Refit:
-    """A finalist, trained again with one seed; of the arrays, what is looked at later."""
+    """A finalist trained again with one seed, with the arrays that analyses need."""
 
     run: Run
     seed: int
@@ -57,30 +57,33 @@ class RefitGroup:
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:
-        """By metric, over the seeds."""
+        """Summaries over the seeds, by metric."""
         return summarise_metrics(self.architecture, self.metrics)
 
     @property
     def median_refit(self) -> Refit:
-        """The one that is shown and kept as the model: of the median validation loss (the lower of two), so that no seed's
-        luck is what people look at.
+        """The refit with the median validation loss (the lower of two), which is shown and logged as the model: no
+        lucky seed is picked.
         """
         ordered = sorted(self.refits, key=lambda refit: refit.metrics["val_loss"])
         return ordered[(len(ordered) - 1) // 2]
 
 
 def fresh_seeds(experiment: Experiment) -> list[int]:
-    """`evaluation.seeds` seeds that no trial of the search has had; more of them begin with the same ones."""
+    """`evaluation.seeds` seeds that no trial of the search has used; a larger number begins with the same ones."""
     return [seed_of(experiment.search.seed, FIRST_SEED + number) for number in range(experiment.evaluation.seeds)]
 
 
 def refit(
     session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers, *, seeds: Sequence[int]
 ) -> list[RefitGroup]:
-    """Trains every finalist with every seed, the same ones for all, to be compared seed by seed; a run each, below `run`.
+    """Trains every finalist with every seed, the same ones for all, to be compared seed by seed; one run each, below
+    `run`.
 
-    A finalist whose training fails with some seed is left out, and said to be. Raises SearchFailedError when none is left
-    that can be chosen.
+    A finalist whose training fails with some seed is left out, with a message.
+
+    Raises:
+        SearchFailedError: If no finalist remains that can be chosen.
     """
     under_way = _RefitScheduler(session, run, finalists, seeds)
     total = len(finalists) * len(seeds)

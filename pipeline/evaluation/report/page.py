@@ -1,7 +1,7 @@
-"""A report as one HTML page that needs nothing beside it. Owns what the page looks like, not what it tells.
+"""Renders a report as one self-contained HTML page. Owns its looks, not its content.
 
-Enters: texts, data frames, PNG files. Leaves: the page. It refers to nothing outside itself; pictures are in it. Whatever
-comes as text, names of classes included, is shown as text and never read as markup, and no script runs but the page's own.
+The page refers to nothing outside itself; pictures are embedded. Text, including names of classes, is shown as text and
+never read as markup, and no script runs except its own.
 """
 
 import re
