@@ -81,7 +81,7 @@ class StoreJournal:
         if recorded != dict(proposal.values):
             raise InputError(
                 f"trial {proposal.number} of search {self._search.id} was {_shown(recorded)}, and would now be "
-                f"{_shown(proposal.values)}: the search has changed; start anew with -P search.resume=never"
+                f"{_shown(proposal.values)}: the search has changed; start a new one with -P search.resume=never"
             )
         told = past.told
         name = self._name(proposal)

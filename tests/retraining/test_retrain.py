@@ -385,7 +385,7 @@ def test_the_unfinished_search_of_a_retraining_run_is_abandoned_once_the_data_ch
     interrupt_search("search", "--search.resume", "never")  # started by a user, who must decide
     loop.write(790)
     assert loop.call("search") == 2
-    assert "start anew with -P search.resume=never" in capsys.readouterr().err
+    assert "or start a new one with -P search.resume=never" in capsys.readouterr().err
 
 
 KILLED_AFTER_THE_ALIAS = """
