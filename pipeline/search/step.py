@@ -147,7 +147,8 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     mark = pareto.Mark(points[choice.index], f"chosen on validation: {chosen.name}")
     run.write("pareto.png", png(pareto.pareto(points, list(best), [mark])))
     coordinates = [trial.coordinates() for trial in found]
-    names = sorted(name for name in trials.hyperparameters(found) if name != "depth")  # dropout first, as in the UI
+    names = [name for name in trials.hyperparameters(found) if name != "depth"]
+    names.sort(key=lambda name: name.rstrip("0123456789"))  # by kind; within a kind by layer, as they came
     names += ["val_accuracy", "test_accuracy", "accuracy_gap"]
     run.write("parallel.png", png(parallel_coordinates.parallel(coordinates, names, colour_by="test_accuracy")))
     run.log(

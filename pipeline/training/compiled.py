@@ -168,7 +168,7 @@ class _Trainer:
         return measured
 
     def after(self, state: TrainingState, measured: Mapping[str, float]) -> TrainingState:
-        """The state after one more epoch, with early stopping as in Keras: any decrease is an improvement."""
+        """The state after one more epoch, with early stopping as in Keras: any improvement counts, however small."""
         weights = tuple(self.model.get_weights())
         value, best = measured[self._settings.monitor], state.early.best
         better = best is None or (value > best if self._settings.monitor == "val_accuracy" else value < best)
