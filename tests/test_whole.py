@@ -229,7 +229,7 @@ def test_the_report_is_on_the_evaluation_and_on_the_whole_and_is_the_same(smoke)
     for text in (
         "Does everything work from data to chosen network?", "Gaps between train and test", "Why this network",
         "Accuracy against gap", "Where dropout should go", "Chosen against baseline", "Training and confusion",
-        "Classes and mistakes", "Calibration", "Answers that may be declined", "How to run it again",
+        "Classes and mistakes", "Calibration", "Rejecting uncertain predictions", "How to run it again",
         found["search"][0].info.run_id,
     ):  # fmt: skip
         assert text in pages[0], text
