@@ -248,7 +248,7 @@ class TestRealNetworks:
         figures = (
             f"with a precision of {100 * weakest['precision']:.2f} % and a recall of {100 * weakest['recall']:.2f} %."
         )
-        assert section(look).pictures[0].alt.endswith(f"the lowest F1 has {weakest['class']:.0f}, {figures}")
+        assert section(look).pictures[0].alt.endswith(f"class {weakest['class']:.0f} has the lowest F1, {figures}")
 
 
 class TestGaps:

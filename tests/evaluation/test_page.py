@@ -208,7 +208,7 @@ class TestPicture:
     @pytest.mark.parametrize("alt", ["", " \n"])
     def test_one_without_alternative_text_is_refused(self, alt: str) -> None:
         with pytest.raises(
-            ValueError, match=r"the picture 'A falling line' has no alternative text; expected what it tells"
+            ValueError, match=r"the picture 'A falling line' has no alternative text; expected what it shows"
         ):
             picture(alt=alt)
 
@@ -298,7 +298,7 @@ class TestTable:
     @pytest.mark.parametrize("row", [-1, 2])
     def test_a_row_that_is_not_there_is_refused(self, row: int) -> None:
         frame = pd.DataFrame({"loss": [1.0, 2.0]})
-        with pytest.raises(ValueError, match=rf"'One' is to point out row {row}; it has 2, counted from 0"):
+        with pytest.raises(ValueError, match=rf"'One' is to highlight row {row}; it has 2, counted from 0"):
             Table("One", frame, highlight=row)
 
     def test_a_frame_without_columns_is_refused(self) -> None:
@@ -462,3 +462,32 @@ def test_on_paper_nothing_is_cut_off_and_dark_is_left_out(opened: Any) -> None:
     assert page.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     rows = page.execute_script("return [...document.querySelectorAll('tr')].map(e => getComputedStyle(e).breakInside)")
     assert set(rows) == {"avoid"}
+
+
+LAPTOP = 1085
+"""A window of 1,100 pixels with its scroll bar."""
+FOLDED = "return [...document.querySelectorAll('details p')].map(e => e.checkVisibility({contentVisibilityAuto: true}))"
+
+
+def test_on_a_laptop_the_widest_tables_of_a_report_fit(opened: Any) -> None:
+    """Those of the gaps and of the effects, as wide as they get."""
+    gaps = {f"accuracy_gap_{number}": ["\u22120.1829 ± 0.0404"] for number in range(3)}
+    losses = {f"train loss, nats {number}": ["0.5128"] for number in range(3)}
+    first = pd.DataFrame({"network": ["notebook, dropout"], "architecture": [ARCHITECTURE], **gaps, **losses})
+    effect = "cannot tell: +24.30 (\u221216.34 to +64.93)"
+    second = pd.DataFrame({"effect": ["after hidden layer 3"], "per, or against": ["fewest layers"],
+                           "accuracy, points": [effect], "importance for accuracy": [-0.4],
+                           "gap, points": [effect], "importance for gap": [-0.4]})  # fmt: skip
+    tables = [
+        Table("Gaps", first, dict.fromkeys([*gaps, *losses], str), highlight=0),
+        Table("Effects", second, {"accuracy, points": str, "gap, points": str}),
+    ]
+    page = opened(report(Section("One", tables=tables)), LAPTOP)
+    scrolled = "return [...document.querySelectorAll('.table .scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    assert page.execute_script(scrolled) == [0, 0]
+
+
+def test_a_method_is_folded_on_the_screen_and_printed(opened: Any) -> None:
+    content = report(Section("One", method="First.\n\nSecond."))
+    assert opened(content, DESK).execute_script(FOLDED) == [False, False]
+    assert opened(content, SHEET, medium="print").execute_script(FOLDED) == [True, True]

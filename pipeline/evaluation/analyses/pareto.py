@@ -14,7 +14,7 @@ from pipeline.tracking.names import PARETO_PNG
 METHOD = (
     "Trials are single runs of the search, one seed each; refitted networks are means over seeds. The best of many single "
     "runs are partly there by luck, so trials on the front look better than their refits would. A network is on the front "
-    "if no other has both a higher test accuracy and a smaller gap."
+    "if no other is at least as good in both test accuracy and gap, and better in one."
 )
 
 

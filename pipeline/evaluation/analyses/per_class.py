@@ -18,7 +18,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     bars = png(classes_figure.classes(table, part="test"))
     weakest = table.sort_values("f1", kind="stable").iloc[0]
     lowest = (
-        f"the lowest F1 has {weakest['class']}, with a precision of {percent(weakest['precision'])} % and a recall of "
+        f"class {weakest['class']} has the lowest F1, with a precision of {percent(weakest['precision'])} % and a recall of "
         f"{percent(weakest['recall'])} %."
     )
     errors = per_class.most_confident_errors(split.test.labels, probabilities, most=MOST_MISTAKES)

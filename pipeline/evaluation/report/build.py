@@ -51,15 +51,20 @@ def _summary(result: EvaluationResult, analyses: Sequence[Analysis]) -> tuple[Ta
     if picture is None:
         return None
     shown = ("test_accuracy", "accuracy_gap", "test_loss")
+    others = sorted(result.groups[1:], key=lambda group: group is not result.rival)
+    groups = [result.chosen, *others][:MOST_IN_SUMMARY]
     rows = [
         {"network": result.role(group), "architecture": group.architecture}
         | {METRICS[name].heading: mean_text(name, group.summaries[name]) for name in shown}
-        for group in result.groups[:MOST_IN_SUMMARY]
+        for group in groups
     ]
     seeds = len(result.chosen.refits)
     spread = f"means over {seeds} seeds, ± half of the 95 % interval" if seeds > 1 else "one seed"
+    count = f"; {len(groups)} of {len(result.groups)} networks" if len(groups) < len(result.groups) else ""
     numbers = {METRICS[name].heading: str for name in shown}
-    table = Table(f"Test accuracy and honest generalisation gap: {spread}", pd.DataFrame(rows), numbers, highlight=0)
+    table = Table(
+        f"Test accuracy and honest generalisation gap: {spread}{count}", pd.DataFrame(rows), numbers, highlight=0
+    )
     return table, picture
 
 

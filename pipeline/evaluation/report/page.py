@@ -17,30 +17,30 @@ from markupsafe import Markup, escape
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONG = 24
-"""Letters from which a column of text may wrap, and keeps some width on a phone."""
+"""Length in characters from which a text column may wrap; on a phone it keeps a minimum width."""
 ABSENT = "\N{EN DASH}"
 MINUS = re.compile(r"(?<!\w)-(?=[\d.])")
-"""A hyphen that means a negative number: not the one in `784-10`, `1e-05` or a date."""
+"""A hyphen that is a minus sign: not the one in `784-10`, `1e-05` or a date."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file; ValueError for another kind, or where no text can stand in its place."""
+    """A PNG file with its texts. Raises ValueError for another kind of file or an empty `alt`."""
 
     png: bytes
     alt: str
-    """What the picture tells, for readers who do not see it; not empty."""
+    """Alternative text: what the picture shows; not empty."""
     caption: str
 
     def __post_init__(self) -> None:
         if not self.alt.strip():
-            raise ValueError(f"the picture {self.caption!r} has no alternative text; expected what it tells, in words")
+            raise ValueError(f"the picture {self.caption!r} has no alternative text; expected what it shows, in words")
         if not self.png.startswith(SIGNATURE) or len(self.png) < len(SIGNATURE) + 16:
             raise ValueError(f"the picture {self.caption!r} starts with {self.png[:8]!r}; expected a PNG file")
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, from the header that the PNG specification (section 11.2.1) puts first."""
+        """Width and height in pixels, from the PNG header (section 11.2.1 of the specification)."""
         return int.from_bytes(self.png[16:20]), int.from_bytes(self.png[20:24])
 
     @property
@@ -51,17 +51,17 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A data frame to show, its index left out; ValueError where a column or row is named that it does not have.
+    """A data frame without its index. Raises ValueError if a format or highlight names a missing column or row.
 
-    The first column names the rows. Columns of numbers, and those with a format, stand to the right.
+    The first column names the rows. Columns of numbers, and those with a format, are aligned right.
     """
 
     caption: str
     frame: pd.DataFrame
     formats: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
-    """Column to what writes a value of it, such as `"{:+.2f}".format`; never asked for an absent value (NaN, None)."""
+    """Column to formatter, such as `"{:+.2f}".format`; not called for missing values (NaN, None)."""
     highlight: int | None = None
-    """The row to point out, counted from 0."""
+    """The row to highlight, counted from 0."""
 
     def __post_init__(self) -> None:
         columns = [str(column) for column in self.frame.columns]
@@ -75,13 +75,13 @@ class Table:
             )
         if self.highlight is not None and not 0 <= self.highlight < len(self.frame):
             raise ValueError(
-                f"the table {self.caption!r} is to point out row {self.highlight}; it has {len(self.frame)}, counted from 0"
+                f"the table {self.caption!r} is to highlight row {self.highlight}; it has {len(self.frame)}, counted from 0"
             )
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One chapter: text first, then tables, then pictures, each of them only where there is any."""
+    """A section: text, tables, pictures and method, in this order; empty parts leave no trace."""
 
     title: str
     text: str = ""
@@ -94,23 +94,23 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """All that the page tells, in its order."""
+    """The content of the page."""
 
     title: str
     question: str
     answer: str
     """One or two sentences."""
     facts: Sequence[tuple[str, str]] = ()
-    """Name and value: the figures and origins to have at a glance."""
+    """Name and value of data, sizes and run ids."""
     sections: Sequence[Section] = ()
     commands: Sequence[tuple[str, str]] = ()
-    """What it does, and the command line; lines are kept."""
+    """Purpose and command line; line breaks are kept."""
     summary: tuple[Table, Picture] | None = None
     """One table and one picture below the answer."""
 
 
 def render(report: Report) -> str:
-    """The page, as text to be written in UTF-8; half a surrogate pair (a damaged file name) becomes a question mark."""
+    """Renders the page, to be written as UTF-8; half a surrogate pair (a damaged file name) becomes a question mark."""
     environment = Environment(
         loader=PackageLoader("pipeline.evaluation", "report"),
         autoescape=True,
@@ -127,7 +127,7 @@ def render(report: Report) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column as it is shown."""
+    """A column as text."""
 
     name: str
     kind: str
@@ -136,7 +136,7 @@ class _Column:
 
 
 def _digest(script: str) -> str:
-    """What a content security policy knows a script by."""
+    """The SHA-256 of a script, as a content security policy names it."""
     return b64encode(sha256(script.encode()).digest()).decode()
 
 
@@ -145,12 +145,12 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _words(command: str) -> list[str]:
-    """What stays together on a line, a short option with its value too, and the white space between."""
+    """Splits a command into words and white space; a short option stays with its value."""
     return re.findall(r"-\w \S+|\S+|\s+", command.strip())
 
 
 def _breakable(text: str) -> Markup:
-    """Lines may break behind every hyphen; browsers do not where `)` stands before it, as in `784(0.2)-128-10`."""
+    """Allows line breaks after every hyphen; browsers do not break after `)-`, as in `784(0.2)-128-10`."""
     return escape(text).replace("-", Markup("-<wbr>"))
 
 
@@ -159,7 +159,7 @@ def _columns(table: Table) -> list[_Column]:
 
 
 def _rows(columns: Sequence[_Column]) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Row by row, the kind and the text of every cell."""
+    """Kind and text of every cell, row by row."""
     for cells in zip(*(column.cells for column in columns), strict=True):
         yield tuple((column.kind, cell) for column, cell in zip(columns, cells, strict=True))
 
@@ -179,7 +179,7 @@ def _cell(value: Any, write: Callable[[Any], str]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value without a format of its own: four significant digits of a fraction, yes and no."""
+    """The default format: four significant digits for a fraction, yes or no for a truth value."""
     if pd.api.types.is_bool(value):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,112 @@
+"""The report's texts, whole, against one golden file; UPDATE_GOLDEN=1 rewrites it."""
+
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pipeline.data.split import Part, Split
+from pipeline.evaluation.analyses import ANALYSES
+from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.finalists import BASELINE, Finalist
+from pipeline.evaluation.refits import RefitGroup
+from pipeline.evaluation.report.build import _answer, _summary
+from pipeline.evaluation.report.page import Picture
+from pipeline.evaluation.summary import print_gaps
+from pipeline.experiment import load
+from pipeline.figures.style import canvas, png
+from pipeline.models.dense import notebook_network
+from pipeline.models.recipe import Recipe
+from pipeline.session import Session
+from pipeline.statistics.selection import Choice
+from tests.evaluation.samples import SETTINGS, figures, group, relu, run, trial
+
+pytestmark = pytest.mark.tensorflow
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def check(name: str, text: str) -> None:
+    """Compares a text with its golden file."""
+    file = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8"), f"to accept the new text of {name}: UPDATE_GOLDEN=1"
+
+
+def seeds(*accuracies: float, gap: float, drop: float = 0.0) -> list[dict[str, float]]:
+    return [figures(accuracy=accuracy, test=accuracy - drop, gap=gap + accuracy / 100) for accuracy in accuracies]
+
+
+CHOSEN = group(Finalist("finalist 1", Recipe(relu(16, dropout=(0.0, 0.2))), SETTINGS, 0.93),
+               seeds(0.90, 0.91, 0.92, gap=0.02, drop=0.01))  # fmt: skip
+OTHER = group(Finalist("finalist 2", Recipe(relu(8)), SETTINGS, 0.91), seeds(0.88, 0.89, 0.90, gap=0.04))
+PLAIN = group(Finalist(BASELINE, Recipe(notebook_network()), SETTINGS, reference=True),
+              seeds(0.89, 0.88, 0.90, gap=0.05, drop=0.02))  # fmt: skip
+
+
+@pytest.fixture
+def result(digits_split: Split) -> EvaluationResult:
+    """Three networks of three seeds each, over twelve trials whose gap falls by a point per 0.1 of rate."""
+    generator = np.random.default_rng(1)
+    searched = [
+        trial(number, relu(16, dropout=(0.0, rate)), figures(accuracy=0.9 + generator.normal(0, 0.01), gap=0.05 - rate / 10))
+        for number, rate in enumerate(np.tile([0.0, 0.1, 0.2], 4))
+    ]  # fmt: skip
+    part = Part(digits_split.test.images[:2], np.array([0, 1]))
+    split = replace(digits_split, validation=part, test=part)
+    return EvaluationResult(load("digits"), split, searched, [CHOSEN, OTHER, PLAIN], Choice(0, "It is the best."))
+
+
+def test_the_reports_texts_read_as_agreed(result: EvaluationResult) -> None:
+    """Rewording changes the golden file alone."""
+    parts = [_answer(result)]
+    for analyse in ANALYSES:
+        if (analysis := analyse(result)) is not None and analysis.section is not None:
+            section = analysis.section
+            captions = [each.caption for each in section.tables] + [each.caption for each in section.pictures]
+            parts += [f"# {section.title}", section.text, *(f"[{each}]" for each in captions), section.method]
+    check("report.txt", "\n\n".join(part for part in parts if part) + "\n")
+
+
+def summary(result: EvaluationResult, *groups: RefitGroup) -> tuple[str, list[str], int | None]:
+    """Caption, networks and highlighted row of the summary's table."""
+    picture = Picture(png(canvas(1, 1)[0]), "Nothing.", "Nothing")
+    found = _summary(replace(result, groups=groups), [Analysis(summary_picture=picture)])
+    assert found is not None
+    return found[0].caption, found[0].frame["network"].tolist(), found[0].highlight
+
+
+def test_the_summary_has_the_chosen_network_the_baseline_and_then_the_others(result: EvaluationResult) -> None:
+    caption, networks, highlight = summary(result, CHOSEN, OTHER, PLAIN)
+    assert networks == ["chosen", "baseline", "finalist 2"]
+    assert highlight == 0
+    assert "of 3 networks" not in caption
+
+
+def test_the_baseline_is_in_the_summary_however_many_networks_come_before_it(result: EvaluationResult) -> None:
+    many = [
+        group(Finalist(f"network {number}", Recipe(relu(number)), SETTINGS), CHOSEN.metrics) for number in range(2, 12)
+    ]
+    caption, networks, _ = summary(result, CHOSEN, *many, PLAIN)
+    assert networks[:3] == ["chosen", "baseline", "network 2"]
+    assert caption.endswith(f"; {len(networks)} of 12 networks")
+
+
+def test_the_screen_shows_every_network_with_both_gaps_and_where_the_report_is(
+    result: EvaluationResult, session: Session
+) -> None:
+    screen = io.StringIO()
+    print_gaps(replace(session, console=Console(file=screen, width=200)), run("e" * 32), result)
+    lines = screen.getvalue().splitlines()
+    (chosen,) = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "chosen" in line]
+    # Test .89, .90, .91: t(.975, 2) * .01 / sqrt(3) = .0248. Gap .02 + accuracy / 100; fit a point less.
+    assert chosen == ["chosen", "64-16(0.2)-10", "90.00 ± 2.48", "+2.91 ± 0.02", "+1.91", "0.3000", "+0.1000"]
+    assert [role for role in ("finalist 2", "baseline") if any(role in line for line in lines)] == [
+        "finalist 2",
+        "baseline",
+    ]
+    assert lines[-1] == f"Report: report.html among the artifacts of run {'e' * 32}"
