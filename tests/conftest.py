@@ -86,6 +86,13 @@ def _nothing_is_said_to_mlflow_but_in_the_environment():
     _forget()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _tensorflow_starts_as_workers_have_it(request: pytest.FixtureRequest) -> None:
+    """Whichever file a process comes to first: one that loads Keras by itself would start TensorFlow with other threads."""
+    if request.node.get_closest_marker("tensorflow"):
+        request.getfixturevalue("tensorflow")
+
+
 def _forget() -> None:
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)  # `mlflow.set_experiment` leaves it there
     for module, name in SAID.items():
