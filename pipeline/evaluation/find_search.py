@@ -5,7 +5,7 @@ import yaml
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment, parse
 from pipeline.session import PreparedData, Session
-from pipeline.tracking.names import CHOSEN_RUN_TAG, EXPERIMENT_TAG, SPLIT_TAG, STEP_TAG
+from pipeline.tracking.names import CHOSEN_RUN_TAG, EXPERIMENT_TAG, EXPERIMENT_YAML, SPLIT_TAG, STEP_TAG
 from pipeline.tracking.store import Run
 
 
@@ -58,5 +58,5 @@ def _check(session: Session, search: Run) -> None:
 
 def recorded(run: Run) -> Experiment:
     """The experiment as the run recorded it."""
-    content = yaml.safe_load(run.read("experiment.yaml"))
+    content = yaml.safe_load(run.read(EXPERIMENT_YAML))
     return parse(content, where=f"the artifact experiment.yaml of run {run.id}")

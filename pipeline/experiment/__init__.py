@@ -2,7 +2,7 @@
 
 from pipeline.experiment.data import Data
 from pipeline.experiment.evaluation import Evaluation, Selection
-from pipeline.experiment.loading import EXPERIMENTS, load, names, parse
+from pipeline.experiment.loading import EXPERIMENTS, is_path, load, names, parse
 from pipeline.experiment.networks import FixedNetwork, Published, Space
 from pipeline.experiment.retraining import Promotion, Retrain
 from pipeline.experiment.schema import Experiment
@@ -23,6 +23,7 @@ __all__ = [
     "Space",
     "Training",
     "TrainingOverrides",
+    "is_path",
     "load",
     "names",
     "parse",

@@ -55,8 +55,13 @@ def names() -> list[str]:
     return sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
 
 
+def is_path(experiment: str) -> bool:
+    """Whether an experiment is given as the path of its file, not by its name."""
+    return "/" in experiment or experiment.endswith((".yaml", ".yml"))
+
+
 def _find(experiment: str) -> Path:
-    if experiment.endswith((".yaml", ".yml")) or "/" in experiment:
+    if is_path(experiment):
         path = Path(experiment).expanduser()
         if path.is_file():
             return path

@@ -1,7 +1,8 @@
 """What the pipeline asks of a model: a protocol that every kind of model satisfies.
 
-`DenseSpec` is the first kind. Search, evaluation, retraining and serving know a model by this protocol and its `Recipe`;
-only its trainer and its Keras model know more.
+`DenseSpec` is the first kind. Most of search, evaluation, retraining and serving knows a model by this protocol and its
+`Recipe`. These places still know the dense network and call `dense(spec)`: the search space, reading a recipe, the
+trainer, the Keras model and the table of layers.
 """
 
 from typing import Any, Protocol, Self

@@ -20,7 +20,7 @@ from pipeline.retraining.model_metrics import ModelMetrics
 from pipeline.session import Session
 from pipeline.statistics.monitoring.control_chart import ChartPoint, ModelScores, control_chart, limit_warnings
 from pipeline.statistics.monitoring.drift import SIZES, drift, drift_sentence, drift_table
-from pipeline.tracking.names import REFERENCE, RETRAIN_RUN_TAG, WARNING_TAG
+from pipeline.tracking.names import CONTROL_PNG, REFERENCE, RETRAIN_RUN_TAG, WARNING_TAG
 from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run
 
@@ -79,7 +79,7 @@ def _control_chart(session: Session, root: Run, judged: JudgedChallenger) -> lis
     if champion is not None and decision.champion is not None:
         points.append(ChartPoint(now, "champion", f"version {champion.number}", decision.champion))
     charted = control_chart(points, judged.challenger.scores)
-    root.write("control.png", png(control_figure.control_chart(charted)))
+    root.write(CONTROL_PNG, png(control_figure.control_chart(charted)))
     return limit_warnings(charted)
 
 

@@ -27,6 +27,8 @@ from pipeline.tracking.names import (
     ACCURACY_GAP_TAG,
     ARCHITECTURE_TAG,
     CHAMPION,
+    DECISION_JSON,
+    DECISION_MD,
     DECISION_TAG,
     MODE_TAG,
     PROMOTED_AT_TAG,
@@ -42,7 +44,7 @@ from pipeline.tracking.store import Run
 
 PROBE = 32
 """Test images on which a version that was loaded back must predict as the trained network did."""
-DECISION_FILES = ("decision.json", "decision.md")
+DECISION_FILES = (DECISION_JSON, DECISION_MD)
 TRIES = 3
 """How often to decide if somebody else moves the champion meanwhile."""
 

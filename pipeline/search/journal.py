@@ -30,7 +30,7 @@ class _Past:
     run_id: str
     values: str
     """The hyperparameters, as JSON."""
-    told: TrialScore
+    outcome: TrialScore
     accuracy_gap: float | None
     seconds: float
 
@@ -66,12 +66,12 @@ class StoreJournal:
 
     def _as_past(self, run: Run) -> _Past:
         failed = run.status == "FAILED"
-        told = TrialScore(
+        outcome = TrialScore(
             None if failed else run.metrics[self._experiment.search.objective],
             run.tags.get(REASON_TAG) if failed else None,
         )
         gap, seconds = run.metrics.get("val_accuracy_gap"), run.metrics.get("seconds", 0.0)
-        return _Past(run.id, run.tags[PROPOSAL_TAG], told, gap, seconds)
+        return _Past(run.id, run.tags[PROPOSAL_TAG], outcome, gap, seconds)
 
     def known(self, proposal: Proposal) -> TrialScore | None:
         past = self._past.pop(proposal.number, None)
@@ -83,12 +83,12 @@ class StoreJournal:
                 f"trial {proposal.number} of search {self._search.id} was {_shown(recorded)}, and would now be "
                 f"{_shown(proposal.values)}: the search has changed; start a new one with -P search.resume=never"
             )
-        told = past.told
+        outcome = past.outcome
         name = self._name(proposal)
-        self._seen(TrialUpdate(name, told.score, past.accuracy_gap, past.seconds, told.failure, earlier=True))
+        self._seen(TrialUpdate(name, outcome.score, past.accuracy_gap, past.seconds, outcome.failure, earlier=True))
         if self._keeps_states:
             self._states[proposal.number] = past.run_id
-        return told
+        return outcome
 
     def asked(self, proposal: Proposal) -> None:
         split = self._prepared.split

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pipeline.data.split import Split
 from pipeline.models.dense import DenseSpec, dense
 from pipeline.statistics import trial_metrics
+from pipeline.tracking.names import NETWORK_TXT
 from pipeline.tracking.store import Point, Run
 from pipeline.training.result import TrialResult
 
@@ -20,7 +21,7 @@ def log_result(run: Run, result: TrialResult, split: Split, pictures: Mapping[st
     )
     for name, content in pictures.items():
         run.write(name, content)
-    run.write("network.txt", describe(dense(result.recipe.spec), split))
+    run.write(NETWORK_TXT, describe(dense(result.recipe.spec), split))
 
 
 def describe(spec: DenseSpec, split: Split) -> str:

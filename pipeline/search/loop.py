@@ -160,11 +160,11 @@ class _Loop:
     def _tell(self) -> None:
         """Tells the score of the oldest pending trial, and counts failures."""
         proposal = self._pending.popleft()
-        told = self._early.pop(proposal.number)
-        self._proposals.tell(proposal.trial_id, told.score)
-        failed = told.score is None
+        scored = self._early.pop(proposal.number)
+        self._proposals.tell(proposal.trial_id, scored.score)
+        failed = scored.score is None
         if failed:
-            self._last_failure = f"the last with: {told.failure}"
+            self._last_failure = f"the last with: {scored.failure}"
         self._failed += failed
         self._in_a_row = self._in_a_row + 1 if failed else 0
         if self._in_a_row == MOST_FAILURES_IN_A_ROW:

@@ -66,11 +66,11 @@ def _of_a_retraining_run(session: Session, run: Run) -> bool:
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Differences such as `training.epochs is 20 there and 30 here`."""
-    told = []
+    found = []
     for key in sorted({*theirs, *ours}):
         there, here = theirs.get(key), ours.get(key)
         if isinstance(there, dict) and isinstance(here, dict):
-            told += _differences(there, here, f"{prefix}{key}.")
+            found += _differences(there, here, f"{prefix}{key}.")
         elif there != here:
-            told.append(f"{prefix}{key} is {there} there and {here} here")
-    return told
+            found.append(f"{prefix}{key} is {there} there and {here} here")
+    return found

@@ -24,11 +24,15 @@ from pipeline.tracking import run_lock
 from pipeline.tracking.names import (
     CHOSEN_RUN_TAG,
     CHOSEN_TAG,
+    EXPERIMENT_YAML,
     IDENTITY_TAG,
     OVER_TAG,
+    PARALLEL_PNG,
+    PARETO_PNG,
     REASON_CHOSEN_TAG,
     STEP_TAG,
     TRIALS_ASKED_TAG,
+    TRIALS_CSV,
     WINDOW_TAG,
 )
 from pipeline.tracking.store import Run
@@ -104,7 +108,7 @@ def _begin(run: Run, prepared: PreparedData, experiment: Experiment, window: int
         TRIALS_ASKED_TAG: str(experiment.search.trials),
     }
     run.log(tags=prepared.tags | own)
-    run.write("experiment.yaml", experiment.to_yaml())
+    run.write(EXPERIMENT_YAML, experiment.to_yaml())
 
 
 def _say_ending(session: Session, run: Run, ending: loop.Ending, finished: int) -> None:
@@ -141,16 +145,16 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
         tolerance=experiment.selection.tolerance,
     )
     chosen = found[choice.index]
-    run.write("trials.csv", trials.table(found).to_csv(index=False))
+    run.write(TRIALS_CSV, trials.table(found).to_csv(index=False))
     points = [pareto.Point(trial.run.metrics["accuracy_gap"], trial.run.metrics["test_accuracy"]) for trial in found]
     best = front([point.accuracy for point in points], [point.gap for point in points])
     mark = pareto.Mark(points[choice.index], f"chosen on validation: {chosen.name}")
-    run.write("pareto.png", png(pareto.pareto(points, list(best), [mark])))
+    run.write(PARETO_PNG, png(pareto.pareto(points, list(best), [mark])))
     coordinates = [trial.coordinates() for trial in found]
     names = [name for name in trials.hyperparameters(found) if name != "depth"]
     names.sort(key=lambda name: name.rstrip("0123456789"))  # by kind; within a kind by layer, as they came
     names += ["val_accuracy", "test_accuracy", "accuracy_gap"]
-    run.write("parallel.png", png(parallel_coordinates.parallel(coordinates, names, colour_by="test_accuracy")))
+    run.write(PARALLEL_PNG, png(parallel_coordinates.parallel(coordinates, names, colour_by="test_accuracy")))
     run.log(
         metrics={**{name: chosen.run.metrics[name] for name in trials.MEASURES}, "trials": len(found)},
         tags={

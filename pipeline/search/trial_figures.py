@@ -1,6 +1,7 @@
 """The two pictures of every trained network, drawn where the network was trained."""
 
 from pipeline.data.split import Split
+from pipeline.tracking.names import CONFUSION_MATRIX, CURVES
 from pipeline.training.result import TrialResult
 
 
@@ -16,6 +17,6 @@ def draw_trial(result: TrialResult, split: Split) -> dict[str, bytes]:
         for name, part in (("train", split.train), ("test", split.test))
     )
     return {
-        "curves.png": png(curves.curves(result, title=title)),
-        "confusion_matrix.png": png(confusion_matrix.confusion(train, test, split.class_names, title=title)),
+        CURVES: png(curves.curves(result, title=title)),
+        CONFUSION_MATRIX: png(confusion_matrix.confusion(train, test, split.class_names, title=title)),
     }

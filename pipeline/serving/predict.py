@@ -17,7 +17,7 @@ from pipeline.serving.inputs import read
 from pipeline.statistics.selective.policies import POLICIES
 from pipeline.tracking import run_lock
 from pipeline.tracking.health import store_errors
-from pipeline.tracking.names import CHAMPION, VERSION_TAG
+from pipeline.tracking.names import CHAMPION, CONTACT_SHEET, PREDICTIONS_CSV, VERSION_TAG
 from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.store import Run, Store
 from pipeline.training.runtime import init_tensorflow
@@ -130,11 +130,11 @@ def _write(root: Run, table: pd.DataFrame, images: Images, frame: Frame, *, titl
 
     # A class name may contain any separator, so the list of candidates is JSON.
     candidates = table["candidates"].map(lambda names: json.dumps(list(names), ensure_ascii=False))
-    root.write("predictions.csv", table.assign(candidates=candidates).to_csv(index=False, lineterminator="\n"))
+    root.write(PREDICTIONS_CSV, table.assign(candidates=candidates).to_csv(index=False, lineterminator="\n"))
     shown = table.head(contact_sheet.MOST)
     columns = zip(shown["image"], shown["class"], shown["confidence"], shown["accepted"], strict=True)
     answers = [contact_sheet.Answer(name, answer, float(sure), bool(taken)) for name, answer, sure, taken in columns]
     picture = contact_sheet.sheet(
         images, answers, pixel_max=frame.pixel_max, light=bool(frame.light), title=title, total=len(table)
     )
-    root.write("contact_sheet.png", png(picture))
+    root.write(CONTACT_SHEET, png(picture))

@@ -116,14 +116,14 @@ def choose(
     near = [each for each in sound if candidates[each].val_accuracy >= best.val_accuracy - error]
     index = min(near, key=lambda each: _gap_first(candidates[each]))
     within = f"{_points(error)}" if tolerance is not None else f"one standard error ({_points(error)}{_basis(best)})"
-    return Choice(index, _told(candidates[index], best, [candidates[each] for each in near], within))
+    return Choice(index, _reason(candidates[index], best, [candidates[each] for each in near], within))
 
 
 def _gap_first(candidate: Candidate) -> tuple[float, int, float]:
     return candidate.val_accuracy_gap, candidate.parameters, candidate.val_loss
 
 
-def _told(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
+def _reason(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
     """Which network, which one is better in what, and within what error."""
     measure = f"{_mean(best)}validation accuracy"
     if len(near) == 1:

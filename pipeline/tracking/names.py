@@ -4,7 +4,6 @@ The names are a contract: people's dashboards and scripts rely on them. They gro
 other module spells one of the tags.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 # Tags of every run.
@@ -134,7 +133,6 @@ class Metric:
     """In tables and on axes, without the unit."""
     unit: str
     """`%`, `points`, `nats` or nothing."""
-    lower_is_better: bool
     scale: float
     """The stored value times `scale` is what people read: shares 0 to 1 are read in percent or points."""
     form: str
@@ -145,34 +143,29 @@ class Metric:
         return format(self.scale * value, self.form)
 
     @property
-    def write(self) -> Callable[[float], str]:
-        """`text`, for those who take a function."""
-        return self.text
-
-    @property
     def heading(self) -> str:
         """Label and unit, such as `test accuracy, %`."""
         return f"{self.label}, {self.unit}" if self.unit else self.label
 
 
 def _accuracy(name: str, label: str) -> Metric:
-    return Metric(name, label, "%", lower_is_better=False, scale=100, form=".2f")
+    return Metric(name, label, "%", scale=100, form=".2f")
 
 
 def _accuracy_gap(name: str, label: str) -> Metric:
-    return Metric(name, label, "points", lower_is_better=True, scale=100, form="+.2f")
+    return Metric(name, label, "points", scale=100, form="+.2f")
 
 
 def _loss(name: str, label: str) -> Metric:
-    return Metric(name, label, "nats", lower_is_better=True, scale=1, form=".4f")
+    return Metric(name, label, "nats", scale=1, form=".4f")
 
 
 def _loss_gap(name: str, label: str) -> Metric:
-    return Metric(name, label, "nats", lower_is_better=True, scale=1, form="+.4f")
+    return Metric(name, label, "nats", scale=1, form="+.4f")
 
 
 def _count(name: str, label: str, unit: str = "") -> Metric:
-    return Metric(name, label, unit, lower_is_better=True, scale=1, form=".0f")
+    return Metric(name, label, unit, scale=1, form=".0f")
 
 
 METRICS: dict[str, Metric] = {

@@ -13,7 +13,7 @@ from mlflow.tracking import get_registry_uri
 
 from pipeline.errors import InputError
 from pipeline.tracking.health import ABSENT, REGISTRY, check_reachable
-from pipeline.tracking.names import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, PREVIOUS_CHAMPION_TAG
+from pipeline.tracking.names import CHALLENGER, CHAMPION, MODEL_PREFIX, PREVIOUS_CHAMPION, PREVIOUS_CHAMPION_TAG
 from pipeline.tracking.store import Store
 
 
@@ -40,7 +40,7 @@ class Registry:
         elsewhere = get_registry_uri()
         if elsewhere != store.uri:
             check_reachable(elsewhere, what="model registry", cure=REGISTRY)
-        self._client, self.name = store.client, f"narrowgap-{experiment}"
+        self._client, self.name = store.client, f"{MODEL_PREFIX}{experiment}"
 
     def by_alias(self, alias: str) -> Version | None:
         """The version that an alias points to; None if the registry has no such alias."""

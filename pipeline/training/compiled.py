@@ -213,14 +213,14 @@ def _compiled(
     """
     values = [kernel.value for kernel in kernels]
 
-    def dense(rows: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
+    def affine(rows: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
         return tf.matmul(tf.pad(rows, [[0, 0], [0, 1]], constant_values=1.0), kernel.value)
 
     def forward(rows: tf.Tensor, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
         rows = masks.applied(rows, 0, drawn)
         for place, (kernel, activation) in enumerate(zip(kernels, activations, strict=False), start=1):
-            rows = masks.applied(activation(dense(rows, kernel)), place, drawn)
-        return dense(rows, kernels[-1])
+            rows = masks.applied(activation(affine(rows, kernel)), place, drawn)
+        return affine(rows, kernels[-1])
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
     def steps(images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor, *drawn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

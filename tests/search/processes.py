@@ -57,7 +57,7 @@ class Cluster:
         protocol = self.address.partition(":")[0]
         words = ("--protocol", protocol, "--port", str(self._port), "--scheduler-file", str(file))
         process = self._start("scheduler", *words)
-        wait_until(file.exists)
+        wait_until(lambda: _is_written(file))
         assert json.loads(file.read_text())["address"] == self.address
         return process
 
@@ -94,6 +94,14 @@ class Cluster:
         for process in self._processes:
             kill(process)
         self._log.close()
+
+
+def _is_written(file: Path) -> bool:
+    """Whether the scheduler's file is whole: Dask opens it before it writes it."""
+    try:
+        return bool(json.loads(file.read_text()))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
 
 
 def kill(process: subprocess.Popen) -> None:

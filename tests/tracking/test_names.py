@@ -20,6 +20,28 @@ def test_no_other_module_spells_a_tag():
     assert found == set()
 
 
+ARTIFACT = re.compile(r"[a-z_]+\.(png|csv|html|json|md|npz|txt|yaml)")
+
+
+def test_no_other_module_spells_an_artifact():
+    artifacts = {value for name, value in vars(names).items() if isinstance(value, str) and ARTIFACT.fullmatch(value)}
+    assert len(artifacts) > 15
+    found = {
+        f"{file.relative_to(PIPELINE)}: {artifact}"
+        for file in PIPELINE.rglob("*.py")
+        if file != Path(names.__file__)
+        for artifact in artifacts
+        if f'"{artifact}"' in file.read_text()
+    }
+    assert found == set()
+
+
+def test_every_name_is_used():
+    modules = "".join(file.read_text() for file in PIPELINE.rglob("*.py") if file != Path(names.__file__))
+    constants = {name for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
+    assert {name for name in constants if not re.search(rf"\b{name}\b", modules)} == set()
+
+
 def test_a_tag_spelled_elsewhere_is_seen():
     assert SPELLED.search('run.log(tags={"narrowgap.step": step})')
     assert SPELLED.search("where = f\"tags.`narrowgap.step` = 'trial'\"")

@@ -12,7 +12,7 @@ from datetime import datetime, time
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.experiment import Experiment
+from pipeline.experiment import Experiment, is_path
 from pipeline.retraining.schedule.render import Job, render
 from pipeline.tracking import address
 
@@ -39,7 +39,7 @@ def schedule(experiment: Experiment, given: str, overrides: Mapping[str, str], *
         at: Time of day on the machine's clock, such as `02:30`.
     """
     uri = address.current()
-    file = Path(given).expanduser().resolve() if _is_path(given) else None
+    file = Path(given).expanduser().resolve() if is_path(given) else None
     environment = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
         "MLFLOW_TRACKING_URI": uri,
@@ -57,11 +57,6 @@ def schedule(experiment: Experiment, given: str, overrides: Mapping[str, str], *
         local=file is not None or experiment.data.path is not None or address.on_this_machine(uri),
     )
     return render(job)
-
-
-def _is_path(experiment: str) -> bool:
-    """Distinguishes names from paths as `pipeline.experiment.schema` does."""
-    return "/" in experiment or experiment.endswith((".yaml", ".yml"))
 
 
 def _time(text: str) -> time:

@@ -212,8 +212,8 @@ class DaskWorkers:
             events += [event for _, event in self._client.get_events(address)]
         came = [place for place, event in enumerate(events) if event.get("action") == "add-worker"]
         last = events[came[-1] :] if came else events
-        told = any(event.get("action") == "closing-worker" or event.get("expected") for event in last)
-        return not told and any(event.get("action") == "remove-worker" for event in last)
+        announced = any(event.get("action") == "closing-worker" or event.get("expected") for event in last)
+        return not announced and any(event.get("action") == "remove-worker" for event in last)
 
     def _count_death(self, job: Job, times: int = 1) -> Outcome | None:
         """Counts a death; returns a failure once there are too many."""

@@ -62,16 +62,16 @@ def regress(design: Array, outcome: Array) -> Regression:
     if freedom < LEAST_FREEDOM or np.ptp(outcome) == 0:
         return _nothing(columns, rows, max(freedom, 0))
     fitted = sm.OLS(outcome, design[:, basis]).fit(cov_type="HC3", use_t=True)
-    told = np.flatnonzero(estimable(design))
-    places = np.searchsorted(basis, told)
+    columns_known = np.flatnonzero(estimable(design))
+    places = np.searchsorted(basis, columns_known)
     intervals = fitted.conf_int(alpha=0.05)[places]
     covariance = np.full((columns, columns), np.nan)
-    covariance[np.ix_(told, told)] = fitted.cov_params()[np.ix_(places, places)]
+    covariance[np.ix_(columns_known, columns_known)] = fitted.cov_params()[np.ix_(places, places)]
     return Regression(
-        estimate=_spread(fitted.params[places], told, columns),
-        low=_spread(intervals[:, 0], told, columns),
-        high=_spread(intervals[:, 1], told, columns),
-        p=_spread(fitted.pvalues[places], told, columns),
+        estimate=_spread(fitted.params[places], columns_known, columns),
+        low=_spread(intervals[:, 0], columns_known, columns),
+        high=_spread(intervals[:, 1], columns_known, columns),
+        p=_spread(fitted.pvalues[places], columns_known, columns),
         covariance=covariance,
         rows=rows,
         freedom=freedom,
