@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from pipeline import experiment
 from pipeline.errors import InputError, NarrowgapError
+from pipeline.tracking.connection.masking import mask_logs, masked
 
 LINE = 140
 """Characters per line where there is no terminal: a table in a log needs more than 80 columns."""
@@ -230,17 +232,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser().print_help()
         return 0 if arguments else InputError.exit_code
     signal.signal(signal.SIGTERM, _terminated)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a lost terminal; `nohup` ignores it
+        signal.signal(signal.SIGHUP, _terminated)
+    mask_logs()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a run reports to the tracking store alone
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines per ended run of a server
     try:
         known, overrides = read(arguments)
         COMMANDS[known.command].run(known, overrides)
     except NarrowgapError as error:
-        print(f"narrowgap: {error}", file=sys.stderr)  # noqa: T201 - the one line that bad input gets
+        print(f"narrowgap: {masked(str(error))}", file=sys.stderr)  # noqa: T201 - the one line that bad input gets
         return error.exit_code
     except KeyboardInterrupt:
         print("narrowgap: interrupted; finished trials are in the tracking store", file=sys.stderr)  # noqa: T201 - as above
         return 128 + signal.SIGINT
+    except Exception:  # noqa: BLE001 - a defect of ours keeps its traceback, without passwords of addresses in it
+        print(masked(traceback.format_exc()), file=sys.stderr, end="")  # noqa: T201 - as above
+        return 1
     finally:
         gc.enable()
     return 0
@@ -253,9 +261,9 @@ def _console() -> Console:
     return console
 
 
-def _terminated(_signal: int, _frame: object) -> None:
-    """Ends the program on SIGTERM as on Ctrl-C, so that open runs are closed."""
-    raise SystemExit(128 + signal.SIGTERM)
+def _terminated(number: int, _frame: object) -> None:
+    """Ends the program on SIGTERM and SIGHUP as on Ctrl-C, so that open runs are closed."""
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,13 @@
 Cheap checks come first and TensorFlow last, so bad input is reported within seconds.
 """
 
+import os
+import signal
 import time
+from collections.abc import Callable
+from pathlib import Path
 
+import psutil
 from rich.console import Console
 
 from pipeline.errors import KeptError
@@ -16,11 +21,11 @@ from pipeline.retraining.plan import RetrainingOutcome
 from pipeline.search import resume
 from pipeline.search.workers.choose import start_workers
 from pipeline.search.workers.jobs import Workers
-from pipeline.session import Session, load
+from pipeline.session import Session, connect, load
 from pipeline.tracking import run_lock, views
-from pipeline.tracking.health import store_errors
+from pipeline.tracking.connection.health import store_errors
 from pipeline.tracking.names import CHOSEN_TAG, EXPERIMENT_YAML, NOTE_TAG, REPORT
-from pipeline.tracking.store import Run, Store
+from pipeline.tracking.store import Run
 from pipeline.training.runtime import init_tensorflow
 
 
@@ -37,18 +42,24 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         KeptError: A retraining kept its champion and `retrain.fail_when_kept` is set.
     """
     began, outcome = time.monotonic(), None
-    store = Store.connect()
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, markup=False)
+
+    store = connect(experiment, console)
     with (
         store_errors(store.uri),
         store.root(step=step, experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
-        run_lock.heartbeat(root),
+        run_lock.heartbeat(store, root, also=parent_watch()),
     ):
         root.write(EXPERIMENT_YAML, experiment.to_yaml())
         if step == "retrain":  # before anything that takes time
-            run_lock.exclusive(store, root, step=step, experiment=experiment.name)
-        prepared = load(experiment, progress=lambda line: console.print(line, soft_wrap=True, markup=False))
+            run_lock.lease(store, root, of=f"{step} {experiment.name}", what=f"{step} of {experiment.name}", say=say)
+        prepared = load(experiment, progress=say)
         session = Session(experiment, store, console, prepared)
-        run_lock.end_orphans(store, root, experiment.name)
+        if step in {"main", "search"} and experiment.search.resume != "never":
+            resume.lease(session, root)
+        run_lock.end_orphans(store, root, experiment.name, say)
         views.ensure(store, root, question=experiment.question, depth=_depth(experiment))
         if step == "retrain":
             outcome = _retrain(session, root)
@@ -63,6 +74,29 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         session.say(outcome.message)
         if failing:
             raise KeptError("the champion was kept, and retrain.fail_when_kept asks to fail then")
+
+
+def parent_watch() -> Callable[[], None]:
+    """A check that ends this process as SIGTERM does once the `mlflow run` that started it is gone: nobody else would end
+    its run, or stop it.
+    """
+    if not os.environ.get("MLFLOW_RUN_ID"):
+        return lambda: None
+    starter = next((each for each in psutil.Process().parents() if _is_mlflow_run(each)), None)
+
+    def check() -> None:
+        if starter is not None and not starter.is_running():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return check
+
+
+def _is_mlflow_run(process: psutil.Process) -> bool:
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return False
+    return "run" in words and any(Path(word).name == "mlflow" for word in words[:3])
 
 
 def _run_step(step: str, session: Session, root: Run, search_run_id: str | None) -> None:

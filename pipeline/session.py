@@ -47,6 +47,14 @@ def load(experiment: Experiment, *, progress: Callable[[str], None]) -> Prepared
     return PreparedData(dataset, split(dataset, experiment.data))
 
 
+def connect(experiment: Experiment, console: Console) -> Store:
+    """Connects to the store, which is waited for as long as the experiment says if it goes away later."""
+    return Store.connect(
+        wait_minutes=experiment.tracking.wait_minutes,
+        say=lambda line: console.print(line, soft_wrap=True, markup=False),
+    )
+
+
 @dataclass(frozen=True)
 class Session:
     """One call of the command line."""

@@ -92,12 +92,12 @@ def _from_path(folder: Path) -> Dataset:
 
 def cache_folder() -> Path:
     """Narrowgap's folder in the user's cache; the environment variable NARROWGAP_CACHE names another one."""
-    return Path(os.environ.get("NARROWGAP_CACHE") or pooch.os_cache("narrowgap")).expanduser() / "fashion-mnist"
+    return Path(os.environ.get("NARROWGAP_CACHE") or pooch.os_cache("narrowgap")).expanduser()
 
 
 def fashion_mnist_sources() -> list[Source]:
     """Returns the sources in the order in which they are tried."""
-    cache, installed, package = cache_folder(), Path("/") / DEBIAN_FOLDER, DEBIAN_PACKAGE
+    cache, installed, package = cache_folder() / "fashion-mnist", Path("/") / DEBIAN_FOLDER, DEBIAN_PACKAGE
     names = tuple(FASHION_MNIST)
     return [
         Source(
@@ -183,7 +183,7 @@ def _keep(contents: Mapping[str, bytes], say: Say) -> None:
 
     Each file is written under another name, read back and renamed, so a second process sees a whole file or none.
     """
-    folder = cache_folder()
+    folder = cache_folder() / "fashion-mnist"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():

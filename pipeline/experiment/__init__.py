@@ -7,6 +7,7 @@ from pipeline.experiment.networks import FixedNetwork, Published, Space
 from pipeline.experiment.retraining import Promotion, Retrain
 from pipeline.experiment.schema import Experiment
 from pipeline.experiment.search import Search
+from pipeline.experiment.tracking import Tracking
 from pipeline.experiment.training import Training, TrainingOverrides
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Search",
     "Selection",
     "Space",
+    "Tracking",
     "Training",
     "TrainingOverrides",
     "is_path",

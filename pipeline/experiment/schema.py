@@ -11,6 +11,7 @@ from pipeline.experiment.evaluation import Evaluation, Selection
 from pipeline.experiment.networks import Space
 from pipeline.experiment.retraining import Promotion, Retrain
 from pipeline.experiment.search import Search
+from pipeline.experiment.tracking import Tracking
 from pipeline.experiment.training import Training
 
 
@@ -37,6 +38,8 @@ class Experiment(Section):
     """What a challenger must show to replace the champion."""
     retrain: Retrain = Retrain()
     """What a retraining run does."""
+    tracking: Tracking = Tracking()
+    """How the tracking store is used."""
 
     def to_yaml(self) -> str:
         """The resolved experiment, with every default; reading it back gives an equal experiment."""

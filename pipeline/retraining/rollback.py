@@ -6,8 +6,9 @@ from rich.console import Console
 
 from pipeline.errors import BusyError, InputError
 from pipeline.experiment import Experiment
+from pipeline.session import connect
 from pipeline.tracking import run_lock
-from pipeline.tracking.health import store_errors
+from pipeline.tracking.connection.health import store_errors
 from pipeline.tracking.names import (
     CHAMPION,
     PREVIOUS_CHAMPION,
@@ -19,7 +20,6 @@ from pipeline.tracking.names import (
 )
 from pipeline.tracking.provenance import user
 from pipeline.tracking.registry import Registry, Version
-from pipeline.tracking.store import Store
 from pipeline.training.runtime import init_tensorflow
 
 
@@ -31,13 +31,16 @@ def rollback(experiment: Experiment, *, version: str | None, why: str | None, co
         InputError: There is no previous champion, or the version does not exist, cannot be loaded or is the champion.
         BusyError: Somebody else moved the champion meanwhile.
     """
-    store = Store.connect()
+    store = connect(experiment, console)
     with store_errors(store.uri):
         registry = Registry(store, experiment.name)
         champion, target = registry.by_alias(CHAMPION), _target(registry, version)
         if champion is not None and champion.number == target.number:
             raise InputError(f"version {target.number} is already the champion of {registry.name}")
-        with store.root(step="rollback", experiment=experiment.name, tags=run_lock.owner_tag()).open() as root:
+        with (
+            store.root(step="rollback", experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
+            run_lock.heartbeat(store, root),
+        ):
             init_tensorflow()
             from pipeline.serving.model import load  # noqa: PLC0415 - Keras, after TensorFlow's quiet start
 

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration
-from pipeline.tracking.health import store_errors
+from pipeline.tracking.connection.health import store_errors
 from pipeline.tracking.names import (
     ACCURACY_GAP_TAG,
     ARCHITECTURE_TAG,

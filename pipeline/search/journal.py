@@ -1,19 +1,25 @@
 """The journal of a search in the tracking store: one nested run per trial.
 
-A journal of a search that already has trials knows their results. A search has no other state.
+A journal of a search that already has trials knows their results. It writes in the background: while the store is away,
+training goes on, and what is trained waits in the outbox.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
 from pipeline.search.loop import TrialScore
+from pipeline.search.outbox import Outbox, TrialRecord
 from pipeline.search.progress import TrialUpdate
 from pipeline.search.proposals.ask_tell import Proposal
+from pipeline.search.recorder import Recorder
 from pipeline.search.workers.jobs import Outcome
 from pipeline.session import PreparedData
 from pipeline.statistics.gaps import gaps
@@ -21,6 +27,9 @@ from pipeline.tracking.names import ASKED_TAG, EXPERIMENT_TAG, PROPOSAL_TAG, REA
 from pipeline.tracking.store import Run, Store
 from pipeline.training import state
 from pipeline.training.result import TrainingState
+
+JOIN_SECONDS = 10
+"""How long a search that is stopped writes what has ended; the rest waits in the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,21 @@ class _Past:
 
 
 class StoreJournal:
-    """Creates the run of a trial when it is proposed, and completes and ends it when the trial has ended."""
+    """Creates the run of a trial when it is proposed, and completes and ends it when the trial has ended.
+
+    Used as a context: at its end everything is in the store.
+
+    Args:
+        store: The store.
+        search: Run of the search.
+        experiment: The experiment.
+        prepared: Its data.
+        seen: Shows an ended trial on the screen.
+        folder: Where records wait for the store; a folder below it belongs to this search.
+
+    Raises:
+        StoreError: By any method: the store is away for longer than `tracking.wait_minutes`.
+    """
 
     def __init__(
         self,
@@ -45,6 +68,8 @@ class StoreJournal:
         experiment: Experiment,
         prepared: PreparedData,
         seen: Callable[[TrialUpdate], None],
+        *,
+        folder: Path,
     ) -> None:
         self._store, self._search, self._experiment, self._prepared = store, search, experiment, prepared
         self._seen = seen
@@ -55,6 +80,24 @@ class StoreJournal:
         """Ids of the runs that keep where a trial's training stopped."""
         for run in store.children(search):
             self._remember(run)
+        self._outbox, self._recorder = Outbox(folder / search.id), Recorder()
+        for record in self._outbox.kept():
+            self._recover(record)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._recorder.drain()
+            self._recorder.close(seconds=JOIN_SECONDS)
+            return
+        # What cannot be written within seconds stays in the outbox.
+        self._recorder.close(seconds=0 if self._store.client.patience.waiting else JOIN_SECONDS)
+        for run in list(self._open.values()):
+            run.give_up("KILLED", "the search was stopped before this trial had ended")
 
     def _remember(self, run: Run) -> None:
         if run.tags.get(STEP_TAG) != "trial":
@@ -63,6 +106,14 @@ class StoreJournal:
             self._past.setdefault(int(run.tags[ASKED_TAG]), self._as_past(run))
         elif run.status == "RUNNING":
             run.finish("KILLED", "its driver was gone; the trial was trained again")
+
+    def _recover(self, record: TrialRecord) -> None:
+        """Writes a trial that an earlier process trained and could not record."""
+        if record.number not in self._past:
+            run = self._create(record)
+            record.write(run)
+            self._remember(run)
+        self._outbox.drop(record.number)
 
     def _as_past(self, run: Run) -> _Past:
         failed = run.status == "FAILED"
@@ -91,10 +142,53 @@ class StoreJournal:
         return outcome
 
     def asked(self, proposal: Proposal) -> None:
+        blank = self._record(proposal)
+
+        def create() -> None:
+            self._open[proposal.number] = self._create(blank)
+
+        self._recorder.submit(create)
+
+    def ended(self, proposal: Proposal, outcome: Outcome) -> TrialScore:
+        record, result = self._record(proposal, outcome), outcome.result
+        with contextlib.suppress(OSError):  # a full disk: the trial is still written to the store, or trained again
+            self._outbox.keep(record)
+        self._recorder.submit(lambda: self._write(record))
+        if self._outbox.full:
+            self._recorder.drain()
+        score = None if result is None else record.metrics[self._experiment.search.objective]
+        gap = None if result is None else gaps(result).val_accuracy_gap
+        self._seen(TrialUpdate(self._name(proposal), score, gap, outcome.seconds, outcome.failure))
+        return TrialScore(score, outcome.failure)
+
+    def state(self, number: int) -> TrainingState:
+        self._recorder.drain()
+        return state.from_bytes(self._store.get(self._states[number]).read(STATE))
+
+    def _create(self, record: TrialRecord) -> Run:
+        return self._store.child(self._search, step="trial", name=record.name, tags=record.tags, params=record.params)
+
+    def _write(self, record: TrialRecord) -> None:
+        """Completes and ends the run of a trial."""
+        run = self._open[record.number]
+        record.write(run)
+        if self._keeps_states:
+            self._states[record.number] = run.id
+        del self._open[record.number]
+        self._outbox.drop(record.number)
+
+    def _record(self, proposal: Proposal, outcome: Outcome | None = None) -> TrialRecord:
+        """Everything that the run of a trial holds, as far as it is known."""
         split = self._prepared.split
-        self._open[proposal.number] = self._store.child(
-            self._search,
-            step="trial",
+        result = outcome.result if outcome is not None else None
+        logged = (
+            log_trial.logged(result, split, outcome.pictures, seconds=outcome.seconds) if outcome and result else None
+        )
+        artifacts = dict(logged.artifacts) if logged else {}
+        if result is not None and self._keeps_states:
+            artifacts[STATE] = state.to_bytes(result.state)
+        return TrialRecord(
+            number=proposal.number,
             name=f"{proposal.number:02d} {self._name(proposal)}",
             tags={
                 EXPERIMENT_TAG: self._experiment.name,
@@ -106,32 +200,11 @@ class StoreJournal:
             params=proposal.recipe.params(
                 proposal.settings, seed=proposal.seed, inputs=split.inputs, classes=split.classes
             ),
+            metrics=logged.metrics if logged else {},
+            series=logged.series if logged else (),
+            artifacts=artifacts,
+            failure=outcome.failure if outcome is not None else None,
         )
-
-    def ended(self, proposal: Proposal, outcome: Outcome) -> TrialScore:
-        run, result = self._open[proposal.number], outcome.result
-        if result is None:
-            run.finish("FAILED", outcome.failure)
-            del self._open[proposal.number]
-            self._seen(TrialUpdate(self._name(proposal), None, None, outcome.seconds, outcome.failure))
-            return TrialScore(None, outcome.failure)
-        log_trial.log_result(run, result, self._prepared.split, outcome.pictures, seconds=outcome.seconds)
-        if self._keeps_states:
-            run.write(STATE, state.to_bytes(result.state))
-            self._states[proposal.number] = run.id
-        run.finish("FINISHED")
-        del self._open[proposal.number]
-        score = run.metrics[self._experiment.search.objective]
-        self._seen(TrialUpdate(self._name(proposal), score, gaps(result).val_accuracy_gap, outcome.seconds))
-        return TrialScore(score, None)
-
-    def state(self, number: int) -> TrainingState:
-        return state.from_bytes(self._store.get(self._states[number]).read(STATE))
-
-    def abandoned(self, proposal: Proposal) -> None:
-        run = self._open.pop(proposal.number, None)
-        if run is not None:
-            run.give_up("KILLED", "the search was stopped before this trial had ended")
 
     def _name(self, proposal: Proposal) -> str:
         return proposal.recipe.name(self._prepared.split.inputs, self._prepared.split.classes)

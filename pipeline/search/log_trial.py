@@ -1,6 +1,7 @@
 """Logs one trained network to a run: what every trial and refit holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from pipeline.data.split import Split
@@ -11,17 +12,34 @@ from pipeline.tracking.store import Point, Run
 from pipeline.training.result import TrialResult
 
 
-def log_result(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, seconds: float) -> None:
-    """Logs curves, scores, gaps and pictures of a trained network, with its wall-clock seconds including pictures. The
-    run stays open.
-    """
-    run.log(
-        metrics={**trial_metrics.trial_metrics(result), "seconds": seconds},
-        series=(Point(*each) for each in trial_metrics.epoch_metrics(result)),
+@dataclass(frozen=True)
+class Logged:
+    """What a trained network leaves in its run."""
+
+    metrics: Mapping[str, float]
+    series: Sequence[tuple[str, float, int]]
+    """Metric, value and epoch."""
+    artifacts: Mapping[str, bytes]
+    """Content by path."""
+
+
+def logged(result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, seconds: float) -> Logged:
+    """Curves, scores, gaps and pictures of a trained network, with its wall-clock seconds including pictures."""
+    table = describe(dense(result.recipe.spec), split)
+    return Logged(
+        metrics={name: float(value) for name, value in trial_metrics.trial_metrics(result).items()}
+        | {"seconds": seconds},
+        series=[(name, float(value), epoch) for name, value, epoch in trial_metrics.epoch_metrics(result)],
+        artifacts={**pictures, NETWORK_TXT: table.encode()},
     )
-    for name, content in pictures.items():
-        run.write(name, content)
-    run.write(NETWORK_TXT, describe(dense(result.recipe.spec), split))
+
+
+def log_result(run: Run, result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, seconds: float) -> None:
+    """Writes what `logged` returns to a run, which stays open."""
+    content = logged(result, split, pictures, seconds=seconds)
+    run.log(metrics=content.metrics, series=(Point(*each) for each in content.series))
+    for name, artifact in content.artifacts.items():
+        run.write(name, artifact)
 
 
 def describe(spec: DenseSpec, split: Split) -> str:

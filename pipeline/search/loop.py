@@ -47,9 +47,6 @@ class Journal(Protocol):
     def state(self, number: int) -> TrainingState:
         """The state at which the training of an ended trial stopped."""
 
-    def abandoned(self, proposal: Proposal) -> None:
-        """Called when the search stops before this trial has ended."""
-
 
 @dataclass(frozen=True)
 class Ending:
@@ -81,15 +78,9 @@ def search(
         deadline: No trial starts that would not finish in time.
 
     Raises:
-        SearchFailedError: If three trials in a row fail, or all. No trial is left open, whatever stops the
-            search.
+        SearchFailedError: If three trials in a row fail, or all. The journal ends the trials that are open then.
     """
-    loop = _Loop(proposals, workers, journal, trials, window, deadline)
-    try:
-        return loop.run()
-    except BaseException:
-        loop.abandon()
-        raise
+    return _Loop(proposals, workers, journal, trials, window, deadline).run()
 
 
 class _Loop:
@@ -121,11 +112,6 @@ class _Loop:
         if self._asked and self._failed == self._asked:
             raise SearchFailedError(f"every trial failed ({self._failed} of {self._asked}), {self._last_failure}")
         return Ending(self._over or "trials", self._asked, self._failed)
-
-    def abandon(self) -> None:
-        for proposal in self._pending:
-            if proposal.number not in self._early:
-                self._journal.abandoned(proposal)
 
     def _fill(self) -> None:
         """Asks for proposals until the window is full or there are none."""

@@ -4,6 +4,7 @@ The tracking store is the only state. What makes two searches the same is in a t
 section, so a difference can be named.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.session import PreparedData, Session
+from pipeline.tracking import run_lock
 from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, STEP_TAG, TRIALS_ASKED_TAG
-from pipeline.tracking.run_lock import alive, refuse_held
 from pipeline.tracking.store import Run
 
 
@@ -28,12 +29,28 @@ def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
     }
 
 
+def lease(session: Session, root: Run) -> None:
+    """Makes sure that no other process runs this search, or begins or resumes the same one, until `root` has ended.
+
+    Raises:
+        BusyError: If another process does.
+    """
+    same = json.dumps([root.experiment_id, identity(session.experiment, session.prepared)], sort_keys=True)
+    run_lock.lease(
+        session.store,
+        root,
+        of=f"search {session.experiment.name} {hashlib.sha256(same.encode()).hexdigest()[:16]}",
+        what=f"the search of {session.experiment.name}",
+        cure="wait for it, or start another with -P search.resume=never",
+        say=session.say,
+    )
+
+
 def earlier(session: Session, experiment_id: str) -> Run | None:
     """The experiment's latest search in this MLflow experiment if it can be resumed: it did not finish, or
     `search.trials` has grown.
 
     Raises:
-        BusyError: If another process runs it now.
         InputError: If it is unfinished and differs from this search.
     """
     asked = session.experiment
@@ -47,10 +64,9 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     different = _differences(json.loads(run.tags[IDENTITY_TAG]), identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
-    if different and (alive(run) or _of_a_retraining_run(session, run)):
+    if different and (run_lock.alive(session.store, run) or _of_a_retraining_run(session, run)):
         # Another process runs a different search, or a retraining run was interrupted, whose data were those of its day.
         return None
-    refuse_held(run)
     if different:
         raise InputError(
             f"the unfinished search {run.id} differs: {'; '.join(different)}. Finish it as it was started, or start "
@@ -61,7 +77,8 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
 
 def _of_a_retraining_run(session: Session, run: Run) -> bool:
     """Whether a retraining run started the search."""
-    return run.parent_id is not None and session.store.get(run.parent_id).tags.get(STEP_TAG) == "retrain"
+    parent = session.store.find(run.parent_id) if run.parent_id is not None else None
+    return parent is not None and parent.tags.get(STEP_TAG) == "retrain"
 
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> list[str]:

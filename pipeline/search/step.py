@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.data.sources import cache_folder
 from pipeline.errors import SearchFailedError
 from pipeline.experiment import Experiment
 from pipeline.figures.comparisons import parallel_coordinates, pareto
@@ -49,17 +50,17 @@ def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) 
     then the parent of a search, so it is recorded as `main`.
     """
     if before is not None:
-        with run_lock.claim_run(session.store, before):
-            if alone:
-                root.log(tags={STEP_TAG: "main"})
-            with session.store.reopen(before, parent=root).open() as run:
-                done = sum(each.status in {"FINISHED", "FAILED"} for each in session.store.children(run))
-                session.say(f"search: resuming search {run.id} ({done} trials done)")
-                yield run
+        if alone:
+            root.log(tags={STEP_TAG: "main"})
+        before = session.store.reopen(before, parent=root)
+        with run_lock.heartbeat(session.store, before), before.open() as run:
+            done = sum(each.status in {"FINISHED", "FAILED"} for each in session.store.children(run))
+            session.say(f"search: resuming search {run.id} ({done} trials done)")
+            yield run
     elif alone:
         yield root
     else:
-        with session.child(root, step="search", name="search") as run, run_lock.heartbeat(run):
+        with session.child(root, step="search", name="search") as run, run_lock.heartbeat(session.store, run):
             yield run
 
 
@@ -73,7 +74,6 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
     _begin(run, prepared, experiment, window)
     total = min(wished, size) if experiment.search.tuner != "hyperband" else wished
     with ProgressDisplay(session.console, total=total, objective=experiment.search.objective) as display:
-        journal = StoreJournal(session.store, run, experiment, prepared, display.ended)
         deadline = Deadline(
             experiment.search.minutes,
             workers=workers.count,
@@ -81,9 +81,12 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
             classes=prepared.split.classes,
         )
         try:
-            ending = loop.search(
-                Proposals(experiment), workers, journal, trials=wished, window=window, deadline=deadline
-            )
+            with StoreJournal(
+                session.store, run, experiment, prepared, display.ended, folder=cache_folder() / "outbox"
+            ) as journal:
+                ending = loop.search(
+                    Proposals(experiment), workers, journal, trials=wished, window=window, deadline=deadline
+                )
         except SearchFailedError:
             run.log(tags={OVER_TAG: "true"})
             raise

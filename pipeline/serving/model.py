@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from pipeline.errors import InputError
 from pipeline.models.keras_model import save
 from pipeline.statistics.selective import policies
-from pipeline.tracking.health import ABSENT
+from pipeline.tracking.run import ABSENT
 from pipeline.tracking.store import Run
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"

@@ -14,12 +14,13 @@ from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.serving.fit_to_frame import Frame, Invert, fit, frame_of
 from pipeline.serving.inputs import read
+from pipeline.session import connect
 from pipeline.statistics.selective.policies import POLICIES
 from pipeline.tracking import run_lock
-from pipeline.tracking.health import store_errors
+from pipeline.tracking.connection.health import store_errors
 from pipeline.tracking.names import CHAMPION, CONTACT_SHEET, PREDICTIONS_CSV, VERSION_TAG
 from pipeline.tracking.registry import Registry, Version
-from pipeline.tracking.store import Run, Store
+from pipeline.tracking.store import Run
 from pipeline.training.runtime import init_tensorflow
 
 THRESHOLDS = ("min_confidence", "min_margin")
@@ -42,11 +43,14 @@ def predict(
             f"input is {input or 'not given'}; expected the path of an npz or IDX file, a picture or a folder"
         )
     way, params = _invert(invert), _params(policy, threshold)
-    store = Store.connect()
+    store = connect(experiment, console)
     with store_errors(store.uri):
         registry = Registry(store, experiment.name)
         asked = _version(registry, version)
-        with store.root(step="predict", experiment=experiment.name, tags=run_lock.owner_tag()).open() as root:
+        with (
+            store.root(step="predict", experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
+            run_lock.heartbeat(store, root),
+        ):
             root.log(tags={VERSION_TAG: asked.number})
             init_tensorflow()  # before Keras is imported, which would start TensorFlow with its own settings
             line = _predict(root, registry, asked, Path(input).expanduser(), params, way)

@@ -27,6 +27,8 @@ HOLDER_TAG = "narrowgap.holder"
 """The process that works on the run, with its last heartbeat, as JSON."""
 CLAIM_TAG = "narrowgap.claim"
 """When a process claimed a step that only one may run; seconds since 1970."""
+LEASE_TAG = "narrowgap.lease"
+"""What a process asks to do alone, or does, as JSON: its name in `of`, and `asking`, `held` or `withdrawn` in `state`."""
 
 # Search and trials.
 IDENTITY_TAG = "narrowgap.identity"

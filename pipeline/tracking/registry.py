@@ -12,8 +12,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import get_registry_uri
 
 from pipeline.errors import InputError
-from pipeline.tracking.health import ABSENT, REGISTRY, check_reachable
+from pipeline.tracking.connection.health import REGISTRY, check_reachable
 from pipeline.tracking.names import CHALLENGER, CHAMPION, MODEL_PREFIX, PREVIOUS_CHAMPION, PREVIOUS_CHAMPION_TAG
+from pipeline.tracking.run import ABSENT
 from pipeline.tracking.store import Store
 
 

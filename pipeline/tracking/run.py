@@ -13,9 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
+from requests import HTTPError
 
-from pipeline.errors import InputError, NarrowgapError
+from pipeline.errors import InputError, NarrowgapError, StoreError
+from pipeline.tracking.connection.masking import masked, shown
+from pipeline.tracking.connection.patience import PatientClient
 from pipeline.tracking.names import NOTE_TAG, PARENT_TAG, REASON_TAG
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -24,6 +26,9 @@ MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_IN_ALL = 1000, 100, 100, 1000
 MOST_PARAM_LETTERS, MOST_TAG_LETTERS = 6000, 8000
 """MLflow cuts longer values without a word."""
 MOST_REASON_LETTERS = 4000
+ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+"""MLflow's error codes for a run, artifact, model or alias that does not exist; others are failures of the store."""
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Point:
 class Run:
     """One run of the store."""
 
-    _client: MlflowClient = field(repr=False)
+    _client: PatientClient = field(repr=False)
     id: str
     experiment_id: str
     name: str
@@ -86,28 +91,31 @@ class Run:
         data = content.encode() if isinstance(content, str) else content
         folder = self._local_folder()
         if folder is not None:
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft = target.with_name(f".{target.name}.{os.getpid()}")
-            draft.write_bytes(data)
-            draft.replace(target)
+            self._client.call(lambda: _replace(folder / path, data))
             return
         with tempfile.TemporaryDirectory() as temporary:
             file = Path(temporary) / Path(path).name
             file.write_bytes(data)
             parent = str(Path(path).parent)
-            self._client.log_artifact(self.id, str(file), None if parent == "." else parent)
+            try:
+                self._client.log_artifact(self.id, str(file), None if parent == "." else parent)
+            except ImportError as error:
+                raise StoreError(
+                    f"artifacts go to {shown(self.artifact_uri)}, which needs a package that is not installed ({error})"
+                ) from error
 
     def read(self, path: str) -> bytes:
         """Returns one artifact.
 
         Raises:
-            InputError: If the run has none of that name.
+            InputError: If the store answers that the run has none of that name.
         """
         with tempfile.TemporaryDirectory() as temporary:
             try:
                 return Path(self._client.download_artifacts(self.id, path, temporary)).read_bytes()
             except (MlflowException, OSError) as error:
+                if not _absent(error):
+                    raise
                 raise InputError(f"run {self.id} has no artifact {path}: is it a run of Narrowgap?") from error
 
     def inputs(self, *, name: str, digest: str, context: str, source: str, shape: Sequence[int]) -> None:
@@ -126,6 +134,7 @@ class Run:
     def finish(self, status: Status, reason: str | None = None) -> None:
         """Ends the run; the reason of a failure is in the tag `narrowgap.reason`."""
         if reason is not None:
+            reason = masked(reason)
             cut = reason if len(reason) <= MOST_REASON_LETTERS else reason[: MOST_REASON_LETTERS - 1] + "…"
             self.log(tags={REASON_TAG: cut})
         self._client.set_terminated(self.id, status)
@@ -151,8 +160,10 @@ class Run:
             self.finish("FINISHED")
 
     def give_up(self, status: Status, reason: str) -> None:
-        """Ends the run after a failure; an error of the store is ignored, so the failure itself is reported."""
-        with contextlib.suppress(MlflowException, OSError):
+        """Ends the run after a failure; an error of the store is ignored, so the failure itself is reported. A store that
+        is away is not waited for.
+        """
+        with contextlib.suppress(MlflowException, OSError, NarrowgapError), self._client.patience.hurried():
             self.finish(status, reason)
 
     def _local_folder(self) -> Path | None:
@@ -160,6 +171,23 @@ class Run:
         if parts.scheme in {"", "file"}:
             return Path(unquote(parts.path))
         return None
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """Writes a file of this machine, completely or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft.write_bytes(data)
+    draft.replace(target)
+
+
+def _absent(error: Exception) -> bool:
+    """Whether the store has answered that an artifact does not exist; every other error is the store's own."""
+    if isinstance(error, MlflowException):
+        return error.error_code in ABSENT or "error code 404" in str(error)
+    if isinstance(error, HTTPError):
+        return error.response is not None and error.response.status_code == NOT_FOUND
+    return isinstance(error, FileNotFoundError | NotADirectoryError) or "No such artifact" in str(error)
 
 
 def _param(key: str, value: object) -> str:

@@ -1,160 +1,199 @@
-"""Which process works on a run: heartbeats, claims and orphaned runs.
+"""Heartbeats, leases and orphaned runs: how processes that use one store keep out of each other's way.
 
-For a process on this machine, the operating system is asked. A process on another machine counts as gone when its
-heartbeat is too old.
+A lease is taken by raising a flag first and looking for the flags of others afterwards (Herlihy and Shavit, The Art of
+Multiprocessor Programming, chapter 2): of two that look, at least the later one sees the other, however slow the store is.
 """
 
 import json
-import math
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
-
-import psutil
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pipeline.errors import BusyError
-from pipeline.tracking.names import CLAIM_TAG, HOLDER_TAG
+from pipeline.tracking.names import CLAIM_TAG, HOLDER_TAG, LEASE_TAG
+from pipeline.tracking.owner import GONE_SECONDS, alive, gone, holder_of, owner_tag, this_process
 from pipeline.tracking.store import Run, Store
 
-SETTLE_SECONDS = 1.0
-"""How long a process waits for the claims of others before it reads them."""
+__all__ = ["alive", "end_orphans", "heartbeat", "holder_of", "lease", "owner_tag"]
+
 BEAT_SECONDS = 20
 """Time between two heartbeats."""
-GONE_SECONDS = 120
-"""Age of the last heartbeat from which a process on another machine counts as gone."""
+ASK_SECONDS = 0.2
+"""Time between two looks at the flags of others."""
+JOIN_SECONDS = 5
+"""Longest wait for the thread of heartbeats at the end; it may hang in a store that is away."""
 
 
-def owner_tag() -> dict[str, str]:
-    """The tag of a run that this process works on."""
-    started = psutil.Process().create_time()
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "started": started, "beat": time.time()}
-    return {HOLDER_TAG: json.dumps(holder)}
+class Heartbeat:
+    """Writes a heartbeat to a run every few seconds and finds out whether the run was taken over."""
+
+    def __init__(self, store: Store, run: Run, also: Callable[[], None]) -> None:
+        self._client, self._run, self._also = store.client.impatient, run, also
+        self._stop = threading.Event()
+        self._confirmed = _since_boot()
+        self._lost: str | None = None
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(JOIN_SECONDS)
+
+    def check(self) -> None:
+        """Raises BusyError if another process has taken the run over. Asks the store if the last answer is old: this
+        machine may have slept, or the store may have been away.
+        """
+        if self._lost is None and _since_boot() - self._confirmed > GONE_SECONDS / 2:
+            self._look()
+        if self._lost is not None:
+            raise BusyError(self._lost)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            try:
+                self._also()
+                self._look()
+                if self._lost is None:
+                    ((name, value),) = owner_tag().items()
+                    self._client.set_tag(self._run.id, name, value)
+            except Exception:  # noqa: BLE001, S110 - a store that is away; the step itself waits for it and says so
+                pass
+
+    def _look(self) -> None:
+        found = self._client.get_run(self._run.id)
+        holder = json.loads(found.data.tags.get(HOLDER_TAG, "{}"))
+        if found.info.status != "RUNNING":
+            self._lost = (
+                f"run {self._run.id} was ended by another process, as {found.info.status}; this one has stopped"
+            )
+        elif holder.get("token") not in {None, this_process()["token"]}:
+            by = f"process {holder['pid']} on {holder['host']}"
+            self._lost = f"run {self._run.id} was taken over by {by}; this one has stopped"
+        self._confirmed = _since_boot()
 
 
 @contextmanager
-def heartbeat(run: Run) -> Iterator[None]:
-    """Writes a heartbeat to a run that this process works on, now and every few seconds until the block ends."""
+def heartbeat(store: Store, run: Run, also: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Writes heartbeats to a run that this process works on until the block ends. Once another process has taken it over,
+    every further write to the store raises BusyError.
+
+    Args:
+        store: The store of the run.
+        run: The run.
+        also: Called before each heartbeat.
+    """
     run.log(tags=owner_tag())
-    stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=(run, stop), daemon=True)
+    beat = Heartbeat(store, run, also)
     beat.start()
+    store.client.fences.append(beat.check)
     try:
         yield
     finally:
-        stop.set()
-        beat.join()
+        store.client.fences.remove(beat.check)
+        beat.stop()
 
 
-@contextmanager
-def claim_run(store: Store, run: Run) -> Iterator[None]:
-    """Claims a run that other processes may claim too: writes this process as its owner and checks again a moment later.
+def _since_boot() -> float:
+    """Seconds that pass while the machine sleeps, too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+@dataclass(frozen=True)
+class _Flag:
+    """A run that asks for a lease, or has it."""
+
+    run: Run
+    held: bool
+
+
+def lease(
+    store: Store,
+    root: Run,
+    *,
+    of: str,
+    what: str,
+    cure: str = "wait for it",
+    say: Callable[[str], None] = lambda _line: None,
+) -> None:
+    """Takes the lease of something that one process may do at a time; it ends with the run `root`.
+
+    A process that comes while another has the lease, or asked for it before, gives way. Of two that ask at the same
+    moment, the one with the smaller run id goes on.
+
+    Args:
+        store: The store.
+        root: The run of this process.
+        of: Name of the lease, such as `retrain digits`.
+        what: What is done, for the message, such as `retrain of digits`.
+        cure: What the user can do, for the message.
+        say: Prints a line about a wait.
 
     Raises:
-        BusyError: If another process was faster; the last to write owns the run. Nothing else is changed.
+        BusyError: Another process has it.
     """
-    refuse_held(store.get(run.id))
-    run.log(tags=owner_tag())
-    time.sleep(SETTLE_SECONDS)
-    refuse_held(store.get(run.id))
-    with heartbeat(run):
-        yield
-
-
-def refuse_held(run: Run) -> None:
-    """Raises BusyError, naming the owner, if another process works on the run."""
-    holder = holder_of(run)
-    if holder and alive(run) and _identity(holder) != _identity(json.loads(owner_tag()[HOLDER_TAG])):
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
-        raise BusyError(
-            f"search {run.id} is being run by process {holder['pid']} on {holder['host']} since {since}; wait for it, or "
-            "start another with -P search.resume=never"
-        )
-
-
-def exclusive(store: Store, root: Run, *, step: str, experiment: str) -> None:
-    """Raises BusyError if another process runs the same step of the experiment, in any MLflow experiment.
-
-    A process that comes while another has claimed the step gives way. Of two that claim it at the same moment, the
-    later one gives way. The claim counts, not the start of the run: `mlflow run` creates the run seconds before its
-    process comes here. A claim that took longer to write than the others wait may not have been seen; it does not count
-    and is repeated.
-    """
-    written = math.inf
-    while written > SETTLE_SECONDS:
-        _give_way(store, root, step, experiment, to=lambda _other: True)
-        claimed = time.time()
-        root.log(tags={CLAIM_TAG: repr(claimed)})
-        written = time.time() - claimed
-    time.sleep(SETTLE_SECONDS)
-    _give_way(store, root, step, experiment, to=lambda other: _claim(other) < _claim(root))
-
-
-def _give_way(store: Store, root: Run, step: str, experiment: str, *, to: Callable[[Run], bool]) -> None:
-    for run in store.runs(step=step, experiment=experiment, status="RUNNING", tag=CLAIM_TAG):
-        if run.id != root.id and to(run) and alive(run):
-            holder = holder_of(run)
+    root.log(tags={CLAIM_TAG: repr(time.time()), **_flag(of, "asking")})
+    while True:
+        others = _flags(store, root, of)
+        dead = gone(store, (flag.run for flag in others), say)
+        others = [flag for flag in others if flag.run.id not in dead]
+        if not others:
+            root.log(tags=_flag(of, "held"))
+            return
+        before = next((flag.run for flag in others if flag.held or flag.run.id < root.id), None)
+        if before is not None:
+            root.log(tags=_flag(of, "withdrawn"))
+            holder = holder_of(before)
             since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
             raise BusyError(
-                f"{step} of {experiment} is being run by process {holder['pid']} on {holder['host']} since {since} (run "
-                f"{run.id}); wait for it"
+                f"{what} is being run by process {holder['pid']} on {holder['host']} since {since} (run {before.id}); {cure}"
             )
+        time.sleep(ASK_SECONDS)  # the others see this run's flag and withdraw theirs
 
 
-def _claim(run: Run) -> tuple[float, str]:
-    return float(run.tags[CLAIM_TAG]), run.id
+def _flag(of: str, state: str) -> dict[str, str]:
+    return {LEASE_TAG: json.dumps({"of": of, "state": state})}
 
 
-def alive(run: Run) -> bool:
-    """Whether a process works on the run; a run without an owner is free."""
-    holder = holder_of(run)
-    if not holder:
-        return False
-    if holder["host"] != socket.gethostname():
-        return bool(time.time() - holder["beat"] < GONE_SECONDS)
-    try:
-        process = psutil.Process(holder["pid"])
-        # One that has died stays in the table until its parent asks for it, which in a container may be never.
-        return bool(abs(process.create_time() - holder["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _identity(holder: dict[str, Any]) -> tuple[Any, ...]:
-    """Identity of an owner; the start time is included since processes in two containers may have the same number."""
-    return holder["host"], holder["pid"], holder["started"]
-
-
-def holder_of(run: Run) -> dict[str, Any]:
-    """The owner of a run: host, pid, start and last heartbeat; empty if it has none."""
-    found: dict[str, Any] = json.loads(run.tags.get(HOLDER_TAG, "{}"))
+def _flags(store: Store, root: Run, of: str) -> list[_Flag]:
+    """The other running runs that ask for the lease or have it."""
+    found = []
+    for run in store.running(tag=LEASE_TAG):
+        flag = json.loads(run.tags[LEASE_TAG])
+        if run.id != root.id and flag["of"] == of and flag["state"] != "withdrawn":
+            found.append(_Flag(run, held=flag["state"] == "held"))
     return found
 
 
-def end_orphans(store: Store, root: Run, experiment: str) -> int:
-    """Ends runs of an experiment that a dead driver left RUNNING, as KILLED; a killed search can still be resumed.
+def end_orphans(store: Store, root: Run, experiment: str, say: Callable[[str], None] = lambda _line: None) -> int:
+    """Ends runs of an experiment that a dead process left RUNNING, as KILLED; a killed search can still be resumed.
 
-    The owner of a run is that of its nearest ancestor with an owner tag. Below a run that has ended, nobody works.
+    The owner of a run is that of its nearest ancestor with an owner tag. Below a run that has ended, or that was deleted,
+    nobody works.
 
     Returns:
         Number of runs that were ended.
     """
-    ended = 0
-    for run in store.running(experiment_id=root.experiment_id, experiment=experiment):
-        top = run
-        while HOLDER_TAG not in top.tags and top.status == "RUNNING" and top.parent_id is not None:
-            top = store.get(top.parent_id)
-        owned = HOLDER_TAG in top.tags or top.id != run.id
-        if run.id != root.id and owned and (top.status != "RUNNING" or not alive(top)):
-            run.finish("KILLED", "its driver process ended")
-            ended += 1
-    return ended
-
-
-def _beat(run: Run, stop: threading.Event) -> None:
-    while not stop.wait(BEAT_SECONDS):
-        with suppress(Exception):  # a store that is away for a moment; the driver itself finds out if it stays away
-            run.log(tags=owner_tag())
+    owners: dict[str, Run | None] = {}
+    running = [
+        run for run in store.running(experiment_id=root.experiment_id, experiment=experiment) if run.id != root.id
+    ]
+    for run in running:
+        top: Run | None = run
+        while top is not None and HOLDER_TAG not in top.tags and top.status == "RUNNING" and top.parent_id is not None:
+            top = store.find(top.parent_id)
+        if top is None or HOLDER_TAG in top.tags or top.id != run.id:
+            owners[run.id] = top
+    holders = {top.id: top for top in owners.values() if top is not None and top.status == "RUNNING"}
+    dead = gone(store, holders.values(), say)
+    orphans = [
+        run
+        for run in running
+        if run.id in owners and ((top := owners[run.id]) is None or top.status != "RUNNING" or top.id in dead)
+    ]
+    for run in orphans:
+        run.finish("KILLED", "its driver process ended")
+    return len(orphans)

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mlflow.entities import Run as MlflowRun
@@ -13,11 +13,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient, get_tracking_uri
 
 from pipeline.errors import InputError, NarrowgapError
-from pipeline.tracking import provenance, sqlite
-from pipeline.tracking.health import ABSENT, check_reachable, connection_error, without_password
+from pipeline.tracking import provenance
+from pipeline.tracking.connection import sqlite
+from pipeline.tracking.connection.health import check_reachable, connection_error
+from pipeline.tracking.connection.masking import shown
+from pipeline.tracking.connection.patience import Patience, PatientClient, limit_retries
 from pipeline.tracking.names import EXPERIMENT_TAG, GIT_DIRTY_TAG, PARENT_TAG, REASON_TAG, RUN_NAME_TAG, STEP_TAG
 from pipeline.tracking.provenance import user
-from pipeline.tracking.run import Point, Run, Status
+from pipeline.tracking.run import ABSENT, Point, Run, Status
 
 __all__ = ["Point", "Run", "Status", "Store"]
 
@@ -30,17 +33,21 @@ PAGE = 250
 class Store:
     """A tracking store that answers."""
 
-    def __init__(self, client: MlflowClient, uri: str) -> None:
+    def __init__(self, client: PatientClient, uri: str) -> None:
         self.client, self.uri = client, uri
 
     @property
     def shown(self) -> str:
         """The address for people: without a password."""
-        return without_password(self.uri)
+        return shown(self.uri)
 
     @classmethod
-    def connect(cls) -> "Store":
+    def connect(cls, *, wait_minutes: float = 0, say: Callable[[str], None] = print) -> "Store":
         """Connects to the store of MLFLOW_TRACKING_URI, or MLflow's default.
+
+        Args:
+            wait_minutes: How long calls wait for the store if it goes away later.
+            say: Prints a line about that.
 
         Raises:
             StoreError: Within seconds, if it cannot be reached.
@@ -48,7 +55,9 @@ class Store:
         """
         uri = get_tracking_uri()
         check_reachable(uri)
+        limit_retries()
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it reports each table that it creates
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback while a database is away
         file = sqlite.file_of(uri)
         try:
             if file is not None:
@@ -59,7 +68,7 @@ class Store:
             raise connection_error(uri, error) from error
         if file is not None:
             sqlite.enable_wal(file)
-        return cls(client, uri)
+        return cls(PatientClient(client, Patience(uri, minutes=wait_minutes, say=say)), uri)
 
     def root(self, *, step: str, experiment: str, tags: Mapping[str, str]) -> Run:
         """The run that `mlflow run` created for this process; otherwise a new one in the MLflow experiment that the
@@ -109,6 +118,16 @@ class Store:
                 "shows it",
             ) from error
 
+    def find(self, run_id: str) -> Run | None:
+        """The run of that id; None if there is none, or if it was deleted."""
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                return None
+            raise
+        return self._run(run) if run.info.lifecycle_stage == "active" else None
+
     def latest(
         self,
         *,
@@ -133,9 +152,12 @@ class Store:
         """All runs of a step of an experiment in the whole store, oldest first; with `tag`, only those that have it."""
         return list(self._search(_where(step=step, experiment=experiment, status=status, tag=tag)))
 
-    def running(self, *, experiment_id: str, experiment: str) -> list[Run]:
-        """The runs of an experiment with status RUNNING."""
-        return list(self._search(_where(experiment=experiment, status="RUNNING"), experiment_id=experiment_id))
+    def running(
+        self, *, experiment_id: str | None = None, experiment: str | None = None, tag: str | None = None
+    ) -> list[Run]:
+        """The runs with status RUNNING: of an experiment, in one MLflow experiment, or with a tag, as given."""
+        where = _where(experiment=experiment, status="RUNNING", tag=tag)
+        return list(self._search(where, experiment_id=experiment_id))
 
     def count(self, *, step: str, tags: Mapping[str, str]) -> int:
         """Number of finished runs of a step in the whole store with these tags."""

@@ -28,17 +28,18 @@ def serve(port: int = 5000) -> None:
     newest = store.latest(step="search", status=None)
     path = "" if newest is None else views.path(newest)
     if urlsplit(store.uri).scheme in {"http", "https"}:
-        _show(f"{store.uri.rstrip('/')}/{path}")
+        _show(f"{store.shown.rstrip('/')}/{path}")
         return
     if newest is not None and _serves(port, newest):
         _show(f"http://{HOST}:{port}/{path}")
         return
     port = _free(port)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
+    command = [sys.executable, "-m", "mlflow", "server"]
     # For runs that are logged through this server; the others have their own artifact folder.
     command += ["--artifacts-destination", "mlruns"]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    # Other users of this machine can read the words of a command, not its environment.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store.uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         try:
             _wait(server, port)

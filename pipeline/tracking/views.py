@@ -45,7 +45,7 @@ def ensure(store: Store, run: Run, *, question: str, depth: int) -> None:
 
 def link(store: Store, run: Run, view: str = TRIALS) -> str:
     """The address that opens a view of the run's experiment, on the server or on the UI that `make ui` starts."""
-    base = store.uri.rstrip("/") if urlsplit(store.uri).scheme in {"http", "https"} else LOCAL_UI
+    base = store.shown.rstrip("/") if urlsplit(store.uri).scheme in {"http", "https"} else LOCAL_UI
     return f"{base}/{path(run, view)}"
 
 

@@ -200,9 +200,10 @@ def driver(count: int) -> dict[str, Any]:
         run = store.root(step="search", experiment="driver", tags={})
 
         def search(answer: Callable[[Any], Any]) -> None:
-            journal = StoreJournal(store, run, asked, prepared, lambda _seen: None)
             deadline = Deadline(None, workers=1, inputs=784, classes=10)
-            loop.search(Proposals(asked), InProcess(answer), journal, trials=count, window=4, deadline=deadline)
+            outbox = Path(folder) / "outbox"
+            with StoreJournal(store, run, asked, prepared, lambda _seen: None, folder=outbox) as journal:
+                loop.search(Proposals(asked), InProcess(answer), journal, trials=count, window=4, deadline=deadline)
 
         def marked(job: Any) -> Any:
             meter.mark()

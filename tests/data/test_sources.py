@@ -150,7 +150,7 @@ def test_a_damaged_file_in_an_incomplete_cache_is_not_overwritten(folder, tmp_pa
 def test_the_cache_lies_where_the_user_keeps_caches(tmp_path, monkeypatch):
     monkeypatch.delenv("NARROWGAP_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert sources.cache_folder() == tmp_path / "narrowgap" / "fashion-mnist"
+    assert sources.cache_folder() == tmp_path / "narrowgap"
 
 
 def test_the_cache_is_readable_to_whom_the_user_lets(folder, tmp_path, monkeypatch):

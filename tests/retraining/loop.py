@@ -42,7 +42,7 @@ class Loop:
         self.folder, self.uri = folder, f"sqlite:///{folder}/mlflow.db"
         self.file, self.data = folder / "loop.yaml", folder / "data.npz"
         data = {"dataset": "own", "path": str(self.data), "pixel_max": 16, "validation": 0.15, "test": 0.15}
-        self.file.write_text(yaml.safe_dump({**EXPERIMENT, "data": data}))
+        self.file.write_text(yaml.safe_dump({**EXPERIMENT, "data": data, "tracking": {"wait_minutes": 0}}))
         if after is not None:
             shutil.copyfile(after.data, self.data)
             old, new = (sqlite3.connect(each / "mlflow.db") for each in (after.folder, folder))

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,17 +22,16 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from pipeline.data.split import Part
-from pipeline.errors import BusyError
 from pipeline.experiment import Retrain
 from pipeline.retraining import plan
 from pipeline.search.journal import StoreJournal
-from pipeline.tracking import run_lock
+from pipeline.tracking import owner, run_lock
 from pipeline.tracking.names import (
     CHALLENGER,
     CHAMPION,
-    CLAIM_TAG,
     DECISION_TAG,
     HOLDER_TAG,
+    LEASE_TAG,
     PREVIOUS_CHAMPION,
     RETRAIN_RUN_TAG,
 )
@@ -350,8 +348,8 @@ def test_an_interrupted_run_leaves_the_old_champion_and_the_next_call_cleans_up(
         # During its promotion: only `previous_champion` was moved.
         (MlflowClient, "set_registered_model_alias", lambda *given: given[2] == CHAMPION, ["1", "3"]),
     ]
-    for owner, name, when, left in steps:
-        with failing(monkeypatch, owner, name, when=when), pytest.raises(Power):
+    for where, name, when, left in steps:
+        with failing(monkeypatch, where, name, when=when), pytest.raises(Power):
             loop.retrain(*BETTER)
         assert loop.numbers() == left
         assert loop.number(CHAMPION) == "1"
@@ -375,7 +373,7 @@ def test_the_unfinished_search_of_a_retraining_run_is_abandoned_once_the_data_ch
             loop.call(step, *words)
         run = loop.runs("search")[-1]
         assert run.status != "FINISHED"
-        run.log(tags={HOLDER_TAG: json.dumps(run_lock.holder_of(run) | {"started": 0})})
+        run.log(tags={HOLDER_TAG: json.dumps(run_lock.holder_of(run) | {"ticks": 0})})
 
     loop.write(760)
     interrupt_search("retrain", "--retrain.mode", "search")
@@ -475,7 +473,7 @@ def test_a_second_call_exits_at_once_naming_the_holder_and_a_dead_holder_is_reco
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         run = loop.store.root(step="retrain", experiment="loop", tags=owner_tag_of(other.pid))
-        run.log(tags={CLAIM_TAG: repr(time.time())})
+        run.log(tags={LEASE_TAG: json.dumps({"of": "retrain loop", "state": "held"})})
         assert loop.retrain() == 4
         (line,) = capsys.readouterr().err.splitlines()
         assert f"retrain of loop is being run by process {other.pid} on " in line
@@ -493,42 +491,8 @@ def test_a_second_call_exits_at_once_naming_the_holder_and_a_dead_holder_is_reco
 def owner_tag_of(pid: int) -> dict[str, str]:
     """Owner tag of another process on this machine."""
     own = json.loads(run_lock.owner_tag()[HOLDER_TAG])
-    return {HOLDER_TAG: json.dumps(own | {"pid": pid, "started": psutil.Process(pid).create_time()})}
-
-
-def test_of_two_claims_at_once_the_later_gives_way_regardless_of_which_run_was_created_first(loop, monkeypatch):
-    """`mlflow run` creates the run long before its process claims the lock."""
-    early = loop.store.root(step="retrain", experiment="loop", tags=run_lock.owner_tag())
-    late = loop.store.root(step="retrain", experiment="loop", tags=run_lock.owner_tag())
-
-    def meanwhile(claimed_at: float) -> Callable[[float], None]:
-        return lambda _seconds: late.log(tags={CLAIM_TAG: repr(claimed_at)})
-
-    monkeypatch.setattr(time, "sleep", meanwhile(time.time() - 60))
-    with pytest.raises(BusyError, match=late.id):
-        run_lock.exclusive(loop.store, early, step="retrain", experiment="loop")
-    late.log(tags={"narrowgap.step": "elsewhere"})  # not seen by the first check
-    monkeypatch.setattr(time, "sleep", lambda _seconds: late.log(
-        tags={"narrowgap.step": "retrain", CLAIM_TAG: repr(time.time() + 60)}
-    ))  # fmt: skip
-    run_lock.exclusive(loop.store, early, step="retrain", experiment="loop")
-
-
-def test_a_slowly_written_claim_gives_way_to_one_that_was_made_meanwhile(loop, monkeypatch):
-    """The owner of that one has waited, seen no other claim, and begun."""
-    slow = loop.store.root(step="retrain", experiment="loop", tags=run_lock.owner_tag())
-    quick = loop.store.root(step="retrain", experiment="loop", tags=run_lock.owner_tag())
-    real = Run.log
-
-    def slowly(run: Run, **named: Any) -> None:
-        if run is slow and CLAIM_TAG in named.get("tags", {}):
-            run_lock.exclusive(loop.store, quick, step="retrain", experiment="loop")
-            time.sleep(run_lock.SETTLE_SECONDS)
-        real(run, **named)
-
-    monkeypatch.setattr(Run, "log", slowly)
-    with pytest.raises(BusyError, match=quick.id):
-        run_lock.exclusive(loop.store, slow, step="retrain", experiment="loop")
+    started = psutil.Process(pid).create_time()
+    return {HOLDER_TAG: json.dumps(own | {"pid": pid, "started": started, "ticks": owner._ticks(pid)})}
 
 
 def test_a_failing_registry_is_not_taken_for_one_without_a_champion(loop, monkeypatch):

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from pipeline import experiment
 from pipeline.errors import InputError
 from pipeline.retraining.schedule import schedule as scheduling
-from pipeline.tracking import address
+from pipeline.tracking.connection import address
 from tests.test_whole import environment, narrowgap, runs
 
 pytestmark = pytest.mark.server

@@ -51,7 +51,6 @@ class Remembering:
         self.values: dict[int, dict] = {}
         self.states: dict[int, TrainingState] = {}
         self.trained: list[int] = []
-        self.abandoned_trials: list[int] = []
         self.parents: dict[int, int] = {}
 
     def known(self, proposal):
@@ -74,9 +73,6 @@ class Remembering:
 
     def state(self, number):
         return self.states[number]
-
-    def abandoned(self, proposal):
-        self.abandoned_trials.append(proposal.number)
 
 
 class OutOfOrder:
@@ -178,7 +174,6 @@ def test_a_search_that_is_stopped_anywhere_goes_on_to_the_same_end(tuner, window
         with pytest.raises(KeyboardInterrupt):
             run(experiment, OutOfOrder(2, seed=stop, train=dies), journal, window=window)
         assert len(journal.told) == stop
-        assert set(journal.abandoned_trials) == set(journal.values) - set(journal.told)
         run(experiment, OutOfOrder(2, seed=9), journal, window=window)
         assert journal.values == whole.values
         assert journal.told == whole.told

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError, StoreError
-from pipeline.tracking import sqlite
 from pipeline.tracking import store as store_module
-from pipeline.tracking.health import without_password
+from pipeline.tracking.connection import sqlite
 from pipeline.tracking.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -176,12 +175,6 @@ def test_the_file_store_is_refused_with_what_to_use_instead(tmp_path, monkeypatc
 
     with pytest.raises(InputError, match=r"MLflow refuses the store file://.*expected sqlite:///mlflow.db or a server"):
         Store.connect()
-
-
-def test_an_address_is_shown_without_user_and_password():
-    assert without_password("postgresql://me:secret@db.example:5432/runs") == "postgresql://db.example:5432/runs"
-    assert without_password("https://me:secret@mlflow.example/a") == "https://mlflow.example/a"
-    assert without_password("sqlite:///a@b/mlflow.db") == "sqlite:///a@b/mlflow.db"
 
 
 def test_two_processes_that_use_a_new_store_at_the_same_time_both_get_it(tmp_path):

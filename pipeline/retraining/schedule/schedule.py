@@ -14,7 +14,8 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment, is_path
 from pipeline.retraining.schedule.render import Job, render
-from pipeline.tracking import address
+from pipeline.tracking.connection import address
+from pipeline.tracking.connection.masking import secret
 
 LOCALTIME = Path("/etc/localtime")
 CARRIED = (
@@ -45,7 +46,7 @@ def schedule(experiment: Experiment, given: str, overrides: Mapping[str, str], *
         "MLFLOW_TRACKING_URI": uri,
         **{name: os.environ[name] for name in CARRIED if os.environ.get(name)},
     }
-    hidden = [name for name, value in environment.items() if address.secret(value)]
+    hidden = [name for name, value in environment.items() if secret(value)]
     options = [word for key, value in overrides.items() for word in (f"--{key}", value)]
     job = Job(
         name=experiment.name,

@@ -1,11 +1,10 @@
 """The address of the tracking store, as another process can use it."""
 
-import re
 from urllib.parse import quote, urlsplit
 
 from mlflow.tracking import get_tracking_uri
 
-from pipeline.tracking import sqlite
+from pipeline.tracking.connection import sqlite
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -27,9 +26,3 @@ def absolute(uri: str) -> str:
 def on_this_machine(uri: str) -> bool:
     """Whether only this machine can reach the store."""
     return sqlite.file_of(uri) is not None or urlsplit(uri).hostname in LOOPBACK
-
-
-def secret(uri: str) -> bool:
-    """Whether an address contains credentials: a user with a password or token, or a secret parameter."""
-    parts = urlsplit(uri)
-    return "@" in parts.netloc or re.search("password|secret|token|key", parts.query, re.IGNORECASE) is not None

@@ -1,0 +1,120 @@
+"""What is trained and not yet in the tracking store, as files of this machine.
+
+A record is kept before it is sent to the store and dropped once it is there. So a store that is away costs no training,
+and neither does a driver that is killed meanwhile: the next one finds the records.
+"""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.tracking.store import Point, Run
+
+MAX_BYTES = 2 * 2**30
+"""Size of all kept records from which the search waits for the store."""
+ARTIFACTS = "artifacts/"
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """Everything that the run of an ended trial holds."""
+
+    number: int
+    """Of the proposal."""
+    name: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str | int | float | bool]
+    metrics: Mapping[str, float]
+    series: Sequence[tuple[str, float, int]]
+    """Metric, value and epoch."""
+    artifacts: Mapping[str, bytes]
+    """Content by path."""
+    failure: str | None
+    """Why the trial failed; None if it finished."""
+
+    def write(self, run: Run) -> None:
+        """Writes the record to its run and ends the run. May be repeated."""
+        if self.failure is not None:
+            run.finish("FAILED", self.failure)
+            return
+        run.log(metrics=self.metrics, series=(Point(*each) for each in self.series))
+        for path, content in self.artifacts.items():
+            run.write(path, content)
+        run.finish("FINISHED")
+
+    def to_bytes(self) -> bytes:
+        """The record as a zip file: `record.json` and the artifacts."""
+        plain = asdict(self) | {"artifacts": sorted(self.artifacts)}
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as file:
+            file.writestr("record.json", json.dumps(plain))
+            for path, content in self.artifacts.items():
+                file.writestr(ARTIFACTS + path, content)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "TrialRecord":
+        """The record that `to_bytes` wrote."""
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            plain = json.loads(file.read("record.json"))
+            artifacts = {path: file.read(ARTIFACTS + path) for path in plain["artifacts"]}
+        series = [(name, value, step) for name, value, step in plain["series"]]
+        return cls(**(plain | {"artifacts": artifacts, "series": series}))
+
+
+class Outbox:
+    """The kept records of one search.
+
+    Args:
+        folder: Of this search; made when the first record is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep(self, record: TrialRecord) -> None:
+        """Writes a record to the disk, completely or not at all.
+
+        Raises:
+            OSError: The disk is full or cannot be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        draft = self._folder / f".{record.number}.{os.getpid()}"
+        try:
+            with draft.open("wb") as file:
+                file.write(record.to_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._path(record.number))
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def drop(self, number: int) -> None:
+        """Removes a record that is in the store, and the folder with the last one."""
+        self._path(number).unlink(missing_ok=True)
+        if self._folder.is_dir() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+    def kept(self) -> list[TrialRecord]:
+        """The records that an earlier process could not write, by number; a damaged one is removed: its trial is trained
+        again.
+        """
+        found = []
+        for path in sorted(self._folder.glob("*.zip"), key=lambda each: int(each.stem)):
+            try:
+                found.append(TrialRecord.from_bytes(path.read_bytes()))
+            except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
+                path.unlink()
+        return found
+
+    @property
+    def full(self) -> bool:
+        """Whether no more than what is kept should be kept."""
+        return sum(path.stat().st_size for path in self._folder.glob("*.zip")) > MAX_BYTES
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number}.zip"

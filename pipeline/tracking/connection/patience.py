@@ -1,0 +1,222 @@
+"""Waits for a tracking store that is away, so that no training dies of tracking.
+
+MLflow retries a request by itself, silently and for four minutes at most, and a database not at all. Here every call of a
+step is repeated until the store answers or `tracking.wait_minutes` have passed, and the screen says since when it waits.
+"""
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from pipeline.errors import NarrowgapError, StoreError
+from pipeline.tracking.connection.masking import masked, shown
+
+T = TypeVar("T")
+
+AWAY_CODES = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
+"""MLflow's error codes of a store that may answer later."""
+DENIED_CODES = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
+DENIED_STATUS = {401, 403}
+AWAY_STATUS = {408, 425, 429}
+"""Besides every status from 500."""
+CLOUD = {"botocore", "boto3", "s3transfer", "google", "azure", "urllib3", "requests"}
+"""Packages whose exceptions come from a store of artifacts."""
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""A disk that is full."""
+DENIED_ERRNO = {errno.EACCES, errno.EPERM, errno.EROFS}
+"""A folder that cannot be written to, or has become read-only."""
+AWAY_ERRNO = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EAGAIN, errno.ENOTCONN, errno.EHOSTDOWN}
+"""A disk or network file system that does not answer."""
+DENIED_SECONDS = 60
+"""Longest wait for a store that refuses access: a credential is renewed within seconds, or never."""
+QUIET_SECONDS = 3
+"""An outage that is shorter is not worth a line."""
+MAX_PAUSE = 20
+"""Longest pause between two tries, seconds."""
+READS = ("get_", "search_", "list_", "download_")
+"""How the methods of MLflow's client begin that write nothing."""
+RETRIES, TIMEOUT = "0", "60"
+"""MLflow's own retries, and the seconds that it waits for an answer, unless the environment sets them."""
+
+
+def away(error: BaseException) -> bool:
+    """Whether an error means that the store, or its artifacts, cannot be used now; false where it has answered."""
+    if isinstance(error, NarrowgapError):
+        return False
+    if isinstance(error, MlflowException):
+        lost = _lost_connection(error.__cause__)
+        return error.error_code in AWAY_CODES | DENIED_CODES or _no_answer(error) or lost
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        status = error.response.status_code
+        return status >= 500 or status in AWAY_STATUS | DENIED_STATUS
+    if isinstance(error, DBAPIError):
+        return _lost_connection(error)
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    from_cloud = type(error).__module__.partition(".")[0] in CLOUD
+    return from_cloud or (isinstance(error, OSError) and error.errno in FULL | AWAY_ERRNO | DENIED_ERRNO)
+
+
+def denied(error: BaseException) -> bool:
+    """Whether an error means that access is refused."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code in DENIED_STATUS
+    if isinstance(error, MlflowException):
+        return error.error_code in DENIED_CODES
+    return isinstance(error, OSError) and error.errno in DENIED_ERRNO
+
+
+def _no_answer(error: MlflowException) -> bool:
+    """Whether MLflow reports a request without an answer of the server's own: refused, timed out, or a proxy's page."""
+    text = str(error)
+    return "API request to" in text and "error code 404" not in text
+
+
+def _lost_connection(error: BaseException | None) -> bool:
+    return isinstance(error, OperationalError | InterfaceError) or (
+        isinstance(error, DBAPIError) and bool(error.connection_invalidated)
+    )
+
+
+class Patience:
+    """Repeats calls to one store while it is away.
+
+    Args:
+        uri: Address of the store, for messages.
+        minutes: Longest wait for one outage; 0 waits not at all.
+        say: Prints a line on the screen.
+        sleep, clock: For tests that do not wait.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        minutes: float,
+        say: Callable[[str], None],
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.minutes, self.say = minutes, say
+        self._shown, self._sleep, self._clock = shown(uri), sleep, clock
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        """When the outage began that is not over yet."""
+        self._said = self._spent = False
+        self._hurried = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the store has not answered the last call."""
+        return self._since is not None
+
+    def call(self, ask: Callable[[], T]) -> T:
+        """The answer of `ask`, which is repeated while the store is away.
+
+        Raises:
+            StoreError: It was away for longer than is allowed, or it is away and the process is ending.
+        """
+        if self._since is not None and (self._spent or self._hurried):
+            raise StoreError(f"the tracking store {self._shown} does not answer")
+        pause = 1.0
+        while True:
+            try:
+                answer = ask()
+            except Exception as error:
+                if not away(error):
+                    raise
+                self._wait(error, pause)
+                pause = min(2 * pause, MAX_PAUSE)
+            else:
+                self._answered()
+                return answer
+
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Inside the block nothing is repeated: the process is ending."""
+        self._hurried += 1
+        try:
+            yield
+        finally:
+            self._hurried -= 1
+
+    def _wait(self, error: Exception, pause: float) -> None:
+        now = self._clock()
+        with self._lock:
+            since = self._since = now if self._since is None else self._since
+            limit = 60 * self.minutes
+            limit = min(limit, DENIED_SECONDS) if denied(error) else limit
+            if self._hurried or now + pause - since > limit:
+                self._spent = self._spent or not self._hurried
+                raise self._give_up(error, now - since) from error
+            if not self._said and now - since >= QUIET_SECONDS:
+                self._said = True
+                began = time.strftime("%H:%M:%S", time.localtime(time.time() - (now - since)))
+                self.say(
+                    f"tracking store {self._shown} has not answered since {began} ({_reason(error)}); what is trained is "
+                    f"kept and written when it answers again; waiting up to {limit / 60:g} min"
+                )
+        self._sleep(pause)
+
+    def _answered(self) -> None:
+        with self._lock:
+            if self._said and self._since is not None:
+                self.say(f"tracking store {self._shown} answers again, after {self._clock() - self._since:.0f} s")
+            self._since, self._said = None, False
+
+    def _give_up(self, error: Exception, seconds: float) -> StoreError:
+        waited = f" for {seconds:.0f} s" if seconds >= 1 else ""
+        if isinstance(error, OSError) and error.errno in FULL | DENIED_ERRNO:
+            return StoreError(
+                f"the tracking store {self._shown} cannot be written{waited} ({_reason(error)}); free some space or give "
+                "this user access, then run the same command to resume"
+            )
+        return StoreError(
+            f"the tracking store {self._shown} has stopped answering{waited} ({_reason(error)}); finished trials are "
+            "saved; run the same command to resume when it is back"
+        )
+
+
+def _reason(error: BaseException) -> str:
+    return masked(" ".join(str(error).split()))[:300] or type(error).__name__
+
+
+class PatientClient:
+    """An `MlflowClient` whose every call waits for a store that is away."""
+
+    def __init__(self, client: MlflowClient, patience: Patience) -> None:
+        self.impatient, self.patience = client, patience
+        self.fences: list[Callable[[], None]] = []
+        """Each raises an error if this process may not write any more."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.impatient, name)
+        if not callable(found):
+            return found
+        reads = name.startswith(READS)
+        return lambda *words, **named: self.call(lambda: found(*words, **named), reads=reads)
+
+    def call(self, ask: Callable[[], T], *, reads: bool = False) -> T:
+        """The answer of `ask`, which is repeated while the store is away; before a write the fences are asked."""
+
+        def fenced() -> T:
+            for fence in () if reads else tuple(self.fences):
+                fence()
+            return ask()
+
+        return self.patience.call(fenced)
+
+
+def limit_retries() -> None:
+    """Leaves repeating to `Patience`: MLflow alone would repeat each call for minutes, without a word."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", TIMEOUT)

@@ -1,0 +1,169 @@
+"""The tracking store goes away in the middle of a search: nothing that was trained is lost, nothing is trained twice."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.faults.servers import Gate, Server
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
+ROOT = Path(__file__).parents[2]
+TRIALS = 6
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def gate(server) -> Iterator[Gate]:
+    gate = Gate(server)
+    yield gate
+    gate.shut()
+
+
+class Search:
+    """A real search of a few trials, as a process; `name` is its MLflow experiment."""
+
+    def __init__(self, folder: Path, address: str, name: str, *words: str) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+        environment |= {
+            "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": name,
+            "NARROWGAP_CACHE": str(folder / "cache"),
+        }  # fmt: skip
+        command = [sys.executable, "-u", "-m", "pipeline", "search", "--experiment", "smoke"]
+        command += ["--search.trials", str(TRIALS), *words]
+        self.lines: list[str] = []
+        self._process = subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def until(self, found: Callable[[str], bool]) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.lines.append(line)
+            if found(line):
+                return
+        raise AssertionError("".join(self.lines))
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> int:
+        assert self._process.stdout is not None
+        self.lines += self._process.stdout.readlines()
+        return self._process.wait()
+
+    @property
+    def screen(self) -> str:
+        return "".join(self.lines)
+
+
+def finished(server: Server, name: str) -> Counter[str]:
+    """How often each trial is FINISHED in the store, by number; no run may be left RUNNING."""
+    client = MlflowClient(server.address)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    trials = [run for run in runs if run.data.tags.get("narrowgap.step") == "trial"]
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED", "FAILED"}
+    for run in trials:
+        if run.info.status == "FINISHED":
+            assert {"curves.png", "confusion_matrix.png", "network.txt"} == {
+                file.path for file in client.list_artifacts(run.info.run_id)
+            }
+    return Counter(run.data.tags["narrowgap.asked"] for run in trials if run.info.status == "FINISHED")
+
+
+EACH_ONCE = Counter(str(number) for number in range(TRIALS))
+
+
+def trial(number: int) -> Callable[[str], bool]:
+    return lambda line: line.startswith(f"trial {number}/{TRIALS}")
+
+
+def test_training_goes_on_while_the_server_is_away_and_everything_is_written_when_it_is_back(server, gate, tmp_path):
+    search = Search(tmp_path, gate.address, "away")
+    search.until(trial(2))
+    gate.shut()
+    search.until(trial(TRIALS))  # the rest is trained meanwhile
+    search.until(lambda line: "has not answered since" in line)
+    gate.open()
+    assert search.end() == 0, search.screen
+    assert "answers again, after " in search.screen
+    assert finished(server, "away") == EACH_ONCE
+
+
+def test_after_the_longest_wait_it_ends_with_5_and_the_same_command_writes_what_was_trained(server, gate, tmp_path):
+    search = Search(tmp_path, gate.address, "for good", "--tracking.wait_minutes", "0.2")
+    search.until(trial(2))
+    gate.shut()
+    search.until(trial(TRIALS))
+    began = time.monotonic()
+    assert search.end() == 5, search.screen
+    assert time.monotonic() - began < 12 + 60
+    assert "has stopped answering for " in search.screen
+    assert "Traceback" not in search.screen
+    gate.open()
+    again = Search(tmp_path, gate.address, "for good")
+    assert again.end() == 0, again.screen
+    assert not any(line.startswith("trial ") for line in again.lines)  # trained once, and not again
+    assert finished(server, "for good") == EACH_ONCE
+
+
+def test_a_driver_that_is_killed_while_the_server_is_away_loses_nothing(server, gate, tmp_path):
+    search = Search(tmp_path, gate.address, "killed")
+    search.until(trial(2))
+    gate.shut()
+    search.until(trial(4))
+    search.kill()
+    gate.open()
+    again = Search(tmp_path, gate.address, "killed")
+    assert again.end() == 0, again.screen
+    trained = [line for line in again.lines if line.startswith("trial ")]
+    assert [line.split()[1] for line in trained] == [f"5/{TRIALS}", f"6/{TRIALS}"]
+    assert finished(server, "killed") == EACH_ONCE
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_proxy_that_answers_errors_for_a_while_costs_nothing(server, gate, tmp_path, status):
+    name = f"status {status}"
+    search = Search(tmp_path, gate.address, name)
+    search.until(trial(2))
+    gate.status = status
+    time.sleep(6)
+    gate.status = None
+    assert search.end() == 0, search.screen
+    assert finished(server, name) == EACH_ONCE
+
+
+def test_artifacts_that_are_refused_for_a_while_are_written_later(server, gate, tmp_path):
+    search = Search(tmp_path, gate.address, "refused")
+    search.until(trial(1))
+    gate.only, gate.status = "mlflow-artifacts", 403
+    time.sleep(6)
+    gate.status = None
+    assert search.end() == 0, search.screen
+    assert finished(server, "refused") == EACH_ONCE
+
+
+def test_a_server_that_is_killed_and_started_again_costs_nothing(server, tmp_path):
+    search = Search(tmp_path, server.address, "restart")
+    search.until(trial(2))
+    server.kill()
+    time.sleep(4)
+    server.start()
+    assert search.end() == 0, search.screen
+    assert finished(server, "restart") == EACH_ONCE
