@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from mlflow.entities import Experiment, ViewType
 from mlflow.entities import Run as MlflowRun
-from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient, get_tracking_uri
 
@@ -86,6 +86,7 @@ class Store:
                     f"the run {run_id} was made in another store than {self.shown}, which this step sees; set "
                     "MLFLOW_TRACKING_URI to one and the same store for `mlflow run` and its steps",
                 ) from error
+            _refuse_foreign(run)
             if RANDOM_NAME.match(run.name):
                 run.name = name
                 own[RUN_NAME_TAG] = name
@@ -210,18 +211,28 @@ class Store:
     def _experiment_id(self, name: str) -> str:
         given = os.environ.get("MLFLOW_EXPERIMENT_ID")
         if given:
-            return given
+            return self._given_experiment(given)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
         found = self.client.get_experiment_by_name(name)
         if found is not None:
-            return str(found.experiment_id)
+            return _active(found, self.shown)
         try:
             return str(self.client.create_experiment(name))
         except MlflowException:
             found = self.client.get_experiment_by_name(name)  # another process was quicker
             if found is None:
                 raise
-            return str(found.experiment_id)
+            return _active(found, self.shown)
+
+    def _given_experiment(self, experiment_id: str) -> str:
+        try:
+            return _active(self.client.get_experiment(experiment_id), self.shown)
+        except MlflowException as error:
+            raise self._missing(
+                error,
+                f"MLFLOW_EXPERIMENT_ID is {experiment_id}, and the store {self.shown} has no such experiment; expected the "
+                "id of one, or unset MLFLOW_EXPERIMENT_ID",
+            ) from error
 
     def _run(self, run: MlflowRun, *, adopted: bool = False) -> Run:
         info, data = run.info, run.data
@@ -238,6 +249,32 @@ class Store:
             start_time_ms=info.start_time,
             adopted=adopted,
         )
+
+
+def _refuse_foreign(run: Run) -> None:
+    """Raises InputError for a run of MLFLOW_RUN_ID that `mlflow run` has not just made for this step: a variable that a
+    notebook or a parent job has left behind would make the step overwrite what that has recorded.
+    """
+    made_for_a_step = "mlflow.project.entryPoint" in run.tags or run.tags.get("mlflow.source.type") == "PROJECT"
+    if run.status != "RUNNING" or STEP_TAG in run.tags or not made_for_a_step:
+        raise InputError(
+            f"MLFLOW_RUN_ID is {run.id}, the run {run.name!r} ({run.status}); expected a run that `mlflow run` has just "
+            "made for this step; unset MLFLOW_RUN_ID"
+        )
+
+
+def _active(experiment: Experiment, store: str) -> str:
+    """The id of an MLflow experiment.
+
+    Raises:
+        InputError: It was deleted.
+    """
+    if experiment.lifecycle_stage != "active":
+        raise InputError(
+            f"the MLflow experiment {experiment.name!r} was deleted in {store}; restore it with `mlflow experiments restore "
+            f"--experiment-id {experiment.experiment_id}`, or set MLFLOW_EXPERIMENT_NAME to another name"
+        )
+    return str(experiment.experiment_id)
 
 
 def _where(

@@ -175,7 +175,8 @@ def test_a_forced_run_uses_other_seeds_and_fail_when_kept_sets_the_exit_code_of_
 
 def test_fail_when_kept_leaves_the_run_of_mlflow_run_finished(promoted, monkeypatch):
     """MLflow sets the status from the exit code unless the run has ended; the retraining must not be repeated."""
-    own = promoted.client.create_run(promoted.client.get_experiment_by_name("loop").experiment_id).info.run_id
+    experiment_id = promoted.client.get_experiment_by_name("loop").experiment_id
+    own = promoted.client.create_run(experiment_id, tags={"mlflow.project.entryPoint": "retrain"}).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", own)
     words = ("--evaluation.seeds", "1")  # with one seed no improvement can be significant
     assert promoted.retrain(*BETTER, *words, "--retrain.fail_when_kept", "true") == 1
@@ -449,7 +450,9 @@ def _writes_identity(_run: Run, **named: object) -> bool:
 
 
 def test_a_full_disk_leaves_the_champion_and_is_reported_in_one_line(loop, monkeypatch, capsys):
-    own = loop.store.root(step="retrain", experiment="loop", tags={})
+    experiment_id = loop.client.get_experiment_by_name("loop").experiment_id
+    made = loop.client.create_run(experiment_id, tags={"mlflow.project.entryPoint": "retrain"})
+    own = loop.store.get(made.info.run_id)
     draft = Path(unquote(urlsplit(own.artifact_uri).path)) / f".decision.json.{os.getpid()}"
     draft.parent.mkdir(parents=True, exist_ok=True)
     draft.symlink_to("/dev/full")  # the Linux device that is always full

@@ -86,7 +86,7 @@ def test_what_libraries_log_is_masked_with_the_traceback(monkeypatch, caplog):
     mask_logs()
     mask_logs()  # twice is once
     try:
-        raise ValueError("no answer from http://bob:hunter2@host/api")
+        raise ValueError("no answer from http://bob:hunter2@host/api")  # noqa: TRY301 - it is logged with its traceback
     except ValueError:
         logging.getLogger("urllib3").exception("retrying %s", "http://bob:hunter2@host/api")
     finally:

@@ -8,6 +8,8 @@ from pipeline.errors import InputError, SearchFailedError
 from pipeline.tracking import run as run_module
 from pipeline.tracking.store import Point
 
+BY_MLFLOW_RUN = {"mlflow.project.entryPoint": "main", "mlflow.source.type": "PROJECT"}
+
 
 @pytest.fixture
 def run(store):
@@ -164,7 +166,7 @@ def test_a_block_that_is_left_by_an_error_ends_the_run_with_the_reason(store, ru
 
 
 def test_an_interrupted_run_of_mlflow_run_is_ended_here_because_mlflow_would_call_it_failed(store, monkeypatch):
-    made = store.client.create_run("0")
+    made = store.client.create_run("0", tags=BY_MLFLOW_RUN)
     monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
 
     with pytest.raises(KeyboardInterrupt), store.root(step="main", experiment="digits", tags={}).open():

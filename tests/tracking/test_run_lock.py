@@ -1,19 +1,23 @@
-"""Of several processes that want to do the same thing, exactly one goes on, however slow the store and whatever the clocks."""
+"""Of several processes that want to do the same thing, exactly one goes on, however slow the store and odd the clocks."""
 
 import heapq
 import itertools
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import psutil
 import pytest
 
 from pipeline.errors import BusyError
@@ -44,7 +48,7 @@ class SimulatedStore:
     def __init__(self, world: "World") -> None:
         self.world, self.runs = world, dict[str, SimulatedRun]()
 
-    def slowly(self, effect: Callable[[], object]) -> object:
+    def slowly(self, effect: Callable[[], Any]) -> Any:
         self.world.sleep(self.world.delay())
         result = effect()
         self.world.sleep(self.world.delay())
@@ -55,12 +59,12 @@ class SimulatedStore:
         holder = json.dumps({"host": "box", "pid": 7, "started": 0, "of": run.id, "beat": self.world.beat(run.id)})
         return SimpleNamespace(id=run.id, tags={**run.tags, HOLDER_TAG: holder}, status=run.status)
 
-    def running(self, *, tag: str) -> list[SimpleNamespace]:
+    def running(self, *, tag: str) -> Any:
         return self.slowly(
             lambda: [self._seen(run) for run in self.runs.values() if run.status == "RUNNING" and tag in run.tags]
         )
 
-    def get(self, run_id: str) -> SimpleNamespace:
+    def get(self, run_id: str) -> Any:
         return self.slowly(lambda: self._seen(self.runs[run_id]))
 
 
@@ -95,7 +99,7 @@ class World:
             try:
                 self.sleep(self.random.uniform(0, 2))
                 work()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - shown by the thread that runs the test
                 self.failures.append(error)
             finally:
                 self.free.release()
@@ -133,13 +137,14 @@ def world_of(monkeypatch):
 
 def contend(world: World, names: str, *, crashed: str = "") -> tuple[list[str], list[str]]:
     """Who got the lease and who gave way, of processes that want it at about the same time. Who gets it works for a day."""
-    store, winners, losers = SimulatedStore(world), list[str](), list[str]()
+    winners, losers = list[str](), list[str]()
+    store: Any = SimulatedStore(world)
     for name in crashed:
         world.dead.add(name)
         flag = json.dumps({"of": "search one", "state": world.random.choice(["asking", "held"])})
         store.runs[name] = SimulatedRun(store, name, {LEASE_TAG: flag})
 
-    def work(run: SimulatedRun) -> None:
+    def work(run: Any) -> None:
         try:
             run_lock.lease(store, run, of="search one", what="the search")
         except BusyError:
@@ -150,7 +155,7 @@ def contend(world: World, names: str, *, crashed: str = "") -> tuple[list[str], 
 
     for name in names:
         store.runs[name] = SimulatedRun(store, name)
-        world.start(lambda run=store.runs[name]: work(run))
+        world.start(partial(work, store.runs[name]))
     world.run()
     return winners, losers
 
@@ -212,11 +217,13 @@ def test_of_real_processes_that_ask_at_once_one_gets_the_lease_and_the_others_na
         )
         for _ in range(3)
     ]
-    assert [process.stdout.readline() for process in processes] == 3 * ["ready\n"]
+    lines = [process.stdout for process in processes if process.stdout is not None]
+    assert [each.readline() for each in lines] == 3 * ["ready\n"]
     for process in processes:
+        assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    said = [process.stdout.readline().strip() for process in processes]
+    said = [each.readline().strip() for each in lines]
     (winner,) = (process for process, line in zip(processes, said, strict=True) if line == "mine")
     others = [line for line in said if line != "mine"]
     assert len(others) == 2
@@ -242,7 +249,7 @@ def impatient(monkeypatch):
 def test_a_live_process_of_another_pid_namespace_with_the_same_host_name_is_not_looked_up_by_its_number(
     store, impatient
 ):
-    other = owned(store, machine="the same boot pid:[4026532999]", pid=2**22 + 1, token="x")
+    other = owned(store, machine="the same boot pid:[4026532999]", pid=2**22 + 1, token="x")  # noqa: S106 - no password
 
     def beats():
         for beat in range(20):
@@ -256,7 +263,7 @@ def test_a_live_process_of_another_pid_namespace_with_the_same_host_name_is_not_
 
 def test_a_process_whose_heartbeat_does_not_change_is_gone_whatever_its_clock_says(store, impatient):
     tomorrow = time.time() + 24 * HOUR
-    assert not run_lock.alive(store, owned(store, machine="another", beat=tomorrow, token="y"))
+    assert not run_lock.alive(store, owned(store, machine="another", beat=tomorrow, token="y"))  # noqa: S106 - no password
 
 
 def test_a_process_of_this_machine_is_known_by_its_start_not_by_its_number(store):
@@ -267,16 +274,16 @@ def test_a_process_of_this_machine_is_known_by_its_start_not_by_its_number(store
 
 def test_a_process_that_proc_hides_is_watched(store, impatient, monkeypatch):
     def hidden(_pid):
-        raise owner.psutil.NoSuchProcess(1)
+        raise psutil.NoSuchProcess(1)
 
-    monkeypatch.setattr(owner.os, "kill", lambda _pid, _signal: (_ for _ in ()).throw(PermissionError()))
-    monkeypatch.setattr(owner.psutil, "Process", hidden)
+    monkeypatch.setattr(os, "kill", lambda _pid, _signal: (_ for _ in ()).throw(PermissionError()))
+    monkeypatch.setattr(psutil, "Process", hidden)
     holder = {"machine": owner._machine(), "host": "here", "pid": 1, "started": 0.0}
     assert owner._works(holder) is None
 
 
 def test_an_owner_tag_of_an_earlier_version_is_understood(store):
-    own = {"host": owner.socket.gethostname(), "pid": os.getpid(), "started": owner.psutil.Process().create_time()}
+    own = {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
     assert owner._works(own | {"beat": 0.0}) is True
     assert owner._works(own | {"started": 0.0}) is False
     assert owner._works(own | {"host": "elsewhere"}) is None
@@ -288,7 +295,7 @@ def test_a_process_whose_run_was_taken_over_writes_nothing_more_and_says_who_has
     store.client.fences.append(beat.check)
     beat._look()
     run.log(metrics={"before": 1})
-    taken = run_lock.this_process() | {"token": "theirs", "pid": 4711, "host": "node-2"}
+    taken = owner.this_process() | {"token": "theirs", "pid": 4711, "host": "node-2"}
     store.client.impatient.set_tag(run.id, HOLDER_TAG, json.dumps(taken))
     beat._look()
     with pytest.raises(BusyError, match=r"was taken over by process 4711 on node-2; this one has stopped"):

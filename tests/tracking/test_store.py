@@ -1,21 +1,29 @@
 """What a store finds, adopts and refuses."""
 
+import errno
 import http.server
+import re
 import shutil
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline.errors import InputError, StoreError
 from pipeline.tracking import store as store_module
 from pipeline.tracking.connection import sqlite
+from pipeline.tracking.connection.health import check_reachable
 from pipeline.tracking.store import Store
+from tests.search.processes import tls
 
 ROOT = Path(__file__).parents[2]
+
+BY_MLFLOW_RUN = {"mlflow.project.entryPoint": "main", "mlflow.source.type": "PROJECT"}
 
 
 def test_a_root_run_stands_in_the_mlflow_experiment_of_its_name_and_says_what_it_is(store):
@@ -42,7 +50,7 @@ def test_a_root_run_goes_where_the_environment_says(store, monkeypatch):
 
 
 def test_a_run_that_mlflow_run_made_is_adopted_and_left_for_it_to_finish(store, monkeypatch):
-    made = store.client.create_run("0")
+    made = store.client.create_run("0", tags=BY_MLFLOW_RUN)
     monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
 
     with store.root(step="main", experiment="digits", tags={}).open() as run:
@@ -59,7 +67,7 @@ def test_a_run_that_mlflow_run_made_is_adopted_and_left_for_it_to_finish(store, 
     [(None, "main digits"), ("my own run", "my own run"), ("night-shift-2026", "night-shift-2026")],
 )
 def test_a_run_with_one_of_mlflows_random_names_is_named_after_its_step(store, monkeypatch, given, expected):
-    made = store.client.create_run("0", run_name=given)
+    made = store.client.create_run("0", run_name=given, tags=BY_MLFLOW_RUN)
     monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
     with store.root(step="main", experiment="digits", tags={}).open() as run:
         assert run.name == store.get(run.id).name == expected
@@ -222,5 +230,145 @@ def test_a_store_that_somebody_writes_to_for_long_keeps_its_journal(fresh_databa
         database.execute("pragma journal_mode = delete")
         database.execute("begin exclusive")  # somebody writes, for longer than enable_wal waits
         sqlite.enable_wal(file)
+    with sqlite3.connect(file) as database:
+        assert database.execute("pragma journal_mode").fetchone() == ("delete",)
+
+
+# Variables that something else has left behind, and experiments that somebody deleted.
+
+
+@pytest.mark.parametrize(
+    ("tags", "status"),
+    [
+        ({}, "RUNNING"),  # of a notebook or a parent job
+        ({**BY_MLFLOW_RUN, "narrowgap.step": "trial"}, "RUNNING"),
+        (BY_MLFLOW_RUN, "FINISHED"),
+    ],
+)
+def test_a_run_that_is_not_for_this_step_is_refused_and_left_as_it_is(store, monkeypatch, tags, status):
+    made = store.client.create_run("0", run_name="theirs", tags=tags)
+    store.client.set_terminated(made.info.run_id, status)
+    before = store.get(made.info.run_id)
+    monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
+    with pytest.raises(InputError, match=r"MLFLOW_RUN_ID is .*'theirs'.*; unset MLFLOW_RUN_ID"):
+        store.root(step="prepare", experiment="digits", tags={})
+    after = store.get(made.info.run_id)
+    assert (after.tags, after.status, after.name) == (before.tags, before.status, before.name)
+
+
+def test_an_experiment_id_that_the_store_does_not_have_is_bad_input(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "4711")
+    with pytest.raises(InputError, match=r"MLFLOW_EXPERIMENT_ID is 4711, .*unset MLFLOW_EXPERIMENT_ID"):
+        store.root(step="main", experiment="digits", tags={})
+
+
+@pytest.mark.parametrize("by", ["MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", None])
+def test_an_experiment_that_was_deleted_is_bad_input_with_both_cures(store, monkeypatch, by):
+    deleted = store.client.create_experiment("digits")
+    store.client.delete_experiment(deleted)
+    if by:
+        monkeypatch.setenv(by, deleted if by.endswith("ID") else "digits")
+    with pytest.raises(
+        InputError, match=rf"'digits' was deleted .*restore --experiment-id {deleted}`, or set MLFLOW_EXP"
+    ):
+        store.root(step="main", experiment="digits", tags={})
+
+
+# What else a store may be.
+
+
+class Answering:
+    """A server that answers `/health` and `/version`, and keeps what it was asked with."""
+
+    def __init__(self, version: str) -> None:
+        asked = self.asked = list[dict[str, str]]()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(dict(self.headers))
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(version.encode() if self.path == "/version" else b"OK")
+
+            def log_message(self, *words):
+                pass
+
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def netloc(self) -> str:
+        return f"127.0.0.1:{self.server.server_port}"
+
+
+def test_a_server_older_than_mlflow_3_is_refused_at_the_start():
+    old = Answering("2.22.1")
+    with pytest.raises(InputError, match=r"runs MLflow 2.22.1; expected 3 or newer; upgrade the server"):
+        check_reachable(f"http://{old.netloc}")
+    check_reachable(f"http://{Answering('3.14.0').netloc}")
+    check_reachable(f"http://{Answering('<html>a proxy</html>').netloc}")
+
+
+def test_the_check_uses_mlflows_own_user_and_token(monkeypatch):
+    server = Answering("3.14.0")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "a-token")
+    check_reachable(f"http://{server.netloc}")
+    assert server.asked[0]["Authorization"] == "Bearer a-token"
+
+
+def test_a_private_certificate_is_accepted_where_mlflow_is_told_about_it(tmp_path, monkeypatch):
+    settings = tls(tmp_path)
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    assert settings
+    server = Answering("3.14.0")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.server.socket = context.wrap_socket(server.server.socket, server_side=True)
+    address = f"https://{server.netloc}"
+    with pytest.raises(StoreError, match=r"cannot be reached \(SSLError\)"):
+        check_reachable(address)
+    monkeypatch.setenv("MLFLOW_TRACKING_INSECURE_TLS", "true")
+    check_reachable(address)
+
+
+@pytest.mark.parametrize(
+    ("uri", "error"),
+    [
+        ("postgresql://bob:hun#ter2@127.0.0.1:9/x", StoreError),
+        ("postgresql://bob:Zq/hunter?2@127.0.0.1:9/x", StoreError),
+        ("mysql+pymysql://bob:hunter2@127.0.0.1:9/x?passwd=hunter2", StoreError),
+        ("postgressql://bob:hunter2@127.0.0.1:9/x", InputError),
+        ("http://bob:hunter2@127.0.0.1:9", StoreError),
+        ("http://bob:hun#ter2@127.0.0.1:9", InputError),
+        ("postgresql://bob:hunter2@db1:port,db2:5432/x", InputError),
+    ],
+)
+def test_no_failure_to_connect_shows_a_password(monkeypatch, uri, error):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(error) as caught:
+        Store.connect()
+    assert not re.search(r"hun|ter2|bob", str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_store_is_made_on_a_file_system_without_hard_links(tmp_path, monkeypatch):
+    def refused(*_paths):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refused)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    assert Store.connect().root(step="main", experiment="one", tags={}).status == "RUNNING"
+    assert sorted(path.name for path in tmp_path.glob("*mlflow.db*")) == ["mlflow.db", "mlflow.db-shm", "mlflow.db-wal"]
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "lustre", "fuse.sshfs"])
+def test_no_write_ahead_log_on_a_network_file_system(store, tmp_path, monkeypatch, kind):
+    mount = SimpleNamespace(mountpoint=str(tmp_path), fstype=kind)
+    monkeypatch.setattr("psutil.disk_partitions", lambda **_named: [mount])
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as database:
+        database.execute("create table a (b)")
+    sqlite.enable_wal(file)
     with sqlite3.connect(file) as database:
         assert database.execute("pragma journal_mode").fetchone() == ("delete",)

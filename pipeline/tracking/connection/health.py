@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from pipeline.errors import InputError, NarrowgapError, StoreError
 from pipeline.tracking.connection.masking import masked, shown
-from pipeline.tracking.connection.patience import away
+from pipeline.tracking.connection.patience import away, reason
 
 REACH_SECONDS = 5
 """Timeout of the check whether a store answers."""
@@ -39,14 +39,14 @@ def check_reachable(uri: str, *, what: str = "tracking store", cure: str = TRACK
 def _check_server(uri: str, what: str, cure: str) -> None:
     try:
         answer = _get(uri, "/health")
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError) as error:
+        raise InputError(
+            f"the {what} {shown(uri)} is no address ({reason(error)}); expected https://host:port, with %23 for #, %2F for /, "
+            "%3F for ? and %40 for @ in a password"
+        ) from error
     except requests.RequestException as error:
         kind = type(error).__name__
         raise StoreError(f"the {what} {shown(uri)} cannot be reached ({kind}); {cure}") from error
-    except ValueError as error:
-        raise InputError(
-            f"the {what} {shown(uri)} is no address ({masked(str(error))}); expected https://host:port, with %23 for #, "
-            "%2F for /, %3F for ? and %40 for @ in a password"
-        ) from error
     if answer.status_code >= 500:
         raise StoreError(f"the {what} {shown(uri)} answers {answer.status_code} {answer.reason}; {cure}")
     version = _server_version(uri)
@@ -87,9 +87,10 @@ def _check_database(uri: str, what: str, cure: str) -> None:
             f"the {what} {shown(uri)} is no address of a database; expected postgresql://user:password@host:port/name, "
             "with %40 for @ and %2F for / in a password"
         ) from error
-    port = address.port or PORTS.get(address.drivername.split("+")[0])
-    if not address.host or port is None or "," in address.host:
-        return  # a socket, several hosts, or a driver of its own: connecting will tell
+    kind = address.drivername.split("+")[0]
+    if not address.host or kind not in PORTS or "," in address.host:
+        return  # a socket, several hosts, or a kind of its own: connecting will tell
+    port = address.port or PORTS[kind]
     try:
         socket.create_connection((address.host, port), timeout=REACH_SECONDS).close()
     except OSError as error:
@@ -104,7 +105,7 @@ def store_errors(uri: str) -> Iterator[None]:
     except Exception as error:
         if not away(error):
             raise
-        message = masked(" ".join(str(error).split()))[:300]
+        message = reason(error)
         if isinstance(error, OSError) and error.errno in READ_ONLY | {errno.ENOSPC, errno.EDQUOT}:
             raise StoreError(
                 f"the tracking store {shown(uri)} cannot be written ({message}); free some space or give this user "

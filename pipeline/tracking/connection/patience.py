@@ -6,6 +6,7 @@ step is repeated until the store answers or `tracking.wait_minutes` have passed,
 
 import errno
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,17 @@ QUIET_SECONDS = 3
 """An outage that is shorter is not worth a line."""
 MAX_PAUSE = 20
 """Longest pause between two tries, seconds."""
+REASONS = (
+    (r"too many (\d+) error responses", "it answers {}"),
+    (r"connection refused", "connection refused"),
+    (r"timed out|timeout", "no answer in time"),
+    (r"name or service not known|name resolution|getaddrinfo", "unknown host"),
+    (r"(database (?:table )?is locked)", "{}"),
+    (r"(server closed the connection|the database system is (?:starting up|shutting down)|too many clients)", "{}"),
+    (r"certificate verify failed", "its certificate is not trusted"),
+)
+"""What is said about the errors that libraries report at length."""
+MAX_REASON = 200
 READS = ("get_", "search_", "list_", "download_")
 """How the methods of MLflow's client begin that write nothing."""
 RETRIES, TIMEOUT = "0", "60"
@@ -155,17 +167,18 @@ class Patience:
             since = self._since = now if self._since is None else self._since
             limit = 60 * self.minutes
             limit = min(limit, DENIED_SECONDS) if denied(error) else limit
-            if self._hurried or now + pause - since > limit:
+            left = limit - (now - since)
+            if self._hurried or left <= 0:
                 self._spent = self._spent or not self._hurried
                 raise self._give_up(error, now - since) from error
             if not self._said and now - since >= QUIET_SECONDS:
                 self._said = True
                 began = time.strftime("%H:%M:%S", time.localtime(time.time() - (now - since)))
                 self.say(
-                    f"tracking store {self._shown} has not answered since {began} ({_reason(error)}); what is trained is "
+                    f"tracking store {self._shown} has not answered since {began} ({reason(error)}); what is trained is "
                     f"kept and written when it answers again; waiting up to {limit / 60:g} min"
                 )
-        self._sleep(pause)
+        self._sleep(min(pause, left))
 
     def _answered(self) -> None:
         with self._lock:
@@ -177,17 +190,22 @@ class Patience:
         waited = f" for {seconds:.0f} s" if seconds >= 1 else ""
         if isinstance(error, OSError) and error.errno in FULL | DENIED_ERRNO:
             return StoreError(
-                f"the tracking store {self._shown} cannot be written{waited} ({_reason(error)}); free some space or give "
+                f"the tracking store {self._shown} cannot be written{waited} ({reason(error)}); free some space or give "
                 "this user access, then run the same command to resume"
             )
         return StoreError(
-            f"the tracking store {self._shown} has stopped answering{waited} ({_reason(error)}); finished trials are "
+            f"the tracking store {self._shown} has stopped answering{waited} ({reason(error)}); finished trials are "
             "saved; run the same command to resume when it is back"
         )
 
 
-def _reason(error: BaseException) -> str:
-    return masked(" ".join(str(error).split()))[:300] or type(error).__name__
+def reason(error: BaseException) -> str:
+    """Why a store cannot be used, in a few words, without secrets."""
+    text = masked(" ".join(str(error).split())) or type(error).__name__
+    for pattern, words in REASONS:
+        if match := re.search(pattern, text, re.IGNORECASE):
+            return words.format(*match.groups())
+    return text[:MAX_REASON]
 
 
 class PatientClient:

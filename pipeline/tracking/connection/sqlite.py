@@ -5,15 +5,36 @@ With a write-ahead log it does not. After a power cut the last moments may be mi
 """
 
 import contextlib
+import errno
 import os
 import sqlite3
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 from mlflow.tracking import MlflowClient
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
+
+MARK_SECONDS = 60
+"""Longest wait for another process that makes the same store."""
+NETWORK = (
+    "nfs",
+    "cifs",
+    "smb",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "afs",
+    "9p",
+    "ceph",
+    "gluster",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+)
+"""How the names of network file systems begin."""
 
 
 def file_of(uri: str) -> Path | None:
@@ -38,12 +59,57 @@ def create(file: Path) -> None:
         # A copy, since MLflow keeps its connections to the draft open.
         with contextlib.closing(sqlite3.connect(draft)) as opened:
             opened.execute("VACUUM INTO ?", (str(whole),))
-        with contextlib.suppress(FileExistsError):  # another process was quicker
-            os.link(whole, file)
+        _place(whole, file)
+
+
+def _place(whole: Path, file: Path) -> None:
+    """Gives a file its name, unless another process was quicker."""
+    try:
+        os.link(whole, file)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links, such as exFAT or sshfs: whoever makes the mark writes the file
+        mark = file.with_name(f".{file.name}.new")
+        try:
+            mark.open("x").close()
+        except FileExistsError:
+            _wait_for(file, mark)
+            return
+        try:
+            if not file.exists():
+                whole.replace(file)
+        finally:
+            mark.unlink(missing_ok=True)
+
+
+def _wait_for(file: Path, mark: Path) -> None:
+    """Waits until the process that made the mark has placed the file; a mark that was left behind is removed."""
+    end = time.monotonic() + MARK_SECONDS
+    while mark.exists() and not file.exists():
+        if time.monotonic() > end:
+            mark.unlink(missing_ok=True)
+            raise OSError(errno.EBUSY, f"{mark} was left behind and is removed now; run again")
+        time.sleep(0.1)
+
+
+def on_network(file: Path) -> bool:
+    """Whether the file lies on a network file system, where SQLite forbids a write-ahead log: processes on two machines
+    would damage the database (https://www.sqlite.org/wal.html).
+    """
+    folder = str(file.resolve().parent)
+    mounts = [part for part in psutil.disk_partitions(all=True) if _below(folder, part.mountpoint)]
+    kind = max(mounts, key=lambda part: len(part.mountpoint)).fstype.lower() if mounts else ""
+    return kind.startswith(NETWORK)
+
+
+def _below(folder: str, mountpoint: str) -> bool:
+    return folder == mountpoint or folder.startswith(f"{mountpoint.rstrip('/')}/")
 
 
 def enable_wal(file: Path) -> None:
     """Enables the write-ahead log if the file system supports it; SQLite keeps the setting in the file."""
+    if on_network(file):
+        return
     # Somebody is just writing, or the folder can only be read: it stays as it is.
     with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(file, timeout=1)) as opened:
         opened.execute("PRAGMA journal_mode = WAL")
