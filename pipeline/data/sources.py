@@ -18,6 +18,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
 from pipeline.errors import InputError
 from pipeline.experiment import Data
+from pipeline.paths import user_path
 
 FASHION_MNIST = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -82,7 +83,7 @@ def load(data: Data, *, progress: Say = _silent) -> Dataset:
 def _from_path(folder: Path) -> Dataset:
     """Reads the folder that the user named; if it cannot be used, no other source replaces it."""
     try:
-        contents = _verified(download.from_folder(folder, FASHION_MNIST), where=str(folder))
+        contents = _verified(download.from_folder(folder, FASHION_MNIST, largest=download.LARGEST), where=str(folder))
     except (UnavailableError, InputError) as error:
         raise InputError(
             f"data.path cannot be used: {error}; expected {_expected_files()}, or leave data.path empty"
@@ -92,7 +93,9 @@ def _from_path(folder: Path) -> Dataset:
 
 def cache_folder() -> Path:
     """Narrowgap's folder in the user's cache; the environment variable NARROWGAP_CACHE names another one."""
-    return Path(os.environ.get("NARROWGAP_CACHE") or pooch.os_cache("narrowgap")).expanduser() / "fashion-mnist"
+    named = os.environ.get("NARROWGAP_CACHE")
+    folder = user_path(named, name="NARROWGAP_CACHE") if named else Path(pooch.os_cache("narrowgap"))
+    return folder / "fashion-mnist"
 
 
 def fashion_mnist_sources() -> list[Source]:
@@ -101,9 +104,14 @@ def fashion_mnist_sources() -> list[Source]:
     names = tuple(FASHION_MNIST)
     return [
         Source(
-            f"the cache {cache}", lambda _: download.from_folder(cache, names), cure=f"delete {cache} and run again"
+            f"the cache {cache}",
+            lambda _: download.from_folder(cache, names, largest=download.LARGEST),
+            cure=f"delete {cache} and run again",
         ),
-        Source(f"Debian's installed package {package}", lambda _: download.from_folder(installed, names)),
+        Source(
+            f"Debian's installed package {package}",
+            lambda _: download.from_folder(installed, names, largest=download.LARGEST),
+        ),
         Source(f"download from {DOWNLOAD}", lambda say: download.from_web(DOWNLOAD, names, say), keep=True),
         Source(
             f"Debian's package {package}, fetched without installing",
@@ -157,7 +165,7 @@ def _verified(raw: Mapping[str, bytes], *, where: str) -> dict[str, bytes]:
     """
     contents = {}
     for name, expected in FASHION_MNIST.items():
-        content = formats.inflate(f"{name} ({where})", raw[name])
+        content = formats.inflate(f"{name} ({where})", raw[name], largest=download.LARGEST)
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             wrong = _what_is_wrong(name, content, found, where=where)
