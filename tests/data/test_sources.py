@@ -81,6 +81,19 @@ def test_an_impossible_path_is_reported(path, message):
         load(Data(path=path), progress=ignore)
 
 
+def test_a_file_of_far_more_than_fashion_mnist_has_is_neither_read_nor_unpacked(copy):
+    path = copy / "train-labels-idx1-ubyte"
+    packed = gzip.compress(bytes(49 * 2**20), 1)
+    path.rename(copy / "kept")
+    path.with_name(f"{path.name}.gz").write_bytes(packed)
+    with pytest.raises(InputError, match=r"train-labels-idx1-ubyte .* unpacks to more than 48 MiB; expected at most"):
+        load(Data(path=str(copy)), progress=ignore)
+    with path.open("wb") as file:
+        file.truncate(2**40)  # a file with a hole, of 1 TiB
+    with pytest.raises(InputError, match=r"train-labels-idx1-ubyte has 1,099,511,627,776 bytes; expected 48 MiB at most"):
+        load(Data(path=str(copy)), progress=ignore)
+
+
 def test_a_damaged_gzip_file_is_reported(copy):
     path = copy / "train-labels-idx1-ubyte"
     zipped = bytearray(gzip.compress(path.read_bytes(), 1))
