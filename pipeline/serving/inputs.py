@@ -91,7 +91,7 @@ def _of_file(path: Path, name: str, problem: OSError | None) -> Picture | Unread
             raise problem
         return Picture(name, pictures.read_picture(path), 255, photographed=True)
     except OSError as error:
-        return Unreadable(name, as_utf8(f"{path} cannot be read ({error.strerror}); change its permissions"))
+        return Unreadable(name, as_utf8(f"{path} cannot be read ({error.strerror}); make it readable or leave it out"))
     except InputError as error:
         return Unreadable(name, str(error))
 

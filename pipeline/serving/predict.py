@@ -109,7 +109,7 @@ def _predict(
     kind = serving(model)
     frame = frame_of(np.asarray(model.input_example, np.uint8), pixel_max=kind.pixel_max)
     given = _read_and_fit(path, frame, invert)
-    shown, images = as_utf8(path.resolve().name), given.images
+    shown, images = as_utf8(path.absolute().name), given.images
     root.inputs(
         name=shown[:500] or "/",
         digest=digest_of(images),

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from numpy.typing import NDArray
 
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 16 * 2**20
 """Images are converted to float32 and predicted in blocks of about this size: all at once may not fit into memory."""
 
 
@@ -38,7 +38,7 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
         given = self._array(model_input)
         asked = {key: value for key, value in (params or {}).items() if value is not None}
         rows = max(1, BLOCK_BYTES // (4 * math.prod(self._settings["image_shape"])))
-        blocks = [self._pixels(given[start : start + rows]) for start in range(0, len(given), rows)]
+        blocks = (self._pixels(given[start : start + rows]) for start in range(0, len(given), rows))  # one at a time
         probabilities = np.concatenate([self._model.predict(block, verbose=0) for block in blocks])
         try:
             found = self._policies.answer(

@@ -90,7 +90,9 @@ def test_a_file_of_far_more_than_fashion_mnist_has_is_neither_read_nor_unpacked(
         load(Data(path=str(copy)), progress=ignore)
     with path.open("wb") as file:
         file.truncate(2**40)  # a file with a hole, of 1 TiB
-    with pytest.raises(InputError, match=r"train-labels-idx1-ubyte has 1,099,511,627,776 bytes; expected 48 MiB at most"):
+    with pytest.raises(
+        InputError, match=r"train-labels-idx1-ubyte has 1,099,511,627,776 bytes; expected 48 MiB at most"
+    ):
         load(Data(path=str(copy)), progress=ignore)
 
 

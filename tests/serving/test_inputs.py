@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_listed_is_named_and_the_rest_is_read(tmp_path, 
     monkeypatch.setattr(os, "scandir", scandir)  # root may list every folder
     found = pictures(tmp_path)
     assert [(each.name, type(each)) for each in found] == [("a.png", Picture), ("shut", Unreadable)]
-    assert found[1].reason == f"{tmp_path}/shut cannot be read (Permission denied); change its permissions"
+    assert found[1].reason == f"{tmp_path}/shut cannot be read (Permission denied); make it readable or leave it out"
 
 
 def test_names_that_are_not_utf_8_are_given_with_their_bytes(tmp_path):

@@ -198,16 +198,22 @@ def test_rows_are_predicted_in_blocks_and_answered_as_all_at_once(served, monkey
     whole = model.predict(served.images)
     classifier = model.unwrap_python_model()
     seen = []
-    predict = classifier._model.predict
+    predict, convert = classifier._model.predict, classifier._pixels
 
     def watched(block, **options):
-        seen.append((block.shape, block.dtype))
+        seen.append(("predicted", len(block)))
         return predict(block, **options)
 
+    def converted(block):
+        seen.append(("converted", len(block)))
+        return convert(block)
+
     monkeypatch.setattr(classifier._model, "predict", watched)
+    monkeypatch.setattr(classifier, "_pixels", converted)
     monkeypatch.setitem(type(classifier)._array.__globals__, "BLOCK_BYTES", 7 * 8 * 8 * 4 + 1)
     pd.testing.assert_frame_equal(model.predict(served.images), whole, rtol=1e-5)
-    assert seen == [((7, 8, 8), np.float32)] * (ROWS // 7) + [((ROWS % 7, 8, 8), np.float32)] * (ROWS % 7 > 0)
+    # Of 40 images in blocks of 7, never two blocks are there as float32 at a time.
+    assert seen == [(step, rows) for rows in (7, 7, 7, 7, 7, 5) for step in ("converted", "predicted")]
     bad = served.images.copy()
     bad[-1, 0, 0] = 17
     with pytest.raises(mlflow.exceptions.MlflowException, match="pixels range from 0 to 17; expected 0 to 16"):
