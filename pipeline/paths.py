@@ -17,7 +17,7 @@ def user_path(given: str, *, name: str) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         return path
     except RuntimeError as error:  # an unknown user after `~`
-        raise InputError(f"{name} is {given}: {error}; give the whole path") from error
+        raise InputError(f"{name} is {given}: {str(error).rstrip('.')}; give the whole path") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{name} is {given}: it cannot be read ({reason}); expected a path that can be") from error

@@ -12,6 +12,7 @@ import pooch
 import requests
 
 from pipeline.data import formats
+from pipeline.errors import as_utf8
 
 Say = Callable[[str], None]
 """Takes one line for people."""
@@ -27,6 +28,9 @@ TRIES = 3
 
 class UnavailableError(Exception):
     """A source that cannot be used here; the next one is tried."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(as_utf8(message))
 
 
 def from_folder(folder: Path, names: Iterable[str], *, largest: int | None = None) -> dict[str, bytes]:

@@ -16,9 +16,8 @@ import pooch
 from pipeline.data import download, formats, user_data
 from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
-from pipeline.errors import InputError
+from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Data
-from pipeline.paths import user_path
 
 FASHION_MNIST = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -93,20 +92,25 @@ def _from_path(folder: Path) -> Dataset:
 
 def cache_folder() -> Path:
     """Narrowgap's folder in the user's cache; the environment variable NARROWGAP_CACHE names another one."""
-    named = os.environ.get("NARROWGAP_CACHE")
-    folder = user_path(named, name="NARROWGAP_CACHE") if named else Path(pooch.os_cache("narrowgap"))
-    return folder / "fashion-mnist"
+    named = os.environ.get("NARROWGAP_CACHE") or pooch.os_cache("narrowgap")
+    try:
+        return Path(named).expanduser() / "fashion-mnist"
+    except RuntimeError as error:  # an unknown user after `~`
+        raise InputError(
+            f"NARROWGAP_CACHE is {named}: {str(error).rstrip('.')}; give the whole path, or leave it unset"
+        ) from error
 
 
 def fashion_mnist_sources() -> list[Source]:
     """Returns the sources in the order in which they are tried."""
     cache, installed, package = cache_folder(), Path("/") / DEBIAN_FOLDER, DEBIAN_PACKAGE
+    shown = as_utf8(str(cache))
     names = tuple(FASHION_MNIST)
     return [
         Source(
-            f"the cache {cache}",
+            f"the cache {shown}",
             lambda _: download.from_folder(cache, names, largest=download.LARGEST),
-            cure=f"delete {cache} and run again",
+            cure=f"delete {shown} and run again",
         ),
         Source(
             f"Debian's installed package {package}",
@@ -199,7 +203,8 @@ def _keep(contents: Mapping[str, bytes], say: Say) -> None:
             if not (folder / name).exists():
                 _write(folder / name, content)
     except OSError as error:
-        say(f"the cache {folder} cannot be written ({error.strerror or error}); the next run fetches the data again")
+        shown = as_utf8(str(folder))
+        say(f"the cache {shown} cannot be written ({error.strerror or error}); the next run fetches the data again")
 
 
 def _write(path: Path, content: bytes) -> None:
