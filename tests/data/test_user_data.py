@@ -206,6 +206,12 @@ class TestNpz:
         assert (dataset.labels_train.tolist(), dataset.labels_test.tolist()) == ([0, 1, 0, 1, 0, 1], [1, 0])
         assert dataset.class_names == ("0", "1")
 
+    @pytest.mark.parametrize("kind", ["u1", "u4", "u8"])
+    def test_labels_of_two_types_are_named_as_whole_numbers(self, tmp_path, kind):
+        arrays = {"images_train": IMAGES, "labels_train": LABELS, "images_test": IMAGES[:1]}
+        with pytest.raises(InputError, match=r"has the labels 0, 1, 3; expected 0 to 2 with none left out"):
+            load(own(npz(tmp_path, **arrays, labels_test=np.array([3], kind))))
+
     def test_a_label_too_large_for_int64_in_one_part_alone_is_refused(self, tmp_path):
         arrays = {"images_train": IMAGES, "labels_train": LABELS, "images_test": IMAGES[:1]}
         with pytest.raises(InputError, match=r"has the labels 0.*, 1.*, 9.*expected 0 to 2 with none left out"):
