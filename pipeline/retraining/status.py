@@ -36,7 +36,10 @@ def status(experiment: Experiment, *, console: Console) -> None:
         line = f"{registry.name} has no versions in {store.shown}; create one with: mlflow run . -e retrain"
         console.print(Text(line), soft_wrap=True)
         return
-    table = Table(title=Text(f"{registry.name} in {store.shown}"), title_justify="left")
+    console.print(
+        Text(f"{registry.name} in {store.shown}"), soft_wrap=True
+    )  # a title would be broken at the table's width
+    table = Table()
     for column in ("version", "alias", "decision", "by", "network", "test accuracy, %", "gap, points", "age"):
         table.add_column(
             column, justify="right" if column in {"version", "test accuracy, %", "gap, points"} else "left"
