@@ -35,11 +35,8 @@ run: $(VENV)/run.stamp
 ui: $(VENV)/run.stamp
 	@"$(BIN)/python" -m pipeline ui --port $(or $(PORT),5000)
 
-# The registered model is named after the key `name` of the experiment, not after its file.
 serve: $(VENV)/run.stamp
-	@name=$$("$(BIN)/python" -c 'import sys; from pipeline.experiment import load; print(load(sys.argv[1]).name)' "$(EXPERIMENT)") && set -x && \
-	exec "$(BIN)/python" -m mlflow models serve --model-uri "models:/narrowgap-$$name@champion" --env-manager local \
-		--host 127.0.0.1 --port $(or $(PORT),5001)
+	@exec "$(BIN)/python" -m pipeline serve --experiment "$(EXPERIMENT)" --port $(or $(PORT),5001)
 
 schedule: $(VENV)/run.stamp
 	@"$(BIN)/python" -m pipeline schedule --experiment "$(EXPERIMENT)" --at "$(AT)" $(ARGS)

@@ -75,13 +75,27 @@ def _schedule(arguments: argparse.Namespace, overrides: Overrides) -> None:
     print(schedule.schedule(asked, arguments.experiment, overrides, at=arguments.at or "02:30"))  # noqa: T201 - the output
 
 
+def _serve(arguments: argparse.Namespace, _overrides: Overrides) -> None:
+    port = _port(arguments.port, default=5001)
+    asked = experiment.load(arguments.experiment)
+    from pipeline.serving.serve import serve  # noqa: PLC0415 - MLflow
+
+    serve(asked, arguments.experiment, port=port)
+
+
 def _ui(arguments: argparse.Namespace, _overrides: Overrides) -> None:
-    port = arguments.port
-    if port is not None and not (port.isdigit() and 0 < int(port) < 2**16):
-        raise InputError(f"--port is {port!r}; expected a number from 1 to 65535")
+    port = _port(arguments.port, default=5000)
     from pipeline.tracking import ui  # noqa: PLC0415 - MLflow
 
-    ui.serve(**({} if port is None else {"port": int(port)}))
+    ui.serve(port)
+
+
+def _port(given: str | None, *, default: int) -> int:
+    if given is None:
+        return default
+    if not (given.isdecimal() and 0 < int(given) < 2**16):
+        raise InputError(f"--port is {given!r}; expected a number from 1 to 65535")
+    return int(given)
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -117,6 +131,12 @@ COMMANDS: Mapping[str, Command] = {
         "print a scheduled retraining for cron, systemd and GitHub Actions",
         _schedule,
         {"at": "time of day, HH:MM; default: 02:30"},
+    ),
+    "serve": Command(
+        "serve the champion over HTTP on this machine",
+        _serve,
+        {"port": "1 to 65535; default: 5001"},
+        overrides=False,
     ),
     "ui": Command("open the MLflow UI", _ui, {"port": "1 to 65535; default: 5000"}, overrides=False, experiment=False),
 }
@@ -255,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)  # a path or a name may hold brackets and colons
     if not console.is_terminal:
         console.width = LINE
     return console

@@ -3,13 +3,31 @@
 Everything else is a defect of Narrowgap: exit code 1, with a traceback.
 """
 
+import re
 from typing import ClassVar
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def as_utf8(text: str) -> str:
+    r"""The text of a file name, with bytes that are not UTF-8 as `\xe9`. Python keeps such bytes as surrogates, which
+    neither a screen nor a store takes.
+    """
+    return SURROGATE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 class NarrowgapError(Exception):
     """A failure that is reported in one line, without a traceback."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(as_utf8(message))
 
 
 class InputError(NarrowgapError, ValueError):

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""First characters of a cell that a spreadsheet takes for a formula."""
+
 
 def percent(share: float) -> str:
     """0.8946 as `89.46`."""
@@ -37,3 +40,14 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def safe_cell(text: str) -> str:
+    """A name as a cell of a CSV file: with `'` before what a spreadsheet would run as a formula. A number stays."""
+    if not text.startswith(FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text

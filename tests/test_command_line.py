@@ -1,8 +1,9 @@
 """The command line: what it declares, what it takes as an override, and what it rejects in one line."""
 
 import pytest
+from rich.table import Table
 
-from pipeline.__main__ import COMMANDS, main, read
+from pipeline.__main__ import COMMANDS, _console, main, read
 from pipeline.errors import InputError
 
 
@@ -84,3 +85,16 @@ def test_help_is_no_error(words, capsys):
             main(words)
         assert ended.value.code == 0
     assert "usage: python -m pipeline" in capsys.readouterr().out
+
+
+def test_brackets_and_colons_of_a_path_are_printed_as_they_are(capsys):
+    table = Table(title="/[b]old[/b]")
+    table.add_column("a")
+    table.add_row("[/x] as wide as the title")
+    console = _console()
+    console.print("/data/:bug:/[old]/[/old]", soft_wrap=True)
+    console.print(table)
+    printed = capsys.readouterr().out
+    assert "/data/:bug:/[old]/[/old]\n" in printed
+    assert "/[b]old[/b]" in printed
+    assert "[/x]" in printed

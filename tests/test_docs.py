@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("**/*.md"))
 ALL = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 MOST_LINES = 150
-NO_RUN = {"ui", "schedule"}
+NO_RUN = {"ui", "schedule", "serve"}
 """Subcommands that are no entry points of MLproject."""
 FIXED = {"rollback", "status", "predict"}
 """Entry points that take no overrides."""

@@ -1,7 +1,6 @@
 """Reads npz files of users: arrays as they are stored. Nothing is ever unpickled."""
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ SPELLINGS = (
 IMAGES = ("images", "x", "images_test", "x_test", "images_train", "x_train")
 """Where images are looked for whose labels nobody asks for."""
 CLASS_NAMES = "class_names"
-BROKEN = (ValueError, EOFError, OSError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What NumPy and zipfile raise at damaged, encrypted or unknown content."""
 
 
 def read(path: Path) -> tuple[list[RawPart], Sequence[str] | None]:
@@ -62,11 +59,21 @@ def _refuse_large(path: Path, unpacked: int) -> None:
 
 def _names(path: Path) -> dict[str, int]:
     """Returns the name of every array and its unpacked size in bytes."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            return {entry.filename.removesuffix(".npy"): entry.file_size for entry in file.infolist()}
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path} is no npz file, or a truncated one ({error}); expected one of np.savez") from error
+    with path.open("rb") as raw:
+        try:
+            with zipfile.ZipFile(raw) as file:
+                entries = [(entry.filename.removesuffix(".npy"), entry.file_size) for entry in file.infolist()]
+        except Exception as error:  # whatever zipfile raises at damage
+            raise InputError(
+                f"{path} is no npz file, or a truncated one ({_reason(error)}); expected one of np.savez"
+            ) from error
+    sizes = dict(entries)
+    if len(sizes) < len(entries):
+        twice = next(name for place, (name, _) in enumerate(entries) if name in dict(entries[:place]))
+        raise InputError(
+            f"{path} has two arrays called {twice}; expected each once: write the file again with np.savez"
+        )
+    return sizes
 
 
 def _wanted(path: Path, names: set[str]) -> list[str]:
@@ -91,18 +98,21 @@ def _arrays(path: Path, wanted: list[str]) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as file:
             for name in wanted:
                 arrays[name] = file[name]
-    except BROKEN as error:
+    except Exception as error:  # whatever NumPy and zipfile raise at damaged, encrypted or unknown content
         if "allow_pickle" in str(error):
             raise InputError(
                 f"{name} of {path} holds Python objects, which are not read; expected plain numbers or text: "
                 "np.array(images.tolist(), np.uint8), labels.astype(str)"
             ) from error
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{name} of {path} cannot be read ({reason}): write the file again") from error
+        raise InputError(f"{name} of {path} cannot be read ({_reason(error)}): write the file again") from error
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):  # what has no header of NumPy's comes as bytes
             raise InputError(f"{name} of {path} is no array of NumPy's; expected a file of np.savez")
     return arrays
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _class_names(path: Path, given: NDArray[Any]) -> Sequence[str]:

@@ -11,12 +11,17 @@ from pathlib import Path
 import pooch
 import requests
 
+from pipeline.data import formats
+from pipeline.errors import as_utf8
+
 Say = Callable[[str], None]
 """Takes one line for people."""
 ANSWER_SECONDS = 10
 """Timeout of the first answer, over all addresses of a host: each of a dozen may be slow to refuse."""
 READ_SECONDS = 20
 """Longest pause inside a download."""
+LARGEST = 48 * 2**20
+"""Bytes of one file of Fashion-MNIST, gzipped or not; the largest has 47,040,016. A source that gives more is not used."""
 TRIES = 3
 """Attempts per file if its download breaks off."""
 
@@ -24,12 +29,16 @@ TRIES = 3
 class UnavailableError(Exception):
     """A source that cannot be used here; the next one is tried."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(as_utf8(message))
 
-def from_folder(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
-    """Reads the files of a folder, each as `name` or `name.gz`.
+
+def from_folder(folder: Path, names: Iterable[str], *, largest: int | None = None) -> dict[str, bytes]:
+    """Reads the files of a folder, each as `name` or `name.gz`, of `largest` bytes at most (`formats.LARGEST` if not given).
 
     Raises:
         UnavailableError: For the first file that is missing.
+        InputError: For the first file that is too large.
     """
     raw = {}
     try:
@@ -40,7 +49,7 @@ def from_folder(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
             path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
             if path is None:
                 raise UnavailableError(f"{folder} has no {name} or {name}.gz")
-            raw[name] = path.read_bytes()
+            raw[name] = formats.read_file(path, largest=largest)
     except OSError as error:
         raise UnavailableError(f"{error.filename} cannot be read ({error.strerror})") from error
     except RuntimeError as error:  # an unknown user after `~`
@@ -87,7 +96,7 @@ def from_debian(package: str, place: Path, names: Iterable[str], say: Say) -> di
         if archive is None:
             raise UnavailableError("apt-get downloaded nothing")
         _run(["dpkg-deb", "-x", str(archive), str(folder / "unpacked")], folder)
-        return from_folder(folder / "unpacked" / place, names)
+        return from_folder(folder / "unpacked" / place, names, largest=LARGEST)
 
 
 def _check_answers(address: str) -> None:
@@ -142,6 +151,8 @@ class _QuarterProgress:
 
     def update(self, count: int) -> None:
         self._done += count
+        if self._done > LARGEST:
+            raise UnavailableError(f"{self._name} has more than {LARGEST / 2**20:g} MiB; expected at most that")
         quarter = min(4, 4 * self._done // self.total) if self.total else 0
         if quarter > self._printed:
             self._printed = quarter

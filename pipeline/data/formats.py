@@ -1,7 +1,9 @@
 """Decodes files into uint8 images and int64 labels, and refuses malformed ones."""
 
 import math
+import os
 import zlib
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,29 +11,50 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import Dataset, Images, Labels
 from pipeline.errors import InputError
 
+GZIP = b"\x1f\x8b"
+"""First bytes of a gzip stream."""
 UNSIGNED_BYTE = 0x08
 """The IDX code of the only element type that these data sets use."""
 LARGEST = 4 * 2**30
 """Bytes that a file may unpack to: more is no data set for a dense network, and may be meant to fill the memory."""
 
 
-def inflate(name: str, raw: bytes) -> bytes:
-    """Returns the content of a file, gzipped or not, read to the end of the stream with its checksum."""
-    if not raw.startswith(b"\x1f\x8b"):
+def read_file(path: Path, *, largest: int | None = None) -> bytes:
+    """Reads a file of at most `largest` bytes; `LARGEST` if not given."""
+    largest = LARGEST if largest is None else largest
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > largest:
+            raise InputError(f"{path} has {size:,} bytes; expected {_size(largest)} at most")
+        return file.read(size)
+
+
+def inflate(name: str, raw: bytes, *, largest: int | None = None) -> bytes:
+    """Returns the content of a file, gzipped or not, read to the end of the stream with its checksum: at most `largest`
+    bytes; `LARGEST` if not given.
+    """
+    largest = LARGEST if largest is None else largest
+    if not raw.startswith(GZIP):
+        if len(raw) > largest:
+            raise InputError(f"{name} has {len(raw):,} bytes; expected {_size(largest)} at most")
         return raw
     unzipper = zlib.decompressobj(wbits=31)
     try:
-        content = unzipper.decompress(raw, LARGEST)
+        content = unzipper.decompress(raw, largest)
     except zlib.error as error:
         raise InputError(f"{name} is damaged: its gzip stream breaks off with {error}") from error
     if unzipper.unconsumed_tail:
-        raise InputError(f"{name} unpacks to more than {LARGEST / 2**30:g} GiB; expected at most that")
+        raise InputError(f"{name} unpacks to more than {_size(largest)}; expected at most that")
     if not unzipper.eof:
         raise InputError(f"{name} is truncated: its gzip stream of {len(raw):,} bytes has no end")
     if unzipper.unused_data:
         extra = len(unzipper.unused_data)
         raise InputError(f"{name} has {extra:,} bytes after the end of its gzip stream")
     return content
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:g} GiB" if count >= 2**30 else f"{count / 2**20:g} MiB"
 
 
 def read_idx(name: str, content: bytes, *, dimensions: int) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from pipeline.data import formats
 from pipeline.data.dataset import Images
@@ -14,6 +14,16 @@ from pipeline.errors import InputError
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 """In small letters; what the content must be as well."""
 TRAIN, TEST = "train", "test"
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation."""
 
 
 def read_picture(path: Path) -> Images:
@@ -24,20 +34,24 @@ def read_picture(path: Path) -> Images:
         InputError: For damaged or transparent pictures, more than 8 bits per channel, or more pixels than
             Pillow accepts.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file; expected a PNG or JPEG file")  # to read a pipe may never end
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of damage in what is not read, such as the date
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=("PNG", "JPEG")) as image:
+                _refuse_deep(path, image)
                 image.load()
-                return np.asarray(_opaque(path, ImageOps.exif_transpose(image)).convert("L"))
+                return np.asarray(_opaque(path, _upright(image)).convert("L"))
     except InputError:
         raise
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a PNG or JPEG file, or is damaged; repair or remove it") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{path} is too large: {error}; scale it down") from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for damage
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+    except Exception as error:  # whatever Pillow raises at damage
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path} cannot be read ({reason}); repair or remove it") from error
 
 
@@ -91,7 +105,7 @@ def _files(folder: Path) -> list[Path]:
     """The pictures of one class, sorted by name."""
     paths = _visible(folder)
     for path in paths:
-        if path.suffix.lower() not in SUFFIXES or path.is_dir():
+        if path.suffix.lower() not in SUFFIXES or (path.exists() and not path.is_file()):
             raise InputError(f"{path} is no picture; expected PNG and JPEG files alone in the folder of a class")
     if not paths:
         raise InputError(f"the folder {folder} is empty; expected pictures of its class")
@@ -103,10 +117,23 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
+def _refuse_deep(path: Path, image: ImageFile.ImageFile) -> None:
+    """Refuses 16 bits per channel, which Pillow would cut to 8 without a word in a picture with colours."""
+    packed = " ".join(
+        str(tile.args) for tile in image.tile
+    )  # how the file stores its pixels; gone once they are loaded
+    if image.mode.startswith(("I", "F")) or ";16" in packed:
+        raise InputError(f"{path} has more than 8 bits per pixel and colour; expected 8: scale its values to 0..255")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF data say. Pillow's own function writes all of the data anew and fails at odd ones."""
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
+
+
 def _opaque(path: Path, image: Image.Image) -> Image.Image:
     """The image, if it can be made grey without ambiguity."""
-    if image.mode.startswith(("I", "F")):
-        raise InputError(f"{path} has more than 8 bits per pixel and colour; expected 8: scale its values to 0..255")
     if not image.has_transparency_data:
         return image
     image = image.convert("RGBA")

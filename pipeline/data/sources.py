@@ -16,7 +16,7 @@ import pooch
 from pipeline.data import download, formats, user_data
 from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
-from pipeline.errors import InputError
+from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Data
 
 FASHION_MNIST = {
@@ -82,7 +82,7 @@ def load(data: Data, *, progress: Say = _silent) -> Dataset:
 def _from_path(folder: Path) -> Dataset:
     """Reads the folder that the user named; if it cannot be used, no other source replaces it."""
     try:
-        contents = _verified(download.from_folder(folder, FASHION_MNIST), where=str(folder))
+        contents = _verified(download.from_folder(folder, FASHION_MNIST, largest=download.LARGEST), where=str(folder))
     except (UnavailableError, InputError) as error:
         raise InputError(
             f"data.path cannot be used: {error}; expected {_expected_files()}, or leave data.path empty"
@@ -92,18 +92,38 @@ def _from_path(folder: Path) -> Dataset:
 
 def cache_folder() -> Path:
     """Narrowgap's folder in the user's cache; the environment variable NARROWGAP_CACHE names another one."""
+<<<<<<< HEAD
     return Path(os.environ.get("NARROWGAP_CACHE") or pooch.os_cache("narrowgap")).expanduser()
+=======
+    named = os.environ.get("NARROWGAP_CACHE") or pooch.os_cache("narrowgap")
+    try:
+        return Path(named).expanduser() / "fashion-mnist"
+    except RuntimeError as error:  # an unknown user after `~`
+        raise InputError(
+            f"NARROWGAP_CACHE is {named}: {str(error).rstrip('.')}; give the whole path, or leave it unset"
+        ) from error
+>>>>>>> data
 
 
 def fashion_mnist_sources() -> list[Source]:
     """Returns the sources in the order in which they are tried."""
+<<<<<<< HEAD
     cache, installed, package = cache_folder() / "fashion-mnist", Path("/") / DEBIAN_FOLDER, DEBIAN_PACKAGE
+=======
+    cache, installed, package = cache_folder(), Path("/") / DEBIAN_FOLDER, DEBIAN_PACKAGE
+    shown = as_utf8(str(cache))
+>>>>>>> data
     names = tuple(FASHION_MNIST)
     return [
         Source(
-            f"the cache {cache}", lambda _: download.from_folder(cache, names), cure=f"delete {cache} and run again"
+            f"the cache {shown}",
+            lambda _: download.from_folder(cache, names, largest=download.LARGEST),
+            cure=f"delete {shown} and run again",
         ),
-        Source(f"Debian's installed package {package}", lambda _: download.from_folder(installed, names)),
+        Source(
+            f"Debian's installed package {package}",
+            lambda _: download.from_folder(installed, names, largest=download.LARGEST),
+        ),
         Source(f"download from {DOWNLOAD}", lambda say: download.from_web(DOWNLOAD, names, say), keep=True),
         Source(
             f"Debian's package {package}, fetched without installing",
@@ -157,7 +177,7 @@ def _verified(raw: Mapping[str, bytes], *, where: str) -> dict[str, bytes]:
     """
     contents = {}
     for name, expected in FASHION_MNIST.items():
-        content = formats.inflate(f"{name} ({where})", raw[name])
+        content = formats.inflate(f"{name} ({where})", raw[name], largest=download.LARGEST)
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             wrong = _what_is_wrong(name, content, found, where=where)
@@ -191,7 +211,8 @@ def _keep(contents: Mapping[str, bytes], say: Say) -> None:
             if not (folder / name).exists():
                 _write(folder / name, content)
     except OSError as error:
-        say(f"the cache {folder} cannot be written ({error.strerror or error}); the next run fetches the data again")
+        shown = as_utf8(str(folder))
+        say(f"the cache {shown} cannot be written ({error.strerror or error}); the next run fetches the data again")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -9,7 +9,8 @@ from pipeline.data import archive, download, formats, pictures, validation
 from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
 from pipeline.data.validation import RawPart
-from pipeline.errors import InputError
+from pipeline.errors import InputError, as_utf8
+from pipeline.paths import user_path
 
 PIXEL_MAX = 255
 """Unless the experiment says otherwise."""
@@ -23,14 +24,12 @@ def load(given: str, *, pixel_max: int | None, say: Say) -> Dataset:
     Raises:
         InputError: One line with what was found, what was expected and the cure.
     """
+    path = user_path(given, name="data.path")
     try:
-        path = Path(given).expanduser()
         parts, class_names = _read(path)
     except OSError as error:
         raise InputError(f"data.path is {given}: {error.filename} cannot be read ({error.strerror})") from error
-    except RuntimeError as error:  # an unknown user after `~`
-        raise InputError(f"data.path is {given}: {error}") from error
-    return _dataset(parts, class_names, pixel_max=pixel_max, source=str(path), say=say)
+    return _dataset(parts, class_names, pixel_max=pixel_max, source=as_utf8(str(path)), say=say)
 
 
 def _read(path: Path) -> tuple[list[RawPart], Sequence[str] | None]:

@@ -16,6 +16,8 @@ from pipeline.errors import InputError
 LUMA = np.array([19595, 38470, 7471], np.uint32)
 """Weights of red, green and blue in grey, in 65,536ths: ITU-R 601-2 luma as Pillow rounds it, so that the same colour
 images give the same data set out of an array and out of PNG files."""
+BLOCK = 1000
+"""Images that are converted or checked at a time."""
 FEWEST_PER_CLASS = 2
 """Images per class in the training part: at least one for validation and one to train on."""
 
@@ -41,7 +43,7 @@ def pixels(name: str, given: NDArray[Any], *, pixel_max: int) -> Images:
     if values.shape[3] == 1:
         return values[..., 0]
     # In blocks: the weighted sums take four bytes for every one.
-    blocks = np.array_split(values, max(1, len(values) // 1000))
+    blocks = np.array_split(values, max(1, len(values) // BLOCK))
     return np.concatenate([((block @ LUMA + 0x8000) >> 16).astype(np.uint8) for block in blocks])
 
 
@@ -54,7 +56,7 @@ def classes(
     """
     parts = [train] if test is None else [train, test]
     given = [_flat(part) for part in parts]
-    if len({labels.dtype.kind for labels in given}) > 1:
+    if len({labels.dtype.kind == "U" for labels in given}) > 1:
         raise InputError(
             f"{train.labels_name} and those of the test part are numbers here and text there; expected one"
         )
@@ -99,17 +101,29 @@ def _refuse_values(name: str, given: NDArray[Any], pixel_max: int) -> None:
 
 def _refuse_fractions(name: str, given: NDArray[Any]) -> None:
     """Accepts floats only if each is a whole number."""
-    for bad, cure in (
-        (~np.isfinite(given), "expected finite numbers: fill or leave out what is missing"),
+    for is_bad, cure in (
+        (_is_infinite, "expected finite numbers: fill or leave out what is missing"),
         (
-            given != np.rint(given),
+            _is_fraction,
             "expected whole numbers: np.rint(255 * images).astype(np.uint8) if they are scaled to 1",
         ),
     ):
-        if bad.any():
-            place = bad.argmax()
-            where = f"{given.flat[place]} in image {_image(given, place)}"
-            raise InputError(f"{name} has {where} ({bad.sum():,} such values); {cure}")
+        # In blocks: copies of all images would take more memory than the images.
+        counts = [int(is_bad(given[start : start + BLOCK]).sum()) for start in range(0, len(given), BLOCK)]
+        if any(counts):
+            start = BLOCK * next(place for place, count in enumerate(counts) if count)
+            block = given[start : start + BLOCK]
+            place = is_bad(block).argmax()
+            where = f"{block.flat[place]} in image {start + _image(block, place)}"
+            raise InputError(f"{name} has {where} ({sum(counts):,} such values); {cure}")
+
+
+def _is_infinite(block: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray(~np.isfinite(block), np.bool_)
+
+
+def _is_fraction(block: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray(block != np.rint(block), np.bool_)
 
 
 def _image(given: NDArray[Any], place: np.intp) -> int:
@@ -138,6 +152,8 @@ def _flat(part: RawPart) -> NDArray[Any]:
         raise InputError(
             f"{part.images_name} has {len(part.images):,} images and {name} {len(labels):,} labels; expected equal"
         )
+    if labels.dtype.kind == "u" and labels.max(initial=0) <= np.iinfo(np.int64).max:
+        return labels.astype(np.int64)  # NumPy makes fractions of uint64 beside int64
     return labels
 
 

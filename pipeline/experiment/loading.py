@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 from pipeline.experiment.messages import describe, nearest
 from pipeline.experiment.networks import FixedNetwork, Space
 from pipeline.experiment.schema import Experiment
+from pipeline.paths import user_path
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
@@ -62,13 +63,12 @@ def is_path(experiment: str) -> bool:
 
 def _find(experiment: str) -> Path:
     if is_path(experiment):
-        path = Path(experiment).expanduser()
+        path = user_path(experiment, name="experiment")
         if path.is_file():
             return path
         raise InputError(f"no experiment file at {path}; expected a YAML file, or one of: {', '.join(names())}")
-    path = EXPERIMENTS / f"{experiment}.yaml"
-    if path.is_file():
-        return path
+    if experiment in names():
+        return EXPERIMENTS / f"{experiment}.yaml"
     hint = nearest(experiment, {name: name for name in names()})
     raise InputError(
         f"unknown experiment {experiment!r}{hint}; expected one of: {', '.join(names())}, or the path of a YAML file"

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipeline.figures.style import GREY, SEQUENTIAL, TEST, TRAIN, canvas
+from pipeline.figures.style import GREY, SEQUENTIAL, TEST, TRAIN, canvas, short
 from pipeline.statistics.monitoring.drift import SIZES, Drift
 
 DIVERGING = "RdBu_r"
@@ -40,10 +40,11 @@ def _shares(axes: Axes, found: Drift) -> None:
         (found.now, 0.2, TEST, "now"),
     ):
         axes.bar(places + offset, 100 * side.shares, 0.38, color=colour, label=f"{name}: {side.images:,} images")
-    if max(map(len, found.class_names)) > 3:
-        axes.set_xticks(places, found.class_names, rotation=30, ha="right")
+    names = [short(name) for name in found.class_names]
+    if max(map(len, names)) > 3:
+        axes.set_xticks(places, names, rotation=30, ha="right")
     else:
-        axes.set_xticks(places, found.class_names)
+        axes.set_xticks(places, names)
     axes.tick_params(labelsize=9)
     axes.set_ylabel("share of the images (%)", fontsize=9)
     axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.6)

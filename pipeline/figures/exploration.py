@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from pipeline.data.dataset import Images
 from pipeline.data.exploration import Exploration
-from pipeline.figures.style import GREY, SEQUENTIAL, TEST, TRAIN, canvas
+from pipeline.figures.style import GREY, SEQUENTIAL, TEST, TRAIN, canvas, short
 
 GRID = 10
 """Samples per side of a class's grid."""
@@ -52,7 +52,7 @@ def class_counts(exploration: Exploration) -> Figure:
             places + 0.27 * (index - 1), counts[part], 0.25, color=colour, label=f"{part}: {counts[part].sum():,}"
         )
         axes.bar_label(bars, fontsize=7, fmt="{:,.0f}", rotation=90, padding=2)
-    names = [str(name) for name in counts.index]
+    names = [short(str(name)) for name in counts.index]
     if max(map(len, names)) > 3:
         axes.set_xticks(places, names, rotation=30, ha="right")
     else:
@@ -77,6 +77,6 @@ def samples(images: Images, name: str, *, pixel_max: int) -> Figure:
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=pixel_max, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(
-        f"{name}: {min(len(images), GRID * GRID)} of {len(images):,} training images", fontsize=11, loc="left"
+        f"{short(name)}: {min(len(images), GRID * GRID)} of {len(images):,} training images", fontsize=11, loc="left"
     )
     return figure

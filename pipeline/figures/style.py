@@ -14,6 +14,8 @@ TRAIN, TEST, FIT, MARK, GREY = "#0072B2", "#D55E00", "#56B4E9", "#009E73", "#767
 """Train, validation or test, as training reports it, the chosen one, all that is background."""
 SEQUENTIAL = "viridis"
 DPI = 110
+LETTERS = 40
+"""Of a class name: a longer one would leave no room for the picture."""
 
 
 def canvas(
@@ -27,6 +29,11 @@ def canvas(
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=9)
     return figure, flat
+
+
+def short(name: str) -> str:
+    """A class name, cut after `LETTERS` letters."""
+    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
 
 
 def png(figure: Figure) -> bytes:

@@ -5,9 +5,13 @@ import re
 from pipeline.data.exploration import explore
 from pipeline.figures import exploration as pictures
 from pipeline.figures.style import png
+from pipeline.formatting import safe_cell
 from pipeline.session import PreparedData, Session
 from pipeline.tracking.names import CLASS_COUNTS_CSV, CLASS_COUNTS_PNG, DATA_CSV, INTENSITIES_PNG, PIXEL_RANGE_PNG
 from pipeline.tracking.store import Run
+
+MOST_LETTERS = 100
+"""Of a class name in the name of a file, which may have 255."""
 
 
 def prepare(session: Session, run: Run) -> None:
@@ -17,8 +21,9 @@ def prepare(session: Session, run: Run) -> None:
     record_inputs(run, prepared)
     split = prepared.split
     exploration = explore(prepared.dataset, split)
-    run.write(DATA_CSV, exploration.table.to_csv(index=False))
-    run.write(CLASS_COUNTS_CSV, exploration.class_counts.to_csv())
+    table, counts = exploration.table, exploration.class_counts
+    run.write(DATA_CSV, table.assign(value=[safe_cell(str(value)) for value in table["value"]]).to_csv(index=False))
+    run.write(CLASS_COUNTS_CSV, counts.set_index(counts.index.map(safe_cell)).to_csv())
     for name, figure in (
         (PIXEL_RANGE_PNG, pictures.pixel_range(exploration)),
         (INTENSITIES_PNG, pictures.intensities(exploration)),
@@ -29,7 +34,7 @@ def prepare(session: Session, run: Run) -> None:
         figure = pictures.samples(
             split.train.images[split.train.labels == label], class_name, pixel_max=split.pixel_max
         )
-        run.write(f"samples/{label}_{re.sub('[^A-Za-z0-9]+', '_', class_name)}.png", png(figure))
+        run.write(f"samples/{label}_{re.sub('[^A-Za-z0-9]+', '_', class_name)[:MOST_LETTERS]}.png", png(figure))
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in split.parts())
     run.log(
         metrics={f"images_{name}": len(part) for name, part in split.parts()}

@@ -4,6 +4,7 @@ import time
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration
@@ -32,9 +33,13 @@ def status(experiment: Experiment, *, console: Console) -> None:
         versions = registry.versions()
         holders = {alias: version.number for alias in ALIASES if (version := registry.by_alias(alias)) is not None}
     if not versions:
-        console.print(f"{registry.name} has no versions in {store.shown}; create one with: mlflow run . -e retrain")
+        line = f"{registry.name} has no versions in {store.shown}; create one with: mlflow run . -e retrain"
+        console.print(Text(line), soft_wrap=True)
         return
-    table = Table(title=f"{registry.name} in {store.shown}", title_justify="left")
+    console.print(
+        Text(f"{registry.name} in {store.shown}"), soft_wrap=True
+    )  # a title would be broken at the table's width
+    table = Table()
     for column in ("version", "alias", "decision", "by", "network", "test accuracy, %", "gap, points", "age"):
         table.add_column(
             column, justify="right" if column in {"version", "test accuracy, %", "gap, points"} else "left"
@@ -45,9 +50,9 @@ def status(experiment: Experiment, *, console: Console) -> None:
         table.add_row(
             version.number,
             aliases,
-            tags.get(DECISION_TAG, "none yet"),
-            tags.get(MODE_TAG, ""),
-            tags.get(ARCHITECTURE_TAG, ""),
+            Text(tags.get(DECISION_TAG, "none yet")),
+            Text(tags.get(MODE_TAG, "")),
+            Text(tags.get(ARCHITECTURE_TAG, "")),
             _scaled(tags.get(TEST_ACCURACY_TAG), ".2f"),
             _scaled(tags.get(ACCURACY_GAP_TAG), "+.2f"),
             duration(time.time() - version.created_ms / 1000),

@@ -1,5 +1,6 @@
 """Reads the images to predict, one `Picture` at a time: a folder of photographs may not fit into memory."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.data import archive, formats, pictures, validation
 from pipeline.data.dataset import Images
-from pipeline.errors import InputError
+from pipeline.errors import InputError, as_utf8
 
 ZIP, PNG, JPEG = b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff"
 """First bytes of these file types; the name of the file does not count."""
@@ -29,8 +30,19 @@ class Picture:
     """True for PNG and JPEG, whose background may be light or dark; False for a file of a data set."""
 
 
-def read(path: Path, *, image_shape: tuple[int, int], pixel_max: int) -> Iterator[Picture]:
-    """Yields the pictures of an npz or IDX file (gzipped or not), a PNG, a JPEG, or a folder of PNG and JPEG files.
+@dataclass(frozen=True)
+class Unreadable:
+    """A picture of a folder that cannot be read."""
+
+    name: str
+    """As of a `Picture`."""
+    reason: str
+    """One line with the path and the cure."""
+
+
+def read(path: Path, *, image_shape: tuple[int, int], pixel_max: int) -> Iterator[Picture | Unreadable]:
+    """Yields the pictures of an npz or IDX file (gzipped or not), a PNG, a JPEG, or a folder of PNG and JPEG files. One
+    that cannot be read is an `Unreadable` if it is in a folder, and an error by itself.
 
     Arrays whose pixels do not exceed `pixel_max` are on the network's scale; all others range from 0 to 255. Flat rows of an
     npz file are accepted if they have as many pixels as the network's images.
@@ -42,10 +54,14 @@ def read(path: Path, *, image_shape: tuple[int, int], pixel_max: int) -> Iterato
         if path.is_dir():
             yield from _of_folder(path)
             return
+        if path.exists() and not path.is_file():
+            raise InputError(
+                f"input is {path}: not a regular file; expected an npz, IDX, PNG or JPEG file, or a folder"
+            )
         with path.open("rb") as file:
             start = file.read(4)
         if start == PNG or start[:3] == JPEG:
-            yield Picture(path.name, pictures.read_picture(path), 255, photographed=True)
+            yield Picture(as_utf8(path.name), pictures.read_picture(path), 255, photographed=True)
             return
         images = _array(path, zipped=start == ZIP, image_shape=image_shape)
     except OSError as error:
@@ -55,15 +71,29 @@ def read(path: Path, *, image_shape: tuple[int, int], pixel_max: int) -> Iterato
         yield Picture(str(row), pixels, most, photographed=False)
 
 
-def _of_folder(folder: Path) -> Iterator[Picture]:
+def _of_folder(folder: Path) -> Iterator[Picture | Unreadable]:
     """Every PNG and JPEG in the folder and below, sorted by name; hidden and other files are skipped."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in pictures.SUFFIXES and path.is_file())
-    names = {path: path.relative_to(folder) for path in paths}
-    shown = [path for path in paths if not any(part.startswith(".") for part in names[path].parts)]
-    if not shown:
+    paths: list[Path] = []
+    closed: dict[Path, OSError] = {}  # folders below that cannot be listed
+    for parent, folders, files in os.walk(folder, onerror=lambda error: closed.update({Path(error.filename): error})):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = [Path(parent, name) for name in files if not name.startswith(".")]
+        paths += [path for path in shown if path.suffix.lower() in pictures.SUFFIXES]
+    if not paths and not closed:
         raise InputError(f"input is {folder}: it contains no PNG or JPEG file; expected at least one")
-    for path in shown:
-        yield Picture(names[path].as_posix(), pictures.read_picture(path), 255, photographed=True)
+    for path in sorted([*paths, *closed]):
+        yield _of_file(path, as_utf8(path.relative_to(folder).as_posix()), closed.get(path))
+
+
+def _of_file(path: Path, name: str, problem: OSError | None) -> Picture | Unreadable:
+    try:
+        if problem is not None:
+            raise problem
+        return Picture(name, pictures.read_picture(path), 255, photographed=True)
+    except OSError as error:
+        return Unreadable(name, as_utf8(f"{path} cannot be read ({error.strerror}); make it readable or leave it out"))
+    except InputError as error:
+        return Unreadable(name, str(error))
 
 
 def _array(path: Path, *, zipped: bool, image_shape: tuple[int, int]) -> Images:
@@ -78,7 +108,7 @@ def _array(path: Path, *, zipped: bool, image_shape: tuple[int, int]) -> Images:
 
 
 def _read_idx(path: Path) -> Images:
-    content = formats.inflate(path.name, path.read_bytes())
+    content = formats.inflate(path.name, formats.read_file(path))
     if content[:3] != bytes([0, 0, formats.UNSIGNED_BYTE]):
         raise InputError(
             f"input is {path}: not an npz, IDX, PNG or JPEG file; expected one of these, or a folder of PNG and JPEG files"

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,14 +11,17 @@ import pandas as pd
 from rich.console import Console
 
 from pipeline.data.dataset import Images, digest_of
-from pipeline.errors import InputError
+from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Experiment
+from pipeline.formatting import safe_cell
+from pipeline.paths import user_path
 from pipeline.serving.fit_to_frame import Frame, Invert, fit, frame_of
-from pipeline.serving.inputs import read
+from pipeline.serving.inputs import Picture, Unreadable, read
 from pipeline.session import connect
 from pipeline.statistics.selective.policies import POLICIES
 from pipeline.tracking import run_lock
 from pipeline.tracking.connection.health import store_errors
+from pipeline.tracking.connection.masking import shown
 from pipeline.tracking.names import CHAMPION, CONTACT_SHEET, PREDICTIONS_CSV, VERSION_TAG
 from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.store import Run
@@ -25,6 +29,8 @@ from pipeline.training.runtime import init_tensorflow
 
 THRESHOLDS = ("min_confidence", "min_margin")
 """Policies with a threshold; a served model has params of the same names."""
+MOST_SHOWN = 10
+"""Pictures that cannot be read and are named on the screen; all of them are in the table."""
 
 
 def predict(
@@ -38,7 +44,8 @@ def predict(
     console: Console,
 ) -> None:
     """Predicts every image of `input`; logs `predictions.csv` and `contact_sheet.png` on a run of its own."""
-    if input is None or not Path(input).expanduser().exists():
+    path = user_path(input, name="input") if input else None
+    if path is None or not path.exists():
         raise InputError(
             f"input is {input or 'not given'}; expected the path of an npz or IDX file, a picture or a folder"
         )
@@ -53,9 +60,14 @@ def predict(
         ):
             root.log(tags={VERSION_TAG: asked.number})
             init_tensorflow()  # before Keras is imported, which would start TensorFlow with its own settings
-            line = _predict(root, registry, asked, Path(input).expanduser(), params, way)
+            lines = _predict(root, registry, asked, path, params, way)
+    *unread, line = lines
+    for each in unread:
+        console.print(each, soft_wrap=True, markup=False)
     console.print(f"{line}; run {root.id} in {store.shown}", soft_wrap=True, markup=False)
-    console.print(f"See it: predictions.csv and contact_sheet.png in {root.artifact_uri}", soft_wrap=True, markup=False)
+    console.print(
+        f"See it: predictions.csv and contact_sheet.png in {shown(root.artifact_uri)}", soft_wrap=True, markup=False
+    )
 
 
 def _invert(asked: str | None) -> Invert:
@@ -96,49 +108,92 @@ def _version(registry: Registry, number: str | None) -> Version:
 
 def _predict(
     root: Run, registry: Registry, version: Version, path: Path, params: dict[str, Any], invert: Invert
-) -> str:
-    """Reads, fits and predicts the images, and logs the result; returns one line for the screen."""
+) -> list[str]:
+    """Reads, fits and predicts the images, and logs the result; returns the lines for the screen."""
     from pipeline.serving.model import load, serving  # noqa: PLC0415 - Keras
 
     model = load(f"models:/{registry.name}/{version.number}")
     kind = serving(model)
     frame = frame_of(np.asarray(model.input_example, np.uint8), pixel_max=kind.pixel_max)
-    names, images = _read_and_fit(path, frame, invert)
+    given = _read_and_fit(path, frame, invert)
+    shown, images = as_utf8(path.absolute().name), given.images
     root.inputs(
-        name=path.name[:500], digest=digest_of(images), context="prediction", source=str(path), shape=images.shape
+        name=shown[:500] or "/",
+        digest=digest_of(images),
+        context="prediction",
+        source=as_utf8(str(path)),
+        shape=images.shape,
     )
-    table = model.predict(images, params=params)
-    table.insert(0, "image", names)
-    _write(root, table, images, frame, title=f"{path.name}, by version {version.number} of {registry.name}")
-    accepted, confidence = float(table["accepted"].mean()), float(table["confidence"].mean())
-    root.log(metrics={"images": len(table), "accepted": accepted, "confidence": confidence})
-    counts = ", ".join(f"{count:,} {name}" for name, count in Counter(table["class"]).most_common(3))
-    return (
-        f"predict: {len(table):,} image{'s' * (len(table) != 1)} of {path.name} by version {version.number} of "
-        f"{registry.name}: {int(table['accepted'].sum()):,} accepted, mean confidence {100 * confidence:.1f} %; "
-        f"most often {counts}"
-    )
+    answers = model.predict(images, params=params)
+    by = f"version {version.number} of {registry.name}"
+    _write(root, given, answers, frame, title=f"{shown}, by {by}")
+    accepted, confidence = float(answers["accepted"].mean()), float(answers["confidence"].mean())
+    unread = [reason for reason in given.errors if reason]
+    counted = {"images": len(answers), "unreadable": len(unread)}
+    root.log(metrics={**counted, "accepted": accepted, "confidence": confidence})
+    counts = ", ".join(f"{count:,} {name}" for name, count in Counter(answers["class"]).most_common(3))
+    return [
+        *_few(unread),
+        f"predict: {len(answers):,} image{'s' * (len(answers) != 1)} of {shown} by {by}: "
+        f"{int(answers['accepted'].sum()):,} accepted, mean confidence {100 * confidence:.1f} %; most often {counts}"
+        + (f"; {len(unread):,} could not be read" if unread else ""),
+    ]
 
 
-def _read_and_fit(path: Path, frame: Frame, invert: Invert) -> tuple[list[str], Images]:
-    names, images = [], []
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The images of a path, in order."""
+
+    names: list[str]
+    """One per image, read or not."""
+    errors: list[str]
+    """Why an image cannot be read; empty for one that is."""
+    images: Images
+    """Those that are read, fitted to the network."""
+
+
+def _read_and_fit(path: Path, frame: Frame, invert: Invert) -> Inputs:
+    names, errors, images = [], [], []
     for picture in read(path, image_shape=frame.shape, pixel_max=frame.pixel_max):
         names.append(picture.name)
-        images.append(fit(picture, frame, invert=invert))
-    return names, np.stack(images)
+        errors.append(picture.reason if isinstance(picture, Unreadable) else "")
+        if isinstance(picture, Picture):
+            images.append(fit(picture, frame, invert=invert))
+    if not images:
+        raise InputError(f"input is {path}: none of {len(names):,} pictures can be read; the first: {errors[0]}")
+    return Inputs(names, errors, np.stack(images))
 
 
-def _write(root: Run, table: pd.DataFrame, images: Images, frame: Frame, *, title: str) -> None:
+def _few(reasons: list[str]) -> list[str]:
+    more = len(reasons) - MOST_SHOWN
+    return reasons[:MOST_SHOWN] + [f"{more:,} more cannot be read: see {PREDICTIONS_CSV}"] * (more > 0)
+
+
+def table_of(given: Inputs, answers: pd.DataFrame) -> pd.DataFrame:
+    """One row per image. An image that cannot be read has its reason in `error`, no candidates, and is not accepted; its
+    other columns are empty.
+    """
+    read_rows = [row for row, reason in enumerate(given.errors) if not reason]
+    # A class name may contain any separator, so the list of candidates is JSON.
+    candidates = [json.dumps(list(names), ensure_ascii=False) for names in answers["candidates"]]
+    types = {"label": "Int64", "accepted": "boolean"}  # these can be empty
+    rows = answers.assign(candidates=candidates).astype(types).set_index(pd.Index(read_rows))
+    table = rows.reindex(range(len(given.names))).fillna({"accepted": False, "candidates": "[]"})
+    table.insert(0, "image", given.names)
+    return table.assign(error=given.errors)
+
+
+def _write(root: Run, given: Inputs, answers: pd.DataFrame, frame: Frame, *, title: str) -> None:
     from pipeline.figures import contact_sheet  # noqa: PLC0415 - Matplotlib
     from pipeline.figures.style import png  # noqa: PLC0415 - as above
 
-    # A class name may contain any separator, so the list of candidates is JSON.
-    candidates = table["candidates"].map(lambda names: json.dumps(list(names), ensure_ascii=False))
-    root.write(PREDICTIONS_CSV, table.assign(candidates=candidates).to_csv(index=False, lineterminator="\n"))
-    shown = table.head(contact_sheet.MOST)
+    table = table_of(given, answers)
+    cells = {column: table[column].map(safe_cell, na_action="ignore") for column in ("image", "class", "error")}
+    root.write(PREDICTIONS_CSV, table.assign(**cells).to_csv(index=False, lineterminator="\n"))
+    shown = table[table["error"] == ""].head(contact_sheet.MOST)
     columns = zip(shown["image"], shown["class"], shown["confidence"], shown["accepted"], strict=True)
-    answers = [contact_sheet.Answer(name, answer, float(sure), bool(taken)) for name, answer, sure, taken in columns]
+    captions = [contact_sheet.Answer(name, answer, float(sure), bool(taken)) for name, answer, sure, taken in columns]
     picture = contact_sheet.sheet(
-        images, answers, pixel_max=frame.pixel_max, light=bool(frame.light), title=title, total=len(table)
+        given.images, captions, pixel_max=frame.pixel_max, light=bool(frame.light), title=title, total=len(answers)
     )
     root.write(CONTACT_SHEET, png(picture))

@@ -4,6 +4,7 @@
 
 import importlib.util
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from numpy.typing import NDArray
+
+BLOCK_BYTES = 16 * 2**20
+"""Images are converted to float32 and predicted in blocks of about this size: all at once may not fit into memory."""
 
 
 class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is untyped
@@ -31,9 +35,11 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
         self._policies = _module("narrowgap_policies", context.artifacts["policies"])
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002 - MLflow reads type hints as a schema
-        images = self._images(model_input)
+        given = self._array(model_input)
         asked = {key: value for key, value in (params or {}).items() if value is not None}
-        probabilities = self._model.predict(images, verbose=0)
+        rows = max(1, BLOCK_BYTES // (4 * math.prod(self._settings["image_shape"])))
+        blocks = (self._pixels(given[start : start + rows]) for start in range(0, len(given), rows))  # one at a time
+        probabilities = np.concatenate([self._model.predict(block, verbose=0) for block in blocks])
         try:
             found = self._policies.answer(
                 probabilities,
@@ -56,20 +62,35 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
             }
         )
 
-    def _images(self, given: Any) -> NDArray[np.float32]:
-        """The input as float32 (n, h, w); an invalid input is refused with a reason."""
+    def _array(self, given: Any) -> NDArray[Any]:
+        """The input as an array of images or flat rows, of any type; another shape is refused with a reason."""
         height, width = self._settings["image_shape"]
-        expected = f"expected images ({height}, {width}), or flat rows of {height * width}, of raw pixels"
         try:
-            pixels = np.asarray(given, dtype=np.float32)
+            array = np.asarray(given)
         except (TypeError, ValueError) as error:
-            raise _refused(f"the input is not an array of numbers ({error}); {expected}") from error
-        if pixels.shape[1:] not in {(height, width), (height * width,)} or not len(pixels):
-            raise _refused(f"the input has shape {pixels.shape}; {expected}, at least one")
+            raise self._no_array(error) from error
+        if array.shape[1:] not in {(height, width), (height * width,)} or not len(array):
+            raise _refused(f"the input has shape {array.shape}; {self._expected()}, at least one")
+        return array
+
+    def _pixels(self, block: NDArray[Any]) -> NDArray[np.float32]:
+        """Some images as float32 (n, h, w); invalid pixels are refused with a reason."""
+        height, width = self._settings["image_shape"]
+        try:
+            pixels = block.astype(np.float32)
+        except (TypeError, ValueError) as error:
+            raise self._no_array(error) from error
         most = self._settings["pixel_max"]
         if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > most:
             raise _refused(f"pixels range from {pixels.min():g} to {pixels.max():g}; expected 0 to {most}")
         return pixels.reshape(-1, height, width)
+
+    def _no_array(self, error: Exception) -> MlflowException:
+        return _refused(f"the input is not an array of numbers ({error}); {self._expected()}")
+
+    def _expected(self) -> str:
+        height, width = self._settings["image_shape"]
+        return f"expected images ({height}, {width}), or flat rows of {height * width}, of raw pixels"
 
 
 def _refused(reason: str) -> MlflowException:

@@ -94,6 +94,16 @@ def test_a_download_that_always_breaks_off_is_given_up_after_three_tries(mirror)
     assert mirror.asked == ["/images.gz"] * 3
 
 
+def test_a_download_of_more_than_the_largest_file_is_left_in_the_middle_and_not_repeated(mirror, monkeypatch):
+    monkeypatch.setattr(download, "LARGEST", 2**20)
+    mirror.files["images.gz"] = b"x" * 2**20
+    assert len(from_web(mirror.base, ["images"], print)["images"]) == 2**20
+    mirror.files["images.gz"] = b"x" * 3 * 2**20
+    with pytest.raises(UnavailableError, match=r"images\.gz has more than 1 MiB; expected at most that"):
+        from_web(mirror.base, ["images"], print)
+    assert mirror.asked == ["/images.gz"] * 2
+
+
 def test_a_file_that_the_host_does_not_have_is_asked_for_once(mirror):
     del mirror.files["labels.gz"]
     with pytest.raises(UnavailableError, match="404"):

@@ -2,7 +2,7 @@ import gzip
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,6 +18,7 @@ IMAGES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 LABELS = np.array([1, 0], np.uint8)
 
 
+@settings(deadline=None)  # no assertion measures time
 @given(
     values=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)), zipped=st.booleans()
 )

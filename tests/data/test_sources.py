@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,21 @@ def test_a_missing_path_is_reported(tmp_path):
 def test_an_impossible_path_is_reported(path, message):
     with pytest.raises(InputError, match=rf"data\.path cannot be used: .*{message}"):
         load(Data(path=path), progress=ignore)
+
+
+def test_a_file_of_far_more_than_fashion_mnist_has_is_neither_read_nor_unpacked(copy):
+    path = copy / "train-labels-idx1-ubyte"
+    packed = gzip.compress(bytes(49 * 2**20), 1)
+    path.rename(copy / "kept")
+    path.with_name(f"{path.name}.gz").write_bytes(packed)
+    with pytest.raises(InputError, match=r"train-labels-idx1-ubyte .* unpacks to more than 48 MiB; expected at most"):
+        load(Data(path=str(copy)), progress=ignore)
+    with path.open("wb") as file:
+        file.truncate(2**40)  # a file with a hole, of 1 TiB
+    with pytest.raises(
+        InputError, match=r"train-labels-idx1-ubyte has 1,099,511,627,776 bytes; expected 48 MiB at most"
+    ):
+        load(Data(path=str(copy)), progress=ignore)
 
 
 def test_a_damaged_gzip_file_is_reported(copy):
@@ -167,6 +183,7 @@ def test_the_cache_is_readable_to_whom_the_user_lets(folder, tmp_path, monkeypat
 WRITER = """
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from pipeline.data.sources import FASHION_MNIST, _keep
 folder = Path(sys.argv[1])
@@ -203,6 +220,18 @@ def test_the_cache_is_read_before_anything_else(folder, tmp_path, monkeypatch):
     dataset = load(Data(), progress=said.append)
     assert dataset.source == f"the cache {tmp_path}/fashion-mnist"
     assert said == []
+
+
+def test_a_cache_whose_name_is_not_utf_8_is_used_and_shown_by_its_bytes(folder, tmp_path, monkeypatch):
+    cache = tmp_path / os.fsdecode(b"caf\xe9")
+    monkeypatch.setenv("NARROWGAP_CACHE", str(cache))
+    first = sources.fashion_mnist_sources()[0]
+    said: list[str] = []
+    sources._first_that_verifies([replace(first, keep=True), given(folder)], said.append)
+    assert said == [
+        rf"the cache {tmp_path}/caf\xe9/fashion-mnist cannot be used: there is no folder {tmp_path}/caf\xe9/fashion-mnist"
+    ]
+    assert load(Data(), progress=ignore).source == rf"the cache {tmp_path}/caf\xe9/fashion-mnist"
 
 
 def test_what_a_source_gave_is_kept_for_the_next_run(folder, tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import os
+import warnings
 import zipfile
 import zlib
 
@@ -185,6 +187,50 @@ class TestNpz:
             load(own(npz(tmp_path, **given)))
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.parametrize("twin", ["images_train", "images_train.npy"])
+    def test_two_arrays_of_one_name_are_refused_so_no_limit_is_passed_by_one_of_them(self, tmp_path, monkeypatch, twin):
+        path = npz(tmp_path, images_train=np.zeros((6, 100, 100), np.uint8), labels_train=LABELS)
+        small = io.BytesIO()
+        np.save(small, IMAGES)
+        monkeypatch.setattr(formats, "LARGEST", 1000)
+        with zipfile.ZipFile(path, "a") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # zipfile's own, of the second entry
+            file.writestr(twin, small.getvalue())
+        with pytest.raises(InputError, match=r"mine.npz has two arrays called images_train; expected each once: write"):
+            load(own(path))
+
+    @pytest.mark.parametrize(("train", "test"), [("u1", "i8"), ("i2", "u4"), ("u8", "i8"), ("i8", "u8")])
+    def test_whole_numbers_of_two_types_are_labels_of_one_data_set(self, tmp_path, train, test):
+        arrays = {"images_train": IMAGES, "labels_train": LABELS.astype(train)}
+        dataset = load(own(npz(tmp_path, **arrays, images_test=IMAGES[:2], labels_test=np.array([1, 0], test))))
+        assert (dataset.labels_train.tolist(), dataset.labels_test.tolist()) == ([0, 1, 0, 1, 0, 1], [1, 0])
+        assert dataset.class_names == ("0", "1")
+
+    @pytest.mark.parametrize("kind", ["u1", "u4", "u8"])
+    def test_labels_of_two_types_are_named_as_whole_numbers(self, tmp_path, kind):
+        arrays = {"images_train": IMAGES, "labels_train": LABELS, "images_test": IMAGES[:1]}
+        with pytest.raises(InputError, match=r"has the labels 0, 1, 3; expected 0 to 2 with none left out"):
+            load(own(npz(tmp_path, **arrays, labels_test=np.array([3], kind))))
+
+    def test_a_label_too_large_for_int64_in_one_part_alone_is_refused(self, tmp_path):
+        arrays = {"images_train": IMAGES, "labels_train": LABELS, "images_test": IMAGES[:1]}
+        with pytest.raises(InputError, match=r"has the labels 0.*, 1.*, 9.*expected 0 to 2 with none left out"):
+            load(own(npz(tmp_path, **arrays, labels_test=np.array([2**63], np.uint64))))
+
+    def test_the_first_bad_value_is_named_and_all_are_counted_across_blocks(self, tmp_path):
+        images = np.zeros((2500, 1, 2))
+        images[1203, 0, 1], images[2400, 0, 0] = 0.25, 0.75
+        with pytest.raises(InputError, match=r"has 0.25 in image 1203 \(2 such values\); expected whole numbers"):
+            load(own(npz(tmp_path, images_train=images, labels_train=np.arange(2500) % 2)))
+
+    def test_what_zipfile_does_not_know_is_reported_as_damage(self, tmp_path):
+        path = npz(tmp_path, images_train=IMAGES, labels_train=LABELS)
+        raw = bytearray(path.read_bytes())
+        raw[raw.index(b"PK\x01\x02") + 6] = 99  # the version that is needed to unpack
+        path.write_bytes(raw)
+        with pytest.raises(InputError, match=r"mine.npz is no npz file, or a truncated one \(zip file version 9.9\)"):
+            load(own(path))
+
     def test_what_is_no_npz_file_is_reported(self, tmp_path):
         path = tmp_path / "mine.npz"
         path.write_bytes(b"hello")
@@ -257,13 +303,25 @@ class TestIdx:
         (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(LABELS[:1]))
         assert load(own(tmp_path)).labels_test.tolist() == [0]
 
-    def test_a_file_that_unpacks_to_too_much_is_not_unpacked(self, tmp_path, monkeypatch):
-        (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(IMAGES)))
+    @pytest.mark.parametrize(
+        ("name", "pack", "message"),
+        [
+            (
+                "train-images-idx3-ubyte.gz",
+                gzip.compress,
+                "train-images-idx3-ubyte unpacks to more than .* MiB; expected",
+            ),
+            ("train-images-idx3-ubyte", bytes, r"train-images-idx3-ubyte has 1,048,576 bytes; expected .* MiB at most"),
+        ],
+    )
+    def test_a_file_of_too_much_is_not_read_or_unpacked(self, tmp_path, monkeypatch, name, pack, message):
+        images = np.ones((6, 1, (2**20 - 16) // 6), np.uint8)  # 1 MiB with its header
+        (tmp_path / name).write_bytes(pack(idx(images)))
         (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(LABELS))
-        monkeypatch.setattr(formats, "LARGEST", 51)
-        with pytest.raises(InputError, match=r"train-images-idx3-ubyte unpacks to more than .* GiB"):
+        monkeypatch.setattr(formats, "LARGEST", 2**20 - 1)
+        with pytest.raises(InputError, match=message):
             load(own(tmp_path))
-        monkeypatch.setattr(formats, "LARGEST", 52)
+        monkeypatch.setattr(formats, "LARGEST", 2**20)
         assert len(load(own(tmp_path)).labels_train) == 6
 
 
@@ -330,6 +388,9 @@ class TestPictures:
             (lambda tree: picture(tree / "x.png", IMAGES[0]), "x.png is beside the class folders"),
             (lambda tree: (tree / "train").mkdir(), "has the folders cat, dog, train; expected train and test"),
             (lambda tree: [path.unlink() for path in (tree / "dog").glob("[13].png")], "class 'dog' has 1 images"),
+            (lambda tree: os.mkfifo(tree / "cat" / "x.png"), "x.png is no picture; expected PNG and JPEG files alone"),
+            (lambda tree: (tree / os.fsdecode(b"caf\xe9")).mkdir(), r"caf\\xe9 is empty; expected pictures of its class"),
+            (lambda tree: (tree / "dog").rename(tree / os.fsdecode(b"caf\xe9")), r"a class is named 'caf\\udce9'; expected"),
             (lambda tree: (tree / "dog" / "x.png").symlink_to("nowhere"), "x.png cannot be read .No such file"),
         ],
     )  # fmt: skip

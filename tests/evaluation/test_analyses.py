@@ -250,6 +250,11 @@ class TestRealNetworks:
         )
         assert section(look).pictures[0].alt.endswith(f"class {weakest['class']:.0f} has the lowest F1, {figures}")
 
+    def test_the_name_of_a_class_is_no_formula_in_the_table(self, real: EvaluationResult) -> None:
+        names = ("=1+1", *real.split.class_names[1:])
+        look = per_class.analyse(replace(real, split=replace(real.split, class_names=names)))
+        assert table(look, "classes.csv")["class"].tolist() == ["'=1+1", *names[1:]]
+
 
 class TestGaps:
     def test_a_network_has_dropout_when_any_rate_is_above_0(self, digits_split: Split) -> None:

@@ -57,7 +57,9 @@ def test_mlproject_offers_every_step():
     from pipeline.__main__ import COMMANDS
 
     project = yaml.safe_load((ROOT / "MLproject").read_text())
-    assert [*project["entry_points"], "schedule", "ui"] == list(COMMANDS), "what makes no run is no entry point"
+    assert [*project["entry_points"], "schedule", "serve", "ui"] == list(COMMANDS), (
+        "what makes no run is no entry point"
+    )
     for name, entry in project["entry_points"].items():
         assert set(entry["parameters"]) == {"experiment", *COMMANDS[name].options}
         assert entry["command"].startswith(f"python -m pipeline {name} --experiment {{experiment}}")
@@ -114,12 +116,10 @@ def test_make_run_takes_a_file_of_the_users_own(made):
     assert "<--experiment-name><own><-P><experiment=my files/own.yaml>" in done.stdout
 
 
-def test_make_serve_serves_the_champion_on_loopback_by_the_name_in_the_experiments_file(made):
-    python = made / ".venv" / "bin" / "python"
-    python.write_text('#!/bin/sh\n[ "$1" = -c ] && { echo "named-$3"; exit; }\nprintf \'<%s>\' "$@"\n')
+def test_make_serve_hands_over_the_experiment_and_the_port(made):
     done = _make(made, "serve", "EXPERIMENT=my files/own.yaml", "PORT=8123")
-    assert "<-m><mlflow><models><serve><--model-uri><models:/narrowgap-named-my files/own.yaml@champion>" in done.stdout
-    assert "<--env-manager><local><--host><127.0.0.1><--port><8123>" in done.stdout
+    assert done.stdout == "<-m><pipeline><serve><--experiment><my files/own.yaml><--port><8123>"
+    assert _make(made, "serve").stdout.endswith("<--experiment><fashion_mnist><--port><5001>")
 
 
 def test_make_schedule_hands_over_the_time_and_the_overrides(made):

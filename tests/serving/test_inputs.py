@@ -1,14 +1,16 @@
 """Reading the images to predict from every file type."""
 
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.data import formats
 from pipeline.errors import InputError
-from pipeline.serving.inputs import read
+from pipeline.serving.inputs import Picture, Unreadable, read
 
 
 def pictures(path, *, shape=(2, 3), pixel_max=255):
@@ -79,6 +81,64 @@ def test_one_picture_is_known_by_its_content_regardless_of_its_name(tmp_path):
     assert (found.name, found.pixels.tolist()) == ("picture.dat", [[7] * 5] * 4)
 
 
+def test_what_cannot_be_read_in_a_folder_is_named_with_its_reason_in_its_place(tmp_path):
+    for name in ("a.png", "c.png"):
+        Image.new("L", (5, 4), 7).save(tmp_path / name)
+    (tmp_path / "b.png").write_bytes(b"text")
+    os.mkfifo(tmp_path / "d.png")
+    (tmp_path / "e.png").symlink_to("nowhere")
+    found = pictures(tmp_path)
+    assert [each.name for each in found] == ["a.png", "b.png", "c.png", "d.png", "e.png"]
+    assert [type(each) for each in found] == [Picture, Unreadable, Picture, Unreadable, Unreadable]
+    assert found[1].reason == f"{tmp_path}/b.png is not a PNG or JPEG file, or is damaged; repair or remove it"
+    assert "no regular file" in found[3].reason
+    assert "cannot be read (No such file or directory)" in found[4].reason
+
+
+def test_a_folder_that_cannot_be_listed_is_named_and_the_rest_is_read(tmp_path, monkeypatch):
+    Image.new("L", (5, 4), 7).save(tmp_path / "a.png")
+    (tmp_path / "shut").mkdir()
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)  # root may list every folder
+    found = pictures(tmp_path)
+    assert [(each.name, type(each)) for each in found] == [("a.png", Picture), ("shut", Unreadable)]
+    assert found[1].reason == f"{tmp_path}/shut cannot be read (Permission denied); make it readable or leave it out"
+
+
+def test_names_that_are_not_utf_8_are_given_with_their_bytes(tmp_path):
+    Image.new("L", (5, 4), 7).save(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    (tmp_path / os.fsdecode(b"caf\xe9/x.png")).write_bytes(b"text")
+    bad, good = pictures(tmp_path)
+    assert (bad.name, good.name) == (r"caf\xe9/x.png", r"caf\xe9.png")
+    assert bad.reason.startswith(rf"{tmp_path}/caf\xe9/x.png is not")
+    (alone,) = pictures(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    assert alone.name == r"caf\xe9.png"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(
+        InputError, match="pipe: not a regular file; expected an npz, IDX, PNG or JPEG file, or a folder"
+    ):
+        pictures(tmp_path / "pipe")
+
+
+def test_a_file_of_too_much_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "x.idx").write_bytes(idx(ROWS))  # 28 bytes
+    monkeypatch.setattr(formats, "LARGEST", 27)
+    with pytest.raises(InputError, match=r"x\.idx has 28 bytes; expected .* at most"):
+        pictures(tmp_path / "x.idx")
+    monkeypatch.setattr(formats, "LARGEST", 28)
+    assert len(pictures(tmp_path / "x.idx")) == 2
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -88,6 +148,7 @@ def test_one_picture_is_known_by_its_content_regardless_of_its_name(tmp_path):
         (lambda path: path.write_bytes(idx(ROWS)[:-1]), "truncated"),
         (lambda path: path.write_bytes(idx(ROWS[:0])), "no pixels in it"),
         (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "damaged"),
+        (lambda path: path.write_bytes(b"PK\x03\x04" + b"x" * 99), "is no npz file, or a truncated one"),
         (lambda path: path.mkdir(), "contains no PNG or JPEG file"),
         (Path.is_dir, "cannot be read"),
     ],

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +63,8 @@ def predicted(given, **options):
 def test_the_table_has_what_the_champion_answers_to_every_row(folder):
     _, _, table = predicted(folder / "digits.npz")
     expected = load("models:/narrowgap-smoke@champion").predict(digits().images_train[:ROWS])
-    assert list(table) == ["image", *expected]
+    assert list(table) == ["image", *expected, "error"]
+    assert table["error"].isna().all()
     assert table["image"].tolist() == list(range(ROWS))
     for column in ("label", "class", "accepted"):
         assert table[column].tolist() == expected[column].tolist()
@@ -85,10 +89,98 @@ def test_the_run_says_what_was_answered_and_by_whom(folder):
     assert (run.status, run.tags["narrowgap.version"]) == ("FINISHED", "1")
     assert "mlflow.parentRunId" not in run.tags
     assert run.metrics == pytest.approx(
-        {"images": ROWS, "accepted": accepted / ROWS, "confidence": table["confidence"].mean()}
+        {"images": ROWS, "unreadable": 0, "accepted": accepted / ROWS, "confidence": table["confidence"].mean()}
     )
     assert f"predict: {ROWS} images of digits.npz by version 1 of narrowgap-smoke: {accepted} accepted" in screen
     assert imread(io.BytesIO(run.read("contact_sheet.png"))).ndim == 3
+
+
+def test_a_picture_that_cannot_be_read_costs_that_picture_alone(folder, tmp_path):
+    given = shutil.copytree(folder / "photographs", tmp_path / "given")
+    (given / "1.png").write_bytes(b"text")
+    (given / "2.png").unlink()
+    os.mkfifo(given / "2.png")
+    screen, run, table = predicted(given)
+    _, _, whole = predicted(folder / "photographs")
+    assert table["image"].tolist() == ["0.png", "1.png", "2.png", "3.png"]
+    pd.testing.assert_frame_equal(
+        table.drop(columns="error").iloc[[0, 3]], whole.drop(columns="error").iloc[[0, 3]], check_dtype=False
+    )
+    lost = table.iloc[[1, 2]]
+    assert lost[["label", "class", "confidence", "margin"]].isna().all(axis=None)
+    assert (lost["accepted"].tolist(), lost["candidates"].tolist()) == ([False, False], ["[]", "[]"])
+    reasons = [
+        f"{given}/1.png is not a PNG or JPEG file, or is damaged; repair or remove it",
+        f"{given}/2.png is no regular file; expected a PNG or JPEG file",
+    ]
+    assert lost["error"].tolist() == reasons
+    lines = run.read("predictions.csv").decode().splitlines()
+    assert re.match(r"0\.png,\d,digit \d,0\.\d+,0\.\d+,True,", lines[1])
+    assert lines[2] == f'1.png,,,,,False,[],"{reasons[0]}"'
+    *named, line, _ = screen.splitlines()
+    assert named == reasons
+    assert "predict: 2 images of given" in line
+    assert "; 2 could not be read; run" in line
+    assert (run.status, run.metrics["images"], run.metrics["unreadable"]) == ("FINISHED", 2, 2)
+    assert run.metrics["accepted"] == 1
+    assert '"shape": [2, 8, 8]' in run._client.get_run(run.id).inputs.dataset_inputs[0].dataset.profile
+
+
+def test_where_no_picture_can_be_read_the_run_fails_with_the_first_reason(folder, tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"text")
+    with pytest.raises(InputError, match=r"none of 2 pictures can be read; the first: .*a.png is not a PNG or JPEG"):
+        predicted(tmp_path)
+    run = Store.connect().latest(step="predict", experiment="smoke", status=None)
+    assert run is not None
+    assert run.status == "FAILED"
+
+
+def test_of_many_unreadable_pictures_ten_are_named_on_the_screen_and_all_in_the_table(folder, tmp_path):
+    shutil.copy(folder / "photographs" / "0.png", tmp_path / "good.png")
+    for row in range(12):
+        (tmp_path / f"{row:02}.png").write_bytes(b"text")
+    screen, _, table = predicted(tmp_path)
+    lines = screen.splitlines()
+    assert [line.split()[0] for line in lines[:10]] == [f"{tmp_path}/{row:02}.png" for row in range(10)]
+    assert lines[10] == "2 more cannot be read: see predictions.csv"
+    assert table["error"].notna().sum() == 12
+
+
+def test_a_name_that_is_not_utf_8_is_written_with_its_bytes(folder, tmp_path):
+    given = tmp_path / os.fsdecode(b"f\xfcr")
+    shutil.copytree(folder / "photographs", given)
+    (given / "0.png").rename(given / os.fsdecode(b"caf\xe9.png"))
+    (given / "1.png").write_bytes(b"text")
+    screen, run, table = predicted(given)
+    assert table["image"].tolist() == ["1.png", "2.png", "3.png", r"caf\xe9.png"]
+    assert table["error"][0].startswith(rf"{tmp_path}/f\xfcr/1.png is not")
+    assert r"predict: 3 images of f\xfcr by version 1" in screen
+    (used,) = run._client.get_run(run.id).inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.source) == (r"f\xfcr", rf"{tmp_path}/f\xfcr")
+    (given / "2.png").unlink()
+    (given / "3.png").unlink()
+    (given / os.fsdecode(b"caf\xe9.png")).write_bytes(b"text")
+    with pytest.raises(InputError, match=r"f\\xfcr: none of 2 pictures can be read"):
+        predicted(given)
+
+
+def test_a_file_name_is_no_formula_in_the_table(folder, tmp_path):
+    for name in ("=1+1.png", "@x.png", "-5.png", "a=b.png"):
+        shutil.copy(folder / "photographs" / "0.png", tmp_path / name)
+    _, _, table = predicted(tmp_path)
+    assert table["image"].tolist() == ["'-5.png", "'=1+1.png", "'@x.png", "a=b.png"]
+
+
+@pytest.mark.parametrize("given", [".", ""])
+def test_the_working_directory_can_be_given(folder, given, monkeypatch):
+    monkeypatch.chdir(folder / "photographs")
+    if not given:
+        with pytest.raises(InputError, match="input is not given; expected the path"):
+            predicted(given)
+        return
+    screen, _, _ = predicted(given)
+    assert "predict: 4 images of photographs by version 1" in screen
 
 
 def test_a_version_can_be_named(folder):
@@ -103,6 +195,8 @@ def test_a_version_can_be_named(folder):
     [
         (None, {}, "input is not given; expected the path"),
         ("nowhere", {}, "input is nowhere; expected the path"),
+        ("~nobody-here/x", {}, "input is ~nobody-here/x: Could not determine home directory"),
+        ("x" * 300, {}, "it cannot be read .File name too long"),
         (".", {"invert": "maybe"}, "invert is 'maybe'; expected one of auto, yes, no"),
         (".", {"policy": "best"}, "policy is 'best'; expected one of argmax"),
         (".", {"threshold": "0.5"}, "threshold is for the policies min_confidence and min_margin"),

@@ -188,6 +188,38 @@ def test_what_is_no_json_is_refused_and_the_server_lives_on(served):
     assert len(served.answers({"instances": [IMAGE]})) == 1
 
 
+def test_rows_are_predicted_in_blocks_and_answered_as_all_at_once(served, monkeypatch):
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(served.store)
+    try:
+        model = models.load("models:/narrowgap-serving@champion")
+    finally:
+        mlflow.set_tracking_uri(before)
+    whole = model.predict(served.images)
+    classifier = model.unwrap_python_model()
+    seen = []
+    predict, convert = classifier._model.predict, classifier._pixels
+
+    def watched(block, **options):
+        seen.append(("predicted", len(block)))
+        return predict(block, **options)
+
+    def converted(block):
+        seen.append(("converted", len(block)))
+        return convert(block)
+
+    monkeypatch.setattr(classifier._model, "predict", watched)
+    monkeypatch.setattr(classifier, "_pixels", converted)
+    monkeypatch.setitem(type(classifier)._array.__globals__, "BLOCK_BYTES", 7 * 8 * 8 * 4 + 1)
+    pd.testing.assert_frame_equal(model.predict(served.images), whole, rtol=1e-5)
+    # Of 40 images in blocks of 7, never two blocks are there as float32 at a time.
+    assert seen == [(step, rows) for rows in (7, 7, 7, 7, 7, 5) for step in ("converted", "predicted")]
+    bad = served.images.copy()
+    bad[-1, 0, 0] = 17
+    with pytest.raises(mlflow.exceptions.MlflowException, match="pixels range from 0 to 17; expected 0 to 16"):
+        model.predict(bad)
+
+
 def test_a_loaded_model_says_how_it_reads_images(served, monkeypatch):
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     before = mlflow.get_tracking_uri()

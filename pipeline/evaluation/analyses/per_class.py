@@ -5,7 +5,7 @@ from pipeline.evaluation.report.page import Picture, Section
 from pipeline.figures.networks import mistakes as mistakes_figure
 from pipeline.figures.networks import per_class as classes_figure
 from pipeline.figures.style import png
-from pipeline.formatting import percent
+from pipeline.formatting import percent, safe_cell
 from pipeline.statistics import per_class
 
 MOST_MISTAKES = 30
@@ -37,6 +37,5 @@ def analyse(result: EvaluationResult) -> Analysis:
             ),
         ],
     )
-    return Analysis(
-        {"classes.csv": table.to_csv(index=False), "classes.png": bars, "mistakes.png": page}, section=section
-    )
+    cells = table.assign(**{"class": table["class"].map(safe_cell)}).to_csv(index=False)
+    return Analysis({"classes.csv": cells, "classes.png": bars, "mistakes.png": page}, section=section)

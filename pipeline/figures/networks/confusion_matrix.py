@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipeline.figures.style import canvas
+from pipeline.figures.style import canvas, short
 
 Counts = NDArray[np.int64]
 """(classes, classes): rows are labels, columns predictions."""
@@ -24,6 +24,7 @@ READABLE = 4.0
 
 def confusion(train: Counts, test: Counts, class_names: Sequence[str], *, title: str = "") -> Figure:
     """Both matrices side by side; number and colour of a cell are its share of the row's images in percent."""
+    class_names = [short(name) for name in class_names]
     scale = min(max(1.0, len(class_names) / FEW), MOST)
     longest = max(map(len, class_names))
     # Ten slanted names of eleven letters have their room below; the layout reckons with too little for more or longer ones.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from pipeline.data.dataset import Images
-from pipeline.figures.style import TEST, canvas
+from pipeline.figures.style import TEST, canvas, short
 from pipeline.statistics.per_class import Mistake
 
 COLUMNS = 6
@@ -23,6 +23,7 @@ def mistakes(
     # One set of axes for all: laying out a set for each image takes seconds.
     figure, (axes,) = canvas(CELL * COLUMNS, CELL * pitch * rows + 0.5)
     axes.set_axis_off()
+    names = [short(name) for name in class_names]
     for place, mistake in enumerate(found):
         left, top = place % COLUMNS, place // COLUMNS * pitch
         height, width = images[mistake.row].shape
@@ -33,8 +34,8 @@ def mistakes(
         axes.imshow(
             images[mistake.row], cmap="gray_r", vmin=0, vmax=pixel_max, extent=extent, interpolation="nearest"
         )  # fmt: skip
-        taken = f"{class_names[mistake.predicted]} ({100 * mistake.confidence:.1f} %)"
-        for text, colour, line in ((taken, TEST, 0.1), (f"is {class_names[mistake.label]}", "black", 0.23)):
+        taken = f"{names[mistake.predicted]} ({100 * mistake.confidence:.1f} %)"
+        for text, colour, line in ((taken, TEST, 0.1), (f"is {names[mistake.label]}", "black", 0.23)):
             axes.text(
                 left + 0.5, top + line, text, fontsize=8.5, color=colour, ha="center", va="center", in_layout=False
             )  # fmt: skip

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from pipeline.figures.style import GREY, TEST, TRAIN, canvas
+from pipeline.figures.style import GREY, TEST, TRAIN, canvas, short
 
 
 def classes(table: pd.DataFrame, *, part: str) -> Figure:
@@ -17,7 +17,7 @@ def classes(table: pd.DataFrame, *, part: str) -> Figure:
         axes.barh(places + shift, ordered[column], 0.38, color=colour, label=column)
         for place, value in zip(places + shift, ordered[column], strict=True):
             axes.text(value + 0.008, place, f"{100 * value:.1f}", fontsize=8, va="center")
-    axes.set_yticks(places, ordered["class"])
+    axes.set_yticks(places, [short(str(name)) for name in ordered["class"]])
     axes.margins(y=0.02)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.08)

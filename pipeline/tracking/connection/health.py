@@ -41,8 +41,8 @@ def _check_server(uri: str, what: str, cure: str) -> None:
         answer = _get(uri, "/health")
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError) as error:
         raise InputError(
-            f"the {what} {shown(uri)} is no address ({reason(error)}); expected https://host:port, with %23 for #, %2F for /, "
-            "%3F for ? and %40 for @ in a password"
+            f"the {what} {shown(uri)} is no address ({reason(error)}); expected https://host:port, with %23 for #, %2F for "
+            "/, %3F for ? and %40 for @ in a password"
         ) from error
     except requests.RequestException as error:
         kind = type(error).__name__

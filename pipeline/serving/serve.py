@@ -1,0 +1,33 @@
+"""`make serve`: serves the champion over HTTP on this machine with MLflow's scoring server."""
+
+import os
+import shlex
+import sys
+
+from pipeline.errors import InputError
+from pipeline.experiment import Experiment
+from pipeline.tracking.health import store_errors
+from pipeline.tracking.names import CHAMPION
+from pipeline.tracking.registry import Registry
+from pipeline.tracking.store import Store
+
+HOST = "127.0.0.1"
+
+
+def serve(experiment: Experiment, given: str, *, port: int) -> None:
+    """Becomes `mlflow models serve` of the experiment's champion. `given` is the experiment as the user named it.
+
+    Raises:
+        InputError: If there is no champion, with the command that makes one.
+    """
+    store = Store.connect()
+    with store_errors(store.uri):
+        registry = Registry(store, experiment.name)
+        champion = registry.by_alias(CHAMPION)
+    if champion is None:
+        train = f"mlflow run . -e retrain --env-manager local -P experiment={shlex.quote(given)}"
+        raise InputError(f"{registry.name} has no champion in {store.shown}; train one with: {train}")
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{registry.name}@{CHAMPION}"]
+    command += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
+    print(shlex.join(command), flush=True)  # noqa: T201 - this is for the person at the terminal
+    os.execv(sys.executable, command)  # noqa: S606 - so that Ctrl-C and SIGTERM reach the server itself

@@ -1,0 +1,85 @@
+"""Reading one picture: EXIF data, depth, and what is no file."""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from pipeline.data.pictures import read_picture
+from pipeline.errors import InputError
+
+WIDE = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)
+WIDTH, METADATA, CAMERA = 0x0100, 0x02BC, 0x8769
+"""Tags whose values are of other types below than Pillow expects."""
+
+
+def exif(orientation: int, *entries: tuple[int, int, int, bytes]) -> bytes:
+    """EXIF data of an orientation and more entries, each (tag, type, count, four bytes)."""
+    written = [(0x0112, 3, 1, struct.pack("<HH", orientation, 0)), *entries]
+    body = b"".join(struct.pack("<HHL", *entry[:3]) + entry[3] for entry in written)
+    return b"Exif\0\0II*\0" + struct.pack("<LH", 8, len(written)) + body + b"\0\0\0\0"
+
+
+def png(rows: np.ndarray, kind: int, depth: int) -> bytes:
+    """A PNG file; `rows` are the bytes of each row, `kind` and `depth` those of its header."""
+    height, width = rows.shape[:2]
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">L", len(content)) + name + content + struct.pack(">L", zlib.crc32(name + content))
+
+    header = struct.pack(">LLBBBBB", width, height, depth, kind, 0, 0, 0)
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8, 0, 9])
+def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path, orientation):
+    path = tmp_path / "x.png"
+    Image.fromarray(WIDE).save(path, exif=exif(orientation))
+    assert read_picture(path).tolist() == np.asarray(ImageOps.exif_transpose(Image.open(path))).tolist()
+
+
+@pytest.mark.parametrize(
+    "entry", [(WIDTH, 1, 1, b"\xff" * 4), (METADATA, 2, 1, b"\xff" * 4), (CAMERA, 6, 1, b"\xff" * 4)]
+)
+def test_exif_data_of_odd_types_do_not_keep_a_picture_from_being_turned_upright(tmp_path, entry):
+    path = tmp_path / "x.png"
+    Image.fromarray(WIDE).save(path, exif=exif(6, entry))
+    with pytest.raises((struct.error, TypeError, ValueError)):
+        ImageOps.exif_transpose(Image.open(path))
+    assert read_picture(path).tolist() == [[40, 10], [50, 20], [60, 30]]
+
+
+def test_exif_data_that_cannot_be_read_leave_the_picture_as_it_lies(tmp_path, recwarn):
+    Image.fromarray(WIDE).save(tmp_path / "x.png", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert read_picture(tmp_path / "x.png").tolist() == WIDE.tolist()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_16_bits_per_channel_are_refused_and_8_read_with_and_without_colour(tmp_path, kind, channels):
+    deep, flat = tmp_path / "deep.png", tmp_path / "flat.png"
+    deep.write_bytes(png(np.full((2, 3, channels), 0xFFFF, ">u2"), kind, 16))
+    flat.write_bytes(png(np.full((2, 3, channels), 0xFF, np.uint8), kind, 8))
+    with pytest.raises(InputError, match=r"deep.png has more than 8 bits per pixel and colour; expected 8: scale its"):
+        read_picture(deep)
+    assert read_picture(flat).tolist() == [[255] * 3] * 2
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(InputError, match=r"x.png is no regular file; expected a PNG or JPEG file"):
+        read_picture(tmp_path / "x.png")
+
+
+def test_whatever_pillow_raises_is_an_input_error_of_one_line(tmp_path, monkeypatch):
+    def fail(_image: Image.Image) -> None:
+        raise struct.error("unpack requires\na buffer")
+
+    Image.fromarray(WIDE).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image.Image, "getexif", fail)
+    with pytest.raises(InputError, match=r"x.png cannot be read \(unpack requires a buffer\); repair or remove it"):
+        read_picture(tmp_path / "x.png")

@@ -1,0 +1,28 @@
+"""Text for people."""
+
+import pytest
+
+from pipeline.formatting import safe_cell
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ('=HYPERLINK("x")', '\'=HYPERLINK("x")'),
+        ("+1+1", "'+1+1"),
+        ("-x", "'-x"),
+        ("-", "'-"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("\n=1", "'\n=1"),
+        ("-1", "-1"),
+        ("+2.5", "+2.5"),
+        ("a=b", "a=b"),
+        ("'=1", "'=1"),
+        (" =1", " =1"),
+        ("", ""),
+    ],
+)
+def test_a_cell_begins_no_formula_and_numbers_and_names_stay(given, written):
+    assert safe_cell(given) == written
