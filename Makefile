@@ -9,6 +9,8 @@ AT ?= 02:30
 # MLflow and its children find `python` and `uv` in the environment of the lock. Telemetry is off.
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
+# Versions of the model that were logged by Narrowgap 0.1 read it.
+export KERAS_BACKEND := tensorflow
 export MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
