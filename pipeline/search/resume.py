@@ -4,16 +4,21 @@ The tracking store is the only state. What makes two searches the same is in a t
 section, so a difference can be named.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
+from pipeline.formatting import few
 from pipeline.session import PreparedData, Session
-from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, STEP_TAG, TRIALS_ASKED_TAG
+from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, SEARCH_JSON, STEP_TAG, TRIALS_ASKED_TAG
+from pipeline.tracking.run import MOST_TAG_LETTERS
 from pipeline.tracking.run_lock import alive, refuse_held
 from pipeline.tracking.store import Run
+
+DIGEST = "sha256:"
 
 
 def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
@@ -26,6 +31,35 @@ def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
         "training": asked["training"],
         "search": search,
     }
+
+
+def identity_tag(run: Run, found: Mapping[str, Any]) -> str:
+    """The value of the tag `narrowgap.identity`: the identity as JSON or, where it is too long for a tag, its digest. The
+    JSON is then written to an artifact of the run.
+    """
+    text = json.dumps(found)
+    if len(text) <= MOST_TAG_LETTERS:
+        return text
+    run.write(SEARCH_JSON, text)
+    return _digest(found)
+
+
+def differences(run: Run, ours: Mapping[str, Any]) -> list[str]:
+    """Differences between the recorded identity of a run and ours, such as `training.epochs is 20 there and 30 here`."""
+    tag = run.tags[IDENTITY_TAG]
+    if tag == _digest(ours):
+        return []
+    if not tag.startswith(DIGEST):
+        return _differences(json.loads(tag), ours)
+    try:
+        theirs = json.loads(run.read(SEARCH_JSON))
+    except InputError:
+        return [f"its settings, which its deleted artifact {SEARCH_JSON} could name"]
+    return _differences(theirs, ours)
+
+
+def _digest(found: Mapping[str, Any]) -> str:
+    return DIGEST + hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def earlier(session: Session, experiment_id: str) -> Run | None:
@@ -44,7 +78,7 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     )
     if run is None or OVER_TAG in run.tags:
         return None
-    different = _differences(json.loads(run.tags[IDENTITY_TAG]), identity(asked, session.prepared))
+    different = differences(run, identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
     if different and (alive(run) or _of_a_retraining_run(session, run)):
@@ -53,8 +87,8 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     refuse_held(run)
     if different:
         raise InputError(
-            f"the unfinished search {run.id} differs: {'; '.join(different)}. Finish it as it was started, or start "
-            "a new one with -P search.resume=never"
+            f"the unfinished search {run.id} differs: {few(different, separator='; ')}. Finish it as it was started, "
+            "or start a new one with -P search.resume=never"
         )
     return run
 
@@ -65,12 +99,24 @@ def _of_a_retraining_run(session: Session, run: Run) -> bool:
 
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Differences such as `training.epochs is 20 there and 30 here`."""
     found = []
     for key in sorted({*theirs, *ours}):
         there, here = theirs.get(key), ours.get(key)
         if isinstance(there, dict) and isinstance(here, dict):
             found += _differences(there, here, f"{prefix}{key}.")
+        elif _networks(there) and _networks(here) and len(there) == len(here):
+            found += _differences(_by_place(there), _by_place(here), f"{prefix}{key}.")
+        elif _networks(there) and _networks(here):
+            found.append(f"{prefix}{key} has {len(there)} entries there and {len(here)} here")
         elif there != here:
             found.append(f"{prefix}{key} is {there} there and {here} here")
     return found
+
+
+def _by_place(networks: list[dict[str, Any]]) -> dict[str, Any]:
+    return {str(place): each for place, each in enumerate(networks)}
+
+
+def _networks(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether a value is a list of fixed networks."""
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
