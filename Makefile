@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 EXPERIMENT ?= fashion_mnist
 ARGS ?=
-AT ?= 02:30
+AT ?= 03:30
 
 # MLflow and its children find `python` and `uv` in the environment of the lock. Telemetry is off.
 export PATH := $(BIN):$(PATH)
@@ -22,7 +22,7 @@ help:
 	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 8 minutes)"
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 serve the champion over HTTP on this machine"
-	@echo "make schedule [EXPERIMENT=digits] [AT=02:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
+	@echo "make schedule [EXPERIMENT=digits] [AT=03:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
 	@echo "make check                                                 lint, types and the quick tests (90 seconds)"
 	@echo "make test                                                  lint, types and every test (10 minutes)"
 	@echo "make docs                                                  the documentation as a site, in site/"

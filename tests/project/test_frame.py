@@ -53,6 +53,14 @@ def test_the_tests_use_the_versions_that_users_get():
     assert {name: dev.get(name) for name in run} == run
 
 
+def test_every_action_is_pinned_by_its_commit_with_the_version_beside_it():
+    files = [*(ROOT / ".github" / "workflows").glob("*.yml"), ROOT / "pipeline/retraining/schedule/github.j2"]
+    used = {use for file in files for use in re.findall(r"uses: (.+)", file.read_text())}
+    assert len({use.partition("@")[0] for use in used}) == len(used) == 5
+    for use in used:
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use), use
+
+
 def test_mlproject_offers_every_step():
     from pipeline.__main__ import COMMANDS
 
