@@ -150,6 +150,29 @@ def test_make_installs_again_when_the_lock_is_newer(made):
     assert _make(made, "--question", ".venv/run.stamp").returncode == 1
 
 
+def test_of_a_users_settings_of_pip_and_python_only_those_of_the_index_count(made, monkeypatch):
+    kept = {"PIP_INDEX_URL": "https://index.example.org/simple", "PIP_CERT": "/ca.pem", "PIP_TRUSTED_HOST": "index"}
+    others = {"PIP_USER": "1", "PIP_TARGET": "/elsewhere", "PIP_REQUIRE_HASHES": "1", "PIP_NO_DEPS": "1"}
+    pythons = {"PYTHONPATH": "/other", "PYTHONHOME": "/other", "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
+    for name in [name for name in os.environ if name.startswith(("PIP_", "PYTHON"))]:
+        monkeypatch.delenv(name)
+    for name, value in (kept | others | pythons).items():
+        monkeypatch.setenv(name, value)
+    seen = made / "seen"
+    python = made / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\n[ "$2" = pip ] && env > \'{seen}\'\n[ -z "$PYTHONHOME" ]\n')
+    os.utime(made / "requirements.lock", (2e9, 2e9))
+    assert _make(made, ".venv/run.stamp").returncode == 0
+    found = dict(line.split("=", 1) for line in seen.read_text().splitlines() if line.startswith(("PIP_", "PYTHON")))
+    assert found == {**kept, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def test_a_home_of_another_python_does_not_make_the_environment_again(made, monkeypatch):
+    (made / ".venv" / "bin" / "python").write_text('#!/bin/sh\n[ -z "$PYTHONHOME" ]\n')
+    monkeypatch.setenv("PYTHONHOME", "/other")
+    assert _make(made, "--question", ".venv/run.stamp").returncode == 0
+
+
 def _tracked() -> list[str]:
     done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
