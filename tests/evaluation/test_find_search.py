@@ -12,6 +12,12 @@ from pipeline.tracking.store import Run
 pytestmark = pytest.mark.tensorflow
 
 
+@pytest.fixture(autouse=True)
+def beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are of the MLflow experiment whose artifacts are in the session's folder."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "smoke")
+
+
 @pytest.fixture
 def alone(session: Session) -> Session:
     """The session with an experiment of another name, whose runs no other test sees."""

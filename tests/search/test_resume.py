@@ -20,6 +20,12 @@ pytestmark = pytest.mark.tensorflow
 PUBLISHED = {"source": "a book", "train_accuracy": 0.9, "train_loss": 0.3, "test_accuracy": 0.8, "test_loss": 0.4}
 
 
+@pytest.fixture(autouse=True)
+def beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are of the MLflow experiment whose artifacts are in the session's folder."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "smoke")
+
+
 def test_what_others_published_does_not_make_another_search_and_another_rate_does(session: Session) -> None:
     def identified(**changes: object) -> dict[str, object]:
         network = {"hidden": [8], "dropout": [0, 0.5], "activations": ["relu"]} | changes
