@@ -4,23 +4,36 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 EXPERIMENT ?= fashion_mnist
 ARGS ?=
-AT ?= 02:30
+AT ?= 03:30
 
 # MLflow and its children find `python` and `uv` in the environment of the lock. Telemetry is off.
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
+# Versions of the model that were logged by Narrowgap 0.1 read it.
+export KERAS_BACKEND := tensorflow
 export MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Of a user's settings of pip only those of indexes and the network count: PIP_USER or PIP_TARGET would install elsewhere.
+PIP_KEPT := PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_CERT PIP_CLIENT_CERT PIP_PROXY \
+	PIP_TRUSTED_HOST PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_NO_CACHE_DIR PIP_CONFIG_FILE \
+	PIP_KEYRING_PROVIDER PIP_NO_INPUT PIP_PREFER_BINARY PIP_ONLY_BINARY PIP_NO_BINARY PIP_USE_FEATURE PIP_USE_DEPRECATED \
+	PIP_DISABLE_PIP_VERSION_CHECK
+$(foreach name,$(filter-out PIP_KEPT $(PIP_KEPT),$(filter PIP_%,$(.VARIABLES))),$(eval unexport $(name)))
+# It counts more than `user = true` in a pip.conf.
+export PIP_USER := 0
+# Another Python's modules and home are not those of the environment.
+unexport PYTHONPATH PYTHONHOME PYTHONNOUSERSITE PYTHONUSERBASE PYTHONSAFEPATH
+
 # An environment whose interpreter is gone (moved, upgraded, interrupted) is made again.
-$(shell "$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || rm -f $(VENV)/*.stamp)
+$(shell env -u PYTHONPATH -u PYTHONHOME "$(BIN)/python" -c 'import pip' >/dev/null 2>&1 || rm -f $(VENV)/*.stamp)
 
 .PHONY: help run check test lint types pytest ui serve schedule lock pictures docs docs-serve
 help:
 	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 8 minutes)"
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 serve the champion over HTTP on this machine"
-	@echo "make schedule [EXPERIMENT=digits] [AT=02:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
+	@echo "make schedule [EXPERIMENT=digits] [AT=03:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
 	@echo "make check                                                 lint, types and the quick tests (90 seconds)"
 	@echo "make test                                                  lint, types and every test (10 minutes)"
 	@echo "make docs                                                  the documentation as a site, in site/"

@@ -72,7 +72,7 @@ def _schedule(arguments: argparse.Namespace, overrides: Overrides) -> None:
     asked = experiment.load(arguments.experiment, overrides)  # what would fail in every run is reported now
     from pipeline.retraining.schedule import schedule  # noqa: PLC0415 - MLflow
 
-    print(schedule.schedule(asked, arguments.experiment, overrides, at=arguments.at or "02:30"))  # noqa: T201 - the output
+    print(schedule.schedule(asked, arguments.experiment, overrides, at=arguments.at or "03:30"))  # noqa: T201 - the output
 
 
 def _serve(arguments: argparse.Namespace, _overrides: Overrides) -> None:
@@ -130,7 +130,7 @@ COMMANDS: Mapping[str, Command] = {
     "schedule": Command(
         "print a scheduled retraining for cron, systemd and GitHub Actions",
         _schedule,
-        {"at": "time of day, HH:MM; default: 02:30"},
+        {"at": "time of day, HH:MM; default: 03:30"},
     ),
     "serve": Command(
         "serve the champion over HTTP on this machine",

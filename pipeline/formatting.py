@@ -32,6 +32,17 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def few(names: Sequence[str], *, separator: str = ", ", most: int = 5) -> str:
+    """All names or, of more than `most`, the first ones and how many are left out: `a, b, c, d, e and 7 more`."""
+    left_out = len(names) - most
+    return separator.join(names[:most]) + (f" and {left_out} more" if left_out > 0 else "")
+
+
+def shortened(text: str, most: int) -> str:
+    """The text or, if it has more than `most` letters, its beginning with an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def duration(seconds: float) -> str:
     """Text such as `8 s`, `3 min 20 s` or `2 h 5 min`."""
     whole = round(seconds)

@@ -63,6 +63,19 @@ def test_no_import_goes_through_a_wall(place):
     assert breaches(place, (ROOT / "pipeline" / place).read_text()) == []
 
 
+@pytest.mark.parametrize("place", FILES)
+def test_a_keras_file_is_loaded_in_safe_mode_and_not_compiled(place):
+    """Said at every call: a file may come from a registry to which others write."""
+    calls = [
+        node for node in ast.walk(ast.parse((ROOT / "pipeline" / place).read_text())) if isinstance(node, ast.Call)
+    ]
+    loads = [call for call in calls if ast.unparse(call.func) == "keras.models.load_model"]
+    for call in loads:
+        said = {each.arg: ast.unparse(each.value) for each in call.keywords}
+        assert (said.get("safe_mode"), said.get("compile")) == ("True", "False")
+    assert bool(loads) == (place in {"models/keras_model.py", "serving/served.py"})
+
+
 def test_every_room_has_its_level():
     assert {place.split("/")[0].removesuffix(".py") for place in FILES} - {"__init__"} == set(LEVELS)
 

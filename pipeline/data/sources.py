@@ -92,27 +92,19 @@ def _from_path(folder: Path) -> Dataset:
 
 def cache_folder() -> Path:
     """Narrowgap's folder in the user's cache; the environment variable NARROWGAP_CACHE names another one."""
-<<<<<<< HEAD
-    return Path(os.environ.get("NARROWGAP_CACHE") or pooch.os_cache("narrowgap")).expanduser()
-=======
     named = os.environ.get("NARROWGAP_CACHE") or pooch.os_cache("narrowgap")
     try:
-        return Path(named).expanduser() / "fashion-mnist"
+        return Path(named).expanduser()
     except RuntimeError as error:  # an unknown user after `~`
         raise InputError(
             f"NARROWGAP_CACHE is {named}: {str(error).rstrip('.')}; give the whole path, or leave it unset"
         ) from error
->>>>>>> data
 
 
 def fashion_mnist_sources() -> list[Source]:
     """Returns the sources in the order in which they are tried."""
-<<<<<<< HEAD
     cache, installed, package = cache_folder() / "fashion-mnist", Path("/") / DEBIAN_FOLDER, DEBIAN_PACKAGE
-=======
-    cache, installed, package = cache_folder(), Path("/") / DEBIAN_FOLDER, DEBIAN_PACKAGE
     shown = as_utf8(str(cache))
->>>>>>> data
     names = tuple(FASHION_MNIST)
     return [
         Source(

@@ -41,7 +41,9 @@ def _named_or_latest(session: Session, run_id: str | None) -> Run:
 
 
 def _check(session: Session, search: Run) -> None:
-    """Raises InputError if the search belongs to another experiment, chose nothing, or used other data."""
+    """Raises InputError if the search belongs to another experiment, chose nothing, used other data, or lost its trials or
+    its artifact experiment.yaml.
+    """
     prepared: PreparedData = session.prepared
     name, asked = search.tags.get(EXPERIMENT_TAG), session.experiment.name
     if name != asked:
@@ -54,6 +56,13 @@ def _check(session: Session, search: Run) -> None:
             f"search {search.id} used another split of the data ({str(theirs)[:12]}) than this experiment asks for now "
             f"({ours[:12]}); set data.* as in its artifact experiment.yaml, or run a new search"
         )
+    trials = (each for each in session.store.children(search) if each.tags.get(STEP_TAG) == "trial")
+    if not any(each.status == "FINISHED" for each in trials):
+        raise InputError(
+            f"search {search.id} has no finished trials any more: their runs were deleted; restore them "
+            "(mlflow runs restore --run-id ID), or run a new search"
+        )
+    recorded(search)
 
 
 def recorded(run: Run) -> Experiment:

@@ -12,6 +12,11 @@ def no_bool(value: Any) -> Any:
     return value
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""The pattern of an experiment's name. Words for each pattern are in `messages.py`."""
+SCHEDULER = r"^(tcp|tls)://[^\s:/]+:\d+$"
+"""The pattern of the address of a Dask scheduler."""
+
 Count = Annotated[int, Field(ge=1, strict=True)]
 Rate = Annotated[float, Field(ge=0, lt=1), BeforeValidator(no_bool)]
 LearningRate = Annotated[float, Field(gt=0, le=10), BeforeValidator(no_bool)]

@@ -3,9 +3,10 @@
 Everything that is wrong raises an `InputError` of one line that names the key, what was given and what was expected.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import InputError
 from pipeline.experiment.messages import describe, nearest
 from pipeline.experiment.networks import FixedNetwork, Space
+from pipeline.experiment.reading import read_value, read_yaml
 from pipeline.experiment.schema import Experiment
 from pipeline.paths import user_path
 
@@ -24,15 +26,15 @@ def load(experiment: str, overrides: Mapping[str, str] | None = None) -> Experim
 
     Args:
         experiment: A name such as `digits`, or the path of a YAML file.
-        overrides: Values by dotted key, read as YAML.
+        overrides: Values by dotted key, as typed: see `_value`.
 
     Raises:
         InputError: Naming the key, what was given and what was expected.
     """
     path = _find(experiment)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         held = "nothing" if content is None else type(content).__name__
@@ -76,16 +78,7 @@ def _find(experiment: str) -> Path:
 
 
 def _override(content: dict[str, Any], key: str, text: str) -> None:
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{key}={text} cannot be read as a YAML value") from error
-    # `1e-3` is text in YAML 1.1, and a number to everybody else.
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            value = text if value == text.strip() else value
+    value = _value(key, text)
     *sections, last = key.split(".")
     for section in sections:
         nested = content.setdefault(section, {})
@@ -93,6 +86,44 @@ def _override(content: dict[str, Any], key: str, text: str) -> None:
             raise InputError(f"{key} cannot be set: {section} is {nested!r}, not a section")
         content = nested
     content[last] = value
+
+
+def _value(key: str, text: str) -> Any:
+    """The value that was typed. A key for text gets the text itself, but for the word null where it may be null; any other
+    key gets a number, list or section as in YAML.
+    """
+    kinds = _kinds(key)
+    if kinds and all(kind in {str, type(None)} for kind in kinds):
+        return None if text == "null" and type(None) in kinds else text
+    try:
+        return read_value(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"{key}={text[:200]} cannot be read as a YAML value") from error
+
+
+def _kinds(key: str) -> set[Any]:
+    """Types that the value of a key may have; none if there is no such key."""
+    annotation: Any = Experiment
+    for part in key.split("."):
+        field = annotation.model_fields.get(part) if _is_section(annotation) else None
+        if field is None:
+            return set()
+        annotation = field.annotation
+    return set(_simple_types(annotation))
+
+
+def _simple_types(annotation: Any) -> Iterator[Any]:
+    """`str` and `None` of `Annotated[str, …] | None`; the types of the words of a `Literal`."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        yield from (type(each) for each in parts)
+    elif origin is Annotated:
+        yield from _simple_types(parts[0])
+    elif origin in {Union, UnionType}:
+        for each in parts:
+            yield from _simple_types(each)
+    else:
+        yield annotation
 
 
 def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefix: str, where: str) -> None:

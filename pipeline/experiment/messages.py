@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.experiment.base import NAME, SCHEDULER
+
 _COUNT_OR_SHARE = "a count of images (1 or more) or a share of them between 0 and 1"
 _FORMS = {
     "constrained-int": _COUNT_OR_SHARE,
@@ -23,7 +25,7 @@ _EXPECTED = {
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
-    "string_type": "text",
+    "string_type": "text, in quotes",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "greater_than": "more than {gt}",
@@ -33,11 +35,15 @@ _EXPECTED = {
     "too_short": "{min_length} or more entries",
     "too_long": "{max_length} entries at most",
     "literal_error": "{expected}",
-    "string_pattern_mismatch": "letters, digits, '_', '.' and '-', a letter or digit first",
-    "string_too_short": "some text",
+    "string_too_short": "some text, or null for a key that has none",
     "string_too_long": "{max_length} letters at most",
 }
 """What was expected, by pydantic's error type; words in braces come from the error's context."""
+PATTERNS = {
+    NAME: "letters, digits, '_', '.' and '-', a letter or digit first",
+    SCHEDULER: "the address of a Dask scheduler, such as tcp://localhost:8786 or tls://localhost:8786",
+}
+"""What was expected, by the pattern of the key."""
 
 
 def nearest(given: str, known: Mapping[str, str], *, likeness: float = 0.65) -> str:
@@ -61,10 +67,16 @@ def describe(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{key} is missing" + ("; every experiment needs it" if len(parts) == 1 else "")
     forms = [_FORMS[part] for part in parts if part in _FORMS]
-    expected = forms[0] if forms else _EXPECTED.get(first["type"], "").format(**first.get("ctx", {}))
+    expected = forms[0] if forms else _expected(first["type"], first.get("ctx", {}))
     message = f"expected {expected}" if expected else " ".join(first["msg"].removeprefix("Value error, ").split())
     shown = "" if isinstance(given, Mapping | BaseModel) else f" is {_yaml(given)}"
     return f"{key}{shown}: {message}" if key else message
+
+
+def _expected(kind: str, context: Mapping[str, Any]) -> str:
+    if kind == "string_pattern_mismatch":
+        return PATTERNS[context["pattern"]]
+    return _EXPECTED.get(kind, "").format(**context)
 
 
 def _yaml(given: Any) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.experiment.base import Count, Rate, Section, Share
+from pipeline.experiment.base import Count, Rate, Section, Share, no_bool
 from pipeline.experiment.training import TrainingOverrides
 
 Activation = Literal["relu", "linear", "tanh", "sigmoid", "elu", "selu", "gelu", "silu"]
@@ -48,11 +48,11 @@ class Published(Section):
     """Source of the results."""
     train_accuracy: Share
     """Training accuracy, 0 to 1."""
-    train_loss: Annotated[float, Field(ge=0)]
+    train_loss: Annotated[float, Field(ge=0), BeforeValidator(no_bool)]
     """Training loss, nats."""
     test_accuracy: Share
     """Test accuracy, 0 to 1."""
-    test_loss: Annotated[float, Field(ge=0)]
+    test_loss: Annotated[float, Field(ge=0), BeforeValidator(no_bool)]
     """Test loss, nats."""
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import yaml
 from pydantic import Field
 
-from pipeline.experiment.base import Section
+from pipeline.experiment.base import NAME, Section
 from pipeline.experiment.data import Data
 from pipeline.experiment.evaluation import Evaluation, Selection
 from pipeline.experiment.networks import Space
@@ -18,7 +18,7 @@ from pipeline.experiment.training import Training
 class Experiment(Section):
     """One file of `experiments/`: what is asked."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+    name: Annotated[str, Field(pattern=NAME, max_length=100)]
     """Letters, digits, `_`, `.` and `-`; usually the name of the file."""
     question: Annotated[str, Field(min_length=1)]
     """The question that the experiment answers, one sentence; shown in the MLflow UI."""

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from pipeline.experiment.base import Count, Section, Seed
+from pipeline.experiment.base import SCHEDULER, Count, Section, Seed, no_bool
 
 
 class Search(Section):
@@ -25,9 +25,9 @@ class Search(Section):
     resume: Literal["auto", "never"] = "auto"
     """`auto` resumes the latest search of the experiment if it did not finish or `trials` has grown; `never` starts a new
     search."""
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    minutes: Annotated[float, Field(gt=0), BeforeValidator(no_bool)] | None = None
     """Time budget in minutes from the start or resumption of the search; a trial starts only if it is expected to finish in
     time. Null sets no limit."""
-    cluster: Annotated[str, Field(pattern=r"^(tcp|tls)://[^\s:/]+:\d+$")] | None = None
+    cluster: Annotated[str, Field(pattern=SCHEDULER)] | None = None
     """Address of a Dask scheduler, `tcp://host:port` or `tls://host:port`, whose workers train; null trains on this
     machine."""

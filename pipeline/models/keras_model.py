@@ -46,7 +46,7 @@ def build(
 
 def load(path: Path) -> keras.Model:
     """Loads a model from its `.keras` file."""
-    return keras.models.load_model(path)
+    return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
 def save(model: keras.Model, path: Path) -> None:
@@ -58,7 +58,7 @@ def save(model: keras.Model, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         draft = Path(folder) / path.name
         model.save(draft)
-        copy = keras.models.load_model(draft)
+        copy = load(draft)
         probe = np.random.default_rng(0).integers(0, 2, (8, *model.input_shape[1:])).astype(np.uint8)
         if not np.array_equal(model.predict(probe, verbose=0), copy.predict(probe, verbose=0)):
             raise ValueError(f"{path.name} does not answer as the model that was saved; nothing was written")

@@ -4,7 +4,9 @@ The champion is scored on the current test images; its training score is that of
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.log_model import log_chosen_model
 from pipeline.evaluation.refits import FIRST_SEED, RefitGroup, refit
 from pipeline.evaluation.step import evaluate
+from pipeline.formatting import few
 from pipeline.models import keras_model
 from pipeline.models.recipe import Recipe
 from pipeline.retraining.model_metrics import ModelPredictions
@@ -39,6 +42,8 @@ from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run
 from pipeline.training.result import Score
 
+MOST_CLASSES = 10
+"""Most class names in a message."""
 SEEDS_PER_RUN = 1000
 """Distance between the first seeds of two consecutive retraining runs, so that they share none."""
 
@@ -125,7 +130,7 @@ def load_champion(champion: Version, split: Split) -> Any:
     for what, theirs, ours in (
         ("images (height, width)", serving.image_shape, split.test.images.shape[1:]),
         ("pixels up to", serving.pixel_max, split.pixel_max),
-        ("the classes", ", ".join(serving.class_names), ", ".join(split.class_names)),
+        ("the classes", *_class_names(serving.class_names, split.class_names)),
     ):
         if theirs != ours:
             raise InputError(
@@ -133,6 +138,14 @@ def load_champion(champion: Version, split: Split) -> Any:
                 "compared. Correct the data, or retrain under another experiment name"
             )
     return model
+
+
+def _class_names(theirs: Sequence[str], ours: Sequence[str]) -> tuple[str, str]:
+    """Both lists as text; of long ones the few names from the first difference on."""
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(theirs, ours, strict=False))))
+    start = same if max(len(theirs), len(ours)) > MOST_CLASSES else 0
+    before = "…, " if start else ""
+    return f"{before}{few(theirs[start:], most=MOST_CLASSES)}", f"{before}{few(ours[start:], most=MOST_CLASSES)}"
 
 
 def champion_predictions(champion: Version, split: Split) -> ModelPredictions:

@@ -23,6 +23,7 @@ from scipy.stats import t
 from statsmodels.stats.proportion import confint_proportions_2indep  # type: ignore[import-untyped]  # has no types
 
 from pipeline.experiment import Promotion
+from pipeline.formatting import few
 from pipeline.retraining.decision import Condition, Decision
 from pipeline.retraining.model_metrics import ModelMetrics, ModelPredictions
 from pipeline.statistics.monitoring.control_chart import SeedNoise
@@ -138,15 +139,14 @@ def _not_less_accurate(comparison: Comparison, promotion: Promotion) -> Conditio
 
 
 def _no_class_lost(comparison: Comparison, names: Sequence[str], promotion: Promotion) -> Condition:
-    """Not met if a class has a significant (Holm-corrected) loss of recall above the margin, or no test images."""
+    """Not met if a class has a significant (Holm-corrected) loss of recall above the margin. A class without test images
+    cannot be judged; it would otherwise stop every promotion.
+    """
     bound = -promotion.class_margin
-    missing = [name for name, each in zip(names, comparison.classes, strict=True) if not each.rows]
-    if missing:
-        sentence = f"no test images of {', '.join(missing)}, so the change in recall is unknown"
-        return Condition("no class lost", met=False, figure=math.nan, bound=bound, sentence=sentence)
+    unseen = [name for name, each in zip(names, comparison.classes, strict=True) if not each.rows]
     # A significant loss comes before a larger one that may be noise.
     worst, name = min(
-        zip(comparison.classes, names, strict=True),
+        ((each, name) for each, name in zip(comparison.classes, names, strict=True) if each.rows),
         key=lambda pair: (
             pair[0].p_holm >= promotion.alpha or pair[0].recall.estimate >= 0,
             pair[0].recall.estimate,
@@ -157,6 +157,7 @@ def _no_class_lost(comparison: Comparison, names: Sequence[str], promotion: Prom
         f"worst change in recall: {name} {_points(change, sign=True)} on {worst.rows} test images, "
         f"{'significant' if significant else 'not significant'} (Holm-corrected p = {worst.p_holm:.2g}; "
         f"allowed loss: {_points(promotion.class_margin)})"
+        f"{f'; not judged, without test images: {few(unseen)}' if unseen else ''}"
     )
     return Condition("no class lost", not significant or change >= bound, change, bound, sentence)
 

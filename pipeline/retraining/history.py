@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 from pipeline.figures import control_chart as control_figure
 from pipeline.figures import drift as drift_figure
 from pipeline.figures.style import png
+from pipeline.formatting import few
 from pipeline.retraining.challenger import Challenger
 from pipeline.retraining.decision import Condition, Decision
 from pipeline.retraining.model_metrics import ModelMetrics
@@ -92,6 +93,17 @@ def _of_run(run: Run) -> list[ChartPoint]:
         if all(value is not None for value in values):
             found.append(ChartPoint(when, role, f"{role} of {when:%Y-%m-%d}", ModelScores(*values)))  # type: ignore[arg-type]  # none is None
     return found
+
+
+def unseen_classes(split: Split) -> list[str]:
+    """A warning if classes have no test images: the gate cannot judge them."""
+    counts = np.bincount(split.test.labels, minlength=len(split.class_names))
+    unseen = [name for name, count in zip(split.class_names, counts, strict=True) if not count]
+    if not unseen:
+        return []
+    return [
+        f"no test images of {few(unseen)}, so a loss of recall there is not seen; add images of them, or raise data.test"
+    ]
 
 
 def check_drift(session: Session, root: Run, champion: Version) -> DriftCheck:

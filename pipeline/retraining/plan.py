@@ -1,6 +1,5 @@
 """Whether a retraining run has anything to train, decided before TensorFlow starts; cleans up after interrupted runs."""
 
-import json
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -56,8 +55,8 @@ def plan(session: Session, root: Run) -> Plan:
         session.say(f"retrain: {line}")
     completed = completed_runs(session)
     identity = _identity(session.experiment, session)
-    unchanged = bool(completed) and json.loads(completed[-1].tags[IDENTITY_TAG]) == identity
-    root.log(tags={IDENTITY_TAG: json.dumps(identity), **session.prepared.tags})
+    unchanged = bool(completed) and not resume.differences(completed[-1], identity)
+    root.log(tags={IDENTITY_TAG: resume.identity_tag(root, identity), **session.prepared.tags})
     champion = registry.by_alias(CHAMPION)
     return Plan(
         registry,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import BusyError
+from pipeline.formatting import shortened
 from pipeline.preparation.step import record_inputs
 from pipeline.retraining import challenger as challenging
 from pipeline.retraining import history
@@ -40,11 +41,14 @@ from pipeline.tracking.names import (
 )
 from pipeline.tracking.provenance import user
 from pipeline.tracking.registry import Registry, Version
+from pipeline.tracking.run import MOST_TAG_LETTERS
 from pipeline.tracking.store import Run
 
 PROBE = 32
 """Test images on which a version that was loaded back must predict as the trained network did."""
 DECISION_FILES = (DECISION_JSON, DECISION_MD)
+MOST_VERSION_LETTERS = 5000
+"""Most letters of a description or a tag of a version that every registry takes."""
 TRIES = 3
 """How often to decide if somebody else moves the champion meanwhile."""
 
@@ -91,14 +95,15 @@ def _compare(session: Session, root: Run, challenger: Challenger, planned: Plan)
         further = drift.conditions if experiment.promotion.refuse_drift else ()
         decision = decide(old, new, experiment.promotion, significance, class_names=split.class_names, further=further)
         judged = history.JudgedChallenger(version, champion, challenger, decision)
-        warnings = history.log_monitoring(session, root, judged, drift.warnings)
+        warnings = history.log_monitoring(session, root, judged, [*drift.warnings, *history.unseen_classes(split)])
         _write(root, registry, version, decision, f"{experiment.name}, retraining run {planned.number}")
+        reason = shortened(decision.reason, MOST_VERSION_LETTERS)
         if not decision.promote:
-            registry.tag(version, {DECISION_TAG: "kept", REASON_TAG: decision.reason})
+            registry.tag(version, {DECISION_TAG: "kept", REASON_TAG: reason})
             break
         _probe(registry, version, challenger, split.test.images)
         if registry.promote(version, instead_of=champion):
-            registry.tag(version, {DECISION_TAG: "promoted", REASON_TAG: decision.reason, **_promoted_by()})
+            registry.tag(version, {DECISION_TAG: "promoted", REASON_TAG: reason, **_promoted_by()})
             break
     else:
         raise BusyError(
@@ -113,8 +118,8 @@ def _write(root: Run, registry: Registry, version: Version, decision: Decision, 
     text = as_markdown(decision)
     for name, content in zip(DECISION_FILES, (as_json(decision), text), strict=True):
         root.write(name, content)
-    root.note(f"**{title}**\n\n{text}")
-    registry.describe(version, text)
+    root.note(shortened(f"**{title}**\n\n{text}", MOST_TAG_LETTERS))
+    registry.describe(version, shortened(text, MOST_VERSION_LETTERS))
 
 
 def _outcome(registry: Registry, judged: history.JudgedChallenger, warnings: Sequence[str]) -> RetrainingOutcome:

@@ -7,14 +7,18 @@ section, so a difference can be named.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
+from pipeline.formatting import few
 from pipeline.session import PreparedData, Session
 from pipeline.tracking import run_lock
-from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, STEP_TAG, TRIALS_ASKED_TAG
+from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, SEARCH_JSON, STEP_TAG, TRIALS_ASKED_TAG
+from pipeline.tracking.run import MOST_TAG_LETTERS
 from pipeline.tracking.store import Run
+
+DIGEST = "sha256:"
 
 
 def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
@@ -35,15 +39,44 @@ def lease(session: Session, root: Run) -> None:
     Raises:
         BusyError: If another process does.
     """
-    same = json.dumps([root.experiment_id, identity(session.experiment, session.prepared)], sort_keys=True)
+    same = _digest(identity(session.experiment, session.prepared) | {"in": root.experiment_id})
     run_lock.lease(
         session.store,
         root,
-        of=f"search {session.experiment.name} {hashlib.sha256(same.encode()).hexdigest()[:16]}",
+        of=f"search {session.experiment.name} {same}",
         what=f"the search of {session.experiment.name}",
         cure="wait for it, or start another with -P search.resume=never",
         say=session.say,
     )
+
+
+def identity_tag(run: Run, found: Mapping[str, Any]) -> str:
+    """The value of the tag `narrowgap.identity`: the identity as JSON or, where it is too long for a tag, its digest. The
+    JSON is then written to an artifact of the run.
+    """
+    text = json.dumps(found)
+    if len(text) <= MOST_TAG_LETTERS:
+        return text
+    run.write(SEARCH_JSON, text)
+    return _digest(found)
+
+
+def differences(run: Run, ours: Mapping[str, Any]) -> list[str]:
+    """Differences between the recorded identity of a run and ours, such as `training.epochs is 20 there and 30 here`."""
+    tag = run.tags[IDENTITY_TAG]
+    if tag == _digest(ours):
+        return []
+    if not tag.startswith(DIGEST):
+        return _differences(json.loads(tag), ours)
+    try:
+        theirs = json.loads(run.read(SEARCH_JSON))
+    except InputError:
+        return [f"its settings, which its deleted artifact {SEARCH_JSON} could name"]
+    return _differences(theirs, ours)
+
+
+def _digest(found: Mapping[str, Any]) -> str:
+    return DIGEST + hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def earlier(session: Session, experiment_id: str) -> Run | None:
@@ -61,7 +94,7 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     )
     if run is None or OVER_TAG in run.tags:
         return None
-    different = _differences(json.loads(run.tags[IDENTITY_TAG]), identity(asked, session.prepared))
+    different = differences(run, identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
     if different and (run_lock.alive(session.store, run) or _of_a_retraining_run(session, run)):
@@ -69,8 +102,8 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
         return None
     if different:
         raise InputError(
-            f"the unfinished search {run.id} differs: {'; '.join(different)}. Finish it as it was started, or start "
-            "a new one with -P search.resume=never"
+            f"the unfinished search {run.id} differs: {few(different, separator='; ')}. Finish it as it was started, "
+            "or start a new one with -P search.resume=never"
         )
     return run
 
@@ -82,12 +115,24 @@ def _of_a_retraining_run(session: Session, run: Run) -> bool:
 
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Differences such as `training.epochs is 20 there and 30 here`."""
     found = []
     for key in sorted({*theirs, *ours}):
         there, here = theirs.get(key), ours.get(key)
         if isinstance(there, dict) and isinstance(here, dict):
             found += _differences(there, here, f"{prefix}{key}.")
+        elif _networks(there) and _networks(here) and len(there) == len(here):
+            found += _differences(_by_place(there), _by_place(here), f"{prefix}{key}.")
+        elif _networks(there) and _networks(here):
+            found.append(f"{prefix}{key} has {len(there)} entries there and {len(here)} here")
         elif there != here:
             found.append(f"{prefix}{key} is {there} there and {here} here")
     return found
+
+
+def _by_place(networks: list[dict[str, Any]]) -> dict[str, Any]:
+    return {str(place): each for place, each in enumerate(networks)}
+
+
+def _networks(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether a value is a list of fixed networks."""
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)

@@ -1,6 +1,5 @@
 """The step `search`: runs the loop, records every trial, and chooses a network."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -104,7 +103,7 @@ def _begin(run: Run, prepared: PreparedData, experiment: Experiment, window: int
     """Records what a later process needs to resume this search."""
     if IDENTITY_TAG not in run.tags:
         record_inputs(run, prepared)
-    identity = json.dumps(resume.identity(experiment, prepared))
+    identity = resume.identity_tag(run, resume.identity(experiment, prepared))
     own = {
         IDENTITY_TAG: identity,
         WINDOW_TAG: str(window),

@@ -6,7 +6,7 @@ import sys
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
-from pipeline.tracking.health import store_errors
+from pipeline.tracking.connection.health import store_errors
 from pipeline.tracking.names import CHAMPION
 from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store

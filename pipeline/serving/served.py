@@ -5,10 +5,11 @@
 import importlib.util
 import json
 import math
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
-import keras
 import mlflow.models
 import mlflow.pyfunc
 import numpy as np
@@ -21,6 +22,21 @@ BLOCK_BYTES = 16 * 2**20
 """Images are converted to float32 and predicted in blocks of about this size: all at once may not fit into memory."""
 
 
+def _import_keras() -> Any:
+    """Keras on TensorFlow, which the requirements name, whatever the variables KERAS_… and the user's `keras.json` say."""
+    own = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("KERAS_")}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(KERAS_BACKEND="tensorflow", KERAS_HOME=folder)
+        try:
+            return importlib.import_module("keras")
+        finally:
+            del os.environ["KERAS_BACKEND"], os.environ["KERAS_HOME"]
+            os.environ.update(own)
+
+
+keras = _import_keras()
+
+
 class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is untyped
     """Maps images of raw pixels, 0 to `pixel_max`, as (n, h, w) or flat rows (n, h * w), to one answer per image.
 
@@ -30,7 +46,7 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
     """
 
     def load_context(self, context: Any) -> None:
-        self._model = keras.models.load_model(context.artifacts["keras"])
+        self._model = keras.models.load_model(context.artifacts["keras"], compile=False, safe_mode=True)
         self._settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         self._policies = _module("narrowgap_policies", context.artifacts["policies"])
 

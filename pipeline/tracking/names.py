@@ -32,7 +32,8 @@ LEASE_TAG = "narrowgap.lease"
 
 # Search and trials.
 IDENTITY_TAG = "narrowgap.identity"
-"""What makes two searches, or two retraining runs, the same, section by section, as JSON."""
+"""What makes two searches, or two retraining runs, the same, section by section, as JSON. Where MLflow would cut it:
+`sha256:` and its SHA-256 (hex); the JSON is then in the artifact `search.json`."""
 WINDOW_TAG = "narrowgap.window"
 """Trials proposed and not yet reported at a time."""
 OVER_TAG = "narrowgap.over"
@@ -202,6 +203,8 @@ CURVES, CONFUSION_MATRIX, NETWORK_TXT, STATE = "curves.png", "confusion_matrix.p
 """Of a trial and a refit; `state.npz` where Hyperband may continue the trial."""
 TRIALS_CSV, PARETO_PNG, PARALLEL_PNG = "trials.csv", "pareto.png", "parallel.png"
 """Of a search."""
+SEARCH_JSON = "search.json"
+"""Of a search or a retraining run whose tag `narrowgap.identity` has a digest: what the digest is of, as JSON."""
 REPORT, GAPS_CSV, REFITS_CSV, SEEDS_CSV = "report.html", "gaps.csv", "refits.csv", "seeds.csv"
 """Of an evaluation, beside the pictures and tables of its analyses."""
 DECISION_JSON, DECISION_MD, CONTROL_PNG, REFERENCE = "decision.json", "decision.md", "control.png", "reference.npz"

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.training.keras_settings import import_keras, own_settings
+
 
 def init_tensorflow() -> None:
     """Imports TensorFlow (seconds) and sets it to one thread: a worker uses one thread, and the same inputs then give
     the same bits. Call it before the first operation of the process; further calls do nothing.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr(), _gc_paused():
+    with _silent_stderr(), _gc_paused(), own_settings():
         import tensorflow as tf  # noqa: PLC0415 - that is what this function is for
     tf.get_logger().setLevel("ERROR")  # it warns of tracing a function per network, which is so on purpose
     threading = tf.config.threading
@@ -22,6 +24,7 @@ def init_tensorflow() -> None:
         threading.set_inter_op_parallelism_threads(1)
         for gpu in tf.config.list_physical_devices("GPU"):  # else a process takes all of a GPU's memory
             tf.config.experimental.set_memory_growth(gpu, enable=True)
+    import_keras()
 
 
 def gpus() -> list[str]:

@@ -1,12 +1,16 @@
+from typing import Annotated, Any, get_args
+
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from pipeline import experiment
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment, Published, Space, Training, TrainingOverrides, load, parse
+from pipeline.experiment.messages import describe
 from pipeline.models.dense import DenseSpec
 
 PUBLISHES = (
@@ -107,13 +111,24 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
         ("search.trials", "0", r"search\.trials is 0: expected 1 or more"),
         ("search.trials", "abc", r"search\.trials is 'abc': expected a whole number"),
         ("search.trials", "2.5", r"search\.trials is 2\.5: expected a whole number"),
-        ("search.trials", "", r"search\.trials is null: expected a whole number"),
+        ("search.trials", "", r"search\.trials is '': expected a whole number"),
+        ("search.trials", "5 # not 50", r"search\.trials is '5 # not 50': expected a whole number"),
+        ("search.trials", "#5", r"search\.trials is '#5': expected a whole number"),
+        ("search.trials", "010", r"search\.trials is '010': expected a whole number"),
+        ("search.trials", "9" * 5000, r"search\.trials=9+ cannot be read as a YAML value"),
+        ("search.minutes", "1:30", r"search\.minutes is '1:30': expected a number"),
+        ("search.minutes", "yes", r"search\.minutes is true: expected a number"),
+        ("search.minutes", "", r"search\.minutes is '': expected a number"),
+        ("training.patience", "", r"training\.patience is '': expected a whole number"),
         ("search.seed", "0", r"search\.seed is 0: expected 1 or more"),
         ("search.workers", "many", r"search\.workers is 'many': expected auto, or 1 or more"),
         ("search.workers", "0", r"search\.workers is 0: expected auto, or 1 or more"),
         ("search", "3", r"search is 3: expected a section of keys"),
         ("search.trials.x", "3", r"search\.trials\.x cannot be set: trials is 3, not a section"),
-        ("space", "", r"space is null: expected a section of keys"),
+        ("space", "", r"space is '': expected a section of keys"),
+        ("space", "{hidden: [8], hidden: [16]}", r"space=\{.* cannot be read as a YAML value"),
+        ("space.hidden", "[8, 010]", r"space\.hidden\.1 is '010': expected a whole number"),
+        ("space.hidden", "[8] # and 16", r"space\.hidden is '\[8\] # and 16': expected a list"),
         ("space.hidden", "[]", r"space\.hidden is \[\]: expected 1 or more entries"),
         ("space.hidden", "64", r"space\.hidden is 64: expected a list, such as \[64, 128\]"),
         ("space.depth", "[3, 1]", r"space: depth is \[3, 1\]: an empty range"),
@@ -127,7 +142,8 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
         ("data.validation", "1.5", r"data\.validation is 1\.5: expected a count of images .* or a share"),
         ("data.validation", "-3", r"data\.validation is -3: expected a count of images .* or a share"),
         ("data.validation", "true", r"data\.validation is true: expected a count of images .* or a share"),
-        ("data.path", "5", r"data\.path is 5: expected text"),
+        ("data.path", "", r"data\.path is '': expected some text, or null"),
+        ("data", "{path: 2025}", r"data\.path is 2025: expected text, in quotes"),
         ("data.dataset", "mnist", r"data\.dataset is 'mnist': expected 'fashion_mnist', 'digits' or 'own'"),
         ("data.pixel_max", "16", r"data: pixel_max is 16, but digits has its own; leave it out"),
         ("data.pixel_max", "256", r"data\.pixel_max is 256: expected 255 or less"),
@@ -139,7 +155,14 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
         ("training.restore_best", "maybe", r"training\.restore_best is 'maybe': expected true or false"),
         ("training.patience", "0", r"training\.patience is 0: expected 1 or more"),
         ("name", "a/b", r"name is 'a/b': expected letters, digits"),
-        ("search.tuner", "[", r"search\.tuner=\[ cannot be read as a YAML value"),
+        ("search.tuner", "[", r"search\.tuner is '\[': expected 'random', 'grid'"),
+        ("search.tuner", "grid # all", r"search\.tuner is 'grid # all': expected 'random', 'grid'"),
+        (
+            "search.cluster",
+            "localhost:8786",
+            r"search\.cluster is 'localhost:8786': expected the address of a Dask sched",
+        ),
+        ("space.hidden", "[", r"space\.hidden=\[ cannot be read as a YAML value"),
     ],
 )
 def test_a_wrong_override_is_reported_in_one_line(key, text, message):
@@ -157,6 +180,10 @@ def test_a_wrong_override_is_reported_in_one_line(key, text, message):
         ("name: x\nquestion: y\nspace: {networks: [{dropout: [0]}]}", r"space\.networks\.0\.hidden is missing \("),
         ("[1, 2]\n", r"holds list; expected keys such as name"),
         ("name: [\n", "cannot be read as YAML"),
+        ("name: x\nquestion: y\nname: z\n", "cannot be read as YAML: name is given twice, the second time in line 3"),
+        ("name: x\nquestion: y\nsearch: {trials: 010}\n", r"search\.trials is '010': expected a whole number"),
+        ("name: x\nquestion: y\nsearch: {minutes: 1:30}\n", r"search\.minutes is '1:30': expected a number"),
+        ("name: 2025\nquestion: y\n", r"name is 2025: expected text, in quotes"),
         (
             "name: x\nquestion: y\nspace: {networks: [{hidden: [8, 8], dropout: [0, 0], activations: [relu, relu]}]}",
             r"dropout has 2 entries for 2 hidden layers; expected 3: one after the input and one after each hidden layer",
@@ -198,6 +225,82 @@ def test_an_unknown_experiment_is_reported_with_the_known_ones(name, message):
 
 def test_a_number_in_scientific_notation_is_a_number():
     assert load("smoke", {"training.learning_rate": "1e-3"}).training.learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["faces #2", "2025-11-27", "2025", "yes", "~", "1e-3", "'a'", " a ", "[a]", "a: b", "*a", "null ", "-", "a\nb"],
+)
+def test_a_key_for_text_gets_the_text_as_it_was_typed(text):
+    assert load("smoke", {"data.dataset": "own", "data.path": text, "data.validation": "0.1"}).data.path == text
+
+
+@settings(deadline=None)
+@given(key=st.sampled_from(["name", "question", "data.path", "search.cluster", "search.tuner"]), text=st.text())
+def test_a_key_for_text_gets_any_text_as_typed_or_one_line_refuses_it(key, text):
+    try:
+        got = load("smoke", {key: text})
+    except InputError as error:
+        refused = str(error)
+    else:
+        refused = ""
+    if refused:
+        assert len(refused.splitlines()) == 1
+        return
+    for part in key.split("."):
+        got = getattr(got, part)
+    assert got == (None if text == "null" and key in {"data.path", "search.cluster"} else text)
+
+
+def test_the_word_null_empties_a_key_for_text_that_may_be_null():
+    loaded = load("smoke", {"data.path": "null", "search.cluster": "null", "question": "null"})
+    assert (loaded.data.path, loaded.search.cluster, loaded.question) == (None, None, "null")
+
+
+def test_a_date_in_a_file_is_text(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nquestion: Why?\ndata: {dataset: own, path: 2025-11-27}\n")
+    assert load(str(file)).data.path == "2025-11-27"
+
+
+def test_every_pattern_of_a_key_has_words_of_its_own_in_the_message():
+    found = {}
+    models: list[type[BaseModel]] = [Experiment, *_models(Experiment)]
+    for model in models:
+        for key, field in model.model_fields.items():
+            pattern = _pattern(field)
+            if pattern:
+                with pytest.raises(ValidationError) as caught:
+                    TypeAdapter(Annotated[str, Field(pattern=pattern)]).validate_python("no such thing!")
+                found[key] = describe(caught.value)
+    assert found == {
+        "name": "expected letters, digits, '_', '.' and '-', a letter or digit first",
+        "cluster": "expected the address of a Dask scheduler, such as tcp://localhost:8786 or tls://localhost:8786",
+    }
+
+
+def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
+    """The sections of a model, those in lists and those that may be left out too."""
+    found = []
+    for field in model.model_fields.values():
+        waiting: list[Any] = [field.annotation]
+        while waiting:
+            each = waiting.pop()
+            waiting += get_args(each)
+            if isinstance(each, type) and not get_args(each) and issubclass(each, BaseModel):
+                found += [each, *_models(each)]
+    return found
+
+
+def _pattern(field: FieldInfo) -> str | None:
+    """The pattern of a key: in its own type, or in one of several."""
+    waiting: list[Any] = [field, *get_args(field.annotation)]
+    while waiting:
+        each = waiting.pop()
+        waiting += [*getattr(each, "metadata", ()), *getattr(each, "__metadata__", ())]
+        if getattr(each, "pattern", None):
+            return str(each.pattern)
+    return None
 
 
 def test_null_switches_patience_off():

@@ -53,6 +53,14 @@ def test_the_tests_use_the_versions_that_users_get():
     assert {name: dev.get(name) for name in run} == run
 
 
+def test_every_action_is_pinned_by_its_commit_with_the_version_beside_it():
+    files = [*(ROOT / ".github" / "workflows").glob("*.yml"), ROOT / "pipeline/retraining/schedule/github.j2"]
+    used = {use for file in files for use in re.findall(r"uses: (.+)", file.read_text())}
+    assert len({use.partition("@")[0] for use in used}) == len(used) == 5
+    for use in used:
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use), use
+
+
 def test_mlproject_offers_every_step():
     from pipeline.__main__ import COMMANDS
 
@@ -140,6 +148,29 @@ def test_make_installs_again_when_the_lock_is_newer(made):
     stamp = (made / ".venv" / "run.stamp").stat().st_mtime
     os.utime(made / "requirements.lock", (stamp + 9, stamp + 9))
     assert _make(made, "--question", ".venv/run.stamp").returncode == 1
+
+
+def test_of_a_users_settings_of_pip_and_python_only_those_of_the_index_count(made, monkeypatch):
+    kept = {"PIP_INDEX_URL": "https://index.example.org/simple", "PIP_CERT": "/ca.pem", "PIP_TRUSTED_HOST": "index"}
+    others = {"PIP_USER": "1", "PIP_TARGET": "/elsewhere", "PIP_REQUIRE_HASHES": "1", "PIP_NO_DEPS": "1"}
+    pythons = {"PYTHONPATH": "/other", "PYTHONHOME": "/other", "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
+    for name in [name for name in os.environ if name.startswith(("PIP_", "PYTHON"))]:
+        monkeypatch.delenv(name)
+    for name, value in (kept | others | pythons).items():
+        monkeypatch.setenv(name, value)
+    seen = made / "seen"
+    python = made / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\n[ "$2" = pip ] && env > \'{seen}\'\n[ -z "$PYTHONHOME" ]\n')
+    os.utime(made / "requirements.lock", (2e9, 2e9))
+    assert _make(made, ".venv/run.stamp").returncode == 0
+    found = dict(line.split("=", 1) for line in seen.read_text().splitlines() if line.startswith(("PIP_", "PYTHON")))
+    assert found == {**kept, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def test_a_home_of_another_python_does_not_make_the_environment_again(made, monkeypatch):
+    (made / ".venv" / "bin" / "python").write_text('#!/bin/sh\n[ -z "$PYTHONHOME" ]\n')
+    monkeypatch.setenv("PYTHONHOME", "/other")
+    assert _make(made, "--question", ".venv/run.stamp").returncode == 0
 
 
 def _tracked() -> list[str]:

@@ -192,16 +192,28 @@ def test_a_class_may_lose_within_noise_or_within_the_margin() -> None:
     assert ", significant" in many.sentence
 
 
-def test_a_class_without_test_images_keeps_the_champion() -> None:
-    champion, challenger = network(first(800), classes=3), network(first(900), classes=3)
+def test_a_class_without_test_images_is_named_and_the_others_decide() -> None:
+    champion, better = network(first(800), classes=3), network(first(900), classes=3)
+    worse = network(np.where(np.arange(1000) % 3 == 2, np.arange(1000) > 300, first(800)), classes=3)
     present = champion.labels != 1
-    champion, challenger = (
+    champion, better, worse = (
         replace(each, labels=each.labels[present], probabilities=each.probabilities[present])
-        for each in (champion, challenger)
+        for each in (champion, better, worse)
     )
-    decision = decide(champion, challenger, class_names=("cat", "dog", "owl"))
-    assert unmet(decision) == {"no class lost"}
-    assert "no test images of dog" in decision.reason
+    decision = decide(champion, better, class_names=("cat", "dog", "owl"))
+    assert decision.promote
+    assert named(decision, "no class lost").sentence.endswith("; not judged, without test images: dog")
+    assert "no class lost" in unmet(decide(champion, worse, class_names=("cat", "dog", "owl")))
+
+
+def test_of_hundreds_of_classes_without_test_images_a_few_are_named() -> None:
+    champion, better = network(first(800)), network(first(900))
+    shares = [np.pad(each.probabilities, ((0, 0), (0, 300))) for each in (champion, better)]
+    wide = [replace(each, probabilities=one) for each, one in zip((champion, better), shares, strict=True)]
+    decision = decide(*wide, class_names=[f"class number {place}" for place in range(302)])
+    sentence = named(decision, "no class lost").sentence
+    assert sentence.endswith("class number 5, class number 6 and 295 more")
+    assert len(as_markdown(decision)) < 5000
 
 
 def test_a_larger_gap_keeps_the_champion() -> None:

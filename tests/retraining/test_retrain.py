@@ -23,14 +23,18 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.data.split import Part
 from pipeline.experiment import Retrain
-from pipeline.retraining import plan
+from pipeline.retraining import challenger, history, plan, step
+from pipeline.retraining.decision import Condition, Decision
+from pipeline.retraining.model_metrics import ModelMetrics
 from pipeline.search.journal import StoreJournal
+from pipeline.search.resume import identity_tag
 from pipeline.tracking import owner, run_lock
 from pipeline.tracking.names import (
     CHALLENGER,
     CHAMPION,
     DECISION_TAG,
     HOLDER_TAG,
+    IDENTITY_TAG,
     LEASE_TAG,
     PREVIOUS_CHAMPION,
     RETRAIN_RUN_TAG,
@@ -120,6 +124,16 @@ def test_where_nothing_is_new_nothing_is_trained(loop, capsys):
     assert refits(loop) == before
     assert loop.numbers() == ["1"]
     assert loop.runs("retrain")[-1].status == "FINISHED"
+
+
+def test_nothing_is_new_where_the_tag_has_a_digest_of_what_was_asked(loop, capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.search.resume.MOST_TAG_LETTERS", 100)
+    (completed,) = loop.runs("retrain")
+    completed.log(tags={IDENTITY_TAG: identity_tag(completed, json.loads(completed.tags[IDENTITY_TAG]))})
+    assert loop.retrain() == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("retrain: nothing new: data and settings are unchanged")
+    assert loop.runs("retrain")[-1].tags[IDENTITY_TAG] == completed.tags[IDENTITY_TAG]
+    assert completed.tags[IDENTITY_TAG].startswith("sha256:")
 
 
 def test_a_champion_alias_that_was_removed_is_reported_with_the_cure(loop, capsys):
@@ -447,6 +461,35 @@ def test_versions_stay_if_people_delete_their_retraining_runs(promoted):
 def _writes_identity(_run: Run, **named: object) -> bool:
     """The first write after the clean-up."""
     return "narrowgap.identity" in (named.get("tags") or {})  # type: ignore[operator]  # a mapping
+
+
+def test_classes_without_test_images_are_a_warning(tiny_split):
+    names = ("a", "b", "c", *(f"class {place}" for place in range(9)))
+    assert history.unseen_classes(tiny_split) == []
+    (warning,) = history.unseen_classes(replace(tiny_split, class_names=names))
+    assert warning.startswith("no test images of class 0, class 1, class 2, class 3, class 4 and 4 more, so a loss of")
+
+
+def test_a_long_reason_is_cut_to_what_run_and_registry_take(loop):
+    (version,) = loop.registry.versions()
+    run = loop.store.root(step="retrain", experiment="loop", tags={})
+    requirement = Condition("accuracy", met=False, figure=0.1, bound=0.8, sentence="x" * 9000)
+    metrics = ModelMetrics(0.9, 0.1, 0.01, 0.1, 0.02)
+    decision = Decision(False, "x" * 9000, (requirement,), (), None, metrics, {})
+    step._write(run, loop.registry, version, decision, "loop, retraining run 1")
+    assert len(loop.client.get_model_version(loop.registry.name, "1").description) == 5000
+    assert len(loop.client.get_run(run.id).data.tags["mlflow.note.content"]) == 8000
+    assert run.read("decision.md").decode().count("x" * 9000) == 2
+
+
+def test_of_many_classes_those_from_the_first_difference_on_are_named():
+    theirs = [f"c{place}" for place in range(200)]
+    ours = [*theirs[:150], "new", *theirs[150:]]
+    assert challenger._class_names(theirs, ours) == (
+        "…, c150, c151, c152, c153, c154, c155, c156, c157, c158, c159 and 40 more",
+        "…, new, c150, c151, c152, c153, c154, c155, c156, c157, c158 and 41 more",
+    )
+    assert challenger._class_names(["a", "b"], ["a", "c"]) == ("a, b", "a, c")
 
 
 def test_a_full_disk_leaves_the_champion_and_is_reported_in_one_line(loop, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -14,7 +15,10 @@ from mlflow.tracking import MlflowClient
 
 from pipeline import experiment
 from pipeline.errors import InputError
+from pipeline.retraining.schedule import clock
+from pipeline.retraining.schedule import environment as environments
 from pipeline.retraining.schedule import schedule as scheduling
+from pipeline.retraining.schedule.reach import private_host
 from pipeline.tracking.connection import address
 from tests.test_whole import environment, narrowgap, runs
 
@@ -35,7 +39,7 @@ promotion: {{min_accuracy: 0, max_gap: 0.9, max_calibration_error: 0.9}}
 """
 
 
-def text_of(given="smoke", overrides=None, *, at="02:30"):
+def text_of(given="smoke", overrides=None, *, at="03:30"):
     overrides = overrides or {}
     return scheduling.schedule(experiment.load(given, overrides), given, overrides, at=at)
 
@@ -57,20 +61,29 @@ def workflow(text):
 def zone(monkeypatch, tmp_path):
     """The machine's clock in Kathmandu, 5 h 45 min ahead of UTC the whole year."""
     (tmp_path / "localtime").symlink_to("/usr/share/zoneinfo/Asia/Kathmandu")
-    monkeypatch.setattr(scheduling, "LOCALTIME", tmp_path / "localtime")
+    monkeypatch.setattr(clock, "LOCALTIME", tmp_path / "localtime")
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch):
+    """None of the variables that a schedule carries is set."""
+    for name in list(os.environ):
+        carried = (*environments.CARRIED, *environments.PROXIES, *environments.SECRETS)
+        if name in carried or name.startswith(environments.CARRIED_PREFIX):
+            monkeypatch.delenv(name)
 
 
 def test_every_scheduler_starts_at_that_time_of_the_machines_clock(zone):
-    text = text_of(at="02:30")
-    assert crontab_line(text).startswith("30 2 * * * ")
-    assert "02:30 Asia/Kathmandu" in text
-    assert "OnCalendar=*-*-* 02:30:00 Asia/Kathmandu\n" in text
-    assert workflow(text)["on"]["schedule"] == [{"cron": "45 20 * * *"}]
+    text = text_of(at="03:30")
+    assert crontab_line(text).startswith("30 3 * * * ")
+    assert "03:30 Asia/Kathmandu" in text
+    assert "OnCalendar=*-*-* 03:30:00 Asia/Kathmandu\n" in text
+    assert workflow(text)["on"]["schedule"] == [{"cron": "45 21 * * *"}]
 
 
 @pytest.mark.parametrize("at", ["24:00", "2", "half past two", ""])
 def test_an_invalid_time_is_refused(at):
-    with pytest.raises(InputError, match="expected a time of day such as 02:30"):
+    with pytest.raises(InputError, match="expected a time of day such as 03:30"):
         text_of(at=at)
 
 
@@ -90,9 +103,39 @@ def test_a_server_is_reached_from_githubs_machines_and_a_file_only_from_this_one
     monkeypatch.setenv("NARROWGAP_CACHE", "/data")
     job = workflow(text_of())["jobs"]["retrain"]
     assert (job["runs-on"], job["env"]) == ("ubuntu-latest", {"MLFLOW_TRACKING_URI": "http://mlflow.example.org"})
-    for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:5000"):
+    for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:5000", "http://10.1.2.3:5000", "https://mlflow.corp"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         assert workflow(text_of())["jobs"]["retrain"]["runs-on"] == "self-hosted"
+
+
+@pytest.mark.parametrize(
+    ("uri", "private"),
+    [
+        ("http://192.168.0.7:5000", "192.168.0.7"),
+        ("postgresql://me:pw@172.16.3.4/mlflow", "172.16.3.4"),
+        ("http://[fd00::1]:5000", "fd00::1"),
+        ("tcp://127.0.0.1:8786", "127.0.0.1"),
+        ("tls://scheduler:8786", "scheduler"),
+        ("http://mlflow.team.svc.cluster.local", "mlflow.team.svc.cluster.local"),
+        ("https://mlflow.example.org", None),
+        ("http://8.8.8.8:5000", None),
+        ("databricks", None),
+        ("", None),
+    ],
+)
+def test_an_address_is_private_if_only_its_own_network_knows_it(uri, private):
+    assert private_host(uri) == private
+
+
+def test_a_private_cluster_or_a_certificate_of_this_machine_needs_a_runner_here(monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    text = text_of(overrides={"search.cluster": "tls://10.0.0.5:8786"})
+    assert workflow(text)["jobs"]["retrain"]["runs-on"] == "self-hosted"
+    assert "because GitHub's machines cannot reach 10.0.0.5." in text
+    (tmp_path / "ca.pem").write_text("a certificate")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    text = text_of(overrides={"search.cluster": "tls://dask.example.org:8786"})
+    assert "because the file that REQUESTS_CA_BUNDLE names is here." in text
 
 
 @pytest.mark.parametrize(
@@ -134,14 +177,137 @@ def test_a_secret_is_never_printed_but_read_from_a_file(monkeypatch, tmp_path, n
 )
 def test_the_whole_text_reads_as_agreed(monkeypatch, tmp_path, zone, uri, golden):
     """Rewording changes the golden file alone."""
-    for name in (*scheduling.CARRIED, *scheduling.SECRETS):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(sys, "executable", "/opt/python/bin/python")
     text = text_of(overrides={"space.hidden": "[64, 128]"})
     text = text.replace(str(ROOT), "ROOT").replace(str(tmp_path), "HOME")
     assert text + "\n" == (Path(__file__).parent / "golden" / golden).read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION", "true"),
+        ("DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY", "key.pem"),
+        ("MLFLOW_TRACKING_CLIENT_CERT_PATH", "key.pem"),
+        ("SSL_CERT_FILE", "key.pem"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "key.pem"),
+        ("AWS_PROFILE", "team"),
+        ("AZURE_TENANT_ID", "1234"),
+        ("HTTPS_PROXY", "http://proxy.example.org:3128"),
+        ("no_proxy", "localhost,.example.org"),
+    ],
+)
+def test_what_a_run_needs_to_reach_its_services_is_carried_with_absolute_paths(monkeypatch, tmp_path, name, value):
+    (tmp_path / "key.pem").write_text("a key")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    monkeypatch.setenv(name, value)
+    expected = f"{name}={tmp_path}/key.pem" if value == "key.pem" else f"{name}={value}"
+    text = text_of()
+    assert expected in shlex.split(crontab_line(text))
+    assert f'Environment="{expected}"' in unit(text, "service").splitlines()
+    assert "Secrets are not printed" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "http://me:hunter2@proxy.example.org:3128"),
+        ("https_proxy", "me:hunter2@proxy.example.org:3128"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", '{"private_key": "hunter2"}'),
+        ("DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY", "-----BEGIN PRIVATE KEY----- hunter2"),
+        ("AZURE_CLIENT_SECRET", "hunter2"),
+        ("DASK_DISTRIBUTED__SOME_PASSWORD", "hunter2"),
+    ],
+)
+def test_what_is_carried_is_hidden_where_it_holds_a_password_or_a_key(monkeypatch, name, value):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    monkeypatch.setenv(name, value)
+    text = text_of()
+    assert "hunter2" not in text
+    assert f"not printed: {name}." in text
+
+
+def test_proxies_of_this_machine_are_not_githubs(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    assert workflow(text_of())["jobs"]["retrain"]["env"] == {"MLFLOW_TRACKING_URI": "https://mlflow.example.org"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "named", "expected"),
+    [
+        ("Asia/Kathmandu", "Asia/Kathmandu", "Asia/Kathmandu"),
+        ("Asia/Kathmandu", "Europe/Berlin", "Asia/Kathmandu"),  # /etc/timezone is of an earlier day
+        ("Europe/Berlin", None, "Europe/Amsterdam"),  # the same rules today
+        ("UTC", None, "UTC"),
+    ],
+)
+def test_a_copied_localtime_is_recognised_by_its_rules_and_that_is_said(monkeypatch, tmp_path, rules, named, expected):
+    shutil.copyfile(f"/usr/share/zoneinfo/{rules}", tmp_path / "localtime")
+    if named:
+        (tmp_path / "timezone").write_text(f"{named}\n")
+    monkeypatch.setattr(clock, "LOCALTIME", tmp_path / "localtime")
+    monkeypatch.setattr(clock, "TIMEZONE", tmp_path / "timezone")
+    found = clock.machine_clock()
+    assert found.name == expected
+    assert found.note.endswith(f"is no link to a time zone; its rules are those of {expected}")
+    text = text_of()
+    assert text.startswith(f"# {found.note}.\n")
+    assert f"OnCalendar=*-*-* 03:30:00 {expected}\n" in text
+
+
+def test_rules_of_no_known_zone_leave_the_zone_to_the_machine(monkeypatch, tmp_path):
+    """Such as five and a half hours and a minute ahead: systemd then takes the machine's own clock, as cron does."""
+    (tmp_path / "localtime").write_bytes(
+        b"TZif2" + bytes(15) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 19860, 0, 0) + b"ODD\0"
+        + b"TZif2" + bytes(15) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 19860, 0, 0) + b"ODD\0"
+        + b"\nODD-5:31\n"
+    )  # fmt: skip
+    monkeypatch.setattr(clock, "LOCALTIME", tmp_path / "localtime")
+    monkeypatch.setattr(clock, "TIMEZONE", tmp_path / "timezone")
+    text = text_of()
+    assert "no zone with a name has its rules" in text
+    assert "OnCalendar=*-*-* 03:30:00\n" in text
+    assert workflow(text)["on"]["schedule"] == [{"cron": "59 21 * * *"}]
+
+
+def test_a_command_that_is_too_long_for_a_crontab_is_printed_as_a_script(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    text = text_of(overrides={"question": "Why " + "100 % " * 200 + "?"})
+    line = crontab_line(text)
+    script = ROOT / "mlruns" / "retrain-smoke.sh"
+    assert line == f"30 3 * * * /bin/sh {script}"
+    content = text.split(f"# ---- {script}\n", 1)[1].split("\n# ---- crontab", 1)[0]
+    assert content.startswith("#!/bin/sh\n")
+    words = shlex.split(content.splitlines()[1])
+    assert words[words.index("--question") + 1].removesuffix(";") == "Why " + "100 % " * 200 + "?"
+    short = text_of(overrides={"question": "Why?"})
+    assert len(crontab_line(short)) < 998
+    assert "#!/bin/sh" not in short
+
+
+def test_the_end_of_the_log_of_a_failed_run_reaches_cron(monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    line = crontab_line(text_of()).split(" * * * ", 1)[1].replace(r"\%", "%")
+    own = shlex.quote(str(tmp_path / "its log"))
+    line = line.replace(str(ROOT / "mlruns" / "retrain-smoke.log"), own)
+    failing = line.replace(" retrain ", " no-such-step ")
+    done = subprocess.run(["sh", "-c", failing], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("narrowgap: unknown step 'no-such-step'; expected one of main")
+    assert (tmp_path / "its log").read_text() == done.stderr
+    working = line.replace(" retrain --experiment smoke", " help")
+    done = subprocess.run(["sh", "-c", working], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_hung_run_is_ended_by_systemd_and_a_failed_one_can_be_told(zone):
+    service = unit(text_of(), "service")
+    assert "TimeoutStartSec=6h" in service.splitlines()
+    assert "#OnFailure=" in service
 
 
 def test_without_secrets_no_file_is_read(monkeypatch):

@@ -19,6 +19,7 @@ from pipeline.data.formats import digits
 from pipeline.serving import model as models
 from pipeline.statistics.selective import policies
 from pipeline.tracking.store import Store
+from tests.fixtures.other_keras import other_keras
 from tests.retraining.samples import CLASS_NAMES, SERVING, champion, network
 
 pytestmark = pytest.mark.tensorflow
@@ -81,10 +82,9 @@ def served(tmp_path_factory, tensorflow):
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "models:/narrowgap-serving@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    settings = environment(folder) | other_keras(folder / "home")  # none of them may change an answer
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment(folder), stdout=log, stderr=log, start_new_session=True
-        )
+        process = subprocess.Popen(command, cwd=folder, env=settings, stdout=log, stderr=log, start_new_session=True)
     try:
         address = f"http://127.0.0.1:{port}"
         wait_for(address, process)
@@ -110,6 +110,13 @@ def test_served_predictions_are_those_of_the_model(served, expected):
     np.testing.assert_allclose(answers["margin"], found.margin, atol=1e-6)
     assert answers["accepted"].all()
     assert answers["candidates"].tolist() == [[name] for name in answers["class"]]
+
+
+def test_keras_settings_of_the_servers_user_change_no_answer(served, expected):
+    """The server's environment asks for another backend, float64, and one batch of 32 per call."""
+    assert len(served.images) > 32
+    answers = served.answers({"instances": served.images.tolist()})
+    np.testing.assert_allclose(answers["confidence"], expected("argmax").confidence, atol=1e-6)
 
 
 def test_the_network_is_sure_of_some_images_and_unsure_of_others(expected):

@@ -9,12 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.retraining.schedule.clock import Clock
+from pipeline.retraining.schedule.environment import PROXIES
 from pipeline.tracking.provenance import ROOT
+
+MOST_CRONTAB = 998
+"""Most bytes of a line that cron takes."""
+MAILED = 20
+"""Lines of the log that cron mails of a failed run."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +35,44 @@ class Job:
     secrets: tuple[str, ...]
     """Names of the variables that are in `secrets_file`."""
     at: time
-    zone: str
-    """Time zone of the machine, such as `Europe/Berlin`."""
-    local: bool
-    """Whether only this machine can run it, because its store or its data are here."""
+    clock: Clock
+    """Of the machine."""
+    only_here: str
+    """Why only this machine can run it, such as "the store or the data are here"; empty if others can."""
 
     @property
     def folder(self) -> Path:
         return ROOT
 
     @property
+    def zone(self) -> str:
+        """Time zone of the machine, such as `Europe/Berlin`; empty if it has no name."""
+        return self.clock.name
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can run it."""
+        return bool(self.only_here)
+
+    @property
     def log(self) -> Path:
         return ROOT / "mlruns" / f"retrain-{self.name}.log"
+
+    @property
+    def script(self) -> Path:
+        return ROOT / "mlruns" / f"retrain-{self.name}.sh"
+
+    @property
+    def logged_command(self) -> str:
+        """The command with its output in the log. If it fails, the end of the log goes to stderr, which cron mails."""
+        log = shlex.quote(str(self.log))
+        return f"{{ {self.command}; }} >> {log} 2>&1 || {{ code=$?; tail -n {MAILED} {log} >&2; exit $code; }}"
+
+    @property
+    def fits_crontab(self) -> bool:
+        """Whether cron takes a line with the whole command."""
+        line = f"59 23 * * * {_crontab(self.logged_command)}"
+        return "\n" not in line and len(line.encode()) <= MOST_CRONTAB
 
     @property
     def secrets_file(self) -> Path:
@@ -56,12 +88,14 @@ class Job:
 
     @property
     def portable_environment(self) -> Mapping[str, str]:
-        """Without paths of this machine, such as PATH, which mean nothing elsewhere."""
-        return {name: value for name, value in self.environment.items() if not value.startswith("/")}
+        """Without paths and proxies of this machine, which mean nothing elsewhere."""
+        return {
+            name: value for name, value in self.environment.items() if not value.startswith("/") and name not in PROXIES
+        }
 
     def next_start_utc(self) -> datetime:
         """Today's start in UTC, the clock of GitHub."""
-        today = datetime.now(ZoneInfo(self.zone)).replace(hour=self.at.hour, minute=self.at.minute)
+        today = datetime.now(self.clock.zone).replace(hour=self.at.hour, minute=self.at.minute)
         return today.astimezone(UTC)
 
 
@@ -81,7 +115,7 @@ def render(job: Job) -> str:
         "exec_word": _exec_word,
         "yaml": _yaml,
     }
-    names = ["secrets"] * bool(job.secrets) + ["crontab", "systemd", "github"]
+    names = ["clock"] * bool(job.clock.note) + ["secrets"] * bool(job.secrets) + ["crontab", "systemd", "github"]
     return "\n\n".join(environment.get_template(f"{name}.j2").render(job=job).rstrip() for name in names)
 
 
