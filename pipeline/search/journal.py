@@ -119,10 +119,11 @@ class StoreJournal:
         if self._keeps_states:
             run.write(STATE, state.to_bytes(result.state))
             self._states[proposal.number] = run.id
-        run.finish("FINISHED")
+        run.finish("FINISHED", outcome.warning)
         del self._open[proposal.number]
         score = run.metrics[self._experiment.search.objective]
-        self._seen(TrialUpdate(self._name(proposal), score, gaps(result).val_accuracy_gap, outcome.seconds))
+        gap = gaps(result).val_accuracy_gap
+        self._seen(TrialUpdate(self._name(proposal), score, gap, outcome.seconds, warning=outcome.warning))
         return TrialScore(score, None)
 
     def state(self, number: int) -> TrainingState:

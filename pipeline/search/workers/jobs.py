@@ -44,6 +44,8 @@ class Outcome:
     """The reason, one line; None if there is a result."""
     seconds: float
     """Wall-clock seconds from start to end, pictures included."""
+    warning: str | None = None
+    """Why a trained network has no pictures, one line."""
 
 
 class Workers(Protocol):
