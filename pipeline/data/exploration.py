@@ -62,7 +62,7 @@ def explore(dataset: Dataset, split: Split) -> Exploration:
 
 def _intensities(images: Images, largest: int) -> NDArray[np.int64]:
     """Counts each pixel value, in blocks: counting takes 8 bytes per pixel."""
-    blocks = np.array_split(images, max(1, len(images) // 1000))
+    blocks = np.array_split(images, max(1, min(len(images), images.size // 2**20)))
     counts = np.zeros(largest + 1, np.int64)
     for block in blocks:
         counts += np.bincount(block.ravel(), minlength=largest + 1)
