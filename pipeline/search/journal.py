@@ -116,7 +116,7 @@ class StoreJournal:
             self._seen(TrialUpdate(self._name(proposal), None, None, outcome.seconds, outcome.failure))
             return TrialScore(None, outcome.failure)
         log_trial.log_result(run, result, self._prepared.split, outcome.pictures, seconds=outcome.seconds)
-        if self._keeps_states:
+        if self._keeps_states and result.state is not None:
             run.write(STATE, state.to_bytes(result.state))
             self._states[proposal.number] = run.id
         run.finish("FINISHED", outcome.warning)

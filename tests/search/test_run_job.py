@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import io
+import pickle
 from functools import partial
 
 import pytest
@@ -13,7 +14,7 @@ from pipeline.experiment import Training, load
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
 from pipeline.search.workers import run_job
-from pipeline.search.workers.jobs import InProcess, Job
+from pipeline.search.workers.jobs import InProcess, Job, Keeps
 from pipeline.session import Session
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tensorflow")]
@@ -59,3 +60,38 @@ def test_three_trials_without_pictures_are_finished_each_with_the_reason_on_the_
     assert [(trial.status, trial.tags["narrowgap.reason"]) for trial in trials] == [("FINISHED", FULL)] * 3
     assert screen.getvalue().count(f": {FULL}\n") == 3
     assert "warning: trial 1, 64-" in screen.getvalue()
+
+
+WIDE = dataclasses.replace(JOB, recipe=Recipe(DenseSpec((512, 512), (0, 0, 0), ("relu", "relu"))))
+"""301,066 parameters on 8x8 images and ten classes: 1,204,264 bytes."""
+
+
+@pytest.mark.parametrize(
+    ("keeps", "least", "most"),
+    [
+        ("scores", 0, 20_000),
+        ("model", 1_204_264 + 4 * 10 * (162 + 180), 1_250_000),  # weights, and rows of validation and test
+        ("state", 3 * 1_204_264, 3_700_000),  # weights, which are the best after one epoch, and two moments
+    ],
+)
+def test_an_outcome_carries_no_more_than_its_job_keeps(
+    digits_split: Split, keeps: Keeps, least: int, most: int
+) -> None:
+    outcome = run_job.run_job(dataclasses.replace(WIDE, keeps=keeps), digits_split, lambda *_: {})
+    assert least <= len(pickle.dumps(outcome)) <= most
+    result = outcome.result
+    assert result is not None
+    assert sorted(result.probabilities) == (["test", "validation"] if keeps == "model" else [])
+    assert bool(result.weights) == (keeps == "model")
+    assert (result.state is not None) == (keeps == "state")
+
+
+def test_pictures_are_drawn_from_all_probabilities_whatever_is_kept(digits_split: Split) -> None:
+    seen: list[str] = []
+
+    def draw(result, _split):
+        seen.extend(result.probabilities)
+        return {}
+
+    assert run_job.run_job(dataclasses.replace(JOB, keeps="scores"), digits_split, draw).failure is None
+    assert sorted(seen) == ["test", "train", "validation"]

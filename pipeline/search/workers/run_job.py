@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.data.split import Split
-from pipeline.search.workers.jobs import Draw, Job, Outcome
+from pipeline.search.workers.jobs import Draw, Job, Keeps, Outcome
 from pipeline.training.result import TrialResult
 from pipeline.training.runtime import init_tensorflow
 
@@ -29,7 +30,19 @@ def run_job(job: Job, split: Split, draw: Draw) -> Outcome:
             pictures = draw(result, split)
         except Exception as error:  # noqa: BLE001 - the network is trained; what is lost is a picture
             warning = f"no pictures: {describe_error(error)}"
+        result = reduced(result, job.keeps)
     return Outcome(job.number, result, pictures, failure, time.perf_counter() - start, warning)
+
+
+def reduced(result: TrialResult, keeps: Keeps) -> TrialResult:
+    """The result with the arrays that its job keeps; the others stay where they were computed."""
+    model = keeps == "model"
+    return replace(
+        result,
+        probabilities={part: result.probabilities[part] for part in ("validation", "test") if model},
+        weights=result.weights if model else (),
+        state=result.state if keeps == "state" else None,
+    )
 
 
 def describe_error(error: BaseException) -> str:
