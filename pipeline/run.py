@@ -3,7 +3,10 @@
 Cheap checks come first and TensorFlow last, so bad input is reported within seconds.
 """
 
+import tempfile
 import time
+from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 
@@ -39,6 +42,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     began, outcome = time.monotonic(), None
     store = Store.connect()
     with (
+        tempfile.TemporaryDirectory(prefix="narrowgap-", ignore_cleanup_errors=True) as folder,
         store_errors(store.uri),
         store.root(step=step, experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
         run_lock.heartbeat(root),
@@ -46,7 +50,8 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         root.write(EXPERIMENT_YAML, experiment.to_yaml())
         if step == "retrain":  # before anything that takes time
             run_lock.exclusive(store, root, step=step, experiment=experiment.name)
-        prepared = load(experiment, progress=lambda line: console.print(line, soft_wrap=True, markup=False))
+        progress = partial(console.print, soft_wrap=True, markup=False)
+        prepared = load(experiment, progress=progress, folder=Path(folder))
         session = Session(experiment, store, console, prepared)
         run_lock.end_orphans(store, root, experiment.name)
         views.ensure(store, root, question=experiment.question, depth=_depth(experiment))

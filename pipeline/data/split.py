@@ -120,7 +120,7 @@ def _held_out_by_bytes(
     rows: Rows, images: Images, labels: Labels, size: float, seed: int, *, key: str
 ) -> tuple[Rows, Rows]:
     """As `_held_out`, by hash, for own data; `size` is a share."""
-    held = hash_split.held_out(images[rows], labels[rows], share=size, seed=seed, part=key)
+    held = hash_split.held_out((images[row] for row in rows), labels[rows], share=size, seed=seed, part=key)
     return rows[~held], rows[held]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from distributed.utils import LoopRunner
 
+from pipeline.data.shared_split import share
 from pipeline.errors import InputError, StoreError
 from pipeline.experiment import Training
 from pipeline.models.dense import DenseSpec
@@ -74,6 +75,29 @@ def test_two_processes_give_the_same_bits_as_this_one_and_bring_their_pictures(d
         assert outcome.pictures == {"none.png": b"drawn"}
         for theirs, ours in zip(outcome.result.weights, here.result.weights, strict=True):
             assert np.array_equal(theirs, ours)
+
+
+def test_processes_of_this_machine_map_the_data_and_train_to_the_same_bits(digits_split, tmp_path):
+    def mapped(_result, _split):
+        from pathlib import Path
+
+        files = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(".npy")}
+        return {"files": "\n".join(sorted(files)).encode()}
+
+    shared = share(digits_split, tmp_path)
+    with dask_workers.local(2, shared, mapped) as workers:
+        for number in range(2):
+            workers.submit(job(number, epochs=1))
+        outcomes = collect(workers, 2)
+    parts = ("test", "train", "validation")
+    files = sorted(str(tmp_path / f"{part}_{kind}.npy") for part in parts for kind in ("images", "labels"))
+    for number, outcome in outcomes.items():
+        assert outcome.pictures["files"].decode().splitlines() == files
+        here = run_job.run_job(job(number, epochs=1), digits_split, no_pictures)
+        assert outcome.result is not None
+        assert here.result is not None
+        assert outcome.result.history == here.result.history
+        assert all(np.array_equal(*pair) for pair in zip(outcome.result.weights, here.result.weights, strict=True))
 
 
 def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_others_finish(digits_split):

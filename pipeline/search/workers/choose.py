@@ -52,7 +52,8 @@ def start_workers(session: Session) -> Iterator[Workers]:
     from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
 
     limit = need.limit + (GPU_BYTES if seen else 0)
-    with dask_workers.local(count, split, draw_trial, seen, memory_limit=limit) as local:
+    data = session.prepared.shared or split
+    with dask_workers.local(count, data, draw_trial, seen, memory_limit=limit) as local:
         yield local
 
 

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import dask
 import distributed
 
+from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
 from pipeline.errors import InputError, StoreError
 from pipeline.search.workers import dask_connection, run_job
@@ -71,12 +72,12 @@ class DaskWorkers:
     def __init__(
         self,
         connect: Callable[[], distributed.Client],
-        split: Split,
+        data: Split | SharedSplit,
         draw: Draw,
         count: int | None = None,
         need: MemoryNeed | None = None,
     ) -> None:
-        self._connect, self._split, self._draw, self._need = connect, split, draw, need
+        self._connect, self._split, self._draw, self._need = connect, data, draw, need
         self._done: queue.Queue[tuple[Job, distributed.Future]] = queue.Queue()
         self._open: dict[int, tuple[Job, distributed.Future, str]] = {}
         """Handed out: the job, its future, and the worker it was meant for."""
@@ -353,11 +354,11 @@ class DaskWorkers:
 
 @contextmanager
 def local(
-    count: int, split: Split, draw: Draw, gpus: Sequence[str] = (), *, memory_limit: int = AMPLE_BYTES
+    count: int, data: Split | SharedSplit, draw: Draw, gpus: Sequence[str] = (), *, memory_limit: int = AMPLE_BYTES
 ) -> Iterator[DaskWorkers]:
     """Starts `count` one-thread worker processes on this machine, over loopback; jobs need the certificate of this run.
     Each worker gets one of `gpus`, named as in CUDA_VISIBLE_DEVICES, and is restarted when its resident memory reaches
-    `memory_limit` bytes.
+    `memory_limit` bytes. Of a `SharedSplit` they map the files; any other is copied to each.
     """
     with (
         dask_connection.quiet_logs(),
@@ -381,7 +382,7 @@ def local(
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):
-        workers = DaskWorkers(lambda: dask_connection.Client(cluster), split, draw, count)
+        workers = DaskWorkers(lambda: dask_connection.Client(cluster), data, draw, count)
         workers.warm_up()
         try:
             yield workers
@@ -422,13 +423,14 @@ def remote(address: str, split: Split, draw: Draw, need: MemoryNeed | None = Non
             workers.close()
 
 
-def _work(job: Job, split: Split, draw: Draw) -> Outcome:
+def _work(job: Job, data: Split | SharedSplit, draw: Draw) -> Outcome:
     """Runs one job on a worker."""
     global _trained  # noqa: PLW0603 - what is counted is this process
     worker = distributed.get_worker()
     if _trained >= RENEWED_AFTER and worker.nanny:
         _renew(worker)
     worker.log_event(BEGUN, {"key": worker.get_current_task()})
+    split = data.open() if isinstance(data, SharedSplit) else data
     outcome = run_job.run_job(job, split, draw)
     _trained += 1
     return outcome
@@ -449,5 +451,5 @@ def _warm() -> None:
     import pipeline.training.compiled  # noqa: F401, PLC0415 - Keras, only where trials are trained
 
 
-def _same(split: Split) -> Split:
-    return split
+def _same(data: Split | SharedSplit) -> Split | SharedSplit:
+    return data

@@ -1,0 +1,75 @@
+"""A split that processes have in common."""
+
+import errno
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data.shared_split import share
+from pipeline.data.split import Split
+from pipeline.errors import InputError
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_a_shared_split_is_the_split_to_the_last_byte(tiny_split: Split, tmp_path: Path) -> None:
+    opened = share(tiny_split, tmp_path).open()
+    for (name, ours), (_, theirs) in zip(opened.parts(), tiny_split.parts(), strict=True):
+        for mine, its in ((ours.images, theirs.images), (ours.labels, theirs.labels)):
+            assert (mine.dtype, mine.shape, mine.tobytes()) == (its.dtype, its.shape, its.tobytes()), name
+    facts = ("class_names", "pixel_max", "data_digest", "fingerprint")
+    assert [getattr(opened, fact) for fact in facts] == [getattr(tiny_split, fact) for fact in facts]
+
+
+def test_its_arrays_are_mapped_read_only_and_opened_once(tiny_split: Split, tmp_path: Path) -> None:
+    shared = share(tiny_split, tmp_path)
+    images = shared.open().train.images
+    assert type(images) is np.ndarray
+    assert isinstance(images.base, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        images[0] = 0
+    assert pickle.loads(pickle.dumps(shared)).open().train.images is images  # noqa: S301 - our own
+
+
+def test_what_travels_to_a_process_of_this_machine_is_small_and_to_another_machine_everything(
+    tmp_path: Path, digits_split: Split
+) -> None:
+    shared = share(digits_split, tmp_path)
+    size = sum(part.images.nbytes + part.labels.nbytes for _, part in digits_split.parts())
+    assert len(pickle.dumps(shared)) < 1_000
+    assert len(pickle.dumps(shared.open())) > size == 1_797 * (64 + 8)
+
+
+def test_another_process_maps_the_same_file(tiny_split: Split, tmp_path: Path) -> None:
+    """The pages of a mapped file are in memory once; the kernel lists the file among those that the process has mapped."""
+    (tmp_path / "shared.pickle").write_bytes(pickle.dumps(share(tiny_split, tmp_path)))
+    script = (
+        "import pickle, pathlib, sys\n"
+        "split = pickle.loads(pathlib.Path(sys.argv[1], 'shared.pickle').read_bytes()).open()\n"
+        "assert str(pathlib.Path(sys.argv[1], 'train_images.npy')) in pathlib.Path('/proc/self/maps').read_text()\n"
+        "print(int(split.train.images.sum()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) == int(tiny_split.train.images.sum())
+
+
+def test_a_temporary_folder_without_room_is_told_with_the_cure(
+    tiny_split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    told = (
+        f"the data cannot be written to the temporary folder {tmp_path} (No space left on device); expected room for 0 MiB: "
+        "set the environment variable TMPDIR to a folder with room"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
+        share(tiny_split, tmp_path)
