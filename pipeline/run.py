@@ -3,13 +3,12 @@
 Cheap checks come first and TensorFlow last, so bad input is reported within seconds.
 """
 
-import tempfile
 import time
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.data.shared_split import temporary_folder
 from pipeline.errors import KeptError
 from pipeline.evaluation import find_search
 from pipeline.experiment import Experiment
@@ -42,7 +41,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     began, outcome = time.monotonic(), None
     store = Store.connect()
     with (
-        tempfile.TemporaryDirectory(prefix="narrowgap-", ignore_cleanup_errors=True) as folder,
+        temporary_folder() as folder,
         store_errors(store.uri),
         store.root(step=step, experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
         run_lock.heartbeat(root),
@@ -51,7 +50,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         if step == "retrain":  # before anything that takes time
             run_lock.exclusive(store, root, step=step, experiment=experiment.name)
         progress = partial(console.print, soft_wrap=True, markup=False)
-        prepared = load(experiment, progress=progress, folder=Path(folder))
+        prepared = load(experiment, progress=progress, folder=folder)
         session = Session(experiment, store, console, prepared)
         run_lock.end_orphans(store, root, experiment.name)
         views.ensure(store, root, question=experiment.question, depth=_depth(experiment))

@@ -1,5 +1,13 @@
 """A split in files that the processes of one machine have in common: mapped into memory, read-only, there once."""
 
+import fcntl
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +17,11 @@ import numpy as np
 
 from pipeline.data.split import Part, Split
 from pipeline.errors import InputError
+
+LOCK = "lock"
+"""File in a temporary folder that is locked as long as its process lives."""
+NEW_SECONDS = 60
+"""A temporary folder younger than this is never taken for one that was left."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,28 @@ def share(split: Split, folder: Path) -> SharedSplit:
             f"{size / 1024**2:,.0f} MiB: set the environment variable TMPDIR to a folder with room"
         ) from error
     return SharedSplit(folder, split.class_names, split.pixel_max, split.data_digest, split.fingerprint)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for the files of one run, removed with the block. Removes those of killed processes too."""
+    prefix = f"narrowgap-{socket.gethostname()}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*/{LOCK}"):
+        _remove_if_left(left)
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder,
+        (Path(folder) / LOCK).open("w") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_SH)  # the system releases it when the process ends, however that happens
+        yield Path(folder)
+
+
+def _remove_if_left(lock: Path) -> None:
+    """Removes the folder of a lock that no process holds; one that is new may not be locked yet."""
+    with suppress(OSError), lock.open() as file:
+        if time.time() - os.fstat(file.fileno()).st_mtime > NEW_SECONDS:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 @lru_cache(maxsize=1)

@@ -1,16 +1,18 @@
 """A split that processes have in common."""
 
 import errno
+import os
 import pickle
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.data.shared_split import share
+from pipeline.data.shared_split import share, temporary_folder
 from pipeline.data.split import Split
 from pipeline.errors import InputError
 
@@ -73,3 +75,37 @@ def test_a_temporary_folder_without_room_is_told_with_the_cure(
     )
     with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
         share(tiny_split, tmp_path)
+
+
+def test_the_folder_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    script = (
+        "import sys, tempfile, time; tempfile.tempdir = sys.argv[1]\n"
+        "from pipeline.data.shared_split import temporary_folder\n"
+        "with temporary_folder() as folder: print(folder, flush=True); time.sleep(900)\n"
+    )
+    processes, folders = [], []
+    for _ in range(2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        processes.append(process)
+        folders.append(Path(process.stdout.readline().strip()))
+    try:
+        processes[0].kill()
+        processes[0].wait()
+        for folder in folders:
+            os.utime(folder / "lock", (0, 0))  # from long ago
+        new = tmp_path / folders[0].with_name(f"{folders[0].name}-new")
+        new.mkdir()
+        (new / "lock").touch()  # not locked yet
+        with temporary_folder() as folder:
+            assert set(tmp_path.iterdir()) == {folders[1], new, folder}
+        assert set(tmp_path.iterdir()) == {folders[1], new}
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()

@@ -1,13 +1,18 @@
 """How many workers there is use and memory for."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Part, Split
 from pipeline.errors import InputError
 from pipeline.experiment import load
 from pipeline.models.dense import DenseSpec
 from pipeline.search.workers.choose import (
+    _room,
     jobs,
     memory_line,
     refuse_without_room,
@@ -57,7 +62,7 @@ def test_auto_starts_as_many_workers_as_fit_with_the_data_counted_once(free, exp
 
 def test_fewer_workers_for_want_of_memory_are_said_with_the_figures():
     assert memory_line(8, 2, NEED, 9 * GIB) == (
-        "workers: 2 instead of 8, since memory is short: 9.0 GiB are free; each takes up to 2.5 GiB, and the data 4.0 GiB "
+        "workers: 2 instead of 8, since memory is short: there are 9.0 GiB; each takes up to 2.5 GiB, and the data 4.0 GiB "
         "once"
     )
     assert memory_line(8, 8, NEED, 24 * GIB) is None
@@ -67,7 +72,7 @@ def test_more_workers_than_fit_are_started_where_asked_for_with_a_warning():
     """At least 4 + 8 x (0.75 + 0.25) = 12 GiB."""
     assert memory_line(8, 8, NEED, 12 * GIB) is None
     assert memory_line(8, 8, NEED, 12 * GIB - 1) == (
-        "warning: 8 workers need at least 12.0 GiB of memory, and 12.0 GiB are free; search.workers=3 fits"
+        "warning: 8 workers need at least 12.0 GiB of memory, and there are 12.0 GiB; search.workers=3 fits"
     )
 
 
@@ -76,15 +81,15 @@ def test_data_that_not_even_one_worker_could_train_on_are_refused_with_the_figur
     with pytest.raises(InputError) as refused:
         refuse_without_room(NEED, 4 * GIB)
     assert str(refused.value) == (
-        "training needs about 5.0 GiB of memory (data 4.0 GiB, one call 0.2 GiB, TensorFlow 0.8 GiB), and 4.0 GiB are free; "
-        "expected room for one worker: take fewer or smaller images (data.path), end other programs, or raise the memory "
-        "limit of the container"
+        "training needs about 5.0 GiB of memory (data 4.0 GiB, one call 0.2 GiB, TensorFlow 0.8 GiB), and there are 4.0 GiB "
+        "for it; expected room for one worker: take fewer or smaller images (data.path), end other programs, or raise the "
+        "memory limit of the container"
     )
 
 
 def test_nothing_is_started_for_data_that_do_not_fit(session, monkeypatch):
     monkeypatch.setattr("pipeline.search.workers.machine.free_memory", lambda: GIB // 2)
-    with pytest.raises(InputError, match=r"^training needs about 0\.8 GiB .* 0\.5 GiB are free"):
+    with pytest.raises(InputError, match=r"^training needs about 0\.8 GiB .* there are 0\.5 GiB for it"):
         start_workers(session).__enter__()
 
 
@@ -126,3 +131,14 @@ def test_fashion_mnist_needs_little_more_than_tensorflow():
     need = memory_need(load("fashion_mnist"), blank(28, 50_000, 10_000))
     assert need.least < 1 * GIB
     assert need.limit < 2.4 * GIB
+
+
+def test_data_that_are_in_memory_already_take_no_more_of_it(session, monkeypatch):
+    """As arrays of this process, or in the files of a tmpfs; files on a disk are read into memory."""
+    monkeypatch.setattr("pipeline.search.workers.machine.free_memory", lambda: 7)
+    assert _room(session, NEED) == 4 * GIB + 7
+    shared = SharedSplit(Path("/nowhere"), ("a",), 16, "digest", "fingerprint")
+    on_files = replace(session, prepared=replace(session.prepared, shared=shared))
+    for in_memory, room in ((True, 4 * GIB + 7), (False, 7)):
+        monkeypatch.setattr("pipeline.search.workers.machine.is_memory", lambda _folder, is_so=in_memory: is_so)
+        assert _room(on_files, NEED) == room

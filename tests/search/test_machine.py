@@ -79,3 +79,13 @@ def test_no_limit_is_no_limit_and_a_full_container_has_nothing_left(tmp_path):
     assert (machine.free_memory(*made), machine.cores(*made)) == (64 * GIB, 16)
     full = container(tmp_path / "two", "0::/\n", {"memory.max": GIB, "memory.current": GIB + 1})
     assert machine.free_memory(*full) == 0
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"), [("/ram/narrowgap-1", True), ("/ram", True), ("/ramfile", False), ("/ram/disk/x", False)]
+)  # fmt: skip
+def test_files_below_a_tmpfs_are_in_memory_unless_a_disk_is_mounted_there(monkeypatch, folder, expected):
+    mounts = [("/", "ext4"), ("/ram", "tmpfs"), ("/ram/disk", "xfs")]
+    partitions = [SimpleNamespace(mountpoint=point, fstype=kind) for point, kind in mounts]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: partitions)
+    assert machine.is_memory(Path(folder)) is expected

@@ -37,7 +37,7 @@ def start_workers(session: Session) -> Iterator[Workers]:
             session.say(here + small if remote.present else f"{here}; {ahead}")
             yield remote
         return
-    seen, free = gpus(), machine.free_memory()
+    seen, free = gpus(), _room(session, need)
     refuse_without_room(need, free)
     if asked.workers == "auto":
         wanted = workers_of_use(jobs(session.experiment), len(seen) or machine.cores())
@@ -55,6 +55,13 @@ def start_workers(session: Session) -> Iterator[Workers]:
     data = session.prepared.shared or split
     with dask_workers.local(count, data, draw_trial, seen, memory_limit=limit) as local:
         yield local
+
+
+def _room(session: Session, need: MemoryNeed) -> int:
+    """Bytes that there are for training, those included that hold the data already."""
+    shared = session.prepared.shared
+    held = shared is None or machine.is_memory(shared.folder)
+    return machine.free_memory() + (need.data if held else 0)
 
 
 def jobs(experiment: Experiment) -> int:
@@ -82,8 +89,8 @@ def refuse_without_room(need: MemoryNeed, free: int) -> None:
     """
     if need.least > free:
         raise InputError(
-            f"training needs {need.text()}, and {gib(free)} are free; expected room for one worker: take fewer or smaller "
-            "images (data.path), end other programs, or raise the memory limit of the container"
+            f"training needs {need.text()}, and there are {gib(free)} for it; expected room for one worker: take fewer or "
+            "smaller images (data.path), end other programs, or raise the memory limit of the container"
         )
 
 
@@ -91,13 +98,13 @@ def memory_line(wanted: int, count: int, need: MemoryNeed, free: int) -> str | N
     """What is to be said about memory: fewer workers than there is use for, or more than certainly fit."""
     if count < wanted:
         return (
-            f"workers: {count} instead of {wanted}, since memory is short: {gib(free)} are free; each takes up to "
+            f"workers: {count} instead of {wanted}, since memory is short: there are {gib(free)}; each takes up to "
             f"{gib(need.own)}, and the data {gib(need.data)} once"
         )
     least = need.data + count * (LEAST_BYTES + need.call)
     if least > free:
         return (
-            f"warning: {count} workers need at least {gib(least)} of memory, and {gib(free)} are free; "
+            f"warning: {count} workers need at least {gib(least)} of memory, and there are {gib(free)}; "
             f"search.workers={workers_that_fit(count, need, free)} fits"
         )
     return None

@@ -26,6 +26,13 @@ def free_memory(cgroups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
     return max(0, min(left))
 
 
+def is_memory(folder: Path) -> bool:
+    """Whether the files of a folder are kept in memory (tmpfs), as those of /tmp are on many machines."""
+    folder = folder.resolve()
+    mounts = [each for each in psutil.disk_partitions(all=True) if folder.is_relative_to(each.mountpoint)]
+    return bool(mounts) and max(mounts, key=lambda each: len(each.mountpoint)).fstype in {"tmpfs", "ramfs"}
+
+
 def cores(cgroups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
     """Cores that this process may use, within its affinity and the quota of its container; at least 1."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
