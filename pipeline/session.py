@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.data import sources
 from pipeline.data.dataset import Dataset, DatasetFacts, digest_of
 from pipeline.data.shared_split import SharedSplit, share
-from pipeline.data.split import Part, Split, split
+from pipeline.data.split import Part, Split
 from pipeline.experiment import Experiment
 from pipeline.tracking.names import DATA_DIGEST_TAG, EXPERIMENT_TAG, EXPERIMENT_YAML, SPLIT_TAG, TEST_DIGEST_TAG
 from pipeline.tracking.store import Run, Store
@@ -50,9 +50,8 @@ def load(experiment: Experiment, *, progress: Callable[[str], None], folder: Pat
     """
     dataset = sources.load(experiment.data, progress=progress)
     facts = DatasetFacts(dataset.name, dataset.source, dataset.digest)
-    parts = split(dataset, experiment.data)
+    shared = share(dataset, experiment.data, folder)
     del dataset
-    shared = share(parts, folder)
     return PreparedData(facts, shared.open(), shared)
 
 

@@ -11,13 +11,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.data.split import Part, Split
+from pipeline.data.dataset import Dataset, Images, Labels
+from pipeline.data.split import Part, Rows, Split, split
 from pipeline.errors import InputError
+from pipeline.experiment import Data
 
+BLOCK_BYTES = 16 * 1024**2
+"""Bytes that are written at a time."""
 LOCK = "lock"
 """File in a temporary folder that is locked as long as its process lives."""
 NEW_SECONDS = 60
@@ -39,23 +43,37 @@ class SharedSplit:
         return _open(self)
 
 
-def share(split: Split, folder: Path) -> SharedSplit:
-    """Writes the arrays of a split to a folder, which must stay as long as the split is used.
+def share(dataset: Dataset, data: Data, folder: Path) -> SharedSplit:
+    """Splits a data set into files of a folder, which must stay as long as the split is used.
 
     Raises:
-        InputError: If there is no room for them.
+        InputError: If the data cannot be split, or there is no room for them.
     """
+
+    def written(name: str, images: Images, labels: Labels, rows: Rows) -> Part:
+        _write(folder / f"{name}_images.npy", images, rows)
+        _write(folder / f"{name}_labels.npy", labels, rows)
+        return _part(folder, name)
+
     try:
-        for name, part in split.parts():
-            np.save(folder / f"{name}_images.npy", part.images)
-            np.save(folder / f"{name}_labels.npy", part.labels)
+        made = split(dataset, data, part=written)
     except OSError as error:
-        size = sum(part.images.nbytes + part.labels.nbytes for _, part in split.parts())
+        size = (dataset.images_train.nbytes + dataset.images_test.nbytes) / 1024**2
         raise InputError(
             f"the data cannot be written to the temporary folder {folder} ({error.strerror or error}); expected room for "
-            f"{size / 1024**2:,.0f} MiB: set the environment variable TMPDIR to a folder with room"
+            f"{size:,.0f} MiB: set the environment variable TMPDIR to a folder with room"
         ) from error
-    return SharedSplit(folder, split.class_names, split.pixel_max, split.data_digest, split.fingerprint)
+    return SharedSplit(folder, made.class_names, made.pixel_max, made.data_digest, made.fingerprint)
+
+
+def _write(file: Path, array: NDArray[np.generic], rows: Rows) -> None:
+    """Writes rows of an array as a .npy file, in blocks: no copy of them is held."""
+    header = np.lib.format.header_data_from_array_1_0(array)
+    header |= {"shape": (len(rows), *array.shape[1:]), "fortran_order": False}
+    with file.open("wb") as out:
+        np.lib.format.write_array_header_1_0(out, header)
+        for block in np.array_split(rows, max(1, len(rows) * array[:1].nbytes // BLOCK_BYTES)):
+            out.write(array[block].tobytes())
 
 
 @contextmanager
@@ -82,13 +100,13 @@ def _remove_if_left(lock: Path) -> None:
 
 @lru_cache(maxsize=1)
 def _open(shared: SharedSplit) -> Split:
-    train, validation, test = (
-        Part(_mapped(shared.folder / f"{name}_images.npy"), _mapped(shared.folder / f"{name}_labels.npy"))
-        for name in ("train", "validation", "test")
-    )
+    train, validation, test = (_part(shared.folder, name) for name in ("train", "validation", "test"))
     return Split(train, validation, test, shared.class_names, shared.pixel_max, shared.data_digest, shared.fingerprint)
 
 
-def _mapped(file: Path) -> Any:
-    """The array in a file, read-only and as a plain array: pickled, it is its content."""
-    return np.load(file, mmap_mode="r").view(np.ndarray)
+def _part(folder: Path, name: str) -> Part:
+    """A part whose arrays are mapped, read-only, and plain: pickled, they are their content."""
+    images, labels = (
+        np.load(folder / f"{name}_{kind}.npy", mmap_mode="r").view(np.ndarray) for kind in ("images", "labels")
+    )
+    return Part(images, labels)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from distributed.utils import LoopRunner
 
+from pipeline.data.formats import digits
 from pipeline.data.shared_split import share
 from pipeline.errors import InputError, StoreError
-from pipeline.experiment import Training
+from pipeline.experiment import Data, Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
 from pipeline.search.workers import dask_workers, run_job
@@ -84,7 +85,7 @@ def test_processes_of_this_machine_map_the_data_and_train_to_the_same_bits(digit
         files = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(".npy")}
         return {"files": "\n".join(sorted(files)).encode()}
 
-    shared = share(digits_split, tmp_path)
+    shared = share(digits(), Data(dataset="digits", validation=0.1, test=0.1), tmp_path)
     with dask_workers.local(2, shared, mapped) as workers:
         for number in range(2):
             workers.submit(job(number, epochs=1))
