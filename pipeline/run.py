@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
+from pipeline.data.shared_split import temporary_folder
 from pipeline.errors import KeptError
 from pipeline.evaluation import find_search
 from pipeline.experiment import Experiment
@@ -48,6 +49,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
 
     store = connect(experiment, console)
     with (
+        temporary_folder() as folder,
         store_errors(store.uri),
         store.root(step=step, experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
         run_lock.heartbeat(store, root, also=parent_watch()),
@@ -55,7 +57,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         root.write(EXPERIMENT_YAML, experiment.to_yaml())
         if step == "retrain":  # before anything that takes time
             run_lock.lease(store, root, of=f"{step} {experiment.name}", what=f"{step} of {experiment.name}", say=say)
-        prepared = load(experiment, progress=say)
+        prepared = load(experiment, progress=say, folder=folder)
         session = Session(experiment, store, console, prepared)
         if step in {"main", "search"} and experiment.search.resume != "never":
             resume.lease(session, root)

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from rich.console import Console
 
 from pipeline.data import sources
-from pipeline.data.dataset import Dataset, digest_of
-from pipeline.data.split import Part, Split, split
+from pipeline.data.dataset import Dataset, DatasetFacts, digest_of
+from pipeline.data.shared_split import SharedSplit, share
+from pipeline.data.split import Part, Split
 from pipeline.experiment import Experiment
 from pipeline.tracking.names import DATA_DIGEST_TAG, EXPERIMENT_TAG, EXPERIMENT_YAML, SPLIT_TAG, TEST_DIGEST_TAG
 from pipeline.tracking.store import Run, Store
@@ -19,8 +21,10 @@ from pipeline.tracking.store import Run, Store
 class PreparedData:
     """The data as the trials see them, loaded once per process."""
 
-    dataset: Dataset
+    dataset: Dataset | DatasetFacts
     split: Split
+    shared: SharedSplit | None = None
+    """The split's files, where its arrays are mapped."""
 
     @cached_property
     def tags(self) -> dict[str, str]:
@@ -37,14 +41,18 @@ class PreparedData:
         return digest_of(part.images, part.labels)
 
 
-def load(experiment: Experiment, *, progress: Callable[[str], None]) -> PreparedData:
-    """Loads the data set of an experiment and splits it.
+def load(experiment: Experiment, *, progress: Callable[[str], None], folder: Path) -> PreparedData:
+    """Loads the data set of an experiment, splits it, and keeps its arrays in files of a temporary folder: this process and
+    its workers then have them in memory once.
 
     Raises:
         InputError: If the data cannot be used.
     """
     dataset = sources.load(experiment.data, progress=progress)
-    return PreparedData(dataset, split(dataset, experiment.data))
+    facts = DatasetFacts(dataset.name, dataset.source, dataset.digest)
+    shared = share(dataset, experiment.data, folder)
+    del dataset
+    return PreparedData(facts, shared.open(), shared)
 
 
 def connect(experiment: Experiment, console: Console) -> Store:

@@ -34,6 +34,15 @@ class Dataset:
         object.__setattr__(self, "digest", digest_of(*arrays))
 
 
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What is kept of a data set whose arrays are split: the fields of `Dataset` of the same names."""
+
+    name: str
+    source: str
+    digest: str
+
+
 def digest_of(*arrays: NDArray[np.generic]) -> str:
     """SHA-256 (hex) over the type, shape and bytes of each array, in order."""
     sha = hashlib.sha256()

@@ -1,5 +1,6 @@
 """The exploration of the teaching notebook: pixel ranges, intensities, class counts, duplicates."""
 
+import hashlib
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import Dataset, Images
+from pipeline.data.dataset import Dataset, DatasetFacts, Images
 from pipeline.data.split import Split
 
 
@@ -29,7 +30,7 @@ class Exploration:
     """The statistics as rows of (what, value)."""
 
 
-def explore(dataset: Dataset, split: Split) -> Exploration:
+def explore(dataset: Dataset | DatasetFacts, split: Split) -> Exploration:
     """Computes the statistics of the training images and the duplicates across the parts."""
     images = split.train.images
     low, high = images.min(axis=0), images.max(axis=0)
@@ -62,7 +63,7 @@ def explore(dataset: Dataset, split: Split) -> Exploration:
 
 def _intensities(images: Images, largest: int) -> NDArray[np.int64]:
     """Counts each pixel value, in blocks: counting takes 8 bytes per pixel."""
-    blocks = np.array_split(images, max(1, len(images) // 1000))
+    blocks = np.array_split(images, max(1, min(len(images), images.size // 2**20)))
     counts = np.zeros(largest + 1, np.int64)
     for block in blocks:
         counts += np.bincount(block.ravel(), minlength=largest + 1)
@@ -90,5 +91,5 @@ def _duplicates(split: Split) -> dict[str, int]:
 
 
 def _prints(images: Images) -> list[bytes]:
-    """The bytes of every image, to find duplicates."""
-    return [image.tobytes() for image in images]
+    """A digest of every image, to find duplicates."""
+    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]

@@ -12,6 +12,7 @@ replaced by a new one; no old image moves to test.
 """
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import Images, Labels
 
 
-def held_out(images: Images, labels: Labels, *, share: float, seed: int, part: str) -> NDArray[np.bool_]:
+def held_out(images: Iterable[Images], labels: Labels, *, share: float, seed: int, part: str) -> NDArray[np.bool_]:
     """Returns (n,): whether each image is held out for `part`, at least one of every class.
 
     The name of the part is hashed too, so the parts are drawn independently.
@@ -31,7 +32,7 @@ def held_out(images: Images, labels: Labels, *, share: float, seed: int, part: s
     return held | np.isin(fractions, smallest)
 
 
-def hash_fractions(images: Images, *, seed: int, part: str) -> NDArray[np.float64]:
+def hash_fractions(images: Iterable[Images], *, seed: int, part: str) -> NDArray[np.float64]:
     """(n,), 0 to 1: the first 8 bytes of SHA-256 over seed, part and the image's bytes, by 2^64."""
     start = hashlib.sha256(f"{seed} {part} ".encode())
     digests = bytearray()

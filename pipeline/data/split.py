@@ -1,7 +1,7 @@
 """Train, validation and test parts of a data set."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,12 +58,16 @@ class Split:
         return len(self.class_names)
 
 
-def split(dataset: Dataset, data: Data) -> Split:
+MakePart = Callable[[str, Images, Labels, Rows], Part]
+"""Makes the part of a name from rows of images and labels."""
+
+
+def split(dataset: Dataset, data: Data, *, part: MakePart | None = None) -> Split:
     """Splits a data set by `data.seed`, stratified by class. Own data are split by the hash of each image (`hash_split`), so
     an image stays in its part when others are added.
 
     `data.validation` images are held out of the training images; so are `data.test` images if the data set has no test set.
-    If it has one, `data.test` selects a part of it.
+    If it has one, `data.test` selects a part of it. `part` makes each part; without it, its images are copied.
 
     Raises:
         InputError: If a size is impossible.
@@ -83,15 +87,20 @@ def split(dataset: Dataset, data: Data) -> Split:
     )
     if data.dataset == "own":
         _refuse_used_up(dataset, train, validation)
+    made = part or _copied
     return Split(
-        train=Part(dataset.images_train[train], dataset.labels_train[train]),
-        validation=Part(dataset.images_train[validation], dataset.labels_train[validation]),
-        test=Part(test_images[test], test_labels[test]),
+        train=made("train", dataset.images_train, dataset.labels_train, train),
+        validation=made("validation", dataset.images_train, dataset.labels_train, validation),
+        test=made("test", test_images, test_labels, test),
         class_names=dataset.class_names,
         pixel_max=dataset.pixel_max,
         data_digest=dataset.digest,
         fingerprint=_fingerprint(dataset.digest, train, validation, test),
     )
+
+
+def _copied(_name: str, images: Images, labels: Labels, rows: Rows) -> Part:
+    return Part(images[rows], labels[rows])
 
 
 def _held_out(rows: Rows, _images: Images, labels: Labels, size: float, seed: int, *, key: str) -> tuple[Rows, Rows]:
@@ -120,7 +129,7 @@ def _held_out_by_bytes(
     rows: Rows, images: Images, labels: Labels, size: float, seed: int, *, key: str
 ) -> tuple[Rows, Rows]:
     """As `_held_out`, by hash, for own data; `size` is a share."""
-    held = hash_split.held_out(images[rows], labels[rows], share=size, seed=seed, part=key)
+    held = hash_split.held_out((images[row] for row in rows), labels[rows], share=size, seed=seed, part=key)
     return rows[~held], rows[held]
 
 

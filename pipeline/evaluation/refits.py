@@ -39,6 +39,7 @@ class Refit:
     weights: tuple[NDArray[np.float32], ...]
     """Those kept, in the order of `keras.Model.get_weights()`."""
     pictures: Mapping[str, bytes]
+    """PNG files by name; none where they could not be drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +164,13 @@ class _RefitScheduler:
             seen = TrialUpdate(name, None, None, outcome.seconds, outcome.failure)
         else:
             log_trial.log_result(run, outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
-            run.finish("FINISHED")
+            run.finish("FINISHED", outcome.warning)
             self._done[outcome.number] = _kept(run, seed, outcome.result, outcome.pictures)
             validation = outcome.result.validation.accuracy
             gap = gaps(outcome.result).val_accuracy_gap
-            seen = TrialUpdate(name, validation, gap, outcome.seconds, reference=finalist.reference)
+            seen = TrialUpdate(
+                name, validation, gap, outcome.seconds, reference=finalist.reference, warning=outcome.warning
+            )
         del self._open[outcome.number]
         return seen
 

@@ -9,6 +9,8 @@ from pipeline.figures.style import GREY, SEQUENTIAL, TEST, TRAIN, canvas, short
 
 GRID = 10
 """Samples per side of a class's grid."""
+SAMPLES = GRID * GRID
+"""Samples of a class."""
 
 
 def pixel_range(exploration: Exploration) -> Figure:
@@ -64,11 +66,11 @@ def class_counts(exploration: Exploration) -> Figure:
     return figure
 
 
-def samples(images: Images, name: str, *, pixel_max: int) -> Figure:
-    """The first 10 x 10 images of one class, with its name."""
+def samples(images: Images, name: str, *, pixel_max: int, count: int | None = None) -> Figure:
+    """The first 10 x 10 images of one class, with its name and number of images: all that are given, or `count`."""
     height, width = images.shape[1:]
     sheet = np.zeros((GRID * (height + 1), GRID * (width + 1)), np.uint8)
-    for place, image in enumerate(images[: GRID * GRID]):
+    for place, image in enumerate(images[:SAMPLES]):
         row, column = divmod(place, GRID)
         sheet[row * (height + 1) : row * (height + 1) + height, column * (width + 1) : column * (width + 1) + width] = (
             image
@@ -76,7 +78,6 @@ def samples(images: Images, name: str, *, pixel_max: int) -> Figure:
     figure, (axes,) = canvas(6.0, 6.4)
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=pixel_max, interpolation="nearest")
     axes.set_axis_off()
-    axes.set_title(
-        f"{short(name)}: {min(len(images), GRID * GRID)} of {len(images):,} training images", fontsize=11, loc="left"
-    )
+    shown, of = min(len(images), SAMPLES), len(images) if count is None else count
+    axes.set_title(f"{short(name)}: {shown} of {of:,} training images", fontsize=11, loc="left")
     return figure

@@ -2,6 +2,8 @@
 
 import re
 
+import numpy as np
+
 from pipeline.data.exploration import explore
 from pipeline.figures import exploration as pictures
 from pipeline.figures.style import png
@@ -31,9 +33,9 @@ def prepare(session: Session, run: Run) -> None:
     ):
         run.write(name, png(figure))
     for label, class_name in enumerate(split.class_names):
-        figure = pictures.samples(
-            split.train.images[split.train.labels == label], class_name, pixel_max=split.pixel_max
-        )
+        rows = np.flatnonzero(split.train.labels == label)
+        shown = split.train.images[rows[: pictures.SAMPLES]]
+        figure = pictures.samples(shown, class_name, pixel_max=split.pixel_max, count=len(rows))
         run.write(f"samples/{label}_{re.sub('[^A-Za-z0-9]+', '_', class_name)[:MOST_LETTERS]}.png", png(figure))
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in split.parts())
     run.log(

@@ -158,7 +158,8 @@ class StoreJournal:
             self._recorder.drain()
         score = None if result is None else record.metrics[self._experiment.search.objective]
         gap = None if result is None else gaps(result).val_accuracy_gap
-        self._seen(TrialUpdate(self._name(proposal), score, gap, outcome.seconds, outcome.failure))
+        name, warning = self._name(proposal), outcome.warning
+        self._seen(TrialUpdate(name, score, gap, outcome.seconds, outcome.failure, warning=warning))
         return TrialScore(score, outcome.failure)
 
     def state(self, number: int) -> TrainingState:
@@ -185,7 +186,7 @@ class StoreJournal:
             log_trial.logged(result, split, outcome.pictures, seconds=outcome.seconds) if outcome and result else None
         )
         artifacts = dict(logged.artifacts) if logged else {}
-        if result is not None and self._keeps_states:
+        if result is not None and result.state is not None and self._keeps_states:
             artifacts[STATE] = state.to_bytes(result.state)
         return TrialRecord(
             number=proposal.number,
@@ -204,6 +205,7 @@ class StoreJournal:
             series=logged.series if logged else (),
             artifacts=artifacts,
             failure=outcome.failure if outcome is not None else None,
+            warning=outcome.warning if outcome is not None else None,
         )
 
     def _name(self, proposal: Proposal) -> str:

@@ -165,4 +165,5 @@ def _job(proposal: Proposal, journal: Journal) -> Job:
         seed=proposal.seed,
         until=proposal.until,
         state=journal.state(proposal.parent) if proposal.parent is not None else None,
+        keeps="state" if "tuner/epochs" in proposal.values else "scores",  # Hyperband continues trials
     )

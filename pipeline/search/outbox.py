@@ -35,6 +35,8 @@ class TrialRecord:
     """Content by path."""
     failure: str | None
     """Why the trial failed; None if it finished."""
+    warning: str | None
+    """What is missing from a trial that finished, such as its pictures."""
 
     def write(self, run: Run) -> None:
         """Writes the record to its run and ends the run. May be repeated."""
@@ -44,7 +46,7 @@ class TrialRecord:
         run.log(metrics=self.metrics, series=(Point(*each) for each in self.series))
         for path, content in self.artifacts.items():
             run.write(path, content)
-        run.finish("FINISHED")
+        run.finish("FINISHED", self.warning)
 
     def to_bytes(self) -> bytes:
         """The record as a zip file: `record.json` and the artifacts."""

@@ -30,6 +30,8 @@ class TrialUpdate:
     """Trained before this process started (a resumed search)."""
     reference: bool = False
     """Trained for comparison only; never the best."""
+    warning: str | None = None
+    """What is missing of a trained network, one line."""
 
 
 class ProgressDisplay:
@@ -64,6 +66,10 @@ class ProgressDisplay:
             self._best = trial
         if not trial.earlier and (trial.failure or not self._console.is_terminal):
             self._console.print(Text(self._line(trial)), soft_wrap=True)
+        if trial.warning:
+            self._console.print(
+                Text(f"warning: {self._noun} {self._done}, {trial.name}: {trial.warning}"), soft_wrap=True
+            )
 
     def _better(self, trial: TrialUpdate) -> bool:
         if trial.objective is None or trial.reference:

@@ -132,7 +132,7 @@ class Run:
         self.log(tags={NOTE_TAG: markdown})
 
     def finish(self, status: Status, reason: str | None = None) -> None:
-        """Ends the run; the reason of a failure is in the tag `narrowgap.reason`."""
+        """Ends the run; the reason of a failure, or of what is missing, is in the tag `narrowgap.reason`."""
         if reason is not None:
             reason = masked(reason)
             cut = reason if len(reason) <= MOST_REASON_LETTERS else reason[: MOST_REASON_LETTERS - 1] + "…"

@@ -24,13 +24,10 @@ from pipeline.models.dense import DenseSpec, dense
 from pipeline.models.keras_model import build
 from pipeline.models.recipe import Recipe
 from pipeline.training import scoring
+from pipeline.training.call_size import MOST_TRAINING_ROWS, rows_per_call
 from pipeline.training.dropout import DropoutMasks
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult
 
-ROWS = 8_192
-"""Images per call of the compiled function: enough to hide the cost of the call, few enough to bound the memory of the
-random numbers.
-"""
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 Weights = tuple[NDArray[np.float32], ...]
 
@@ -140,7 +137,8 @@ class _Trainer:
         count = len(self._flat)
         order = np.random.Generator(np.random.Philox([self._seed, number])).permutation(count)
         loss = right = 0.0
-        steps = max(1, min(ROWS // self._batch, -(-count // self._batch)))
+        rows_in_call = rows_per_call(MOST_TRAINING_ROWS, self._split.inputs)
+        steps = max(1, min(rows_in_call // self._batch, self._steps))
         per_call = steps * self._batch
         for call, start in enumerate(range(0, count, per_call)):
             rows = order[start : start + per_call]

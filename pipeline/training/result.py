@@ -74,10 +74,12 @@ class TrialResult:
     validation: Score
     test: Score
     probabilities: Mapping[str, Probabilities]
-    """Softmax rows of the kept weights, under `train`, `validation` and `test`."""
+    """Softmax rows of the kept weights, under `train`, `validation` and `test`; those that were kept."""
     weights: tuple[NDArray[np.float32], ...]
-    """The kept weights, in the order of `keras.Model.get_weights()`."""
-    state: TrainingState
-    """The state at which training stopped (not the kept weights); another trial can continue from it."""
+    """The kept weights, in the order of `keras.Model.get_weights()`; none where only scores were kept."""
+    state: TrainingState | None
+    """The state at which training stopped (not the kept weights); another trial can continue from it. None where it was not
+    kept.
+    """
     seconds: Mapping[str, float]
     """Wall-clock seconds by phase: `build`, `compile` (with the first call of the first epoch), `train`, `score`."""

@@ -6,10 +6,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Images, Labels
+from pipeline.training.call_size import MOST_SCORING_ROWS, rows_per_call
 from pipeline.training.result import Score
-
-BATCH = 5_000
-"""Images per call; larger calls are slower, since their activations leave the processor's cache."""
 
 
 def logits(model: keras.Sequential, rows: tf.Tensor) -> tf.Tensor:
@@ -23,9 +21,10 @@ def logits(model: keras.Sequential, rows: tf.Tensor) -> tf.Tensor:
 def log_probabilities(model: keras.Sequential, images: Images, pixel_max: int) -> NDArray[np.float32]:
     """Log-softmax per image: float32 (n, classes)."""
     flat = images.reshape(len(images), -1)
+    rows = rows_per_call(MOST_SCORING_ROWS, flat.shape[1])
     pieces = [
-        tf.nn.log_softmax(logits(model, tf.cast(flat[start : start + BATCH], tf.float32) * (1 / pixel_max))).numpy()
-        for start in range(0, len(flat), BATCH)
+        tf.nn.log_softmax(logits(model, tf.cast(flat[start : start + rows], tf.float32) * (1 / pixel_max))).numpy()
+        for start in range(0, len(flat), rows)
     ]
     return np.concatenate(pieces)
 

@@ -190,9 +190,9 @@ def driver(count: int) -> dict[str, Any]:
     from pipeline.tracking.store import Store
 
     asked = load("fashion_mnist", {"search.tuner": "random", "search.trials": str(count)})
-    prepared = load_data(load("smoke"), progress=lambda _: None)
     meter = Meter()
     with tempfile.TemporaryDirectory() as folder:
+        prepared = load_data(load("smoke"), progress=lambda _: None, folder=Path(folder))
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         store = Store.connect()
         store.client.create_experiment("driver", f"{folder}/artifacts")

@@ -120,6 +120,14 @@ class TestRealNetworks:
         for name in ("curves.png", "confusion_matrix.png"):
             assert look.artifacts[name] == real.chosen.median_refit.pictures[name]
 
+    def test_a_chosen_network_without_pictures_is_described_without_them(self, digits_split: Split) -> None:
+        made = group(finalist("finalist 1", relu(16)), BETTER)
+        bare = replace(made, refits=[replace(each, pictures={}) for each in made.refits])
+        look = training_curves.analyse(evaluated(digits_split, bare))
+        assert not look.artifacts
+        assert not section(look).pictures
+        assert "test accuracy 90.00 %" in section(look).text
+
     def test_refits_are_listed_with_seed_figures_and_run(self, real: EvaluationResult) -> None:
         listed = table(selection.analyse(real), "refits.csv")
         assert listed["network"].tolist() == ["chosen", "chosen", "baseline", "baseline"]

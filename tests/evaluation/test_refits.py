@@ -113,6 +113,17 @@ def answered(job: Job) -> Outcome:
     return Outcome(job.number, result, {}, None, 0.0)
 
 
+def test_a_refit_without_pictures_is_finished_and_kept_with_the_reason_in_its_tag(session: Session) -> None:
+    screen = io.StringIO()
+    session = replace(session, console=Console(file=screen, width=200))
+    run = session.store.root(step="evaluate", experiment="smoke", tags={})
+    workers = InProcess(lambda job: replace(answered(job), warning="no pictures: OSError: full"))
+    (found,) = refit(session, run, [SMALL], workers, seeds=[5])
+    stored = session.store.get(found.refits[0].run.id)
+    assert (stored.status, stored.tags["narrowgap.reason"]) == ("FINISHED", "no pictures: OSError: full")
+    assert "warning: refit 1, finalist 1: 64-16(0.2)-10: no pictures: OSError: full" in screen.getvalue()
+
+
 def failing(when: Callable[[Job], bool]) -> InProcess:
     def train(job: Job) -> Outcome:
         return Outcome(job.number, None, {}, f"boom {job.number}", 0.0) if when(job) else answered(job)

@@ -61,10 +61,10 @@ class Cluster:
         assert json.loads(file.read_text())["address"] == self.address
         return process
 
-    def start_worker(self) -> subprocess.Popen:
+    def start_worker(self, *words: str) -> subprocess.Popen:
         """One worker of one thread, under its nanny, which is the process that comes back."""
         name = f"worker-{len(self._workers)}"
-        self._workers[name] = self._start("worker", self.address, "--nthreads", "1", "--name", name)
+        self._workers[name] = self._start("worker", self.address, "--nthreads", "1", "--name", name, *words)
         return self._workers[name]
 
     @contextmanager

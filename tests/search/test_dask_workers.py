@@ -1,5 +1,6 @@
 """Real Dask clusters: processes on this machine, and a scheduler with workers of its own over TLS."""
 
+import dataclasses
 import gc
 import os
 import shutil
@@ -12,12 +13,15 @@ import numpy as np
 import pytest
 from distributed.utils import LoopRunner
 
-from pipeline.errors import StoreError
-from pipeline.experiment import Training
+from pipeline.data.formats import digits
+from pipeline.data.shared_split import share
+from pipeline.errors import InputError, StoreError
+from pipeline.experiment import Data, Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
 from pipeline.search.workers import dask_workers, run_job
 from pipeline.search.workers.jobs import Job
+from pipeline.search.workers.memory_need import GIB, MemoryNeed
 from tests.search.processes import Cluster, kill, training, wait_until
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
@@ -72,6 +76,29 @@ def test_two_processes_give_the_same_bits_as_this_one_and_bring_their_pictures(d
         assert outcome.pictures == {"none.png": b"drawn"}
         for theirs, ours in zip(outcome.result.weights, here.result.weights, strict=True):
             assert np.array_equal(theirs, ours)
+
+
+def test_processes_of_this_machine_map_the_data_and_train_to_the_same_bits(digits_split, tmp_path):
+    def mapped(_result, _split):
+        from pathlib import Path
+
+        files = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(".npy")}
+        return {"files": "\n".join(sorted(files)).encode()}
+
+    shared = share(digits(), Data(dataset="digits", validation=0.1, test=0.1), tmp_path)
+    with dask_workers.local(2, shared, mapped) as workers:
+        for number in range(2):
+            workers.submit(job(number, epochs=1))
+        outcomes = collect(workers, 2)
+    parts = ("test", "train", "validation")
+    files = sorted(str(tmp_path / f"{part}_{kind}.npy") for part in parts for kind in ("images", "labels"))
+    for number, outcome in outcomes.items():
+        assert outcome.pictures["files"].decode().splitlines() == files
+        here = run_job.run_job(job(number, epochs=1), digits_split, no_pictures)
+        assert outcome.result is not None
+        assert here.result is not None
+        assert outcome.result.history == here.result.history
+        assert all(np.array_equal(*pair) for pair in zip(outcome.result.weights, here.result.weights, strict=True))
 
 
 def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_others_finish(digits_split):
@@ -328,3 +355,90 @@ def test_what_killed_workers_as_a_trial_is_not_held_against_a_refit_of_the_same_
             workers.submit(job(0, width, epochs=1))
             assert (collect(workers, 1)[0].result is None) == failed
             assert workers._deaths[0] == (dask_workers.DEATHS if failed else 0)
+
+
+NEED = MemoryNeed(data=2 * GIB, call=GIB // 4, network=0)
+"""The least is 0.75 + 2 + 0.25 = 3 GiB."""
+
+
+def test_workers_of_a_scheduler_that_are_too_small_for_the_data_get_none_and_if_all_are_it_is_said(
+    digits_split, dask_cluster
+):
+    dask_cluster.start_worker("--memory-limit", "2GiB")
+    with dask_cluster.aside() as aside:
+        aside.wait_for_workers(1)
+        told = (
+            r"^training needs about 3\.0 GiB of memory \(data 2\.0 GiB, one call 0\.2 GiB, TensorFlow 0\.8 GiB\), and the 1 "
+            r"workers of the Dask scheduler tcp://127\.0\.0\.1:\d+ have at most 2\.0 GiB; expected .*--memory-limit"
+        )
+        with pytest.raises(InputError, match=told):
+            dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED).__enter__()
+        dask_cluster.start_worker("--memory-limit", "3GiB")
+        aside.wait_for_workers(2)
+        with dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
+            assert (workers.present, list(workers.small.values())) == (1, [2 * GIB])
+            for number in range(3):
+                workers.submit(job(number, epochs=1))
+            outcomes = collect(workers, 3)
+    assert len(set(processes(outcomes))) == 1
+
+
+def test_data_are_refused_as_soon_as_a_worker_comes_and_all_are_too_small(digits_split, dask_cluster):
+    with dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
+        workers.submit(job(0))
+        assert workers.finished() == []
+        dask_cluster.start_worker("--memory-limit", "1GiB")
+        with pytest.raises(InputError, match=r"have at most 1\.0 GiB"):
+            collect(workers, 1)
+
+
+def heavy():
+    """Kills the worker that unpickles it, as data do that are too large for it; a scheduler holds it and hands it on."""
+
+    class Heavy:
+        def __reduce__(self):
+            return unpickled, ()
+
+    def unpickled():
+        import os
+
+        import distributed
+
+        if distributed.Worker._instances:
+            os.kill(os.getpid(), 9)
+        return Heavy()
+
+    return Heavy()
+
+
+def test_workers_that_the_data_kill_are_held_against_the_data_and_not_against_the_networks(digits_split, dask_cluster):
+    split = dataclasses.replace(digits_split, class_names=heavy(), fingerprint="heavy")
+    dask_cluster.start_worker("--memory-limit", "4GiB")
+    with (
+        dask_cluster.aside() as aside,
+        dask_workers.remote(dask_cluster.address, split, by_process(), NEED) as workers,
+    ):
+        aside.wait_for_workers(1)
+        workers.submit(job(0))
+        told = (
+            r"^the data killed their workers \d times before training began \(out of memory, a crash, or ended from "
+            r"outside\): training needs about 3\.0 GiB of memory .*expected room for the data"
+        )
+        with pytest.raises(InputError, match=told):
+            collect(workers, 1)
+        assert not workers._deaths
+
+
+def test_a_network_that_kills_a_remote_worker_is_charged_with_it_and_the_data_are_not(digits_split, dask_cluster):
+    def dies_there(_result, _split):
+        import os
+
+        os.kill(os.getpid(), 9)
+        return {}
+
+    dask_cluster.start_worker("--memory-limit", "4GiB")
+    with dask_workers.remote(dask_cluster.address, digits_split, dies_there, NEED) as workers:
+        workers.submit(job(0, epochs=1))
+        outcomes = collect(workers, 1)
+        assert workers._data_deaths == 0
+    assert outcomes[0].failure == "killed its worker 3 times (out of memory, a crash, or ended from outside)"

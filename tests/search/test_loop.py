@@ -230,6 +230,20 @@ def test_a_score_that_is_no_number_counts_as_a_failure_for_the_oracle():
     assert ask(proposals).values not in (first.values, second.values)
 
 
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_only_hyperband_asks_workers_for_the_state_of_training(tuner):
+    workers = OutOfOrder(1, seed=0)
+    kept = set()
+
+    def noting(job):
+        kept.add(job.keeps)
+        return simulated(job)
+
+    workers._train = noting
+    run(asked(tuner, **{"search.trials": "4"}), workers)
+    assert kept == {"state" if tuner == "hyperband" else "scores"}
+
+
 class Clock:
     """Time that passes when told to, seconds."""
 

@@ -147,6 +147,73 @@ def test_a_batch_larger_than_the_data_is_the_data(tiny_split):
     assert int(train(PLAIN, tiny_split, settings=settings(batch_size=500), until=1).state.optimizer[0]) == 1
 
 
+@pytest.fixture(scope="module")
+def fashion_shaped() -> Split:
+    """Noise in the shape of Fashion-MNIST, more images than one call holds: 9,000 to train on, 6,000 to report on."""
+    generator = np.random.default_rng(3)
+
+    def part(count: int) -> Part:
+        return Part(generator.integers(0, 256, (count, 28, 28), np.uint8), generator.integers(0, 10, count))
+
+    return Split(part(9_000), part(500), part(6_000), tuple("abcdefghij"), 255, "digest", "fingerprint")
+
+
+def test_the_limit_of_bytes_changes_no_bit_for_images_of_28x28(fashion_shaped, monkeypatch):
+    """9,000 images in batches of 128: 64 batches per call as ever (8,192 images), so the second call has the rest."""
+    from pipeline.training import call_size
+    from pipeline.training.dropout import DropoutMasks
+
+    drawn = []
+    draw = DropoutMasks.draw
+
+    def noting(self, epoch, call, shape):
+        drawn.append((epoch, call, shape))
+        return draw(self, epoch, call, shape)
+
+    monkeypatch.setattr(DropoutMasks, "draw", noting)
+    limited = train(SMALL, fashion_shaped, settings=settings(batch_size=128, epochs=2))
+    assert drawn == [(0, 0, (64, 128)), (0, 1, (64, 128)), (1, 0, (64, 128)), (1, 1, (64, 128))]
+    monkeypatch.setattr(call_size, "CALL_BYTES", 2**60)
+    assert fingerprint(train(SMALL, fashion_shaped, settings=settings(batch_size=128, epochs=2))) == fingerprint(
+        limited
+    )
+
+
+def test_images_that_fill_a_call_sooner_are_trained_on_in_more_calls_and_all_of_them(tiny_split, monkeypatch):
+    """A 4x4 image has 64 bytes as float32: 1,024 bytes are 16 images, so two batches of 8. 37 images: 16, 16 and 5."""
+    from pipeline.training import call_size, compiled, scoring
+
+    calls = []
+    build = compiled._compiled
+
+    def noting(*given):
+        run = build(*given)
+
+        def called(images, labels, count, *drawn):
+            calls.append((images.shape, int(count)))
+            return run(images, labels, count, *drawn)
+
+        return called
+
+    whole = train(PLAIN, tiny_split, until=1)
+    monkeypatch.setattr(compiled, "_compiled", noting)
+    monkeypatch.setattr(call_size, "CALL_BYTES", 1_024)
+    scored = []
+    logits = scoring.logits
+
+    def noting_rows(model, rows):
+        scored.append(len(rows))
+        return logits(model, rows)
+
+    monkeypatch.setattr(scoring, "logits", noting_rows)
+    parted = train(PLAIN, tiny_split, until=1)
+    assert calls == [((2, 8, 16), 16), ((2, 8, 16), 16), ((2, 8, 16), 5)]
+    assert scored == [12, 12, 16, 16, 5, 12, 12]  # probe and validation; then train, validation and test
+    assert parted.state.optimizer[0] == whole.state.optimizer[0] == 5
+    for ours, theirs in zip(parted.weights, whole.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
 def test_dropout_loses_the_asked_share_and_draws_anew_in_every_call():
     from pipeline.training.dropout import DropoutMasks
 

@@ -12,24 +12,23 @@ METHOD = (
 
 
 def analyse(result: EvaluationResult) -> Analysis:
-    """The pictures of the median refit."""
+    """The pictures of the median refit, those that could be drawn."""
     refit, name = result.chosen.median_refit, result.chosen.architecture
     metrics, seeds = refit.metrics, len(result.chosen.refits)
-    curves, confusion = refit.pictures[CURVES], refit.pictures[CONFUSION_MATRIX]
     facts = (
         f"{metrics['epochs_run']:.0f} epochs run, weights of epoch {metrics['best_epoch']:.0f} (counted from 0) kept; "
         f"train accuracy {percent(metrics['train_accuracy'])} %, test accuracy {percent(metrics['test_accuracy'])} %."
     )
     which = f"The median of {seeds} seeds" if seeds > 1 else "One seed"
+    texts = {
+        CURVES: (f"Loss and accuracy of {name} per epoch on train and validation. {facts}", "Training curves"),
+        CONFUSION_MATRIX: (f"Confusion matrices of {name} on train and test.", "Confusion matrices"),
+    }
+    drawn = {file: refit.pictures[file] for file in texts if file in refit.pictures}
     section = Section(
         "Training and confusion",
         f"{which}: {facts}",
-        pictures=[
-            Picture(
-                curves, f"Loss and accuracy of {name} per epoch on train and validation. {facts}", "Training curves"
-            ),
-            Picture(confusion, f"Confusion matrices of {name} on train and test.", "Confusion matrices"),
-        ],
+        pictures=[Picture(png, *texts[file]) for file, png in drawn.items()],
         method=METHOD if seeds > 1 else "",
     )
-    return Analysis({CURVES: curves, CONFUSION_MATRIX: confusion}, section=section)
+    return Analysis(drawn, section=section)

@@ -1,50 +1,67 @@
 """Starts the workers that an experiment asks for: in this process, on this machine, or on a Dask cluster."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
-import psutil
-
+from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.search.trial_figures import draw_trial
-from pipeline.search.workers import run_job
+from pipeline.search.workers import machine, run_job
 from pipeline.search.workers.jobs import InProcess, Workers
+from pipeline.search.workers.memory_need import GPU_BYTES, LEAST_BYTES, MemoryNeed, gib, memory_need
 from pipeline.session import Session
 from pipeline.training.runtime import gpus
-
-WORKER_BYTES = 2 * 1024**3
-"""Maximum memory of a worker."""
 
 
 @contextmanager
 def start_workers(session: Session) -> Iterator[Workers]:
-    """The workers of the experiment; their processes end with the block."""
+    """The workers of the experiment; their processes end with the block.
+
+    Raises:
+        InputError: If there is too little memory for one worker.
+    """
     asked, split = session.experiment.search, session.prepared.split
+    need = memory_need(session.experiment, split)
     if asked.cluster is not None:
         from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
 
-        with dask_workers.remote(asked.cluster, split, draw_trial) as remote:
+        with dask_workers.remote(asked.cluster, split, draw_trial, need) as remote:
             here = f"workers: {remote.present or 'none yet'} of the Dask scheduler {asked.cluster}"
             ahead = (
                 "training begins when one comes, one network at a time (with workers there first, as many as they are)"
             )
-            session.say(here if remote.present else f"{here}; {ahead}")
+            small = (
+                f"; {len(remote.small)} more have too little memory for the data, and get none" if remote.small else ""
+            )
+            session.say(here + small if remote.present else f"{here}; {ahead}")
             yield remote
         return
-    seen = gpus()
-    count = (
-        workers_that_fit(jobs(session.experiment), len(seen) or _cores()) if asked.workers == "auto" else asked.workers
-    )
+    seen, free = gpus(), _room(session, need)
+    refuse_without_room(need, free)
+    if asked.workers == "auto":
+        wanted = workers_of_use(jobs(session.experiment), len(seen) or machine.cores())
+        count = workers_that_fit(wanted, need, free)
+    else:
+        wanted = count = asked.workers
+    if line := memory_line(wanted, count, need, free):
+        session.say(line)
     if count == 1:
         yield InProcess(partial(run_job.run_job, split=split, draw=draw_trial))
         return
     from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
 
-    with dask_workers.local(count, split, draw_trial, seen) as local:
+    limit = need.limit + (GPU_BYTES if seen else 0)
+    data = session.prepared.shared or split
+    with dask_workers.local(count, data, draw_trial, seen, memory_limit=limit) as local:
         yield local
+
+
+def _room(session: Session, need: MemoryNeed) -> int:
+    """Bytes that there are for training, those included that hold the data already."""
+    shared = session.prepared.shared
+    held = shared is None or machine.is_memory(shared.folder)
+    return machine.free_memory() + (need.data if held else 0)
 
 
 def jobs(experiment: Experiment) -> int:
@@ -54,18 +71,40 @@ def jobs(experiment: Experiment) -> int:
     return max(experiment.search.trials, finalists * experiment.evaluation.seeds)
 
 
-def workers_that_fit(jobs: int, units: int) -> int:
-    """Number of workers for which there are GPUs or cores (`units`), memory, and jobs."""
-    by_memory = int(psutil.virtual_memory().available / WORKER_BYTES)
-    return max(1, min(units, by_memory, jobs // 2))
+def workers_of_use(jobs: int, units: int) -> int:
+    """Number of workers for which there are GPUs or cores (`units`) and jobs."""
+    return max(1, min(units, jobs // 2))
 
 
-def _cores() -> int:
-    """Cores that this process may use, within a container's quota."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.is_file():
-        allowed, period = quota.read_text().split()
-        if allowed != "max":
-            count = min(count, max(1, round(int(allowed) / int(period))))
-    return count
+def workers_that_fit(wanted: int, need: MemoryNeed, free: int) -> int:
+    """Number of workers for which there is memory, of those wanted; at least one. They have the data in common."""
+    return max(1, min(wanted, (free - need.data) // need.own))
+
+
+def refuse_without_room(need: MemoryNeed, free: int) -> None:
+    """Refuses data that not even one worker could train on.
+
+    Raises:
+        InputError: With the figures and the cure.
+    """
+    if need.least > free:
+        raise InputError(
+            f"training needs {need.text()}, and there are {gib(free)} for it; expected room for one worker: take fewer or "
+            "smaller images (data.path), end other programs, or raise the memory limit of the container"
+        )
+
+
+def memory_line(wanted: int, count: int, need: MemoryNeed, free: int) -> str | None:
+    """What is to be said about memory: fewer workers than there is use for, or more than certainly fit."""
+    if count < wanted:
+        return (
+            f"workers: {count} instead of {wanted}, since memory is short: there are {gib(free)}; each takes up to "
+            f"{gib(need.own)}, and the data {gib(need.data)} once"
+        )
+    least = need.data + count * (LEAST_BYTES + need.call)
+    if least > free:
+        return (
+            f"warning: {count} workers need at least {gib(least)} of memory, and there are {gib(free)}; "
+            f"search.workers={workers_that_fit(count, need, free)} fits"
+        )
+    return None

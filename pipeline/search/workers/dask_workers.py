@@ -19,10 +19,12 @@ from typing import Any, NoReturn
 import dask
 import distributed
 
+from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
-from pipeline.errors import StoreError
+from pipeline.errors import InputError, StoreError
 from pipeline.search.workers import dask_connection, run_job
 from pipeline.search.workers.jobs import Draw, Job, Outcome
+from pipeline.search.workers.memory_need import AMPLE_BYTES, MemoryNeed, gib
 from pipeline.training.runtime import init_tensorflow
 
 DEATHS = 3
@@ -52,6 +54,14 @@ ANSWER_SECONDS = 30
 FETCH_SECONDS = 60
 """Time limit for fetching a result; a worker that died meanwhile has none."""
 
+MORE_ROOM = (
+    "expected room for the data: start workers with more memory (--memory-limit), or take fewer or smaller images "
+    "(data.path)"
+)
+"""The cure for data that do not fit."""
+BEGUN = "narrowgap-begun"
+"""Topic of the events by which workers tell that they begin with a job, the data at hand."""
+
 _trained = 0
 """Trials that this worker process has trained."""
 
@@ -60,9 +70,14 @@ class DaskWorkers:
     """Trains on all workers of a Dask scheduler; workers may join and leave."""
 
     def __init__(
-        self, connect: Callable[[], distributed.Client], split: Split, draw: Draw, count: int | None = None
+        self,
+        connect: Callable[[], distributed.Client],
+        data: Split | SharedSplit,
+        draw: Draw,
+        count: int | None = None,
+        need: MemoryNeed | None = None,
     ) -> None:
-        self._connect, self._split, self._draw = connect, split, draw
+        self._connect, self._split, self._draw, self._need = connect, data, draw, need
         self._done: queue.Queue[tuple[Job, distributed.Future]] = queue.Queue()
         self._open: dict[int, tuple[Job, distributed.Future, str]] = {}
         """Handed out: the job, its future, and the worker it was meant for."""
@@ -71,11 +86,17 @@ class DaskWorkers:
         """Workers that died of each job."""
         self._client = connect()
         self._address = self._client.scheduler.address
-        self._data = self._send_data()
         self._looked = self._seen = time.monotonic()
         self._own = count is not None
+        self._had_room = False
+        """Whether there has been a worker with enough memory."""
+        self._data_deaths = 0
+        """Workers that died before their job began, since the last job that ended."""
+        self.small: dict[str, int] = {}
+        """Workers with too little memory for the data, with their limits in bytes; they are given no jobs."""
         self.present = len(self._ready())
         """Workers that there were at the start."""
+        self._data = self._send_data()
         self.count = count or max(1, self.present)
 
     def submit(self, job: Job) -> None:
@@ -94,8 +115,29 @@ class DaskWorkers:
         return workers
 
     def _ready(self) -> set[str]:
-        """Addresses of workers that accept jobs; a worker that is leaving does not."""
-        return {address for address, each in self._present().items() if each["status"] == "running"}
+        """Addresses of workers that accept jobs; a worker that is leaving does not, nor one with too little memory."""
+        ready = {address: each for address, each in self._present().items() if each["status"] == "running"}
+        self.small = {address: limit for address, each in ready.items() if (limit := self._too_small(each))}
+        self._had_room = self._had_room or len(ready) > len(self.small)
+        return set(ready) - set(self.small)
+
+    def _too_small(self, worker: Mapping[str, Any]) -> int | None:
+        """The memory limit of a worker that cannot hold the data and train; None for others, and where none is set."""
+        limit: int = worker["memory_limit"] or 0
+        return limit if self._need is not None and 0 < limit < self._need.least else None
+
+    def refuse_without_room(self) -> None:
+        """Refuses data for which all workers so far have had too little memory.
+
+        Raises:
+            InputError: With the figures and the cure.
+        """
+        if self.small and not self._had_room and self._need is not None:
+            most = gib(max(self.small.values()))
+            raise InputError(
+                f"training needs {self._need.text()}, and the {len(self.small)} workers of the Dask scheduler "
+                f"{self._address} have at most {most}; {MORE_ROOM}"
+            )
 
     def _connected(self) -> bool:
         """Whether the scheduler is there, and is the one that has the data."""
@@ -122,6 +164,7 @@ class DaskWorkers:
             if self._data.status == "error":
                 self._data.retry()
             idle = self._ready() - {address for _, _, address in self._open.values()}
+            self.refuse_without_room()
             while self._waiting and idle:
                 self._hand_out(self._waiting[0], idle.pop())
                 self._waiting.popleft()
@@ -163,6 +206,7 @@ class DaskWorkers:
         if outcome is None:
             self._waiting.appendleft(job)
             return []
+        self._data_deaths = 0
         return [outcome]
 
     def _outcome(self, job: Job, future: distributed.Future, address: str) -> Outcome | None:
@@ -178,9 +222,12 @@ class DaskWorkers:
         except Exception as raised:  # noqa: BLE001 - what cannot be read here is a result like any other
             error = raised
         if error is None:
-            return self._count_death(job) if self._worker_crashed(address) else None
+            return self._count_death(job, future) if self._worker_crashed(address) else None
         if isinstance(error, distributed.scheduler.KilledWorker):  # each time come back at its old address
-            return self._count_death(job, error.allowed_failures + 1) if error.task == future.key else None
+            times = error.allowed_failures + 1
+            if error.task == self._data.key:
+                self._count_data_death(times)
+            return self._count_death(job, future, times) if error.task == future.key else None
         return Outcome(job.number, None, {}, run_job.describe_error(error), 0.0)
 
     def _requeue_lost_jobs(self) -> list[Outcome]:
@@ -194,7 +241,7 @@ class DaskWorkers:
             for job, future, address in reversed(gone):
                 if not self._connected():
                     break  # what is open is given to the scheduler again when it is back
-                failed = self._count_death(job) if self._worker_crashed(address) else None
+                failed = self._count_death(job, future) if self._worker_crashed(address) else None
                 del self._open[job.number]
                 if failed:
                     outcomes.append(failed)
@@ -215,13 +262,43 @@ class DaskWorkers:
         announced = any(event.get("action") == "closing-worker" or event.get("expected") for event in last)
         return not announced and any(event.get("action") == "remove-worker" for event in last)
 
-    def _count_death(self, job: Job, times: int = 1) -> Outcome | None:
-        """Counts a death; returns a failure once there are too many."""
+    def _count_death(self, job: Job, future: distributed.Future, times: int = 1) -> Outcome | None:
+        """Counts a death; returns a failure once there are too many. A job that had not begun is not charged with it: what
+        its worker did until then was to fetch the data.
+        """
+        if self._need is not None and not self._has_begun(future):
+            self._count_data_death(times)
+            return None
         self._deaths[job.number] += times
         if self._deaths[job.number] < DEATHS:
             return None
         failure = f"killed its worker {self._deaths[job.number]} times (out of memory, a crash, or ended from outside)"
         return Outcome(job.number, None, {}, failure, 0.0)
+
+    def _has_begun(self, future: distributed.Future) -> bool:
+        """Whether a worker has begun with a job."""
+        events: list[Mapping[str, Any]] = []
+        with self._unless_gone():
+            events += [event for _, event in self._client.get_events(BEGUN)]
+        return any(event["key"] == future.key for event in events)
+
+    def _count_data_death(self, times: int) -> None:
+        """Counts a death that came before training.
+
+        Raises:
+            InputError: Once there are too many in a row; with the figures and the cure.
+        """
+        self._data_deaths += times
+        if self._need is None or self._data_deaths < DEATHS:
+            return
+        limits: list[int] = []
+        with self._unless_gone():
+            limits += [each["memory_limit"] for each in self._present().values() if each["memory_limit"]]
+        have = f", and the workers have at most {gib(max(limits))}" if limits else ""
+        raise InputError(
+            f"the data killed their workers {self._data_deaths} times before training began (out of memory, a crash, or "
+            f"ended from outside): training needs {self._need.text()}{have}; {MORE_ROOM}"
+        )
 
     def warm_up(self) -> None:
         """Lets every worker import TensorFlow now, in parallel with the driver, not with its first job."""
@@ -242,7 +319,13 @@ class DaskWorkers:
         """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
-            return self._client.submit(_same, self._split, key=f"narrowgap-split-{self._split.fingerprint}")
+            return self._client.submit(
+                _same,
+                self._split,
+                key=f"narrowgap-split-{self._split.fingerprint}",
+                workers=self._ready() if self.small else None,  # not on one with too little memory
+                allow_other_workers=bool(self.small),  # should those go
+            )
 
     def _reconnect(self) -> None:
         """Waits for the scheduler and gives it the open jobs.
@@ -270,9 +353,12 @@ class DaskWorkers:
 
 
 @contextmanager
-def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Iterator[DaskWorkers]:
+def local(
+    count: int, data: Split | SharedSplit, draw: Draw, gpus: Sequence[str] = (), *, memory_limit: int = AMPLE_BYTES
+) -> Iterator[DaskWorkers]:
     """Starts `count` one-thread worker processes on this machine, over loopback; jobs need the certificate of this run.
-    Each worker gets one of `gpus`, named as in CUDA_VISIBLE_DEVICES.
+    Each worker gets one of `gpus`, named as in CUDA_VISIBLE_DEVICES, and is restarted when its resident memory reaches
+    `memory_limit` bytes. Of a `SharedSplit` they map the files; any other is copied to each.
     """
     with (
         dask_connection.quiet_logs(),
@@ -292,11 +378,11 @@ def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Ite
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             security=distributed.Security.temporary(),
-            memory_limit="8GiB" if gpus else "2GiB",  # what CUDA's libraries take of the machine's own is not measured
+            memory_limit=memory_limit,
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):
-        workers = DaskWorkers(lambda: dask_connection.Client(cluster), split, draw, count)
+        workers = DaskWorkers(lambda: dask_connection.Client(cluster), data, draw, count)
         workers.warm_up()
         try:
             yield workers
@@ -305,8 +391,13 @@ def local(count: int, split: Split, draw: Draw, gpus: Sequence[str] = ()) -> Ite
 
 
 @contextmanager
-def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
-    """The workers of an existing scheduler, `tcp://host:port` or, with TLS settings of Dask, `tls://host:port`."""
+def remote(address: str, split: Split, draw: Draw, need: MemoryNeed | None = None) -> Iterator[DaskWorkers]:
+    """The workers of an existing scheduler, `tcp://host:port` or, with TLS settings of Dask, `tls://host:port`. Those with
+    less memory than `need` get no jobs.
+
+    Raises:
+        InputError: If all have less.
+    """
 
     def connect() -> distributed.Client:
         client = dask_connection.Client(address, timeout=CONNECT_SECONDS)
@@ -319,24 +410,27 @@ def remote(address: str, split: Split, draw: Draw) -> Iterator[DaskWorkers]:
 
     with dask_connection.quiet_logs():
         try:
-            workers = DaskWorkers(connect, split, draw)
+            workers = DaskWorkers(connect, split, draw, need=need)
         except UNREACHABLE as error:
             raise StoreError(
                 f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, or leave "
                 "search.cluster empty to train on this machine"
             ) from error
         try:
+            workers.refuse_without_room()
             yield workers
         finally:
             workers.close()
 
 
-def _work(job: Job, split: Split, draw: Draw) -> Outcome:
+def _work(job: Job, data: Split | SharedSplit, draw: Draw) -> Outcome:
     """Runs one job on a worker."""
     global _trained  # noqa: PLW0603 - what is counted is this process
     worker = distributed.get_worker()
     if _trained >= RENEWED_AFTER and worker.nanny:
         _renew(worker)
+    worker.log_event(BEGUN, {"key": worker.get_current_task()})
+    split = data.open() if isinstance(data, SharedSplit) else data
     outcome = run_job.run_job(job, split, draw)
     _trained += 1
     return outcome
@@ -357,5 +451,5 @@ def _warm() -> None:
     import pipeline.training.compiled  # noqa: F401, PLC0415 - Keras, only where trials are trained
 
 
-def _same(split: Split) -> Split:
-    return split
+def _same(data: Split | SharedSplit) -> Split | SharedSplit:
+    return data

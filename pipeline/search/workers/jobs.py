@@ -6,7 +6,7 @@ A trial is a pure function of its job and the split; it does not matter where it
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pipeline.data.split import Split
 from pipeline.experiment import Training
@@ -15,6 +15,10 @@ from pipeline.training.result import TrainingState, TrialResult
 
 Draw = Callable[[TrialResult, Split], Mapping[str, bytes]]
 """Draws pictures of a trained network, PNG files by name; called where the trial was trained, next to its arrays."""
+
+Keeps = Literal["scores", "state", "model"]
+"""What the outcome of a job carries besides scores and pictures: nothing more; the state, from which Hyperband continues; or
+the kept weights and the probabilities of validation and test, which an evaluation needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,7 @@ class Job:
     """Epoch to train to."""
     state: TrainingState | None = None
     """State to continue from; None starts anew."""
+    keeps: Keeps = "model"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,8 @@ class Outcome:
     """The reason, one line; None if there is a result."""
     seconds: float
     """Wall-clock seconds from start to end, pictures included."""
+    warning: str | None = None
+    """Why a trained network has no pictures, one line."""
 
 
 class Workers(Protocol):

@@ -1,29 +1,48 @@
-"""Runs one job, wherever a worker is: trains, draws, and describes a failure."""
+"""Runs one job, wherever a worker is: trains, draws, and describes what failed."""
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.data.split import Split
-from pipeline.search.workers.jobs import Draw, Job, Outcome
+from pipeline.search.workers.jobs import Draw, Job, Keeps, Outcome
 from pipeline.training.result import TrialResult
 from pipeline.training.runtime import init_tensorflow
 
 
 def run_job(job: Job, split: Split, draw: Draw) -> Outcome:
-    """Trains a job on the split; any error of this network becomes the `failure` of the outcome."""
+    """Trains a job on the split; any error of this network becomes the `failure` of the outcome, any error of its pictures
+    the `warning`.
+    """
     init_tensorflow()
     from pipeline.training import compiled  # noqa: PLC0415 - TensorFlow, only where trials are trained
 
     start = time.perf_counter()
     result: TrialResult | None = None
     pictures: Mapping[str, bytes] = {}
-    failure = None
+    failure = warning = None
     try:
         result = compiled.train(job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state)
-        pictures = draw(result, split)
     except Exception as error:  # noqa: BLE001 - one network's failure is a result, and the search goes on
-        result, failure = None, describe_error(error)
-    return Outcome(job.number, result, pictures, failure, time.perf_counter() - start)
+        failure = describe_error(error)
+    if result is not None:
+        try:
+            pictures = draw(result, split)
+        except Exception as error:  # noqa: BLE001 - the network is trained; what is lost is a picture
+            warning = f"no pictures: {describe_error(error)}"
+        result = reduced(result, job.keeps)
+    return Outcome(job.number, result, pictures, failure, time.perf_counter() - start, warning)
+
+
+def reduced(result: TrialResult, keeps: Keeps) -> TrialResult:
+    """The result with the arrays that its job keeps; the others stay where they were computed."""
+    model = keeps == "model"
+    return replace(
+        result,
+        probabilities={part: result.probabilities[part] for part in ("validation", "test") if model},
+        weights=result.weights if model else (),
+        state=result.state if keeps == "state" else None,
+    )
 
 
 def describe_error(error: BaseException) -> str:
