@@ -55,6 +55,10 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         run_lock.heartbeat(store, root, also=parent_watch()),
     ):
         root.write(EXPERIMENT_YAML, experiment.to_yaml())
+        if store.keeps_artifacts_here(root):
+            say(
+                f"the server keeps artifacts in {root.artifact_uri}, a folder of this machine; others will not see them"
+            )
         if step == "retrain":  # before anything that takes time
             run_lock.lease(store, root, of=f"{step} {experiment.name}", what=f"{step} of {experiment.name}", say=say)
         prepared = load(experiment, progress=say, folder=folder)
@@ -127,8 +131,13 @@ def _main(session: Session, root: Run, workers: Workers, earlier: Run | None) ->
     root.log(tags=session.prepared.tags)
     with session.child(root, step="prepare", name="prepare") as run:
         prepare(session, run)
-    with search_run(session, root, earlier, alone=False) as run:
-        found = search(session, run, workers)
+    found = resume.unevaluated(session, root.experiment_id) if earlier is None else None
+    if found is not None:
+        session.say(f"search: search {found.id} has finished, and its evaluation was stopped; it is evaluated now")
+        session.store.move(found, below=root)
+    else:
+        with search_run(session, root, earlier, alone=False) as run:
+            found = search(session, run, workers)
     with session.child(root, step="evaluate", name="evaluate") as run:
         result = evaluate(session, run, found, workers)
     _copy_result(root, run)

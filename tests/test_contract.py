@@ -17,6 +17,7 @@ RECORDED: dict[str, Any] = json.loads((FIXTURES / "contract.json").read_text(enc
 SMALL = FIXTURES / "experiments" / "small.yaml"
 ADDED: dict[str, str] = {
     "narrowgap.recipe": "the settings that a network is trained with, its own included",
+    "narrowgap.lease": "what a process asks to do alone, or does",
     "unreadable": "how many pictures of a prediction cannot be read",
 }
 """Names that are new since then, and why. As they stand in the contract: of a tag, a metric, a file, or a kind of run."""

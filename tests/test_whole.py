@@ -413,7 +413,7 @@ def test_a_run_of_another_store_is_refused_with_the_cure(called, tmp_path, monke
     assert len(error.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_the_finished(tmp_path, number, code):
     words = ["search", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "200"]
     process = subprocess.Popen(

@@ -14,7 +14,7 @@ from pipeline.experiment import Experiment
 from pipeline.formatting import few
 from pipeline.session import PreparedData, Session
 from pipeline.tracking import run_lock
-from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, SEARCH_JSON, STEP_TAG, TRIALS_ASKED_TAG
+from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, SEARCH_JSON, SEARCH_RUN_TAG, STEP_TAG, TRIALS_ASKED_TAG
 from pipeline.tracking.run import MOST_TAG_LETTERS
 from pipeline.tracking.store import Run
 
@@ -106,6 +106,27 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
             "or start a new one with -P search.resume=never"
         )
     return run
+
+
+def unevaluated(session: Session, experiment_id: str) -> Run | None:
+    """The experiment's latest search if it is this one and has finished, and the step `main` that ran it was stopped before
+    its evaluation had ended. It is evaluated, not repeated.
+    """
+    asked, store = session.experiment, session.store
+    if asked.search.resume == "never":
+        return None
+    run = store.latest(step="search", experiment=asked.name, experiment_id=experiment_id, tag=IDENTITY_TAG)
+    parent = store.find(run.parent_id) if run is not None and run.parent_id is not None else None
+    if (
+        run is None
+        or parent is None
+        or parent.tags.get(STEP_TAG) != "main"
+        or parent.status not in {"KILLED", "FAILED"}
+    ):
+        return None
+    if differences(run, identity(asked, session.prepared)) or int(run.tags[TRIALS_ASKED_TAG]) != asked.search.trials:
+        return None
+    return None if store.count(step="evaluate", tags={SEARCH_RUN_TAG: run.id}) else run
 
 
 def _of_a_retraining_run(session: Session, run: Run) -> bool:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from mlflow.entities import Experiment, ViewType
 from mlflow.entities import Run as MlflowRun
@@ -14,7 +15,7 @@ from mlflow.tracking import MlflowClient, get_tracking_uri
 
 from pipeline.errors import InputError, NarrowgapError
 from pipeline.tracking import provenance
-from pipeline.tracking.connection import sqlite
+from pipeline.tracking.connection import address, sqlite
 from pipeline.tracking.connection.health import check_reachable, connection_error
 from pipeline.tracking.connection.masking import shown
 from pipeline.tracking.connection.patience import Patience, PatientClient, limit_retries
@@ -199,6 +200,16 @@ class Store:
         if parent is not None:
             self.client.set_tag(run.id, PARENT_TAG, parent.id)
         return self.get(run.id)
+
+    def move(self, run: Run, *, below: Run) -> None:
+        """Makes a run a nested run of another one."""
+        self.client.set_tag(run.id, PARENT_TAG, below.id)
+
+    def keeps_artifacts_here(self, run: Run) -> bool:
+        """Whether artifacts go to a folder of this machine, although the server is on another one."""
+        server = urlsplit(self.uri)
+        remote = server.scheme in {"http", "https"} and server.hostname not in address.LOOPBACK
+        return remote and urlsplit(run.artifact_uri).scheme in {"", "file"}
 
     def _missing(self, error: MlflowException, message: str) -> NarrowgapError:
         """Bad input if the store knows no such run; otherwise the store's own error."""

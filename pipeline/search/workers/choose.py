@@ -27,6 +27,7 @@ def start_workers(session: Session) -> Iterator[Workers]:
         from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
 
         with dask_workers.remote(asked.cluster, split, draw_trial, need) as remote:
+            remote.wait_minutes = asked.wait_minutes
             here = f"workers: {remote.present or 'none yet'} of the Dask scheduler {asked.cluster}"
             ahead = (
                 "training begins when one comes, one network at a time (with workers there first, as many as they are)"

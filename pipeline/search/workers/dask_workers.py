@@ -7,6 +7,7 @@ in a dead worker's queue.
 """
 
 import logging
+import math
 import queue
 import time
 import warnings
@@ -88,6 +89,8 @@ class DaskWorkers:
         self._address = self._client.scheduler.address
         self._looked = self._seen = time.monotonic()
         self._own = count is not None
+        self.wait_minutes = math.inf
+        """How long a scheduler may be without workers while jobs wait."""
         self._had_room = False
         """Whether there has been a worker with enough memory."""
         self._data_deaths = 0
@@ -193,8 +196,14 @@ class DaskWorkers:
             outcomes += self._requeue_lost_jobs()
             self._looked = time.monotonic()
         self._dispatch()  # a worker is free, or one has come
-        if self._own and self._waiting and time.monotonic() - self._seen > ABSENT_SECONDS:
+        absent = time.monotonic() - self._seen if self._waiting else 0
+        if self._own and absent > ABSENT_SECONDS:
             raise RuntimeError(f"none of this machine's worker processes has come back in {ABSENT_SECONDS} s")
+        if not self._own and absent > 60 * self.wait_minutes:
+            raise StoreError(
+                f"the scheduler {self._address} has had no worker for {self.wait_minutes:g} min (search.wait_minutes); "
+                f"start one with `dask worker {self._address} --nthreads 1`, then run the same command to resume"
+            )
         return outcomes
 
     def _ended(self, job: Job, future: distributed.Future) -> list[Outcome]:

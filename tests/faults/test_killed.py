@@ -1,0 +1,71 @@
+"""Processes that are killed, or lose the one that started them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.test_whole import ROOT, environment, narrowgap, runs
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
+DIES_IN_ITS_EVALUATION = """
+import os, signal, sys
+from pipeline.evaluation import refits
+def dies(*arguments, **named):
+    os.kill(os.getpid(), signal.SIGKILL)
+refits.refit = dies
+from pipeline.evaluation import step
+step.refit = dies
+from pipeline.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search(tmp_path):
+    words = ["main", "--experiment", "smoke", "--evaluation.seeds", "2"]
+    command = [sys.executable, "-c", DIES_IN_ITS_EVALUATION, *words]
+    killed = subprocess.run(
+        command,
+        env=environment(tmp_path, PYTHONPATH=str(ROOT)),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (search,) = runs(tmp_path)["search"]
+    again = narrowgap(tmp_path, *words)
+    assert again.returncode == 0, again.stderr
+    line = f"search: search {search.info.run_id} has finished, and its evaluation was stopped; it is evaluated now"
+    assert line in again.stdout
+    found = runs(tmp_path)
+    assert [run.info.run_id for run in found["search"]] == [search.info.run_id]
+    assert len(found["trial"]) == 3
+    first, second = found["main"]
+    assert (first.info.status, second.info.status) == ("KILLED", "FINISHED")
+    assert found["search"][0].data.tags["mlflow.parentRunId"] == second.info.run_id
+    third = narrowgap(tmp_path, *words)  # this one was evaluated: another call is another search
+    assert third.returncode == 0, third.stderr
+    assert len(runs(tmp_path)["search"]) == 2
+
+
+def test_a_step_whose_mlflow_run_is_gone_ends_and_its_run_is_killed(tmp_path):
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "search", "--env-manager", "local"]
+    command += ["-P", "experiment=smoke", "-P", "search.trials=200"]
+    with (tmp_path / "screen.txt").open("w") as screen:
+        started = subprocess.Popen(command, env=environment(tmp_path), cwd=tmp_path, stdout=screen, stderr=screen)
+    end = time.monotonic() + 300
+    while "trial 2/" not in (tmp_path / "screen.txt").read_text():
+        assert time.monotonic() < end, (tmp_path / "screen.txt").read_text()
+        time.sleep(0.2)
+    steps = [each for each in psutil.Process(started.pid).children(recursive=True) if "pipeline" in each.cmdline()]
+    os.kill(started.pid, signal.SIGKILL)
+    started.wait()
+    _, left = psutil.wait_procs(steps, timeout=120)
+    assert left == []
+    assert {run.info.status for run in runs(tmp_path)["search"]} == {"KILLED"}
+    assert "RUNNING" not in {run.info.status for each in runs(tmp_path).values() for run in each}
