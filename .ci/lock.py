@@ -15,16 +15,31 @@ dependencies:
   - pip
   - pip:
 """
-OPTIONS = "--quiet --universal --upgrade --python-version 3.11 --fork-strategy fewest --no-header --no-annotate"
-"""One set of pins that serves Python 3.11 to 3.13 on every platform. No hashes: conda.yaml has to be read by people."""
+OPTIONS = [
+    "--quiet",
+    "--universal",
+    "--upgrade",
+    "--python-version",
+    "3.11",
+    "--fork-strategy",
+    "fewest",
+    "--no-header",
+    "--no-annotate",
+]
+"""One set of pins that serves Python 3.11 to 3.13 on every platform. pip checks the hashes of what it downloads."""
 
 
 def compiled(folder: Path, name: str, *options: str) -> Path:
     """The pins for the ranges of pyproject.toml, in a file of `folder`."""
     target = folder / name
-    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *OPTIONS.split(), *options]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *OPTIONS, "--generate-hashes", *options]
     subprocess.run([*command, "--output-file", str(target)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return target
+
+
+def without_hashes(lock: str) -> list[str]:
+    """The pins of a lock; conda.yaml has to be read by people."""
+    return [line.removesuffix(" \\") for line in lock.splitlines() if not line.startswith(" ")]
 
 
 def main() -> None:
@@ -36,7 +51,7 @@ def main() -> None:
     # Only now that both resolved: three files that belong together.
     for name, text in pins.items():
         (ROOT / name).write_text(text, encoding="utf-8")
-    listed = "".join(f'      - "{pin}"\n' for pin in pins["requirements.lock"].splitlines())
+    listed = "".join(f'      - "{pin}"\n' for pin in without_hashes(pins["requirements.lock"]))
     (ROOT / "conda.yaml").write_text(CONDA + listed, encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ requirements. Plain Keras loads its file `artifacts/network.keras`.
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 import warnings
@@ -52,7 +53,8 @@ class Serving:
 
 def requirements() -> list[str]:
     """The pins of `NEEDED` in the lock."""
-    pins = {line.split("==")[0]: line.split(";")[0].strip() for line in LOCK.read_text(encoding="utf-8").splitlines()}
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    pins = {line.split("==")[0]: re.split(r"[;\\]", line)[0].strip() for line in lines if not line.startswith(" ")}
     return [pins[name] for name in NEEDED]
 
 

@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def _pins(file: str) -> list[str]:
-    return (ROOT / file).read_text().splitlines()
+    """The pins of a lock, without their hashes."""
+    lines = (ROOT / file).read_text().splitlines()
+    return [line.removesuffix(" \\") for line in lines if not line.startswith(" ")]
 
 
 def _ranges(extra: str | None = None) -> list[Requirement]:
@@ -29,6 +31,13 @@ def _ranges(extra: str | None = None) -> list[Requirement]:
 def test_conda_yaml_holds_the_pins_of_the_lock():
     conda = yaml.safe_load((ROOT / "conda.yaml").read_text())
     assert conda["dependencies"][-1]["pip"] == _pins("requirements.lock")
+
+
+@pytest.mark.parametrize("file", ["requirements.lock", "requirements-dev.lock"])
+def test_every_pin_has_hashes_so_that_pip_installs_nothing_else(file):
+    parts = re.split(r"\n(?=\S)", (ROOT / file).read_text())
+    assert len(parts) > 100
+    assert [part.split()[0] for part in parts if "--hash=sha256:" not in part] == []
 
 
 def test_conda_yaml_asks_for_the_pythons_that_the_project_supports():

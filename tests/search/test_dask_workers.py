@@ -179,6 +179,16 @@ def processes(outcomes) -> list[bytes]:
     return [outcomes[number].pictures["process"] for number in sorted(outcomes)]
 
 
+def test_a_scheduler_that_no_worker_joins_ends_with_how_to_start_one(digits_split, dask_cluster):
+    with dask_workers.remote(dask_cluster.address, digits_split, no_pictures) as workers:
+        workers.wait_minutes = 1 / 60
+        workers.submit(job(0))
+        with pytest.raises(
+            StoreError, match=r"has had no worker for 0.0166667 min .*start one with `dask worker tcp://"
+        ):
+            collect(workers, 1)
+
+
 def test_jobs_wait_for_the_first_worker_and_one_that_joins_later_is_given_its_share(digits_split, dask_cluster):
     with (
         dask_cluster.aside() as aside,
