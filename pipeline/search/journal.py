@@ -17,6 +17,7 @@ from pipeline.search.proposals.ask_tell import Proposal
 from pipeline.search.workers.jobs import Outcome
 from pipeline.session import PreparedData
 from pipeline.statistics.gaps import gaps
+from pipeline.tracking import deletion
 from pipeline.tracking.names import ASKED_TAG, EXPERIMENT_TAG, PROPOSAL_TAG, REASON_TAG, STATE, STEP_TAG
 from pipeline.tracking.store import Run, Store
 from pipeline.training import state
@@ -125,8 +126,17 @@ class StoreJournal:
         self._seen(TrialUpdate(self._name(proposal), score, gaps(result).val_accuracy_gap, outcome.seconds))
         return TrialScore(score, None)
 
-    def state(self, number: int) -> TrainingState:
-        return state.from_bytes(self._store.get(self._states[number]).read(STATE))
+    def state(self, number: int) -> TrainingState | None:
+        try:
+            content = self._store.get(self._states[number]).read(STATE)
+        except InputError:
+            return None
+        return state.from_bytes(content)
+
+    def drop_states(self) -> None:
+        """Deletes the states of all trials, when the search has ended and nothing continues them."""
+        for run_id in self._states.values():
+            deletion.drop_artifact(self._store, self._store.get(run_id), STATE)
 
     def abandoned(self, proposal: Proposal) -> None:
         run = self._open.pop(proposal.number, None)
