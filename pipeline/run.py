@@ -45,7 +45,8 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     ):
         root.write(EXPERIMENT_YAML, experiment.to_yaml())
         if step == "retrain":  # before anything that takes time
-            run_lock.exclusive(store, root, step=step, experiment=experiment.name)
+            for other in (step, "prune"):
+                run_lock.exclusive(store, root, step=other, experiment=experiment.name)
         prepared = load(experiment, progress=lambda line: console.print(line, soft_wrap=True, markup=False))
         session = Session(experiment, store, console, prepared)
         run_lock.end_orphans(store, root, experiment.name)

@@ -52,6 +52,31 @@ def is_deleted(store: Store, run_id: str) -> bool:
         return True
 
 
+def aliases(store: Store, model: str) -> dict[str, str]:
+    """The aliases of a registered model with the number of their version."""
+    try:
+        found = store.client.get_registered_model(model).aliases
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        return {}
+    return {alias: str(number) for alias, number in found.items()}
+
+
+def used_elsewhere(store: Store, model: str) -> frozenset[str]:
+    """Run ids and model addresses that the versions of every other registered model refer to."""
+    found: set[str] = set()
+    token = None
+    while True:
+        page = store.client.search_model_versions(max_results=1000, page_token=token)
+        for version in page:
+            if version.name != model:
+                found |= {version.run_id, version.source}
+        token = page.token
+        if not token:
+            return frozenset(each for each in found if each)
+
+
 def model_location(store: Store, address: str) -> str | None:
     """Where the files of a logged model are; None if it is gone."""
     try:
