@@ -43,6 +43,12 @@ class Job:
         return ROOT / "mlruns" / f"retrain-{self.name}.log"
 
     @property
+    def log_rotation(self) -> str:
+        """Shell command in `folder` that moves the log to a second file, over the one before, when it is large."""
+        log = shlex.quote(str(self.log.relative_to(self.folder)))
+        return f"find {log} -size +2000k -exec mv {{}} {log}.1 \\;"
+
+    @property
     def secrets_file(self) -> Path:
         return Path.home() / ".config" / "narrowgap" / "secrets"
 
