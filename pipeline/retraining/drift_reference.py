@@ -1,7 +1,7 @@
 """The reference for drift: figures of the images that a champion was trained on, kept with the run that promoted it.
 
 It is written for a promoted version alone, and has no image in it. Files of earlier versions of Narrowgap have the images
-themselves; they are read as well.
+themselves; such a file is read, and replaced by figures.
 """
 
 import io
@@ -58,7 +58,8 @@ def read(store: Store, champion: Version, split: Split) -> ImageFigures:
     """
     run_id = champion.tags[RETRAIN_RUN_TAG]
     try:
-        content = store.get(run_id).read(REFERENCE)
+        run = store.get(run_id)
+        content = run.read(REFERENCE)
     except InputError as error:
         if champion.tags.get(DECISION_TAG) == "kept":
             raise NoReferenceError(
@@ -68,12 +69,15 @@ def read(store: Store, champion: Version, split: Split) -> ImageFigures:
         raise NoReferenceError("the sample of the champion's training images was deleted") from error
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return _figures_of(file, split)
+            figures, has_images = _figures_of(file, split), "images" in file
     except DAMAGED as error:
         raise NoReferenceError(
             f"the artifact {REFERENCE} of run {run_id}, which describes the champion's training images, is damaged "
             f"({type(error).__name__})"
         ) from error
+    if has_images:
+        write(run, figures)
+    return figures
 
 
 def _figures_of(file: NpzFile, split: Split) -> ImageFigures:
