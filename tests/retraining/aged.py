@@ -57,7 +57,7 @@ class Aged:
     def ended(self, run: Run, age: float, status: Any) -> Run:
         if status != "RUNNING":
             run.finish(status)
-        self.sql("UPDATE runs SET start_time = ? WHERE run_uuid = ?", time.time() * 1000 - age * DAY_MS, run.id)
+        self.sql("UPDATE runs SET start_time = ? WHERE run_uuid = ?", int(time.time() * 1000 - age * DAY_MS), run.id)
         return run
 
     def night(self, *, age: float) -> tuple[Run, Version]:
@@ -72,7 +72,7 @@ class Aged:
         version = self.registry.register(f"models:/{model.model_id}", run.id, tags)
         self.sql(
             "UPDATE model_versions SET creation_time = ? WHERE version = ?",
-            time.time() * 1000 - age * DAY_MS,
+            int(time.time() * 1000 - age * DAY_MS),
             version.number,
         )
         return run, version

@@ -63,7 +63,7 @@ def test_apply_deletes_and_says_how_much_and_how_to_remove_it_for_good(aged, cap
     assert aged.prune("--apply", "yes") == 0
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith(
-        "prune: deleted 2 runs, 1 version, 1 model, 0.1 MiB of artifacts of smoke, older than 90 days. "
+        "prune: deleted of smoke, older than 90 days: 2 runs, 1 version, 1 model, 0.1 MiB of artifacts. "
     )
     address = f"sqlite:///{aged.folder}/mlflow.db"
     assert line.endswith(f": MLFLOW_TRACKING_URI={address} mlflow gc --backend-store-uri {address}")
@@ -75,7 +75,8 @@ def test_apply_deletes_and_says_how_much_and_how_to_remove_it_for_good(aged, cap
     rows = [row.split(",")[:2] for row in run.read("pruned.csv").decode().splitlines()]
     assert rows == [["what", "id"], ["version", "1"], ["refit", refit.id], ["retrain", aged.old.id]]
     assert aged.prune("--apply", "yes") == 0
-    assert "prune: deleted 0 runs, 0 versions, 0 models, 0.0 MiB" in capsys.readouterr().out
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line == "prune: deleted of smoke, older than 90 days: 0 runs, 0 versions, 0 models, 0.0 MiB of artifacts"
 
 
 def test_a_deleted_run_can_be_restored(aged):

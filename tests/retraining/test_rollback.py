@@ -120,7 +120,7 @@ def test_after_a_prune_the_next_night_trains_with_new_seeds_and_rollback_goes_ba
     capsys.readouterr()
     assert promoted.call("prune", "--keep_days", "0", "--apply", "yes") == 0
     # A search every seventh night: the last seven are counted.
-    assert "prune: deleted 0 runs, 1 version, 0 models" in capsys.readouterr().out
+    assert "prune: deleted of loop, older than 0 days: 0 runs, 1 version, 0 models" in capsys.readouterr().out
     monkeypatch.setattr(prunable, "_needed_by_next_run", lambda runs, _every: {runs[-1].id})
     assert promoted.call("prune", "--keep_days", "0", "--apply", "yes") == 0
     assert promoted.numbers() == ["1", "2", "4"]

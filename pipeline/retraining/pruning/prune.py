@@ -83,7 +83,8 @@ def prune(experiment: Experiment, *, keep_days: str | None, apply: str | None, c
             )
             root.write(PRUNED_CSV, _csv(tally.lines))
     busy = f"; {tally.busy} left alone, since somebody works on them" if tally.busy else ""
-    _say(console, f"prune: deleted {tally.text} of {experiment.name}, older than {days} days{busy}. {_for_good(store)}")
+    hint = f". {_for_good(store)}" if tally.runs or tally.versions else ""
+    _say(console, f"prune: deleted of {experiment.name}, older than {days} days: {tally.text}{busy}{hint}")
 
 
 def _days(text: str | None) -> int:
