@@ -61,6 +61,13 @@ def _status(arguments: argparse.Namespace, _overrides: Overrides) -> None:
     status(experiment.load(arguments.experiment), console=_console())
 
 
+def _prune(arguments: argparse.Namespace, _overrides: Overrides) -> None:
+    from pipeline.retraining.pruning.prune import prune  # noqa: PLC0415 - MLflow
+
+    asked = experiment.load(arguments.experiment)
+    prune(asked, keep_days=arguments.keep_days, apply=arguments.apply, console=_console())
+
+
 def _predict(arguments: argparse.Namespace, _overrides: Overrides) -> None:
     from pipeline.serving.predict import predict  # noqa: PLC0415 - MLflow
 
@@ -125,6 +132,12 @@ COMMANDS: Mapping[str, Command] = {
             "threshold": "smallest accepted confidence or margin, 0 to 1",
             "invert": "auto, yes or no: whether dark and light are swapped",
         },
+        overrides=False,
+    ),
+    "prune": Command(
+        "list old runs and versions that nothing needs; delete them with --apply yes",
+        _prune,
+        {"keep_days": "nothing younger is deleted; default: 90", "apply": "yes deletes; default: no, which only lists"},
         overrides=False,
     ),
     "schedule": Command(

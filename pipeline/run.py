@@ -60,7 +60,8 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
                 f"the server keeps artifacts in {root.artifact_uri}, a folder of this machine; others will not see them"
             )
         if step == "retrain":  # before anything that takes time
-            run_lock.lease(store, root, of=f"{step} {experiment.name}", what=f"{step} of {experiment.name}", say=say)
+            # `prune` takes the same lease.
+            run_lock.lease(store, root, of=f"registry {experiment.name}", what=f"{step} of {experiment.name}", say=say)
         prepared = load(experiment, progress=say, folder=folder)
         session = Session(experiment, store, console, prepared)
         if step in {"main", "search"} and experiment.search.resume != "never":

@@ -56,6 +56,10 @@ def test_a_value_may_start_with_a_dash(value):
             "unknown option --search.trials of rollback; expected --version or --why",
         ),
         (["status", "--version", "5"], "unknown option --version of status; expected none besides --experiment"),
+        (
+            ["prune", "--days", "5"],
+            "unknown option --days of prune; expected --keep_days or --apply besides --experiment",
+        ),
         (["ui", "--experiment", "smoke"], "unknown option --experiment of ui; expected --port"),
     ],
 )

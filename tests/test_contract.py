@@ -17,8 +17,10 @@ RECORDED: dict[str, Any] = json.loads((FIXTURES / "contract.json").read_text(enc
 SMALL = FIXTURES / "experiments" / "small.yaml"
 ADDED: dict[str, str] = {
     "narrowgap.recipe": "the settings that a network is trained with, its own included",
+    "narrowgap.claim": "when a process asked for a lease; of searches too",
     "narrowgap.lease": "what a process asks to do alone, or does",
     "unreadable": "how many pictures of a prediction cannot be read",
+    "narrowgap.run_number": "the seeds of a retraining run depend on it, also when older runs were deleted",
 }
 """Names that are new since then, and why. As they stand in the contract: of a tag, a metric, a file, or a kind of run."""
 NOT_MADE_HERE = {"evaluate", "evaluate > refit", "prepare", "search", "search > trial"}

@@ -23,7 +23,7 @@ ALL = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 MOST_LINES = 150
 NO_RUN = {"ui", "schedule", "serve"}
 """Subcommands that are no entry points of MLproject."""
-FIXED = {"rollback", "status", "predict"}
+FIXED = {"rollback", "status", "predict", "prune"}
 """Entry points that take no overrides."""
 FILES = {"data.csv"}
 """Artifacts whose names look like keys."""

@@ -1,6 +1,5 @@
 """Monitoring of retraining runs: metrics, control chart over all runs, and drift since the champion was trained."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,25 +7,24 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from pipeline.data.dataset import Images, Labels
 from pipeline.data.split import Split
-from pipeline.errors import InputError
 from pipeline.figures import control_chart as control_figure
 from pipeline.figures import drift as drift_figure
 from pipeline.figures.style import png
 from pipeline.formatting import few
+from pipeline.retraining import drift_reference
 from pipeline.retraining.challenger import Challenger
 from pipeline.retraining.decision import Condition, Decision
+from pipeline.retraining.drift_reference import NoReferenceError
 from pipeline.retraining.model_metrics import ModelMetrics
 from pipeline.session import Session
 from pipeline.statistics.monitoring.control_chart import ChartPoint, ModelScores, control_chart, limit_warnings
 from pipeline.statistics.monitoring.drift import SIZES, drift, drift_sentence, drift_table
-from pipeline.tracking.names import CONTROL_PNG, REFERENCE, RETRAIN_RUN_TAG, WARNING_TAG
+from pipeline.statistics.monitoring.image_figures import ImageFigures, digests
+from pipeline.tracking.names import CONTROL_PNG, WARNING_TAG
 from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run
 
-MAX_REFERENCE = 5000
-"""Most training images that are kept as the reference for drift in later runs."""
 CHARTED = ("accuracy", "loss", "accuracy_gap")
 
 
@@ -50,14 +48,10 @@ class JudgedChallenger:
 
 
 def log_monitoring(session: Session, root: Run, judged: JudgedChallenger, warnings: Sequence[str]) -> list[str]:
-    """Logs metrics, reference sample and control chart on the retrain run; prints, tags and returns the warnings."""
+    """Logs metrics and control chart on the retrain run; prints, tags and returns the warnings."""
     decision = judged.decision
     root.log(metrics=_metrics("challenger", decision.challenger) | _metrics("champion", decision.champion))
     root.log(metrics={name: summary.mean for name, summary in judged.challenger.group.summaries.items()})
-    buffer = io.BytesIO()
-    images, labels = _sample(session.prepared.split, session.experiment.data.seed)
-    np.savez_compressed(buffer, images=images, labels=labels)
-    root.write(REFERENCE, buffer.getvalue())
     warnings = [*_control_chart(session, root, judged), *warnings]
     for warning in warnings:
         session.say(f"retrain: warning: {warning}")
@@ -108,20 +102,19 @@ def unseen_classes(split: Split) -> list[str]:
 
 def check_drift(session: Session, root: Run, champion: Version) -> DriftCheck:
     """Compares the images with those that the champion was trained on; logs a table and a picture."""
-    split = session.prepared.split
+    split, seed = session.prepared.split, session.experiment.data.seed
     try:
-        before = np.load(io.BytesIO(session.store.get(champion.tags[RETRAIN_RUN_TAG]).read(REFERENCE)))
-    except InputError:
-        text = "drift cannot be measured: the sample of the champion's training images was deleted"
+        before = drift_reference.read(session.store, champion, split)
+    except NoReferenceError as error:
+        text = f"drift cannot be measured: {error}"
         return DriftCheck((text,), (Condition("no drift", met=False, figure=math.nan, bound=math.nan, sentence=text),))
-    reference: tuple[Images, Labels] = before["images"], before["labels"]
-    warnings, seed = [], session.experiment.data.seed
-    if leaked := leaked_test_images(reference[0], split):
+    warnings = []
+    if leaked := leaked_test_images(before, split):
         warnings.append(
             f"champion version {champion.number} was trained on at least {leaked} of the {len(split.test)} test images, so "
             "its test accuracy is too high; were data.seed or data.test changed?"
         )
-    found = drift(reference, _sample(split, seed), split.class_names, pixel_max=split.pixel_max, seed=seed)
+    found = drift(before, drift_reference.sample(split, seed), split.class_names, seed=seed)
     root.write("drift.csv", drift_table(found).to_csv(index=False))
     root.write("drift.png", png(drift_figure.drift(found)))
     worst = max(found.tests, key=lambda each: (each.warning, each.size))
@@ -131,16 +124,9 @@ def check_drift(session: Session, root: Run, champion: Version) -> DriftCheck:
     return DriftCheck(tuple(warnings), (condition,))
 
 
-def leaked_test_images(trained_on: Images, split: Split) -> int:
+def leaked_test_images(trained_on: ImageFigures, split: Split) -> int:
     """Number of test images among those that the champion was trained on. Duplicates of current training images do not
     count: the challenger was trained on them too.
     """
-    theirs, ours = ({image.tobytes() for image in images} for images in (trained_on, split.train.images))
-    only_theirs = theirs - ours
-    return sum(image.tobytes() in only_theirs for image in split.test.images)
-
-
-def _sample(split: Split, seed: int) -> tuple[Images, Labels]:
-    """A sample of training images and labels, without replacement."""
-    rows = np.random.default_rng(seed).permutation(len(split.train))[:MAX_REFERENCE]
-    return split.train.images[rows], split.train.labels[rows]
+    only_theirs = set(trained_on.digests.tolist()) - set(digests(split.train.images).tolist())
+    return sum(each in only_theirs for each in digests(split.test.images).tolist())

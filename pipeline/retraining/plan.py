@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment, Retrain
+from pipeline.retraining.run_number import next_number
 from pipeline.search import resume
 from pipeline.session import Session
 from pipeline.tracking.names import (
@@ -17,6 +18,7 @@ from pipeline.tracking.names import (
     MODE_TAG,
     PREVIOUS_CHAMPION,
     RETRAIN_RUN_TAG,
+    RUN_NUMBER_TAG,
     VERSION_TAG,
 )
 from pipeline.tracking.registry import Registry, Version
@@ -56,12 +58,14 @@ def plan(session: Session, root: Run) -> Plan:
     completed = completed_runs(session)
     identity = _identity(session.experiment, session)
     unchanged = bool(completed) and not resume.differences(completed[-1], identity)
-    root.log(tags={IDENTITY_TAG: resume.identity_tag(root, identity), **session.prepared.tags})
+    number = next_number(completed)
+    tags = {IDENTITY_TAG: resume.identity_tag(root, identity), RUN_NUMBER_TAG: str(number)}
+    root.log(tags={**tags, **session.prepared.tags})
     champion = registry.by_alias(CHAMPION)
     return Plan(
         registry,
         champion,
-        number=1 + len(completed),
+        number=number,
         needs_training=not unchanged or session.experiment.retrain.force,
         modes=choose_modes(session.experiment.retrain, champion, completed),
     )

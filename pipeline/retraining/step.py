@@ -14,7 +14,7 @@ from pipeline.errors import BusyError
 from pipeline.formatting import shortened
 from pipeline.preparation.step import record_inputs
 from pipeline.retraining import challenger as challenging
-from pipeline.retraining import history
+from pipeline.retraining import drift_reference, history
 from pipeline.retraining.challenger import Challenger
 from pipeline.retraining.decision import Decision, as_json, as_markdown
 from pipeline.retraining.gate import SignificanceSettings, decide
@@ -102,6 +102,9 @@ def _compare(session: Session, root: Run, challenger: Challenger, planned: Plan)
             registry.tag(version, {DECISION_TAG: "kept", REASON_TAG: reason})
             break
         _probe(registry, version, challenger, split.test.images)
+        drift_reference.write(
+            root, drift_reference.sample(split, experiment.data.seed)
+        )  # later runs measure drift by it
         if registry.promote(version, instead_of=champion):
             registry.tag(version, {DECISION_TAG: "promoted", REASON_TAG: reason, **_promoted_by()})
             break

@@ -23,6 +23,7 @@ from pipeline.search.recorder import Recorder
 from pipeline.search.workers.jobs import Outcome
 from pipeline.session import PreparedData
 from pipeline.statistics.gaps import gaps
+from pipeline.tracking import deletion
 from pipeline.tracking.names import ASKED_TAG, EXPERIMENT_TAG, PROPOSAL_TAG, REASON_TAG, STATE, STEP_TAG
 from pipeline.tracking.store import Run, Store
 from pipeline.training import state
@@ -162,9 +163,18 @@ class StoreJournal:
         self._seen(TrialUpdate(name, score, gap, outcome.seconds, outcome.failure, warning=warning))
         return TrialScore(score, outcome.failure)
 
-    def state(self, number: int) -> TrainingState:
+    def state(self, number: int) -> TrainingState | None:
         self._recorder.drain()
-        return state.from_bytes(self._store.get(self._states[number]).read(STATE))
+        try:
+            content = self._store.get(self._states[number]).read(STATE)
+        except InputError:
+            return None
+        return state.from_bytes(content)
+
+    def drop_states(self) -> None:
+        """Deletes the states of all trials, when the search has ended and nothing continues them."""
+        for run_id in self._states.values():
+            deletion.drop_artifact(self._store, self._store.get(run_id), STATE)
 
     def _create(self, record: TrialRecord) -> Run:
         return self._store.child(self._search, step="trial", name=record.name, tags=record.tags, params=record.params)

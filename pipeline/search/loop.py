@@ -44,8 +44,10 @@ class Journal(Protocol):
     def ended(self, proposal: Proposal, outcome: Outcome) -> TrialScore:
         """Called when a trial has ended, as a success or a failure."""
 
-    def state(self, number: int) -> TrainingState:
-        """The state at which the training of an ended trial stopped."""
+    def state(self, number: int) -> TrainingState | None:
+        """The state at which the training of an ended trial stopped; None if it is not kept any more. Then a trial that
+        continues it is trained from the beginning, with the same seed and therefore the same result.
+        """
 
 
 @dataclass(frozen=True)

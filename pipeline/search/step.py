@@ -88,6 +88,7 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
                 )
         except SearchFailedError:
             run.log(tags={OVER_TAG: "true"})
+            journal.drop_states()
             raise
     found = trials.finished_trials(session.store, run)
     if not found:
@@ -95,6 +96,10 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
     if ending.reason == "minutes":
         run.log(tags={TRIALS_ASKED_TAG: str(ending.trials)})  # the same command goes on with the rest
     _sum_up(session, run, found)
+    if (
+        ending.reason != "minutes"
+    ):  # after that, the same command goes on; with more `search.trials`, from the beginning
+        journal.drop_states()
     _say_ending(session, run, ending, len(found))
     return run
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # Tags of every run.
 STEP_TAG = "narrowgap.step"
-"""`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback` or `predict`."""
+"""`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback`, `predict` or `prune`."""
 EXPERIMENT_TAG = "narrowgap.experiment"
 """Name of the experiment."""
 GIT_DIRTY_TAG = "narrowgap.git_dirty"
@@ -28,7 +28,8 @@ HOLDER_TAG = "narrowgap.holder"
 CLAIM_TAG = "narrowgap.claim"
 """When a process claimed a step that only one may run; seconds since 1970."""
 LEASE_TAG = "narrowgap.lease"
-"""What a process asks to do alone, or does, as JSON: its name in `of`, and `asking`, `held` or `withdrawn` in `state`."""
+"""What a process asks to do alone, or does, as JSON: `of` (its name), `what` (for people) and `state` (`asking`, `held` or
+`withdrawn`)."""
 
 # Search and trials.
 IDENTITY_TAG = "narrowgap.identity"
@@ -68,6 +69,8 @@ MODEL_REFIT_TAG = "narrowgap.model_refit"
 # Retraining and registered versions.
 DECISION_TAG = "narrowgap.decision"
 """`promoted`, `kept` or `nothing new`; the last tag that a retraining run writes."""
+RUN_NUMBER_TAG = "narrowgap.run_number"
+"""Number of a retraining run, from 1: it decides the seeds. Interrupted runs do not count."""
 MODE_TAG = "narrowgap.mode"
 """`refit` or `search`: where a version comes from; on a retraining run, all that was tried."""
 VERSION_TAG = "narrowgap.version"
@@ -211,3 +214,5 @@ DECISION_JSON, DECISION_MD, CONTROL_PNG, REFERENCE = "decision.json", "decision.
 """Of a retraining run."""
 PREDICTIONS_CSV, CONTACT_SHEET = "predictions.csv", "contact_sheet.png"
 """Of a prediction."""
+PRUNED_CSV = "pruned.csv"
+"""Of the step `prune`: what it deleted."""

@@ -73,7 +73,7 @@ def gone(store: Store, runs: Iterable[Run], say: Callable[[str], None] = lambda 
         holder = holder_of(run)
         works = _works(holder) if holder else False
         beat = run.tags.get(HOLDER_TAG, "")
-        if works is False or beat in _GONE:
+        if works is False or beat in _GONE or (works is None and run.status != "RUNNING"):
             found.add(run.id)
         elif works is None:
             watched[run.id] = beat

@@ -79,7 +79,10 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        return _version(self._client.create_model_version(self.name, source, run_id, tags=dict(tags)))
+        model_id = source.removeprefix("models:/")  # a server refuses an address without it
+        return _version(
+            self._client.create_model_version(self.name, source, run_id, tags=dict(tags), model_id=model_id)
+        )
 
     def tag(self, version: Version, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():

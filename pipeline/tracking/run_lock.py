@@ -135,27 +135,27 @@ def lease(
     Raises:
         BusyError: Another process has it.
     """
-    root.log(tags={CLAIM_TAG: repr(time.time()), **_flag(of, "asking")})
+    root.log(tags={CLAIM_TAG: repr(time.time()), **_flag(of, what, "asking")})
     while True:
         others = _flags(store, root, of)
         dead = gone(store, (flag.run for flag in others), say)
         others = [flag for flag in others if flag.run.id not in dead]
         if not others:
-            root.log(tags=_flag(of, "held"))
+            root.log(tags=_flag(of, what, "held"))
             return
         before = next((flag.run for flag in others if flag.held or flag.run.id < root.id), None)
         if before is not None:
-            root.log(tags=_flag(of, "withdrawn"))
+            root.log(tags=_flag(of, what, "withdrawn"))
+            theirs = json.loads(before.tags[LEASE_TAG]).get("what", what)
             holder = holder_of(before)
             since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
-            raise BusyError(
-                f"{what} is being run by process {holder['pid']} on {holder['host']} since {since} (run {before.id}); {cure}"
-            )
+            by = f"process {holder['pid']} on {holder['host']} since {since} (run {before.id})"
+            raise BusyError(f"{theirs} is being run by {by}; {cure}")
         time.sleep(ASK_SECONDS)  # the others see this run's flag and withdraw theirs
 
 
-def _flag(of: str, state: str) -> dict[str, str]:
-    return {LEASE_TAG: json.dumps({"of": of, "state": state})}
+def _flag(of: str, what: str, state: str) -> dict[str, str]:
+    return {LEASE_TAG: json.dumps({"of": of, "what": what, "state": state})}
 
 
 def _flags(store: Store, root: Run, of: str) -> list[_Flag]:

@@ -14,6 +14,7 @@ from pipeline.figures import exploration as exploration_picture
 from pipeline.figures.networks import confusion_matrix, mistakes, per_class
 from pipeline.figures.style import png, short
 from pipeline.statistics.monitoring.drift import drift
+from pipeline.statistics.monitoring.image_figures import image_figures
 from pipeline.statistics.per_class import Mistake
 
 NAMES = ("a" * 255, "b" * 255)
@@ -34,13 +35,14 @@ def classes():
     return per_class.classes(pd.DataFrame({"class": NAMES, **{key: [0.5, 0.6] for key in columns}}), part="test")
 
 
+FIGURES = image_figures(IMAGES, LABELS, classes=2, pixel_max=255)
 PICTURES = {
     "class counts": class_counts,
     "samples": lambda: exploration_picture.samples(IMAGES, NAMES[0], pixel_max=255),
     "confusion": lambda: confusion_matrix.confusion(np.eye(2, dtype=int), np.eye(2, dtype=int), NAMES),
     "classes": classes,
     "mistakes": lambda: mistakes.mistakes(IMAGES, [Mistake(0, 0, 1, 0.9)], NAMES, pixel_max=255, part="test"),
-    "drift": lambda: drift_picture.drift(drift((IMAGES, LABELS), (IMAGES, LABELS), NAMES, pixel_max=255, seed=1)),
+    "drift": lambda: drift_picture.drift(drift(FIGURES, FIGURES, NAMES, seed=1)),
 }
 
 

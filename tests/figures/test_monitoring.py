@@ -15,6 +15,7 @@ from pipeline.figures import drift as drift_picture
 from pipeline.figures.style import MARK, TEST, TRAIN
 from pipeline.statistics.monitoring.control_chart import ChartPoint, ModelScores, control_chart
 from pipeline.statistics.monitoring.drift import Drift, drift
+from pipeline.statistics.monitoring.image_figures import image_figures
 from tests.figures.samples import CLASS_NAMES, images
 from tests.figures.test_figures import inside_the_page, legend, xs, ys
 
@@ -101,7 +102,9 @@ class TestDrift:
         before, now, labels = images(600), images(600, seed=2), np.arange(600) % 10
         brighter = np.minimum(now.astype(int) + lift, 255).astype(np.uint8)
         kept = labels != 6 if lift else labels >= 0
-        return drift((before, labels), (brighter[kept], labels[kept]), names, pixel_max=255, seed=1)
+        sides = ((before, labels), (brighter[kept], labels[kept]))
+        then, today = (image_figures(*each, classes=len(names), pixel_max=255) for each in sides)
+        return drift(then, today, names, seed=1)
 
     def test_a_bar_is_as_high_as_its_class_was_frequent(self) -> None:
         found = self.found(lift=40)
@@ -130,8 +133,8 @@ class TestDrift:
         inside_the_page(quiet)
 
     def test_short_names_of_classes_stand_upright_and_equal_data_is_drawn(self) -> None:
-        data = images(60), np.arange(60) % 2
-        figure = drift_picture.drift(drift(data, data, ("0", "1"), pixel_max=255, seed=1))
+        data = image_figures(images(60), np.arange(60) % 2, classes=2, pixel_max=255)
+        figure = drift_picture.drift(drift(data, data, ("0", "1"), seed=1))
         (shares,) = [axes for axes in figure.axes if axes.get_ylabel() == "share of the images (%)"]
         assert [each.get_rotation() for each in shares.get_xticklabels()] == [0, 0]
         change = [axes.images[0] for axes in figure.axes if axes.images][2]

@@ -22,12 +22,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from pipeline.data.split import Part
+from pipeline.errors import InputError
 from pipeline.experiment import Retrain
 from pipeline.retraining import challenger, history, plan, step
 from pipeline.retraining.decision import Condition, Decision
 from pipeline.retraining.model_metrics import ModelMetrics
 from pipeline.search.journal import StoreJournal
 from pipeline.search.resume import identity_tag
+from pipeline.statistics.monitoring.image_figures import image_figures
 from pipeline.tracking import owner, run_lock
 from pipeline.tracking.names import (
     CHALLENGER,
@@ -158,8 +160,10 @@ def test_new_data_of_the_same_kind_keep_the_champion_with_everything_written_dow
     assert not decision["promote"]
     assert decision["reason"] == version.tags["narrowgap.reason"]
     assert decision["champion"]["accuracy"] == run.metrics["champion/accuracy"]
-    for name in ("decision.md", "control.png", "drift.csv", "drift.png", "reference.npz"):
+    for name in ("decision.md", "control.png", "drift.csv", "drift.png"):
         assert run.read(name)
+    with pytest.raises(InputError, match="no artifact reference"):
+        run.read("reference.npz")  # of a promoted version alone
     seeds = [run.params["seed"] for run in loop.runs("refit")]
     assert len(set(seeds)) == len(seeds) == 4  # each retraining run has its own seeds
 
@@ -167,6 +171,7 @@ def test_new_data_of_the_same_kind_keep_the_champion_with_everything_written_dow
 def test_a_better_recipe_is_promoted_and_the_former_champion_keeps_an_alias(promoted):
     assert (promoted.number(CHAMPION), promoted.number(PREVIOUS_CHAMPION)) == ("2", "1")
     version = promoted.registry.get("2")
+    assert promoted.runs("retrain")[-1].read("reference.npz")
     assert version.tags[DECISION_TAG] == "promoted"
     assert {"narrowgap.promoted_by", "narrowgap.promoted_at", "narrowgap.reason"} <= set(version.tags)
     decision = promoted.decision()
@@ -272,6 +277,21 @@ def test_drift_is_a_warning_and_a_condition_only_with_refuse_drift(loop, capsys)
     assert loop.number(CHAMPION) == "1"
 
 
+def test_a_damaged_reference_is_one_warning_and_the_night_goes_on(loop, capsys):
+    (run,) = loop.runs("retrain")
+    whole = run.read("reference.npz")
+    try:
+        run.write("reference.npz", whole[: len(whole) // 2])  # the files belong to the fixture that was copied
+        loop.write(760)
+        assert loop.retrain("--evaluation.seeds", "1", "--promotion.refuse_drift", "true") == 0
+    finally:
+        run.write("reference.npz", whole)
+    screen = capsys.readouterr().out
+    assert screen.count("retrain: warning: drift cannot be measured: the artifact reference.npz of run") == 1
+    assert [each["met"] for each in loop.decision()["conditions"] if each["name"] == "no drift"] == [False]
+    assert loop.registry.get("2").tags[DECISION_TAG] == "kept"
+
+
 def test_a_refit_is_served_with_the_threshold_for_the_target_accuracy(loop):
     from pipeline.serving.model import Serving, load, serving
 
@@ -340,7 +360,11 @@ def test_a_champion_that_people_registered_is_refused_and_their_versions_are_lef
 
 
 def test_test_images_that_the_champion_was_trained_on_are_counted(tiny_split):
-    from pipeline.retraining.history import leaked_test_images
+    from pipeline.retraining import history
+
+    def leaked_test_images(trained_on, split):
+        labels = np.zeros(len(trained_on), np.int64)
+        return history.leaked_test_images(image_figures(trained_on, labels, classes=3, pixel_max=255), split)
 
     train, test = tiny_split.train.images, tiny_split.test.images
     assert leaked_test_images(train, tiny_split) == 0
@@ -519,7 +543,7 @@ def test_a_second_call_exits_at_once_naming_the_holder_and_a_dead_holder_is_reco
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         run = loop.store.root(step="retrain", experiment="loop", tags=owner_tag_of(other.pid))
-        run.log(tags={LEASE_TAG: json.dumps({"of": "retrain loop", "state": "held"})})
+        run.log(tags={LEASE_TAG: json.dumps({"of": "registry loop", "what": "retrain of loop", "state": "held"})})
         assert loop.retrain() == 4
         (line,) = capsys.readouterr().err.splitlines()
         assert f"retrain of loop is being run by process {other.pid} on " in line

@@ -6,8 +6,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from pipeline.retraining.pruning import prunable
 from pipeline.tracking.names import CHAMPION, PREVIOUS_CHAMPION
-from tests.retraining.loop import Loop
+from tests.retraining.loop import BETTER, FORCE, Loop
 
 pytestmark = pytest.mark.tensorflow
 
@@ -107,6 +108,29 @@ def test_a_version_with_deleted_files_is_refused(tmp_path, monkeypatch, tensorfl
     assert loop.retrain(*floors) == 2
     assert "cannot be loaded" in capsys.readouterr().err
     assert len(loop.runs("refit")) == before
+
+
+def test_after_a_prune_the_next_night_trains_with_new_seeds_and_rollback_goes_back(promoted, monkeypatch, capsys):
+    """Two more nights are kept; of these only the newest is needed by the next."""
+    seeds = ("--evaluation.seeds", "1")
+    for _ in range(2):
+        assert promoted.retrain(*BETTER, *FORCE, *seeds) == 0
+    trained = {run.params["seed"] for run in promoted.runs("refit")}
+    monkeypatch.setattr(prunable, "RETRAINING_RUNS", 1)
+    capsys.readouterr()
+    assert promoted.call("prune", "--keep_days", "0", "--apply", "yes") == 0
+    # A search every seventh night: the last seven are counted.
+    assert "prune: deleted of loop, older than 0 days: 0 runs, 1 version, 0 models" in capsys.readouterr().out
+    monkeypatch.setattr(prunable, "_needed_by_next_run", lambda runs, _every: {runs[-1].id})
+    assert promoted.call("prune", "--keep_days", "0", "--apply", "yes") == 0
+    assert promoted.numbers() == ["1", "2", "4"]
+    assert len(promoted.runs("retrain")) == 3
+    assert promoted.retrain(*BETTER, *FORCE, *seeds) == 0
+    assert promoted.runs("retrain")[-1].tags["narrowgap.run_number"] == "5"
+    assert promoted.runs("refit")[-1].params["seed"] not in trained
+    assert promoted.call("rollback") == 0
+    assert promoted.number(CHAMPION) == "1"
+    assert promoted.answers(promoted.registry.by_alias(CHAMPION))
 
 
 def test_status_shows_every_version_newest_first_with_alias_decision_figures_and_age(promoted, capsys):

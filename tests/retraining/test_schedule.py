@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline import experiment
 from pipeline.errors import InputError
-from pipeline.retraining.schedule import clock
+from pipeline.retraining.schedule import clock, render
 from pipeline.retraining.schedule import environment as environments
 from pipeline.retraining.schedule import schedule as scheduling
 from pipeline.retraining.schedule.reach import private_host
@@ -336,6 +336,32 @@ def test_a_percent_sign_does_not_end_the_line_of_a_crontab(monkeypatch, tmp_path
     assert 'Environment="MLFLOW_TRACKING_URI=sqlite:////my%%20data/mlflow.db"' in text
 
 
+def grown(log, kib):
+    log.write_bytes(b"x" * 1024 * kib)
+    return log
+
+
+@pytest.mark.parametrize(("kib", "moved"), [(1900, False), (2100, True)])
+def test_a_log_that_has_grown_is_moved_over_the_one_before(monkeypatch, tmp_path, kib, moved):
+    """Two files at most, by cron and by systemd."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    monkeypatch.setattr(render, "ROOT", tmp_path)
+    (tmp_path / "mlruns").mkdir()
+    text = text_of()
+    log, before = (tmp_path / "mlruns" / f"retrain-smoke.log{ending}" for ending in ("", ".1"))
+    before.write_text("older")
+    # The command itself is left out; what follows it runs in the folder of the project.
+    rotation = crontab_line(text).replace(r"\%", "%").rsplit("2>&1; ", 1)[1]
+    grown(log, kib)
+    subprocess.run(["sh", "-c", rotation], cwd=tmp_path, check=True)
+    assert (log.exists(), before.stat().st_size) == ((False, kib * 1024) if moved else (True, 5))
+    before.write_text("older")
+    grown(log, kib)
+    (before_start,) = [line for line in unit(text, "service").splitlines() if line.startswith("ExecStartPre=-")]
+    subprocess.run(shlex.split(before_start.removeprefix("ExecStartPre=-")), check=True)
+    assert (log.exists(), before.stat().st_size) == ((False, kib * 1024) if moved else (True, 5))
+
+
 def test_a_relative_path_of_an_experiment_is_made_absolute(tmp_path, monkeypatch):
     (tmp_path / "mine.yaml").write_text(QUICK.format(name="mine"))
     monkeypatch.chdir(tmp_path)
@@ -384,6 +410,7 @@ def test_the_crontabs_command_runs_without_environment_from_another_folder(daily
     done = subprocess.run(["/usr/bin/env", "-i", "/bin/sh", "-c", command], cwd="/", check=False, timeout=1200)
     log = log_of(line).read_text()
     assert done.returncode == 0, log
+    assert not log_of(line).with_suffix(".log.1").exists()
     assert [run.info.status for run in retrainings(folder)] == ["FINISHED"], log
     assert "retrain: promoted version 1 of narrowgap-daily" in log.splitlines()[-1]
 

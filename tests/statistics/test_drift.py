@@ -8,14 +8,9 @@ import pytest
 from scipy.stats import chi2
 
 from pipeline.data.dataset import Images, Labels
-from pipeline.statistics.monitoring.drift import (
-    ALPHA,
-    DriftTest,
-    classifier_two_sample_test,
-    drift,
-    drift_sentence,
-    drift_table,
-)
+from pipeline.statistics.monitoring import drift as tested
+from pipeline.statistics.monitoring.drift import ALPHA, Drift, DriftTest, drift_sentence, drift_table
+from pipeline.statistics.monitoring.image_figures import ImageFigures, described_by, image_figures
 
 NAMES = ("cat", "dog")
 
@@ -25,6 +20,22 @@ def noisy(count: int, *, seed: int, level: float = 100, scatter: float = 40) -> 
     generator = np.random.default_rng(seed)
     pixels = np.clip(generator.normal(level, scatter, (count, 4, 4)), 0, 255).astype(np.uint8)
     return pixels, np.arange(count) % 2
+
+
+def figures(data: tuple[Images, Labels], *, classes: int = 2, pixel_max: int = 255) -> ImageFigures:
+    return image_figures(*data, classes=classes, pixel_max=pixel_max)
+
+
+def drift(
+    before: tuple[Images, Labels], now: tuple[Images, Labels], names: tuple[str, ...], *, pixel_max: int, seed: int
+) -> Drift:
+    then, today = (figures(each, classes=len(names), pixel_max=pixel_max) for each in (before, now))
+    return tested.drift(then, today, names, seed=seed)
+
+
+def classifier_two_sample_test(before: Images, now: Images, *, seed: int) -> tuple[float, float]:
+    then, today = (figures((images, np.zeros(len(images), int))) for images in (before, now))
+    return tested.classifier_two_sample_test(then, today, seed=seed)
 
 
 def warned(before: tuple[Images, Labels], now: tuple[Images, Labels]) -> list[str]:
@@ -155,6 +166,26 @@ def test_no_images_are_refused() -> None:
     images, labels = noisy(10, seed=1)
     with pytest.raises(ValueError, match="0 images and 0 labels"):
         drift((images, labels), (images[:0], labels[:0]), NAMES, pixel_max=255, seed=1)
+
+
+def test_the_figures_of_an_image_are_those_worked_by_hand() -> None:
+    # 4x4 pixels of 0 to 16: four blocks of 2x2, of which the first is half black and half white.
+    image = np.zeros((1, 4, 4), np.uint8)
+    image[0, 0, :2] = 16
+    found = figures((image, np.array([1])), pixel_max=16)
+    assert found.counts.tolist() == [0, 1]
+    assert found.brightness.tolist() == [2 / 16]
+    blocks = [0.5, 0.5, 0, 0, 0, 0, 0, 0]  # mean and scatter of each
+    levels = [14 / 16, 0, 0, 0, 0, 0, 0, 2 / 16]
+    roughness = [2 / 12, 1 / 12]  # down: 2 edges in 12 pairs; across: 1
+    assert found.figures[0].tolist() == pytest.approx(blocks + levels + roughness)
+    assert described_by(4, 4) == 18
+
+
+def test_an_image_of_people_is_sixteen_blocks_however_large_it_is() -> None:
+    assert described_by(28, 28) == described_by(256, 200) == 2 * 16 + 8 + 2
+    assert described_by(1, 1) == 2 + 8 + 2
+    assert figures(noisy(3, seed=1)).figures.shape == (3, described_by(4, 4))
 
 
 def test_a_warning_needs_both_a_size_and_a_p() -> None:

@@ -181,7 +181,7 @@ def test_without_looking_after_the_flag_is_up_two_would_go_on(world_of, monkeypa
     def looks_first(store, root, *, of, what):
         if run_lock._flags(store, root, of):
             raise BusyError(what)
-        root.log(tags=run_lock._flag(of, "held"))
+        root.log(tags=run_lock._flag(of, what, "held"))
 
     monkeypatch.setattr(run_lock, "lease", looks_first)
     assert 2 in {len(contend(world_of(seed), "ab")[0]) for seed in range(20)}

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pipeline.tracking import views
+from pipeline.tracking.registry import Registry
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import Store
 from tests.tracking.samples import DEPTH, EPOCHS, QUESTION, search
@@ -121,6 +122,16 @@ def test_a_store_behind_a_server_takes_runs_figures_and_files(served, monkeypatc
     assert [run.id for run in store.children(root)] == [trial.id]
     views.ensure(store, root, question=QUESTION, depth=1)
     assert views.link(store, root).startswith(f"{served.base}/#/experiments/{root.experiment_id}/runs?")
+
+
+def test_a_registry_behind_a_server_takes_a_logged_model(served, monkeypatch):
+    """Without the id of the model it answers: The model_id request parameter must identify the resource."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", served.base)
+    store = Store.connect()
+    root = store.root(step="retrain", experiment="remote", tags={})
+    model = store.client.create_logged_model(root.experiment_id, source_run_id=root.id)
+    version = Registry(store, "remote").register(f"models:/{model.model_id}", root.id, {"mine": "yes"})
+    assert (version.number, version.run_id, version.tags) == ("1", root.id, {"mine": "yes"})
 
 
 @pytest.fixture(scope="module")

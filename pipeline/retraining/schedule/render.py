@@ -66,13 +66,20 @@ class Job:
     def logged_command(self) -> str:
         """The command with its output in the log. If it fails, the end of the log goes to stderr, which cron mails."""
         log = shlex.quote(str(self.log))
-        return f"{{ {self.command}; }} >> {log} 2>&1 || {{ code=$?; tail -n {MAILED} {log} >&2; exit $code; }}"
+        mailed = f"{{ code=$?; tail -n {MAILED} {log} >&2; exit $code; }}"
+        return f"{self.log_rotation}; {{ {self.command}; }} >> {log} 2>&1 || {mailed}"
 
     @property
     def fits_crontab(self) -> bool:
         """Whether cron takes a line with the whole command."""
         line = f"59 23 * * * {_crontab(self.logged_command)}"
         return "\n" not in line and len(line.encode()) <= MOST_CRONTAB
+
+    @property
+    def log_rotation(self) -> str:
+        """Shell command that moves the log to a second file, over the one before, when it is large."""
+        log = shlex.quote(str(self.log))
+        return f"find {log} -size +2000k -exec mv {{}} {log}.1 \\; 2>/dev/null"
 
     @property
     def secrets_file(self) -> Path:

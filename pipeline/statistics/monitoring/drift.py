@@ -1,9 +1,9 @@
 """Data drift since the champion was trained.
 
 Three questions, each with a size and a p value: do the classes have other shares, are the images brighter or darker,
-and can a classifier tell old images from new ones? With tens of thousands of images the smallest drift has a small p,
-so a warning needs both: p, corrected for three questions, below `ALPHA`, and a size that matters. Wrong labels are not
-detected.
+and can a classifier tell old images from new ones by their figures? With tens of thousands of images the smallest drift
+has a small p, so a warning needs both: p, corrected for three questions, below `ALPHA`, and a size that matters. Wrong
+labels are not detected.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from scipy.stats import binomtest, chi2_contingency, ks_2samp
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import train_test_split
 
-from pipeline.data.dataset import Images, Labels
 from pipeline.statistics.holm import holm
+from pipeline.statistics.monitoring.image_figures import ImageFigures
 
 ALPHA = 0.01
 SAMPLE = 2000
@@ -25,8 +25,6 @@ SAMPLE = 2000
 FEWEST = 20
 """Minimum images of each side for the classifier."""
 TREES = 100
-CHUNK = 1000
-"""Images whose pixels are counted at a time."""
 SIZES = {"class shares": 0.05, "brightness": 0.1, "classifier": 0.6}
 """Smallest sizes that matter: total variation, Kolmogorov-Smirnov distance, accuracy of the classifier (chance: 0.5)."""
 
@@ -79,41 +77,32 @@ class Drift:
         return any(each.warning for each in self.tests)
 
 
-def drift(
-    before: tuple[Images, Labels],
-    now: tuple[Images, Labels],
-    class_names: Sequence[str],
-    *,
-    pixel_max: int,
-    seed: int,
-) -> Drift:
-    """Compares images (n, h, w) and labels (n,) of the champion's training with the current ones (m, h, w), (m,).
+def drift(before: ImageFigures, now: ImageFigures, class_names: Sequence[str], *, seed: int) -> Drift:
+    """Compares the images of the champion's training with the current ones.
 
     Total variation is half the sum of the differences of the shares; its p is that of the chi-square test of the
     counts. Brightness is the mean pixel of an image.
 
     Raises:
-        ValueError: Without images, or for images of different sizes.
+        ValueError: For images of different sizes.
     """
-    sides = [_side(*each, len(class_names), pixel_max) for each in (before, now)]
-    if sides[0].mean_image.shape != sides[1].mean_image.shape:
-        then, today = ("x".join(map(str, each.mean_image.shape)) for each in sides)
+    if before.mean_image.shape != now.mean_image.shape:
+        then, today = ("x".join(map(str, each.mean_image.shape)) for each in (before, now))
         raise ValueError(f"the champion's images are {then}, the current ones {today}; expected the same size")
-    shares = _class_shares(*(np.bincount(labels, minlength=len(class_names)) for _, labels in (before, now)))
-    brightness = ks_2samp(*(images.mean(axis=(1, 2)) for images, _ in (before, now)))
+    brightness = ks_2samp(before.brightness, now.brightness)
     answers = [
-        shares,
+        _class_shares(before.counts, now.counts),
         (float(brightness.statistic), float(brightness.pvalue)),
-        classifier_two_sample_test(before[0], now[0], seed=seed),
+        classifier_two_sample_test(before, now, seed=seed),
     ]
     corrected = map(float, holm([p for _, p in answers]))
     tests = (
         DriftTest(what, size, p, p_holm) for what, (size, p), p_holm in zip(SIZES, answers, corrected, strict=True)
     )
-    return Drift(tuple(class_names), sides[0], sides[1], tuple(tests))
+    return Drift(tuple(class_names), _summary(before), _summary(now), tuple(tests))
 
 
-def classifier_two_sample_test(before: Images, now: Images, *, seed: int) -> tuple[float, float]:
+def classifier_two_sample_test(before: ImageFigures, now: ImageFigures, *, seed: int) -> tuple[float, float]:
     """Share of unseen images that a forest assigns to the right side, and its one-sided binomial p against one half.
 
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests (2017). Often the current data are the champion's with
@@ -122,16 +111,18 @@ def classifier_two_sample_test(before: Images, now: Images, *, seed: int) -> tup
     images.
     """
     generator = np.random.default_rng(seed)
-    first = before[generator.permutation(len(before))[: min(SAMPLE, len(before) // 2)]]
-    seen = {image.tobytes() for image in first}
+    first = generator.permutation(len(before))[: min(SAMPLE, len(before) // 2)]
+    seen = set(before.digests[first].tolist())
     rest = generator.permutation(len(now))[: 2 * SAMPLE]
-    second = now[[row for row in rest if now[row].tobytes() not in seen]]
+    second = [row for row in rest if now.digests[row].tolist() not in seen]
     count = min(len(first), len(second), SAMPLE)
     if count < FEWEST:
         return float("nan"), float("nan")
-    flat = np.concatenate((first[:count], second[:count])).reshape(2 * count, -1)
+    figures = np.concatenate((before.figures[first[:count]], now.figures[second[:count]]))
     side = np.repeat([0, 1], count)
-    learn, test, side_learn, side_test = train_test_split(flat, side, test_size=0.5, stratify=side, random_state=seed)
+    learn, test, side_learn, side_test = train_test_split(
+        figures, side, test_size=0.5, stratify=side, random_state=seed
+    )
     forest = ExtraTreesClassifier(TREES, min_samples_leaf=2, random_state=seed).fit(learn, side_learn)
     right = int(np.sum(forest.predict(test) == side_test))
     return right / len(test), float(binomtest(right, len(test), 0.5, alternative="greater").pvalue)
@@ -172,17 +163,9 @@ def drift_sentence(found: Drift) -> str:
     return "No data drift since the champion was trained (class shares, brightness, classifier)."
 
 
-def _side(images: Images, labels: Labels, classes: int, pixel_max: int) -> DataSummary:
-    if not len(images) or len(images) != len(labels):
-        raise ValueError(f"{len(images)} images and {len(labels)} labels; expected as many of both, at least one")
-    shares = np.bincount(labels, minlength=classes) / len(labels)
-    # By value and a few at a time: a float copy of all images would take gigabytes.
-    parts = (images[start : start + CHUNK].reshape(-1) for start in range(0, len(images), CHUNK))
-    counts = sum((np.bincount(part, minlength=256) for part in parts), np.zeros(256, np.int64))
-    values = np.arange(len(counts)) / pixel_max
-    mean = float(counts @ values / counts.sum())
-    sd = float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
-    return DataSummary(len(images), shares, mean, sd, images.mean(axis=0) / pixel_max)
+def _summary(side: ImageFigures) -> DataSummary:
+    shares = side.counts / side.counts.sum()
+    return DataSummary(len(side), shares, float(side.mean_image.mean()), side.sd, side.mean_image)
 
 
 def _class_shares(before: NDArray[np.int64], now: NDArray[np.int64]) -> tuple[float, float]:
