@@ -96,7 +96,7 @@ class StoreJournal:
             self._recorder.close(seconds=JOIN_SECONDS)
             return
         # What cannot be written within seconds stays in the outbox.
-        self._recorder.close(seconds=0 if self._store.client.patience.waiting else JOIN_SECONDS)
+        self._recorder.close(seconds=0 if self._store.client.waiting else JOIN_SECONDS)
         for run in list(self._open.values()):
             run.give_up("KILLED", "the search was stopped before this trial had ended")
 

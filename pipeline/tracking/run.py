@@ -91,7 +91,7 @@ class Run:
         data = content.encode() if isinstance(content, str) else content
         folder = self._local_folder()
         if folder is not None:
-            self._client.call(lambda: _replace(folder / path, data))
+            self._client.call(lambda: _replace(folder / path, data), artifacts=True)
             return
         with tempfile.TemporaryDirectory() as temporary:
             file = Path(temporary) / Path(path).name
@@ -163,7 +163,7 @@ class Run:
         """Ends the run after a failure; an error of the store is ignored, so the failure itself is reported. A store that
         is away is not waited for.
         """
-        with contextlib.suppress(MlflowException, OSError, NarrowgapError), self._client.patience.hurried():
+        with contextlib.suppress(MlflowException, OSError, NarrowgapError), self._client.hurried():
             self.finish(status, reason)
 
     def _local_folder(self) -> Path | None:

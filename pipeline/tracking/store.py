@@ -69,7 +69,11 @@ class Store:
             raise connection_error(uri, error) from error
         if file is not None:
             sqlite.enable_wal(file)
-        return cls(PatientClient(client, Patience(uri, minutes=wait_minutes, say=say)), uri)
+        runs, artifacts = (
+            Patience(f"{what} {shown(uri)}", minutes=wait_minutes, say=say)
+            for what in ("tracking store", "artifact store of")
+        )
+        return cls(PatientClient(client, runs, artifacts), uri)
 
     def root(self, *, step: str, experiment: str, tags: Mapping[str, str]) -> Run:
         """The run that `mlflow run` created for this process; otherwise a new one in the MLflow experiment that the

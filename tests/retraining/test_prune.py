@@ -136,7 +136,7 @@ def test_a_version_that_becomes_champion_meanwhile_is_left_alone(aged, monkeypat
 def test_a_run_that_somebody_takes_up_meanwhile_is_left_alone(aged, monkeypatch, capsys):
     killed = aged.root("main", age=200, status="KILLED")
     taken = aged.root("main", age=200, status="KILLED")
-    taken.log(tags=run_lock.owner_tag())
+    taken.log(tags={"narrowgap.holder": '{"host": "x", "pid": 1, "started": 1, "beat": 0}'})
     monkeypatch.setattr(run_lock, "alive", lambda _store, run: run.id == taken.id)
     monkeypatch.setattr(
         run_lock, "owner_tag", lambda: {"narrowgap.holder": '{"host": "x", "pid": 1, "started": 1, "beat": 1}'}

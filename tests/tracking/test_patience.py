@@ -96,7 +96,7 @@ class Clock:
 def patient(minutes: float) -> tuple[Patience, Clock, list[str]]:
     clock, said = Clock(), list[str]()
     whole = Patience(
-        "http://me:secret@host", minutes=minutes, say=said.append, sleep=clock.sleep, clock=lambda: clock.now
+        "tracking store http://host", minutes=minutes, say=said.append, sleep=clock.sleep, clock=lambda: clock.now
     )
     return whole, clock, said
 
@@ -178,7 +178,7 @@ def test_an_error_that_is_an_answer_is_raised_as_it_is():
 
 def test_reads_are_free_and_writes_ask_whether_this_process_may_still_write():
     theirs: Any = TwoMethods()
-    client = PatientClient(theirs, patient(0)[0])
+    client = PatientClient(theirs, patient(0)[0], patient(0)[0])
     client.fences.append(lambda: (_ for _ in ()).throw(InputError("taken over")))
     assert client.get_run("a") == "a"
     with pytest.raises(InputError, match="taken over"):
@@ -198,3 +198,19 @@ def test_reads_are_free_and_writes_ask_whether_this_process_may_still_write():
 )
 def test_the_reason_is_said_in_a_few_words(text, words):
     assert reason(Exception(text)) == words
+
+
+def test_artifacts_that_cannot_be_stored_leave_the_runs_as_they_are():
+    theirs: Any = TwoMethods()
+    client = PatientClient(theirs, patient(0)[0], patient(0)[0])
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StoreError, match="cannot be written"):
+        client.call(full, artifacts=True)
+    assert client.waiting
+    with client.hurried():
+        assert client.set_tag("a") == "a"
+        with pytest.raises(StoreError):
+            client.call(lambda: "b", artifacts=True)

@@ -22,6 +22,7 @@ from pipeline.session import connect
 from pipeline.tracking import deletion, run_lock
 from pipeline.tracking.connection.health import store_errors
 from pipeline.tracking.names import DECISION_TAG, HOLDER_TAG, MODEL_TAG, PRUNED_CSV, RUN_NUMBER_TAG, STEP_TAG
+from pipeline.tracking.owner import this_process
 from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.store import Run, Store
 
@@ -210,7 +211,8 @@ def _taken_up(store: Store, now: Run, before: Run) -> bool:
     """Whether another process works on a run that had ended, such as a search that is resumed."""
     if now.status == "RUNNING" or now.tags.get(HOLDER_TAG) != before.tags.get(HOLDER_TAG):
         return True
-    return bool(run_lock.holder_of(now)) and run_lock.alive(store, now)
+    own = run_lock.holder_of(now).get("token") == this_process()["token"]
+    return not own and run_lock.alive(store, now)
 
 
 def _csv(lines: Iterable[tuple[str, ...]]) -> str:

@@ -79,7 +79,7 @@ class Job:
     def log_rotation(self) -> str:
         """Shell command that moves the log to a second file, over the one before, when it is large."""
         log = shlex.quote(str(self.log))
-        return f"find {log} -size +2000k -exec mv {{}} {log}.1 \\; 2>/dev/null"
+        return f"find {log} -size +2000k -exec mv {{}} {log}.1 ';' 2>/dev/null"
 
     @property
     def secrets_file(self) -> Path:

@@ -19,7 +19,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from pipeline.errors import NarrowgapError, StoreError
-from pipeline.tracking.connection.masking import masked, shown
+from pipeline.tracking.connection.masking import masked
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class Patience:
     """Repeats calls to one store while it is away.
 
     Args:
-        uri: Address of the store, for messages.
+        what: What is waited for, with its address, for messages.
         minutes: Longest wait for one outage; 0 waits not at all.
         say: Prints a line on the screen.
         sleep, clock: For tests that do not wait.
@@ -111,7 +111,7 @@ class Patience:
 
     def __init__(
         self,
-        uri: str,
+        what: str,
         *,
         minutes: float,
         say: Callable[[str], None],
@@ -119,7 +119,7 @@ class Patience:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.minutes, self.say = minutes, say
-        self._shown, self._sleep, self._clock = shown(uri), sleep, clock
+        self._what, self._sleep, self._clock = what, sleep, clock
         self._lock = threading.Lock()
         self._since: float | None = None
         """When the outage began that is not over yet."""
@@ -138,7 +138,7 @@ class Patience:
             StoreError: It was away for longer than is allowed, or it is away and the process is ending.
         """
         if self._since is not None and (self._spent or self._hurried):
-            raise StoreError(f"the tracking store {self._shown} does not answer")
+            raise StoreError(f"the {self._what} does not answer")
         pause = 1.0
         while True:
             try:
@@ -175,7 +175,7 @@ class Patience:
                 self._said = True
                 began = time.strftime("%H:%M:%S", time.localtime(time.time() - (now - since)))
                 self.say(
-                    f"tracking store {self._shown} has not answered since {began} ({reason(error)}); what is trained is "
+                    f"{self._what} has not answered since {began} ({reason(error)}); what is trained is "
                     f"kept and written when it answers again; waiting up to {limit / 60:g} min"
                 )
         self._sleep(min(pause, left))
@@ -183,18 +183,18 @@ class Patience:
     def _answered(self) -> None:
         with self._lock:
             if self._said and self._since is not None:
-                self.say(f"tracking store {self._shown} answers again, after {self._clock() - self._since:.0f} s")
+                self.say(f"{self._what} answers again, after {self._clock() - self._since:.0f} s")
             self._since, self._said = None, False
 
     def _give_up(self, error: Exception, seconds: float) -> StoreError:
         waited = f" for {seconds:.0f} s" if seconds >= 1 else ""
         if isinstance(error, OSError) and error.errno in FULL | DENIED_ERRNO:
             return StoreError(
-                f"the tracking store {self._shown} cannot be written{waited} ({reason(error)}); free some space or give "
+                f"the {self._what} cannot be written{waited} ({reason(error)}); free some space or give "
                 "this user access, then run the same command to resume"
             )
         return StoreError(
-            f"the tracking store {self._shown} has stopped answering{waited} ({reason(error)}); finished trials are "
+            f"the {self._what} has stopped answering{waited} ({reason(error)}); finished trials are "
             "saved; run the same command to resume when it is back"
         )
 
@@ -209,10 +209,13 @@ def reason(error: BaseException) -> str:
 
 
 class PatientClient:
-    """An `MlflowClient` whose every call waits for a store that is away."""
+    """An `MlflowClient` whose every call waits for a store that is away.
 
-    def __init__(self, client: MlflowClient, patience: Patience) -> None:
-        self.impatient, self.patience = client, patience
+    Artifacts are elsewhere than runs, and wait by themselves: a full disk is no reason to leave a run open.
+    """
+
+    def __init__(self, client: MlflowClient, runs: Patience, artifacts: Patience) -> None:
+        self.impatient, self._runs, self._artifacts = client, runs, artifacts
         self.fences: list[Callable[[], None]] = []
         """Each raises an error if this process may not write any more."""
 
@@ -220,10 +223,21 @@ class PatientClient:
         found = getattr(self.impatient, name)
         if not callable(found):
             return found
-        reads = name.startswith(READS)
-        return lambda *words, **named: self.call(lambda: found(*words, **named), reads=reads)
+        reads, artifacts = name.startswith(READS), "artifact" in name
+        return lambda *words, **named: self.call(lambda: found(*words, **named), reads=reads, artifacts=artifacts)
 
-    def call(self, ask: Callable[[], T], *, reads: bool = False) -> T:
+    @property
+    def waiting(self) -> bool:
+        """Whether the last call got no answer."""
+        return self._runs.waiting or self._artifacts.waiting
+
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Inside the block nothing is repeated: the process is ending."""
+        with self._runs.hurried(), self._artifacts.hurried():
+            yield
+
+    def call(self, ask: Callable[[], T], *, reads: bool = False, artifacts: bool = False) -> T:
         """The answer of `ask`, which is repeated while the store is away; before a write the fences are asked."""
 
         def fenced() -> T:
@@ -231,7 +245,7 @@ class PatientClient:
                 fence()
             return ask()
 
-        return self.patience.call(fenced)
+        return (self._artifacts if artifacts else self._runs).call(fenced)
 
 
 def limit_retries() -> None:
