@@ -51,8 +51,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     with (
         temporary_folder() as folder,
         store_errors(store.uri),
-        store.root(step=step, experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
-        run_lock.heartbeat(store, root, also=parent_watch()),
+        run_lock.root_run(store, step=step, experiment=experiment.name, also=parent_watch()) as root,
     ):
         root.write(EXPERIMENT_YAML, experiment.to_yaml())
         if store.keeps_artifacts_here(root):

@@ -1,7 +1,7 @@
 """What every step is given: the experiment, the store, the data and the screen."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from pipeline.data.dataset import Dataset, DatasetFacts, digest_of
 from pipeline.data.shared_split import SharedSplit, share
 from pipeline.data.split import Part, Split
 from pipeline.experiment import Experiment
+from pipeline.tracking import run_lock
 from pipeline.tracking.names import DATA_DIGEST_TAG, EXPERIMENT_TAG, EXPERIMENT_YAML, SPLIT_TAG, TEST_DIGEST_TAG
 from pipeline.tracking.store import Run, Store
 
@@ -77,9 +78,17 @@ class Session:
         self.console.print(line, soft_wrap=True, markup=False)
 
     @contextmanager
-    def child(self, parent: Run, *, step: str, name: str) -> Iterator[Run]:
-        """Opens a nested run of a step; it ends with the block: FINISHED, FAILED with the reason, or KILLED."""
+    def child(self, parent: Run, *, step: str, name: str, held: bool = False) -> Iterator[Run]:
+        """Opens a nested run of a step; it ends with the block: FINISHED, FAILED with the reason, or KILLED.
+
+        Args:
+            parent: The run above it.
+            step: The step.
+            name: The name of the run.
+            held: Whether it has a heartbeat of its own, since another process may resume it.
+        """
         tags = {EXPERIMENT_TAG: self.experiment.name, **self.prepared.tags}
-        with self.store.child(parent, step=step, name=name, tags=tags).open() as run:
+        run = self.store.child(parent, step=step, name=name, tags=tags)
+        with run_lock.heartbeat(self.store, run) if held else nullcontext(), run.open():
             run.write(EXPERIMENT_YAML, self.experiment.to_yaml())
             yield run

@@ -120,7 +120,7 @@ class _RefitScheduler:
         except BaseException:
             for unfinished in self._open.values():
                 if unfinished.status == "RUNNING":
-                    unfinished.finish("KILLED", "the evaluation was stopped before this refit had ended")
+                    unfinished.give_up("KILLED", "the evaluation was stopped before this refit had ended")
             raise
 
     def groups(self) -> Iterator[RefitGroup]:

@@ -37,10 +37,7 @@ def rollback(experiment: Experiment, *, version: str | None, why: str | None, co
         champion, target = registry.by_alias(CHAMPION), _target(registry, version)
         if champion is not None and champion.number == target.number:
             raise InputError(f"version {target.number} is already the champion of {registry.name}")
-        with (
-            store.root(step="rollback", experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
-            run_lock.heartbeat(store, root),
-        ):
+        with run_lock.root_run(store, step="rollback", experiment=experiment.name) as root:
             init_tensorflow()
             from pipeline.serving.model import load  # noqa: PLC0415 - Keras, after TensorFlow's quiet start
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, NarrowgapError
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
 from pipeline.search.loop import TrialScore
@@ -24,6 +24,7 @@ from pipeline.search.workers.jobs import Outcome
 from pipeline.session import PreparedData
 from pipeline.statistics.gaps import gaps
 from pipeline.tracking import deletion
+from pipeline.tracking.connection.patience import away
 from pipeline.tracking.names import ASKED_TAG, EXPERIMENT_TAG, PROPOSAL_TAG, REASON_TAG, STATE, STEP_TAG
 from pipeline.tracking.store import Run, Store
 from pipeline.training import state
@@ -112,8 +113,15 @@ class StoreJournal:
         """Writes a trial that an earlier process trained and could not record."""
         if record.number not in self._past:
             run = self._create(record)
-            record.write(run)
-            self._remember(run)
+            try:
+                record.write(run)
+            except Exception as error:
+                if away(error) or isinstance(error, NarrowgapError):
+                    raise
+                # The store has answered that it does not take it, and would do so at every call: it is trained again.
+                run.give_up("KILLED", f"its record cannot be written: {error}")
+            else:
+                self._remember(run)
         self._outbox.drop(record.number)
 
     def _as_past(self, run: Run) -> _Past:
@@ -164,6 +172,9 @@ class StoreJournal:
         return TrialScore(score, outcome.failure)
 
     def state(self, number: int) -> TrainingState | None:
+        kept = self._outbox.artifact(number, STATE)  # the store may be away, and training goes on
+        if kept is not None:
+            return state.from_bytes(kept)
         self._recorder.drain()
         try:
             content = self._store.get(self._states[number]).read(STATE)

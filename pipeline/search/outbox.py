@@ -4,9 +4,11 @@ A record is kept before it is sent to the store and dropped once it is there. So
 and neither does a driver that is killed meanwhile: the next one finds the records.
 """
 
+import contextlib
 import io
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -77,6 +79,8 @@ class Outbox:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
+        """The step keeps records while its recorder drops them."""
 
     def keep(self, record: TrialRecord) -> None:
         """Writes a record to the disk, completely or not at all.
@@ -84,22 +88,25 @@ class Outbox:
         Raises:
             OSError: The disk is full or cannot be written.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        content = record.to_bytes()
         draft = self._folder / f".{record.number}.{os.getpid()}"
-        try:
-            with draft.open("wb") as file:
-                file.write(record.to_bytes())
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path(record.number))
-        finally:
-            draft.unlink(missing_ok=True)
+        with self._lock:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with draft.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.replace(self._path(record.number))
+            finally:
+                draft.unlink(missing_ok=True)
 
     def drop(self, number: int) -> None:
         """Removes a record that is in the store, and the folder with the last one."""
-        self._path(number).unlink(missing_ok=True)
-        if self._folder.is_dir() and not any(self._folder.iterdir()):
-            self._folder.rmdir()
+        with self._lock, contextlib.suppress(OSError):  # another process that resumes the search may do the same
+            self._path(number).unlink(missing_ok=True)
+            if self._folder.is_dir() and not any(self._folder.iterdir()):
+                self._folder.rmdir()
 
     def kept(self) -> list[TrialRecord]:
         """The records that an earlier process could not write, by number; a damaged one is removed: its trial is trained
@@ -116,7 +123,14 @@ class Outbox:
     @property
     def full(self) -> bool:
         """Whether no more than what is kept should be kept."""
-        return sum(path.stat().st_size for path in self._folder.glob("*.zip")) > MAX_BYTES
+        with self._lock:
+            return sum(path.stat().st_size for path in self._folder.glob("*.zip")) > MAX_BYTES
+
+    def artifact(self, number: int, path: str) -> bytes | None:
+        """An artifact of a kept record; None if the record is in the store already."""
+        with self._lock, contextlib.suppress(FileNotFoundError):
+            return TrialRecord.from_bytes(self._path(number).read_bytes()).artifacts.get(path)
+        return None
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number}.zip"

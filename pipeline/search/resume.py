@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from pipeline.errors import InputError
+from pipeline.errors import BusyError, InputError
 from pipeline.experiment import Experiment
 from pipeline.formatting import few
 from pipeline.session import PreparedData, Session
@@ -84,6 +84,7 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     `search.trials` has grown.
 
     Raises:
+        BusyError: If another process runs it.
         InputError: If it is unfinished and differs from this search.
     """
     asked = session.experiment
@@ -97,9 +98,17 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     different = differences(run, identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
-    if different and (run_lock.alive(session.store, run) or _of_a_retraining_run(session, run)):
-        # Another process runs a different search, or a retraining run was interrupted, whose data were those of its day.
-        return None
+    if different and _of_a_retraining_run(session, run):
+        return None  # one that was interrupted, or goes on; its data are those of its day
+    if run.status == "RUNNING" and run_lock.alive(session.store, run):
+        if different or _of_a_retraining_run(session, run):
+            return None
+        # One that takes no lease, since it was started with search.resume=never.
+        holder = run_lock.holder_of(run)
+        raise BusyError(
+            f"search {run.id} is being run by process {holder['pid']} on {holder['host']}; wait for it, or start another "
+            "with -P search.resume=never"
+        )
     if different:
         raise InputError(
             f"the unfinished search {run.id} differs: {few(different, separator='; ')}. Finish it as it was started, "

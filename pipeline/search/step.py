@@ -59,7 +59,7 @@ def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) 
     elif alone:
         yield root
     else:
-        with session.child(root, step="search", name="search") as run, run_lock.heartbeat(session.store, run):
+        with session.child(root, step="search", name="search", held=True) as run:
             yield run
 
 

@@ -56,10 +56,12 @@ class Trial:
 def finished_trials(store: Store, search: Run) -> list[Trial]:
     """The finished trials of a search, in the order of proposals."""
     runs = [run for run in store.children(search) if run.tags.get(STEP_TAG) == "trial"]
-    trials = [
-        Trial(int(run.tags[ASKED_TAG]), run, Recipe.from_tags(run.tags)) for run in runs if run.status == "FINISHED"
-    ]
-    return sorted(trials, key=lambda trial: trial.number)
+    trials = {
+        int(run.tags[ASKED_TAG]): Trial(int(run.tags[ASKED_TAG]), run, Recipe.from_tags(run.tags))
+        for run in runs
+        if run.status == "FINISHED"
+    }
+    return [trials[number] for number in sorted(trials)]
 
 
 def fully_trained(found: Sequence[Trial]) -> list[Trial]:

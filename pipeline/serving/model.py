@@ -87,16 +87,19 @@ def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving
     try:
         # MLflow's advice on type hints ignores warning filters.
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
-            info = Model.log(
-                artifact_path=None,
-                name=name,
-                flavor=mlflow.pyfunc,
-                run_id=run.id,
-                python_model=str(Path(__file__).with_name("served.py")),
-                artifacts=_files(Path(folder), model, serving),
-                signature=signature(serving),
-                input_example=example,
-                pip_requirements=requirements(),
+            files = _files(Path(folder), model, serving)
+            info = run.wait_for_artifacts(
+                lambda: Model.log(
+                    artifact_path=None,
+                    name=name,
+                    flavor=mlflow.pyfunc,
+                    run_id=run.id,
+                    python_model=str(Path(__file__).with_name("served.py")),
+                    artifacts=files,
+                    signature=signature(serving),
+                    input_example=example,
+                    pip_requirements=requirements(),
+                )
             )
     finally:
         logger.setLevel(before)

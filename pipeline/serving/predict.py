@@ -54,10 +54,7 @@ def predict(
     with store_errors(store.uri):
         registry = Registry(store, experiment.name)
         asked = _version(registry, version)
-        with (
-            store.root(step="predict", experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
-            run_lock.heartbeat(store, root),
-        ):
+        with run_lock.root_run(store, step="predict", experiment=experiment.name) as root:
             root.log(tags={VERSION_TAG: asked.number})
             init_tensorflow()  # before Keras is imported, which would start TensorFlow with its own settings
             lines = _predict(root, registry, asked, path, params, way)

@@ -14,7 +14,7 @@ from mlflow.tracking import get_registry_uri
 from pipeline.errors import InputError
 from pipeline.tracking.connection.health import REGISTRY, check_reachable
 from pipeline.tracking.names import CHALLENGER, CHAMPION, MODEL_PREFIX, PREVIOUS_CHAMPION, PREVIOUS_CHAMPION_TAG
-from pipeline.tracking.run import ABSENT
+from pipeline.tracking.run import ABSENT, suppress_absent
 from pipeline.tracking.store import Store
 
 
@@ -139,7 +139,8 @@ class Registry:
 
     def delete(self, version: Version) -> None:
         """Deletes a version; its model stays with its run."""
-        self._client.delete_model_version(self.name, version.number)
+        with suppress_absent():  # the answer to the first try may have been lost
+            self._client.delete_model_version(self.name, version.number)
 
 
 def _version(found: ModelVersion) -> Version:

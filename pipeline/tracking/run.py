@@ -4,11 +4,11 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -20,6 +20,7 @@ from pipeline.tracking.connection.masking import masked, shown
 from pipeline.tracking.connection.patience import PatientClient
 from pipeline.tracking.names import NOTE_TAG, PARENT_TAG, REASON_TAG
 
+T = TypeVar("T")
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_IN_ALL = 1000, 100, 100, 1000
 """MLflow's limits of one `log_batch`."""
@@ -112,11 +113,19 @@ class Run:
         """
         with tempfile.TemporaryDirectory() as temporary:
             try:
+                if not self._has(path):
+                    raise FileNotFoundError(path)
                 return Path(self._client.download_artifacts(self.id, path, temporary)).read_bytes()
             except (MlflowException, OSError) as error:
                 if not _absent(error):
                     raise
                 raise InputError(f"run {self.id} has no artifact {path}: is it a run of Narrowgap?") from error
+
+    def _has(self, path: str) -> bool:
+        """Whether the store lists an artifact. How a failed download says that there is none depends on the store."""
+        parent = str(PurePosixPath(path).parent)
+        listed = self._client.list_artifacts(self.id, None if parent == "." else parent)
+        return path in {each.path for each in listed}
 
     def inputs(self, *, name: str, digest: str, context: str, source: str, shape: Sequence[int]) -> None:
         """Records a data set that the run used, in the context training, validation or test. MLflow keeps 36 characters
@@ -126,6 +135,10 @@ class Run:
         dataset = Dataset(name, digest[:36], "narrowgap", source, profile=profile)
         tag = InputTag("mlflow.data.context", context)
         self._client.log_inputs(self.id, [DatasetInput(dataset, [tag])])
+
+    def wait_for_artifacts(self, write: Callable[[], T]) -> T:
+        """What `write` returns, which writes to the artifact store by itself and is repeated while that is away."""
+        return self._client.call(write, artifacts=True)
 
     def note(self, markdown: str) -> None:
         """Sets the text that the UI shows on top of the run."""
@@ -156,7 +169,7 @@ class Run:
                 "FAILED", f"{error}" if isinstance(error, NarrowgapError) else f"{type(error).__name__}: {error}"
             )
             raise
-        if not self.adopted:
+        if not self.adopted and self.status == "RUNNING":
             self.finish("FINISHED")
 
     def give_up(self, status: Status, reason: str) -> None:
@@ -171,6 +184,16 @@ class Run:
         if parts.scheme in {"", "file"}:
             return Path(unquote(parts.path))
         return None
+
+
+@contextmanager
+def suppress_absent() -> Iterator[None]:
+    """Suppresses the answer that a thing does not exist."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
 
 
 def _replace(target: Path, data: bytes) -> None:

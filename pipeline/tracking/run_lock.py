@@ -97,6 +97,14 @@ def heartbeat(store: Store, run: Run, also: Callable[[], None] = lambda: None) -
         beat.stop()
 
 
+@contextmanager
+def root_run(store: Store, *, step: str, experiment: str, also: Callable[[], None] = lambda: None) -> Iterator[Run]:
+    """The root run of this process with a heartbeat; it ends with the block, unless another process has taken it over."""
+    root = store.root(step=step, experiment=experiment, tags=owner_tag())
+    with heartbeat(store, root, also), root.open():
+        yield root
+
+
 def _since_boot() -> float:
     """Seconds that pass while the machine sleeps, too."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
@@ -194,6 +202,15 @@ def end_orphans(store: Store, root: Run, experiment: str, say: Callable[[str], N
         for run in running
         if run.id in owners and ((top := owners[run.id]) is None or top.status != "RUNNING" or top.id in dead)
     ]
-    for run in orphans:
+    # Other processes went on while heartbeats were watched: what has ended or changed hands meanwhile stays.
+    taken = {top.id for top in holders.values() if top.id in dead and not _as_before(store, top)}
+    ended = [run for run in orphans if not ((top := owners[run.id]) and top.id in taken) and _as_before(store, run)]
+    for run in ended:
         run.finish("KILLED", "its driver process ended")
-    return len(orphans)
+    return len(ended)
+
+
+def _as_before(store: Store, run: Run) -> bool:
+    """Whether a run is still running, with the heartbeat that was read before."""
+    now = store.find(run.id)
+    return now is not None and now.status == "RUNNING" and now.tags.get(HOLDER_TAG) == run.tags.get(HOLDER_TAG)

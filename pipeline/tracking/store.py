@@ -21,7 +21,7 @@ from pipeline.tracking.connection.masking import shown
 from pipeline.tracking.connection.patience import Patience, PatientClient, limit_retries
 from pipeline.tracking.names import EXPERIMENT_TAG, GIT_DIRTY_TAG, PARENT_TAG, REASON_TAG, RUN_NAME_TAG, STEP_TAG
 from pipeline.tracking.provenance import user
-from pipeline.tracking.run import ABSENT, Point, Run, Status
+from pipeline.tracking.run import ABSENT, Point, Run, Status, suppress_absent
 
 __all__ = ["Point", "Run", "Status", "Store"]
 
@@ -200,7 +200,8 @@ class Store:
         """Sets an ended run to RUNNING, below another parent if one is given, and returns it."""
         self.client.update_run(run.id, status="RUNNING")
         if REASON_TAG in run.tags:
-            self.client.delete_tag(run.id, REASON_TAG)
+            with suppress_absent():  # the answer to the first try may have been lost
+                self.client.delete_tag(run.id, REASON_TAG)
         if parent is not None:
             self.client.set_tag(run.id, PARENT_TAG, parent.id)
         return self.get(run.id)

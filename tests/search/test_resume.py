@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.errors import InputError
+from pipeline.errors import BusyError, InputError
 from pipeline.experiment import Experiment, parse
 from pipeline.search.resume import differences, earlier, identity, identity_tag
 from pipeline.session import Session
+from pipeline.tracking import run_lock
 from pipeline.tracking.store import Run
 from tests.fixtures.commands import Commands
 
@@ -76,6 +77,22 @@ def test_an_unfinished_search_is_found_and_what_differs_is_named_whatever_its_nu
     assert f"differs: {place} is [0.0, 0.0, 0.0, 0.5] there and [0.0, 0.0, 0.0, 0.4] here. Finish it" in str(
         refused.value
     )
+
+
+def test_a_running_search_is_not_taken_over_though_it_took_no_lease(session):
+    """One that was started with search.resume=never."""
+    asked = networks(4)
+    tags = {**run_lock.owner_tag(), "narrowgap.trials_asked": "4"}
+    run = session.store.root(step="search", experiment=asked.name, tags=tags)
+    run.log(tags={"narrowgap.identity": identity_tag(run, identity(asked, session.prepared))})
+    with pytest.raises(BusyError, match=rf"search {run.id} is being run by process \d+ on .*search.resume=never"):
+        earlier(replace(session, experiment=asked), run.experiment_id)
+    other = networks(4, last=0.25)  # another search of that name is begun beside it
+    assert earlier(replace(session, experiment=other), run.experiment_id) is None
+    run.finish("KILLED")
+    found = earlier(replace(session, experiment=asked), run.experiment_id)
+    assert found is not None
+    assert found.id == run.id
 
 
 def test_a_search_whose_tag_has_the_whole_json_is_still_found(session):

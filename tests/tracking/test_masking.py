@@ -94,3 +94,13 @@ def test_what_libraries_log_is_masked_with_the_traceback(monkeypatch, caplog):
     assert "hunter2" not in caplog.text
     assert "retrying http://host/api" in caplog.text
     assert "ValueError: no answer from http://host/api" in caplog.text
+
+
+def test_a_wrong_call_of_a_library_is_logged_and_raises_nothing(caplog):
+    before = logging.getLogRecordFactory()
+    mask_logs()
+    try:
+        logging.getLogger("theirs").warning("%d networks", "three")
+    finally:
+        logging.setLogRecordFactory(before)
+    assert "three" in caplog.text

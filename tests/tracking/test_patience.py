@@ -37,8 +37,17 @@ class TwoMethods:
 class ClientError(Exception):
     """Stands for the error of a cloud's own package."""
 
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        if status is not None:
+            self.response = {"ResponseMetadata": {"HTTPStatusCode": status}}
 
-ClientError.__module__ = "botocore.exceptions"
+
+class EndpointConnectionError(ClientError):
+    """Stands for one that got no answer."""
+
+
+ClientError.__module__ = EndpointConnectionError.__module__ = "botocore.exceptions"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +63,11 @@ ClientError.__module__ = "botocore.exceptions"
         requests.Timeout(),
         ConnectionResetError(),
         TimeoutError(),
-        ClientError("An error occurred (SlowDown) when calling the PutObject operation"),
+        ClientError("An error occurred (SlowDown) when calling the PutObject operation", 503),
+        ClientError("An error occurred (AccessDenied) when calling the PutObject operation", 403),
+        EndpointConnectionError("Could not connect to the endpoint URL"),
+        MlflowException("The following failures occurred while downloading one or more artifacts: {'a': '503'}"),
+        MlflowException("API request to endpoint /x failed with error code 502 != 200"),
         *(OSError(number, "") for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)),
         *(OSError(number, "") for number in (errno.EIO, errno.ESTALE)),
     ],
@@ -72,6 +85,9 @@ def test_a_store_that_does_not_answer_or_cannot_be_written_is_away(error):
         MlflowException("API request to endpoint /x failed with error code 404 != 200", error_code=RESOURCE_DOES_NOT_EXIST),
         answered(404),
         answered(400),
+        ClientError("An error occurred (NoSuchBucket) when calling the PutObject operation", 404),
+        ClientError("Parameter validation failed"),
+        MlflowException("API request to endpoint /x failed with error code 413 != 200"),
         FileNotFoundError(errno.ENOENT, ""),
         InputError("wrong"),
         ValueError("a defect of ours"),
@@ -144,6 +160,26 @@ def test_a_refusal_of_access_is_waited_for_one_minute():
     patience, clock, _ = patient(30)
     with pytest.raises(StoreError, match="cannot be written for 60 s"):
         patience.call(fails_until(clock, 1e9, OSError(errno.EACCES, "denied")))
+    assert clock.now == 60
+
+
+def test_a_refusal_at_the_end_of_an_outage_has_its_own_minute():
+    patience, clock, _ = patient(30)
+
+    def ask() -> str:
+        if clock.now < 120:
+            raise REFUSED
+        if clock.now < 160:
+            raise OSError(errno.EACCES, "a proxy that is just starting")
+        return "answer"
+
+    assert patience.call(ask) == "answer"
+
+
+def test_a_cloud_that_denies_access_is_waited_for_one_minute():
+    patience, clock, _ = patient(30)
+    with pytest.raises(StoreError):
+        patience.call(fails_until(clock, 1e9, ClientError("AccessDenied", 403)))
     assert clock.now == 60
 
 

@@ -320,3 +320,53 @@ def test_an_orphan_whose_parent_was_deleted_is_ended(store):
     now = store.root(step="search", experiment="one", tags=run_lock.owner_tag())
     assert run_lock.end_orphans(store, now, "one") == 1
     assert store.get(orphan.id).status == "KILLED"
+
+
+def test_what_ended_while_its_heartbeat_was_watched_stays_as_it_ended(store, impatient):
+    other = owned(store, machine="another", token="z")  # noqa: S106 - no password
+    trial = store.child(other, step="trial", name="t", tags={"narrowgap.experiment": "one"})
+    now = store.root(step="search", experiment="one", tags=run_lock.owner_tag())
+
+    def ends():
+        time.sleep(0.05)
+        store.client.impatient.set_terminated(trial.id, "FINISHED")
+        store.client.impatient.set_terminated(other.id, "FINISHED")
+
+    threading.Thread(target=ends, daemon=True).start()
+    assert run_lock.end_orphans(store, now, "one") == 0
+    assert {store.get(each.id).status for each in (other, trial)} == {"FINISHED"}
+
+
+def test_a_search_that_another_process_takes_up_while_it_was_watched_stays_open(store, impatient):
+    other = owned(store, machine="another", token="z")  # noqa: S106 - no password
+    trial = store.child(other, step="trial", name="t", tags={"narrowgap.experiment": "one"})
+    now = store.root(step="search", experiment="one", tags=run_lock.owner_tag())
+    real = owner._unchanged
+
+    def taken_up_meanwhile(asked: Store, beats: dict[str, str]) -> set[str]:
+        dead = real(asked, beats)
+        other.log(tags=run_lock.owner_tag())
+        return dead
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, "_unchanged", taken_up_meanwhile)
+        assert run_lock.end_orphans(store, now, "one") == 0
+    assert {store.get(each.id).status for each in (other, trial)} == {"RUNNING"}
+
+
+def test_a_process_that_lost_its_run_does_not_end_the_run_of_the_new_owner(store):
+    taken = owner.this_process() | {"token": "theirs", "pid": 4711, "host": "node-2"}
+    ids = []
+
+    def step() -> None:
+        with run_lock.root_run(store, step="search", experiment="one") as root:
+            ids.append(root.id)
+            store.client.impatient.set_tag(root.id, HOLDER_TAG, json.dumps(taken))
+            (fence,) = store.client.fences
+            fence.__self__._confirmed -= owner.GONE_SECONDS  # as after a sleep
+            root.log(metrics={"mine": 1})
+
+    with pytest.raises(BusyError, match="was taken over by process 4711"):
+        step()
+    found = store.get(ids[0])
+    assert (found.status, found.metrics) == ("RUNNING", {})

@@ -88,13 +88,19 @@ def prunable(stored: Stored, *, now_ms: int, keep_days: int, search_every: int |
             needed |= {version.run_id, version.tags.get(RETRAIN_RUN_TAG, "")}
     needed |= {run.id for run in stored.runs if {run.id, run.tags.get(MODEL_TAG)} & stored.elsewhere}
     needed |= _needed_by_next_run(stored.runs, search_every)
-    kept = tree.closure(needed)
-    causes = [
-        (run, why) for run in stored.runs if run.id not in kept and (why := _why(run, stored.deleted)) is not None
-    ]
-    going = tree.below({run.id: why for run, why in causes})
+    going = _going(stored, tree, needed)
+    # An evaluation that stays keeps its search, also one below a `main` that was killed.
+    needed |= {run.tags.get(SEARCH_RUN_TAG, "") for run in stored.runs if run.id not in going}
+    kept, going = tree.closure(needed), _going(stored, tree, needed)
     going |= tree.below(_unused_searches(stored.runs, kept | going.keys(), going))
     return Prunable(versions, tuple(tree.innermost_first(going)))
+
+
+def _going(stored: Stored, tree: "_Tree", needed: AbstractSet[str]) -> dict[str, str]:
+    """Runs that go, each with the reason: those that nothing needs and that have one, with all below them."""
+    kept = tree.closure(needed)
+    causes = ((run, _why(run, stored.deleted)) for run in stored.runs if run.id not in kept)
+    return tree.below({run.id: why for run, why in causes if why is not None})
 
 
 def _why(run: Run, deleted: AbstractSet[str]) -> str | None:

@@ -70,10 +70,7 @@ def prune(experiment: Experiment, *, keep_days: str | None, apply: str | None, c
             found = _look(store, experiment, days)
             _print(found, store, experiment, days, console)
             return
-        with (
-            store.root(step="prune", experiment=experiment.name, tags=run_lock.owner_tag()).open() as root,
-            run_lock.heartbeat(store, root),
-        ):
+        with run_lock.root_run(store, step="prune", experiment=experiment.name) as root:
             name = experiment.name
             run_lock.lease(store, root, of=f"registry {name}", what=f"prune of {name}")  # `retrain` takes the same one
             deleting = _Deletion(store, experiment)

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
-ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_BACKEND_STORE_URI", "HTTP_PROXY", "HTTPS_PROXY")
+ADDRESSES = (
+    "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_BACKEND_STORE_URI", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+)  # fmt: skip
 """Variables with an address that may contain a password. Those of proxies may be in small letters too."""
 SECRETS = (
     "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET",
@@ -60,7 +62,11 @@ def mask_logs() -> None:
 
     def record(*words: Any, **named: Any) -> logging.LogRecord:
         made = make(*words, **named)
-        made.msg, made.args = masked(made.getMessage()), None
+        try:
+            text = made.getMessage()
+        except Exception:  # noqa: BLE001 - a wrong call of a library's, which logging alone would only print
+            text = f"{made.msg} {made.args}"
+        made.msg, made.args = masked(text), None
         if made.exc_info and made.exc_info[0] is not None:
             made.exc_text = masked("".join(traceback.format_exception(*made.exc_info)).rstrip())
         return made

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import requests
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -28,7 +27,12 @@ AWAY_CODES = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXH
 DENIED_CODES = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 DENIED_STATUS = {401, 403}
 AWAY_STATUS = {408, 425, 429}
-"""Besides every status from 500."""
+"""Besides every status of the server's own failures."""
+FIRST_OF_SERVER = 500
+NO_CONNECTION = re.compile(
+    "Connect|Timeout|Closed|Resolution|ServiceRequest|Transport|Protocol|SSL|RetryError|MaxRetry"
+)
+"""In the names of exceptions of those packages without an answer."""
 CLOUD = {"botocore", "boto3", "s3transfer", "google", "azure", "urllib3", "requests"}
 """Packages whose exceptions come from a store of artifacts."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -67,30 +71,44 @@ def away(error: BaseException) -> bool:
     if isinstance(error, MlflowException):
         lost = _lost_connection(error.__cause__)
         return error.error_code in AWAY_CODES | DENIED_CODES or _no_answer(error) or lost
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        status = error.response.status_code
-        return status >= 500 or status in AWAY_STATUS | DENIED_STATUS
+    if (status := _status(error)) is not None:
+        return status >= FIRST_OF_SERVER or status in AWAY_STATUS | DENIED_STATUS
     if isinstance(error, DBAPIError):
         return _lost_connection(error)
     if isinstance(error, ConnectionError | TimeoutError):
         return True
-    from_cloud = type(error).__module__.partition(".")[0] in CLOUD
-    return from_cloud or (isinstance(error, OSError) and error.errno in FULL | AWAY_ERRNO | DENIED_ERRNO)
+    cut_off = (
+        type(error).__module__.partition(".")[0] in CLOUD and NO_CONNECTION.search(type(error).__name__) is not None
+    )
+    return cut_off or (isinstance(error, OSError) and error.errno in FULL | AWAY_ERRNO | DENIED_ERRNO)
 
 
 def denied(error: BaseException) -> bool:
     """Whether an error means that access is refused."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return error.response.status_code in DENIED_STATUS
     if isinstance(error, MlflowException):
         return error.error_code in DENIED_CODES
-    return isinstance(error, OSError) and error.errno in DENIED_ERRNO
+    return _status(error) in DENIED_STATUS or (isinstance(error, OSError) and error.errno in DENIED_ERRNO)
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of an answer, wherever requests, botocore, google and azure keep it; None if there was none."""
+    response = getattr(error, "response", None)
+    found = getattr(response, "status_code", None) or getattr(error, "status_code", None)
+    if found is None and isinstance(response, dict):
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if found is None and type(error).__module__.startswith("google"):
+        found = getattr(error, "code", None)
+    return int(found) if isinstance(found, int) else None
 
 
 def _no_answer(error: MlflowException) -> bool:
     """Whether MLflow reports a request without an answer of the server's own: refused, timed out, or a proxy's page."""
     text = str(error)
-    return "API request to" in text and "error code 404" not in text
+    if "failures occurred while downloading" in text:  # of an artifact that the store has listed
+        return True
+    if status := re.search(r"failed with error code (\d+)", text):
+        return int(status[1]) >= FIRST_OF_SERVER or int(status[1]) in AWAY_STATUS | DENIED_STATUS
+    return "API request to" in text
 
 
 def _lost_connection(error: BaseException | None) -> bool:
@@ -123,6 +141,8 @@ class Patience:
         self._lock = threading.Lock()
         self._since: float | None = None
         """When the outage began that is not over yet."""
+        self._denied_since: float | None = None
+        """Since when access has been refused, within it."""
         self._said = self._spent = False
         self._hurried = 0
 
@@ -165,9 +185,12 @@ class Patience:
         now = self._clock()
         with self._lock:
             since = self._since = now if self._since is None else self._since
+            refused = denied(error)
+            self._denied_since = (self._denied_since if self._denied_since is not None else now) if refused else None
             limit = 60 * self.minutes
-            limit = min(limit, DENIED_SECONDS) if denied(error) else limit
             left = limit - (now - since)
+            if self._denied_since is not None:
+                left = min(left, DENIED_SECONDS - (now - self._denied_since))
             if self._hurried or left <= 0:
                 self._spent = self._spent or not self._hurried
                 raise self._give_up(error, now - since) from error
@@ -176,7 +199,7 @@ class Patience:
                 began = time.strftime("%H:%M:%S", time.localtime(time.time() - (now - since)))
                 self.say(
                     f"{self._what} has not answered since {began} ({reason(error)}); what is trained is "
-                    f"kept and written when it answers again; waiting up to {limit / 60:g} min"
+                    f"kept and written when it answers again; waiting up to {left / 60:.2g} min"
                 )
         self._sleep(min(pause, left))
 
@@ -184,7 +207,7 @@ class Patience:
         with self._lock:
             if self._said and self._since is not None:
                 self.say(f"{self._what} answers again, after {self._clock() - self._since:.0f} s")
-            self._since, self._said = None, False
+            self._since, self._denied_since, self._said = None, None, False
 
     def _give_up(self, error: Exception, seconds: float) -> StoreError:
         waited = f" for {seconds:.0f} s" if seconds >= 1 else ""
