@@ -28,6 +28,8 @@ CountOrShare = Count | Share
 
 
 class Section(BaseModel):
-    """A section of an experiment's file: unknown keys are refused, values cannot be changed."""
+    """A section of an experiment's file: values cannot be changed, unknown keys are refused. The message for an unknown key,
+    with the nearest known one, is made in `loading.py`, which looks first.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
