@@ -56,7 +56,7 @@ schedule: $(VENV)/run.stamp
 
 # What needs no TensorFlow and no server: under 90 seconds.
 check: lint types
-	"$(BIN)/python" -m pytest --quick --quiet --numprocesses 2 --dist loadgroup
+	"$(BIN)/python" -m pytest --quick --quiet --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test: lint types pytest
 
@@ -68,7 +68,7 @@ types: $(VENV)/test.stamp
 	"$(BIN)/python" -m mypy
 
 pytest: $(VENV)/test.stamp
-	"$(BIN)/python" -m pytest --numprocesses 2 --dist loadgroup
+	"$(BIN)/python" -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 lock: $(VENV)/run.stamp
 	"$(BIN)/python" .ci/lock.py

@@ -88,10 +88,11 @@ def parent_watch() -> Callable[[], None]:
     """
     if not os.environ.get("MLFLOW_RUN_ID"):
         return lambda: None
-    starter = next((each for each in psutil.Process().parents() if _is_mlflow_run(each)), None)
+    starters = [each for each in psutil.Process().parents() if _is_mlflow_run(each)][:1]
 
     def check() -> None:
-        if starter is not None and not starter.is_running():
+        if starters and not starters[0].is_running():
+            starters.clear()  # once: a second signal would interrupt the closing of runs
             os.kill(os.getpid(), signal.SIGTERM)
 
     return check

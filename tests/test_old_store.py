@@ -35,6 +35,9 @@ def old(tmp_path_factory, tensorflow):
     folder = tmp_path_factory.mktemp("old")
     uri = unpack(folder)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "pipeline.tracking.owner.GONE_SECONDS", 1
+        )  # its machine is another one: its heartbeats are watched
         call = Commands(folder, uri, patch)
         yield SimpleNamespace(
             client=MlflowClient(uri, uri),

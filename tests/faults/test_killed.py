@@ -11,7 +11,7 @@ import pytest
 
 from tests.test_whole import ROOT, environment, narrowgap, runs
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.server
 DIES_IN_ITS_EVALUATION = """
 import os, signal, sys
 from pipeline.evaluation import refits

@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.faults.servers import Gate, Server
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.server
 ROOT = Path(__file__).parents[2]
 TRIALS = 6
 
