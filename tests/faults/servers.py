@@ -22,10 +22,11 @@ def free_port() -> int:
 
 
 class Server:
-    """MLflow's server on an SQLite file, with its artifacts behind it (`mlflow-artifacts:`)."""
+    """MLflow's server on an SQLite file, or on another database, with its artifacts behind it (`mlflow-artifacts:`)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, store: str | None = None) -> None:
         self.folder, self.port = folder, free_port()
+        self._store = store or f"sqlite:///{folder}/server.db"
         self._process: subprocess.Popen | None = None
 
     @property
@@ -33,7 +34,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        words = ["--backend-store-uri", f"sqlite:///{self.folder}/server.db", "--workers", "1", "--serve-artifacts"]
+        words = ["--backend-store-uri", self._store, "--workers", "1", "--serve-artifacts"]
         words += ["--artifacts-destination", str(self.folder / "artifacts"), "--port", str(self.port)]
         log = (self.folder / "server.log").open("a")
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", *words]

@@ -1,8 +1,5 @@
 """The tracking store goes away in the middle of a search: nothing that was trained is lost, nothing is trained twice."""
 
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,10 +8,10 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.faults.search import Search
 from tests.faults.servers import Gate, Server
 
 pytestmark = pytest.mark.server
-ROOT = Path(__file__).parents[2]
 TRIALS = 6
 
 
@@ -33,42 +30,8 @@ def gate(server) -> Iterator[Gate]:
     gate.shut()
 
 
-class Search:
-    """A real search of a few trials, as a process; `name` is its MLflow experiment."""
-
-    def __init__(self, folder: Path, address: str, name: str, *words: str) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
-        environment |= {
-            "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": name,
-            "NARROWGAP_CACHE": str(folder / "cache"),
-        }  # fmt: skip
-        command = [sys.executable, "-u", "-m", "pipeline", "search", "--experiment", "smoke"]
-        command += ["--search.trials", str(TRIALS), *words]
-        self.lines: list[str] = []
-        self._process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def until(self, found: Callable[[str], bool]) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.lines.append(line)
-            if found(line):
-                return
-        raise AssertionError("".join(self.lines))
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def end(self) -> int:
-        assert self._process.stdout is not None
-        self.lines += self._process.stdout.readlines()
-        return self._process.wait()
-
-    @property
-    def screen(self) -> str:
-        return "".join(self.lines)
+def searching(folder: Path, address: str, name: str, *words: str) -> Search:
+    return Search(folder, address, name, "--search.trials", str(TRIALS), *words)
 
 
 def finished(server: Server, name: str) -> Counter[str]:
@@ -95,7 +58,7 @@ def trial(number: int) -> Callable[[str], bool]:
 
 
 def test_training_goes_on_while_the_server_is_away_and_everything_is_written_when_it_is_back(server, gate, tmp_path):
-    search = Search(tmp_path, gate.address, "away")
+    search = searching(tmp_path, gate.address, "away")
     search.until(trial(2))
     gate.shut()
     search.until(trial(TRIALS))  # the rest is trained meanwhile
@@ -109,7 +72,7 @@ def test_training_goes_on_while_the_server_is_away_and_everything_is_written_whe
 
 
 def test_after_the_longest_wait_it_ends_with_5_and_the_same_command_writes_what_was_trained(server, gate, tmp_path):
-    search = Search(tmp_path, gate.address, "for good", "--tracking.wait_minutes", "0.2")
+    search = searching(tmp_path, gate.address, "for good", "--tracking.wait_minutes", "0.2")
     search.until(trial(2))
     gate.shut()
     began = time.monotonic()
@@ -118,7 +81,7 @@ def test_after_the_longest_wait_it_ends_with_5_and_the_same_command_writes_what_
     assert "has stopped answering for " in search.screen
     assert "Traceback" not in search.screen
     gate.open()
-    again = Search(tmp_path, gate.address, "for good")
+    again = searching(tmp_path, gate.address, "for good")
     assert again.end() == 0, again.screen
     trained = [line.split()[1] for line in search.lines + again.lines if line.startswith("trial ")]
     assert trained == [f"{number}/{TRIALS}" for number in range(1, TRIALS + 1)]  # each once
@@ -126,13 +89,13 @@ def test_after_the_longest_wait_it_ends_with_5_and_the_same_command_writes_what_
 
 
 def test_a_driver_that_is_killed_while_the_server_is_away_loses_nothing(server, gate, tmp_path):
-    search = Search(tmp_path, gate.address, "killed")
+    search = searching(tmp_path, gate.address, "killed")
     search.until(trial(2))
     gate.shut()
     search.until(trial(4))
     search.kill()
     gate.open()
-    again = Search(tmp_path, gate.address, "killed")
+    again = searching(tmp_path, gate.address, "killed")
     assert again.end() == 0, again.screen
     trained = [line for line in again.lines if line.startswith("trial ")]
     assert [line.split()[1] for line in trained] == [f"5/{TRIALS}", f"6/{TRIALS}"]
@@ -142,7 +105,7 @@ def test_a_driver_that_is_killed_while_the_server_is_away_loses_nothing(server, 
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_proxy_that_answers_errors_for_a_while_costs_nothing(server, gate, tmp_path, status):
     name = f"status {status}"
-    search = Search(tmp_path, gate.address, name)
+    search = searching(tmp_path, gate.address, name)
     search.until(trial(2))
     gate.status = status
     time.sleep(6)
@@ -152,7 +115,7 @@ def test_a_proxy_that_answers_errors_for_a_while_costs_nothing(server, gate, tmp
 
 
 def test_artifacts_that_are_refused_for_a_while_are_written_later(server, gate, tmp_path):
-    search = Search(tmp_path, gate.address, "refused")
+    search = searching(tmp_path, gate.address, "refused")
     search.until(trial(1))
     gate.only, gate.status = "mlflow-artifacts", 403
     time.sleep(6)
@@ -162,7 +125,7 @@ def test_artifacts_that_are_refused_for_a_while_are_written_later(server, gate, 
 
 
 def test_a_server_that_is_killed_and_started_again_costs_nothing(server, tmp_path):
-    search = Search(tmp_path, server.address, "restart")
+    search = searching(tmp_path, server.address, "restart")
     search.until(trial(2))
     server.kill()
     time.sleep(4)
