@@ -6,7 +6,6 @@ Cheap checks come first and TensorFlow last, so bad input is reported within sec
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -42,7 +41,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     Raises:
         KeptError: A retraining kept its champion and `retrain.fail_when_kept` is set.
     """
-    began, outcome = time.monotonic(), None
+    began, outcome, mlflow_run = time.monotonic(), None, MlflowRun()
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False)
@@ -51,7 +50,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     with (
         temporary_folder() as folder,
         store_errors(store.uri),
-        run_lock.root_run(store, step=step, experiment=experiment.name, also=parent_watch()) as root,
+        run_lock.root_run(store, step=step, experiment=experiment.name, also=mlflow_run.check) as root,
     ):
         root.write(EXPERIMENT_YAML, experiment.to_yaml())
         if store.keeps_artifacts_here(root):
@@ -73,6 +72,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
             _run_step(step, session, root, search_run_id)
         views.ensure(store, root, question=experiment.question, depth=_depth(experiment))  # now with the answer
         failing = outcome is not None and outcome.kind == "kept" and experiment.retrain.fail_when_kept
+        root.adopted = root.adopted and not mlflow_run.gone
         if failing:
             root.finish("FINISHED")  # `mlflow run` goes by the exit code, unless the run has ended
     _print_summary(session, root, step, seconds=time.monotonic() - began)
@@ -82,20 +82,25 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
             raise KeptError("the champion was kept, and retrain.fail_when_kept asks to fail then")
 
 
-def parent_watch() -> Callable[[], None]:
-    """A check that ends this process as SIGTERM does once the `mlflow run` that started it is gone: nobody else would end
-    its run, or stop it.
-    """
-    if not os.environ.get("MLFLOW_RUN_ID"):
-        return lambda: None
-    starters = [each for each in psutil.Process().parents() if _is_mlflow_run(each)][:1]
+class MlflowRun:
+    """The `mlflow run` that started this process, if one did."""
 
-    def check() -> None:
-        if starters and not starters[0].is_running():
-            starters.clear()  # once: a second signal would interrupt the closing of runs
+    def __init__(self) -> None:
+        started = bool(os.environ.get("MLFLOW_RUN_ID"))
+        parents = psutil.Process().parents() if started else []
+        self._process = next((each for each in parents if _is_mlflow_run(each)), None)
+        self._told = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was there and has ended: then nobody else would end the run of this step."""
+        return self._process is not None and not self._process.is_running()
+
+    def check(self) -> None:
+        """Ends this process as SIGTERM does if it is gone; once: a second signal would interrupt the closing of runs."""
+        if self.gone and not self._told:
+            self._told = True
             os.kill(os.getpid(), signal.SIGTERM)
-
-    return check
 
 
 def _is_mlflow_run(process: psutil.Process) -> bool:

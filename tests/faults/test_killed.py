@@ -53,13 +53,20 @@ def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search(tmp_
     assert len(runs(tmp_path)["search"]) == 2
 
 
-def test_a_step_whose_mlflow_run_is_gone_ends_and_its_run_is_killed(tmp_path):
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("-P", "training.epochs=3000", "-P", "training.patience=null"), "KILLED"),  # within half a minute
+        (("-P", "search.trials=6"), "FINISHED"),  # before anybody has looked
+    ],
+)
+def test_a_step_whose_mlflow_run_is_gone_ends_with_its_run(tmp_path, words, status):
     command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "search", "--env-manager", "local"]
-    command += ["-P", "experiment=smoke", "-P", "search.trials=200"]
+    command += ["-P", "experiment=smoke", *words]
     with (tmp_path / "screen.txt").open("w") as screen:
         started = subprocess.Popen(command, env=environment(tmp_path), cwd=tmp_path, stdout=screen, stderr=screen)
     end = time.monotonic() + 300
-    while "trial 2/" not in (tmp_path / "screen.txt").read_text():
+    while "trial 1/" not in (tmp_path / "screen.txt").read_text():
         assert time.monotonic() < end, (tmp_path / "screen.txt").read_text()
         time.sleep(0.2)
     steps = [each for each in psutil.Process(started.pid).children(recursive=True) if "pipeline" in each.cmdline()]
@@ -67,5 +74,5 @@ def test_a_step_whose_mlflow_run_is_gone_ends_and_its_run_is_killed(tmp_path):
     started.wait()
     _, left = psutil.wait_procs(steps, timeout=120)
     assert left == []
-    assert {run.info.status for run in runs(tmp_path)["search"]} == {"KILLED"}
+    assert {run.info.status for run in runs(tmp_path)["search"]} == {status}
     assert "RUNNING" not in {run.info.status for each in runs(tmp_path).values() for run in each}
