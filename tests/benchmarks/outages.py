@@ -24,6 +24,9 @@ from mlflow.tracking import MlflowClient
 from tests.faults.search import Search
 from tests.faults.servers import Gate, Server
 
+SPACE = ("--space.hidden", "[8, 16, 24, 32]", "--space.dropout", "[0, 0.1, 0.2, 0.3]")
+"""272 networks, on digits."""
+
 
 def away(gate: Gate, seconds: float) -> None:
     gate.shut()
@@ -45,7 +48,7 @@ def searched(
 ) -> list[str]:
     """One row of the table: a search in whose middle `break_it` is called."""
     began = time.monotonic()
-    search = Search(folder, gate.address, name, "--search.trials", str(trials))
+    search = Search(folder, gate.address, name, "--search.trials", str(trials), *SPACE)
     search.until(lambda line: line.startswith(f"trial {trials // 3}/{trials}"))
     break_it()
     code = search.end()

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
 from pipeline.tracking import views
@@ -89,6 +90,14 @@ def served(fresh_database, tmp_path_factory):
 
 def test_the_printed_link_is_the_view_of_the_newest_trials(served):
     assert served.link == f"{served.base}/{views.path(served.found)}"
+
+
+def test_the_address_of_the_store_is_not_among_the_words_of_the_server(served):
+    """Every user of the machine can read these, and an address may contain a password."""
+    started = [psutil.Process(served.process.pid), *psutil.Process(served.process.pid).children(recursive=True)]
+    words = [word for each in started for word in each.cmdline()]
+    assert any("mlflow" in word for word in words)
+    assert not any("sqlite:" in word for word in words)
 
 
 def test_a_ui_that_shows_the_store_already_is_used_again(served):
