@@ -4,9 +4,11 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -441,6 +443,20 @@ def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_th
     assert set(statuses) == {"FINISHED", "KILLED"}
 
 
+def halt(process: subprocess.Popen, database: Path) -> None:
+    """Stops a process, but not in the middle of a transaction: that would hold up everybody who writes to the store."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(database, timeout=0.2, isolation_level=None)) as opened:
+                opened.execute("begin immediate")
+                opened.execute("rollback")
+                return
+        except sqlite3.OperationalError:
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
+
+
 def test_a_killed_search_is_held_until_then_and_goes_on_afterwards_with_every_trial_once(called, tmp_path):
     words = ["search", "--experiment", "smoke", "--search.trials", "8"]
     process = subprocess.Popen(
@@ -452,7 +468,7 @@ def test_a_killed_search_is_held_until_then_and_goes_on_afterwards_with_every_tr
     for line in process.stdout:
         if line.startswith("trial 3/8"):
             break
-    process.send_signal(signal.SIGSTOP)  # alive, and not getting on
+    halt(process, tmp_path / "mlflow.db")  # alive, and not getting on
     code, _, error = called(*words)
     process.kill()
     process.wait()
