@@ -35,7 +35,7 @@ help:
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 serve the champion over HTTP on this machine"
 	@echo "make schedule [EXPERIMENT=digits] [AT=03:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
 	@echo "make check                                                 lint, types and the quick tests (90 seconds)"
-	@echo "make test                                                  lint, types and every test (10 minutes)"
+	@echo "make test                                                  lint, types and every test (11 minutes)"
 	@echo "make docs                                                  the documentation as a site, in site/"
 	@echo "make docs-serve [PORT=8000]                                the same in a browser, rebuilt on every change"
 	@echo "make lock                                                  renew requirements*.lock and conda.yaml"

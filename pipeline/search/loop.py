@@ -1,7 +1,7 @@
 """The search loop: ask for a proposal, train it, tell the score, until the budget is used up.
 
-Scores are told in the order of proposals, and trial n is proposed once n - `window` scores are told. Proposals
-therefore depend only on scores and window, not on which worker was faster. A search can be repeated exactly, and an
+The oracle receives scores in the order of proposals, and trial n is proposed once n - `window` scores were received.
+Proposals therefore depend only on scores and window, not on which worker was faster. A search can be repeated exactly, and an
 interrupted one is resumed by the same calls with the recorded scores.
 """
 
@@ -99,7 +99,7 @@ class _Loop:
         self._trials, self._window, self._deadline = trials, window, deadline
         self._pending: deque[Proposal] = deque()
         self._early: dict[int, TrialScore] = {}
-        """Ended, but not yet their turn to be told."""
+        """Scores of ended trials that wait for earlier proposals."""
         self._asked = self._failed = self._in_a_row = 0
         self._over: Literal["exhausted", "minutes"] | None = None
         """Why nothing more is asked for."""

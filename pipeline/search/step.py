@@ -38,7 +38,7 @@ from pipeline.tracking.names import (
 from pipeline.tracking.store import Run
 
 TRIALS_PER_PLACE = 4
-"""One trial in so many may be proposed before the scores of the others are told."""
+"""The window is at most the number of trials divided by this."""
 
 
 @contextmanager

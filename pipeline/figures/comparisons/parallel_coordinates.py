@@ -17,11 +17,11 @@ Trials = Sequence[Mapping[str, float | None]]
 COLOURS = "viridis_r"
 """The best dark and last drawn: yellow is lost on white."""
 FEW = 8
-"""An axis of at most so many values is spaced evenly and shows each of them."""
+"""Largest number of values of an axis that is spaced evenly and shows each of them."""
 ABSENT = -0.12
 """Where a line runs that has no value on an axis: below it."""
 FAN = 0.05
-"""Trials of one value are fanned out over so much of the axis, ordered as they are coloured."""
+"""Share of the axis over which trials with the same value are spread, in the order of their colours."""
 
 
 def parallel(trials: Trials, names: Sequence[str], *, colour_by: str) -> Figure:

@@ -1,6 +1,6 @@
-"""What is answered when a network is unsure: the notebook's sixth exercise. Enters: probabilities. Leaves: `Answers`.
+"""Policies for uncertain predictions: from probabilities to `Answers` (the notebook's sixth exercise).
 
-Travels with the served model, alone: imports nothing but NumPy. A row is answered by itself, whatever stands beside it.
+The file is logged with the served model, so it imports NumPy alone. The answer for a row does not depend on other rows.
 
 How each policy answers a tie of all ten classes (.1 each):
 
@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 Policy = Literal["argmax", "min_confidence", "min_margin", "coin_flip", "candidates"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 NEAR = 0.01
-"""`coin_flip` takes classes for tied within one point of the highest probability."""
+"""For `coin_flip`, classes within one point of the highest probability are tied."""
 SUM_ERROR = 1e-3
-"""A row may miss a sum of 1 by so much: far more than float32 rounds off, far less than a score that is no probability."""
+"""Largest accepted difference of a row's sum from 1: more than float32 rounding, less than for scores that are no
+probabilities."""
 ROUNDED = 1e4
 """A coin is tossed from probabilities in ten-thousandths: a batch's size moves the last bits of float32, not these."""
 

@@ -1,6 +1,5 @@
 """Reports within seconds, in one line, that a tracking store cannot be used."""
 
-import errno
 import re
 import socket
 from collections.abc import Iterator
@@ -15,13 +14,12 @@ from sqlalchemy.exc import ArgumentError
 
 from pipeline.errors import InputError, NarrowgapError, StoreError
 from pipeline.tracking.connection.masking import masked, shown
-from pipeline.tracking.connection.patience import away, reason
+from pipeline.tracking.connection.patience import away, reason, store_error
 
 REACH_SECONDS = 5
 """Timeout of the check whether a store answers."""
 OLDEST_SERVER = 3
 """Major version of the oldest MLflow server that has what is logged here."""
-READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
 TRACKING = "start it, or set MLFLOW_TRACKING_URI to a store that is there (unset: mlflow.db in the working directory)"
 REGISTRY = "start it, or set MLFLOW_REGISTRY_URI to one that is there (unset: the tracking store)"
@@ -105,16 +103,7 @@ def store_errors(uri: str) -> Iterator[None]:
     except Exception as error:
         if not away(error):
             raise
-        message = reason(error)
-        if isinstance(error, OSError) and error.errno in READ_ONLY | {errno.ENOSPC, errno.EDQUOT}:
-            raise StoreError(
-                f"the tracking store {shown(uri)} cannot be written ({message}); free some space or give this user "
-                "access, and run again"
-            ) from error
-        raise StoreError(
-            f"the tracking store {shown(uri)} has stopped answering ({message}); finished trials are saved; "
-            "run the same command to resume when it is back"
-        ) from error
+        raise store_error(f"tracking store {shown(uri)}", error) from error
 
 
 def connection_error(uri: str, error: Exception) -> NarrowgapError:

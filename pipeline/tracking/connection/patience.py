@@ -193,7 +193,7 @@ class Patience:
                 left = min(left, DENIED_SECONDS - (now - self._denied_since))
             if self._hurried or left <= 0:
                 self._spent = self._spent or not self._hurried
-                raise self._give_up(error, now - since) from error
+                raise store_error(self._what, error, seconds=now - since) from error
             if not self._said and now - since >= QUIET_SECONDS:
                 self._said = True
                 began = time.strftime("%H:%M:%S", time.localtime(time.time() - (now - since)))
@@ -209,17 +209,19 @@ class Patience:
                 self.say(f"{self._what} answers again, after {self._clock() - self._since:.0f} s")
             self._since, self._denied_since, self._said = None, None, False
 
-    def _give_up(self, error: Exception, seconds: float) -> StoreError:
-        waited = f" for {seconds:.0f} s" if seconds >= 1 else ""
-        if isinstance(error, OSError) and error.errno in FULL | DENIED_ERRNO:
-            return StoreError(
-                f"the {self._what} cannot be written{waited} ({reason(error)}); free some space or give "
-                "this user access, then run the same command to resume"
-            )
+
+def store_error(what: str, error: BaseException, *, seconds: float = 0) -> StoreError:
+    """The failure that is reported for a store that is away: why, after how long a wait, and the cure."""
+    waited = f" for {seconds:.0f} s" if seconds >= 1 else ""
+    if isinstance(error, OSError) and error.errno in FULL | DENIED_ERRNO:
         return StoreError(
-            f"the {self._what} has stopped answering{waited} ({reason(error)}); finished trials are "
-            "saved; run the same command to resume when it is back"
+            f"the {what} cannot be written{waited} ({reason(error)}); free some space or give this user access, then run "
+            "the same command to resume"
         )
+    return StoreError(
+        f"the {what} has stopped answering{waited} ({reason(error)}); finished trials are saved; run the same command to "
+        "resume when it is back"
+    )
 
 
 def reason(error: BaseException) -> str:
