@@ -21,6 +21,8 @@ SPLIT_TAG = "narrowgap.split"
 """Fingerprint of the division into train, validation and test."""
 TEST_DIGEST_TAG = "narrowgap.test_digest"
 """SHA-256 (hex) of the test images and labels that a run was scored on."""
+REQUEST_TAG = "narrowgap.request"
+"""Random text of the request that created a run or a version: if its answer was lost, they are found by it."""
 
 # Who works on a run.
 HOLDER_TAG = "narrowgap.holder"

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -19,7 +20,15 @@ from pipeline.tracking.connection import address, sqlite
 from pipeline.tracking.connection.health import check_reachable, connection_error
 from pipeline.tracking.connection.masking import shown
 from pipeline.tracking.connection.patience import Patience, PatientClient, limit_retries
-from pipeline.tracking.names import EXPERIMENT_TAG, GIT_DIRTY_TAG, PARENT_TAG, REASON_TAG, RUN_NAME_TAG, STEP_TAG
+from pipeline.tracking.names import (
+    EXPERIMENT_TAG,
+    GIT_DIRTY_TAG,
+    PARENT_TAG,
+    REASON_TAG,
+    REQUEST_TAG,
+    RUN_NAME_TAG,
+    STEP_TAG,
+)
 from pipeline.tracking.provenance import user
 from pipeline.tracking.run import ABSENT, Point, Run, Status, suppress_absent
 
@@ -222,7 +231,15 @@ class Store:
         return InputError(message) if unknown else connection_error(self.uri, error)
 
     def _create(self, experiment_id: str, *, name: str, tags: Mapping[str, str]) -> Run:
-        return self._run(self.client.create_run(experiment_id, tags=dict(tags), run_name=name))
+        request = secrets.token_hex(8)
+        client, own = self.client.impatient, {**tags, REQUEST_TAG: request}
+        where = f"tags.`{REQUEST_TAG}` = '{request}'"
+        return self._run(
+            self.client.create(
+                make=lambda: client.create_run(experiment_id, tags=own, run_name=name),
+                find=lambda: next(iter(client.search_runs([experiment_id], where, max_results=1)), None),
+            )
+        )
 
     def _experiment_id(self, name: str) -> str:
         given = os.environ.get("MLFLOW_EXPERIMENT_ID")
