@@ -50,7 +50,7 @@ def load(experiment: Experiment, *, progress: Callable[[str], None], folder: Pat
         InputError: If the data cannot be used.
     """
     dataset = sources.load(experiment.data, progress=progress)
-    facts = DatasetFacts(dataset.name, dataset.source, dataset.digest)
+    facts = DatasetFacts(dataset.name, dataset.source, dataset.digest, dataset.notes)
     shared = share(dataset, experiment.data, folder)
     del dataset
     return PreparedData(facts, shared.open(), shared)
