@@ -52,7 +52,7 @@ class Model:
 
     def state(self) -> tuple[str | None, str | None]:
         champion, previous = self.registry.by_alias(CHAMPION), self.registry.by_alias(PREVIOUS_CHAMPION)
-        return champion and champion.number, previous and previous.number
+        return None if champion is None else champion.number, None if previous is None else previous.number
 
     def status(self) -> str:
         said = io.StringIO()
