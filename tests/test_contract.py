@@ -19,6 +19,7 @@ ADDED: dict[str, str] = {
     "narrowgap.recipe": "the settings that a network is trained with, its own included",
     "narrowgap.claim": "when a process asked for a lease; of searches too",
     "narrowgap.lease": "what a process asks to do alone, or does",
+    "narrowgap.request": "a run or a version is found by it if the answer to the request that created it was lost",
     "unreadable": "how many pictures of a prediction cannot be read",
     "narrowgap.run_number": "the seeds of a retraining run depend on it, also when older runs were deleted",
 }

@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
-"""uint8, (n, h, w), 0 to `pixel_max`."""
+"""uint8, (n, h, w), or (n, h, w, 3) for red, green and blue; 0 to `pixel_max`."""
 Labels = NDArray[np.int64]
 """int64, (n,), 0 to classes - 1."""
 
@@ -26,12 +27,28 @@ class Dataset:
     """The largest value that a pixel can take: 255; 16 for scikit-learn's digits."""
     source: str
     """Where the bytes came from, for people: a path, a package, an address."""
+    images_validation: Images | None = None
+    labels_validation: Labels | None = None
+    """A validation part of its own; without it (or without any image in it), validation images are held out of the training
+    images."""
+    notes: tuple[str, ...] = ()
+    """What was converted on reading, for people."""
     digest: str = field(init=False)
-    """SHA-256 (hex) over all bytes, types and shapes of the four arrays."""
+    """SHA-256 (hex) over all bytes, types and shapes of the arrays: train, test, and validation if it has images."""
 
     def __post_init__(self) -> None:
-        arrays = (self.images_train, self.labels_train, self.images_test, self.labels_test)
+        arrays: list[NDArray[Any]] = [self.images_train, self.labels_train, self.images_test, self.labels_test]
+        validation = self.validation
+        if validation is not None:
+            arrays += validation
         object.__setattr__(self, "digest", digest_of(*arrays))
+
+    @property
+    def validation(self) -> tuple[Images, Labels] | None:
+        """Images and labels of the validation part, if the data set has one."""
+        if self.images_validation is None or self.labels_validation is None or not len(self.labels_validation):
+            return None
+        return self.images_validation, self.labels_validation
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,7 @@ class DatasetFacts:
     name: str
     source: str
     digest: str
+    notes: tuple[str, ...] = ()
 
 
 def digest_of(*arrays: NDArray[np.generic]) -> str:

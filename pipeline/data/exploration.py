@@ -45,6 +45,7 @@ def explore(dataset: Dataset | DatasetFacts, split: Split) -> Exploration:
         ("data set", dataset.name),
         ("source", dataset.source),
         ("digest", dataset.digest),
+        *(("converted", note) for note in dataset.notes),
         *((f"{name}: shape", "x".join(map(str, part.images.shape))) for name, part in split.parts()),
         *((f"{name}: images per class", _range(counts[name])) for name in counts),
         # Pixels are unsigned bytes: no value can be missing, only an image or a class.

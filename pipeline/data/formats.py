@@ -30,7 +30,7 @@ def read_file(path: Path, *, largest: int | None = None) -> bytes:
 
 
 def inflate(name: str, raw: bytes, *, largest: int | None = None) -> bytes:
-    """Returns the content of a file, gzipped or not, read to the end of the stream with its checksum: at most `largest`
+    """Returns the content of a file, gzipped or not, read to the end of its streams with their checksums: at most `largest`
     bytes; `LARGEST` if not given.
     """
     largest = LARGEST if largest is None else largest
@@ -38,19 +38,24 @@ def inflate(name: str, raw: bytes, *, largest: int | None = None) -> bytes:
         if len(raw) > largest:
             raise InputError(f"{name} has {len(raw):,} bytes; expected {_size(largest)} at most")
         return raw
-    unzipper = zlib.decompressobj(wbits=31)
-    try:
-        content = unzipper.decompress(raw, largest)
-    except zlib.error as error:
-        raise InputError(f"{name} is damaged: its gzip stream breaks off with {error}") from error
-    if unzipper.unconsumed_tail:
-        raise InputError(f"{name} unpacks to more than {_size(largest)}; expected at most that")
-    if not unzipper.eof:
-        raise InputError(f"{name} is truncated: its gzip stream of {len(raw):,} bytes has no end")
-    if unzipper.unused_data:
-        extra = len(unzipper.unused_data)
-        raise InputError(f"{name} has {extra:,} bytes after the end of its gzip stream")
-    return content
+    pieces, left, size = [], raw, 0
+    while left:
+        unzipper = zlib.decompressobj(wbits=31)
+        try:
+            pieces.append(unzipper.decompress(left, max(1, largest - size)))
+        except zlib.error as error:
+            raise InputError(f"{name} is damaged: its gzip stream breaks off with {error}") from error
+        size += len(pieces[-1])
+        if unzipper.unconsumed_tail or size > largest:
+            raise InputError(f"{name} unpacks to more than {_size(largest)}; expected at most that")
+        if not unzipper.eof:
+            raise InputError(f"{name} is truncated: its gzip stream of {len(raw):,} bytes has no end")
+        left = unzipper.unused_data.lstrip(
+            b"\0"
+        )  # padding, and a file of several streams, are as gzip itself takes them
+        if left and not left.startswith(GZIP):
+            raise InputError(f"{name} has {len(left):,} bytes after the end of its gzip stream")
+    return b"".join(pieces)
 
 
 def _size(count: int) -> str:

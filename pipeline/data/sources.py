@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pooch
 
-from pipeline.data import download, formats, user_data
+from pipeline.data import download, formats
 from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
+from pipeline.data.own import load as own
 from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Data
 
@@ -67,9 +68,7 @@ def load(data: Data, *, progress: Say = _silent) -> Dataset:
         InputError: Listing what was tried.
     """
     if data.dataset == "own":
-        if data.path is None:
-            raise InputError("data.path is null, but data.dataset is own; expected the path of an npz file or a folder")
-        return user_data.load(data.path, pixel_max=data.pixel_max, say=progress)
+        return own.load(data, say=progress)
     if data.dataset == "digits":
         if data.path is not None:
             raise InputError(f"data.path is {data.path!r}, but digits come with scikit-learn; leave data.path empty")

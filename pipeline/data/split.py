@@ -1,6 +1,7 @@
 """Train, validation and test parts of a data set."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -50,8 +51,13 @@ class Split:
 
     @property
     def inputs(self) -> int:
-        """Pixels per image."""
-        return int(self.train.images.shape[1] * self.train.images.shape[2])
+        """Values per image: pixels, three for each with colour."""
+        return math.prod(self.image_shape)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(h, w), or (h, w, 3) for red, green and blue."""
+        return self.train.images.shape[1:]
 
     @property
     def classes(self) -> int:
@@ -66,7 +72,8 @@ def split(dataset: Dataset, data: Data, *, part: MakePart | None = None) -> Spli
     """Splits a data set by `data.seed`, stratified by class. Own data are split by the hash of each image (`hash_split`), so
     an image stays in its part when others are added.
 
-    `data.validation` images are held out of the training images; so are `data.test` images if the data set has no test set.
+    `data.validation` images are held out of the training images, unless the data set has a validation part.
+    So are `data.test` images if the data set has no test set.
     If it has one, `data.test` selects a part of it. `part` makes each part; without it, its images are copied.
 
     Raises:
@@ -82,15 +89,17 @@ def split(dataset: Dataset, data: Data, *, part: MakePart | None = None) -> Spli
     else:
         test_images, test_labels = dataset.images_train, dataset.labels_train
         pool, test = hold(pool, test_images, test_labels, data.test or TEST_SHARE, data.seed, key="data.test")
-    train, validation = hold(
-        pool, dataset.images_train, dataset.labels_train, data.validation, data.seed, key="data.validation"
-    )
+    images, labels = dataset.validation or (dataset.images_train, dataset.labels_train)
+    if dataset.validation is not None:
+        train, validation = pool, np.arange(len(labels))
+    else:
+        train, validation = hold(pool, images, labels, data.validation, data.seed, key="data.validation")
     if data.dataset == "own":
-        _refuse_used_up(dataset, train, validation)
+        _refuse_used_up(dataset, train, labels[validation])
     made = part or _copied
     return Split(
         train=made("train", dataset.images_train, dataset.labels_train, train),
-        validation=made("validation", dataset.images_train, dataset.labels_train, validation),
+        validation=made("validation", images, labels, validation),
         test=made("test", test_images, test_labels, test),
         class_names=dataset.class_names,
         pixel_max=dataset.pixel_max,
@@ -133,14 +142,13 @@ def _held_out_by_bytes(
     return rows[~held], rows[held]
 
 
-def _refuse_used_up(dataset: Dataset, train: Rows, validation: Rows) -> None:
-    """Refuses a split that leaves a class without training images."""
+def _refuse_used_up(dataset: Dataset, train: Rows, validation: Labels) -> None:
+    """Refuses a split that leaves a class without training images, or without validation images held out of them."""
     for label, name in enumerate(dataset.class_names):
         images, left, chosen = (
-            int((labels == label).sum())
-            for labels in (dataset.labels_train, dataset.labels_train[train], dataset.labels_train[validation])
+            int((labels == label).sum()) for labels in (dataset.labels_train, dataset.labels_train[train], validation)
         )
-        if not left or not chosen:
+        if not left or not (chosen or dataset.validation is not None):
             raise InputError(
                 f"class {name!r} has {images} images: {left} to train on, {chosen} to choose by and "
                 f"{images - left - chosen} to report on; expected at least one of each: add images of it, take "

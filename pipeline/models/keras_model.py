@@ -2,11 +2,13 @@
 Narrowgap.
 """
 
+import itertools
 import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.models.dense import DenseSpec
 
@@ -23,7 +25,7 @@ def build(
         pixel_max: Largest pixel value; the model divides by it.
         seed: Decides the initial weights.
     """
-    seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(len(spec.hidden) + 1) >> 1]
+    initializers = _initializers(spec, seed)
     layers: list[keras.layers.Layer] = [
         keras.layers.Input(image_shape, name="pixels"),
         keras.layers.Flatten(name="flatten"),
@@ -37,11 +39,27 @@ def build(
             keras.layers.Dense(
                 classes if last else spec.hidden[place],
                 activation="softmax" if last else spec.activations[place],
-                kernel_initializer=keras.initializers.GlorotUniform(seed=seeds[place]),
+                kernel_initializer=initializers[place],
                 name="classes" if last else f"hidden_{place + 1}",
             )
         )
     return keras.Sequential(layers, name="narrowgap")
+
+
+def initial_weights(spec: DenseSpec, *, inputs: int, classes: int, seed: int) -> tuple[NDArray[np.float32], ...]:
+    """The weights of a model that `build` has just built, in the order of `get_weights()`, without building it."""
+    sizes = (inputs, *spec.hidden, classes)
+    return tuple(
+        array
+        for initializer, shape in zip(_initializers(spec, seed), itertools.pairwise(sizes), strict=True)
+        for array in (keras.ops.convert_to_numpy(initializer(shape)), np.zeros(shape[1], np.float32))
+    )
+
+
+def _initializers(spec: DenseSpec, seed: int) -> list[keras.initializers.Initializer]:
+    """One per kernel, each with a seed of its own."""
+    seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(len(spec.hidden) + 1) >> 1]
+    return [keras.initializers.GlorotUniform(seed=each) for each in seeds]
 
 
 def load(path: Path) -> keras.Model:

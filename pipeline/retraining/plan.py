@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment, Retrain
 from pipeline.models.recipe import of_code
+from pipeline.retraining.rollback import finish_interrupted
 from pipeline.retraining.run_number import next_number
 from pipeline.search import resume
 from pipeline.session import Session
@@ -129,7 +130,10 @@ def _clean_up(session: Session, registry: Registry) -> list[str]:
     A version whose run was interrupted is deleted, whatever was decided. If it has become the champion, its run is completed
     instead. Versions that people registered are left alone.
     """
-    messages = []
+    messages = [
+        f"{each.message}; it is {'completed' if each.moved else 'withdrawn'} now"
+        for each in finish_interrupted(session.store, registry)
+    ]
     if registry.repair_previous():
         messages.append(f"repaired the alias {PREVIOUS_CHAMPION}, which an interrupted run had moved")
     promoted = {

@@ -6,6 +6,7 @@ training goes on, and what is trained waits in the outbox.
 
 import contextlib
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from pipeline.training.result import TrainingState
 
 JOIN_SECONDS = 10
 """How long a search that is stopped writes what has ended; the rest waits in the outbox."""
+STOPPED = "the search was stopped before this trial had ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class StoreJournal:
         self._seen = seen
         self._keeps_states = experiment.search.tuner == "hyperband"
         self._open: dict[int, Run] = {}
+        """Runs that nobody ends yet. Who ends one takes it out first: a run is never ended twice."""
+        self._lock, self._closed = threading.Lock(), False
         self._past: dict[int, _Past] = {}
         self._states: dict[int, str] = {}
         """Ids of the runs that keep where a trial's training stopped."""
@@ -98,8 +102,12 @@ class StoreJournal:
             return
         # What cannot be written within seconds stays in the outbox.
         self._recorder.close(seconds=0 if self._store.client.waiting else JOIN_SECONDS)
-        for run in list(self._open.values()):
-            run.give_up("KILLED", "the search was stopped before this trial had ended")
+        with self._lock:
+            self._closed = True
+            unfinished = [self._open.pop(number) for number in list(self._open)]
+        # A run that the recorder is just ending is not among them: its record waits in the outbox if that fails.
+        for run in unfinished:
+            run.give_up("KILLED", STOPPED)
 
     def _remember(self, run: Run) -> None:
         if run.tags.get(STEP_TAG) != "trial":
@@ -153,10 +161,7 @@ class StoreJournal:
     def asked(self, proposal: Proposal) -> None:
         blank = self._record(proposal)
 
-        def create() -> None:
-            self._open[proposal.number] = self._create(blank)
-
-        self._recorder.submit(create)
+        self._recorder.submit(lambda: self._leave_open(proposal.number, self._create(blank)))
 
     def ended(self, proposal: Proposal, outcome: Outcome) -> TrialScore:
         record, result = self._record(proposal, outcome), outcome.result
@@ -191,13 +196,27 @@ class StoreJournal:
         return self._store.child(self._search, step="trial", name=record.name, tags=record.tags, params=record.params)
 
     def _write(self, record: TrialRecord) -> None:
-        """Completes and ends the run of a trial."""
-        run = self._open[record.number]
-        record.write(run)
+        """Completes and ends the run of a trial, unless the search was stopped: then the record waits in the outbox."""
+        with self._lock:
+            run = self._open.pop(record.number, None)
+        if run is None:
+            return
+        try:
+            record.write(run)
+        except BaseException:
+            self._leave_open(record.number, run)
+            raise
         if self._keeps_states:
             self._states[record.number] = run.id
-        del self._open[record.number]
         self._outbox.drop(record.number)
+
+    def _leave_open(self, number: int, run: Run) -> None:
+        """Keeps a run that is to be ended later; at once if the search was stopped."""
+        with self._lock:
+            if not self._closed:
+                self._open[number] = run
+                return
+        run.give_up("KILLED", STOPPED)
 
     def _record(self, proposal: Proposal, outcome: Outcome | None = None) -> TrialRecord:
         """Everything that the run of a trial holds, as far as it is known."""

@@ -4,16 +4,17 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
-
-from pipeline.data import archive, formats, pictures, validation
+from pipeline.data import formats
 from pipeline.data.dataset import Images
+from pipeline.data.own import archive, pictures, pixels
+from pipeline.data.own.parts import Form, Notes
+from pipeline.data.own.tree import is_leftover
 from pipeline.errors import InputError, as_utf8
 
-ZIP, PNG, JPEG = b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff"
+ZIP, NPY = b"PK\x03\x04", b"\x93NUM"
 """First bytes of these file types; the name of the file does not count."""
+EXPECTED = "an npz, npy or IDX file, a picture (PNG, JPEG, BMP, GIF, WebP, TIFF), or a folder of pictures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,7 @@ class Picture:
     most: int
     """Largest possible pixel value: 255, or the network's `pixel_max`."""
     photographed: bool
-    """True for PNG and JPEG, whose background may be light or dark; False for a file of a data set."""
+    """True for a picture file, whose background may be light or dark; False for a file of a data set."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class Unreadable:
 
 
 def read(path: Path, *, image_shape: tuple[int, int], pixel_max: int) -> Iterator[Picture | Unreadable]:
-    """Yields the pictures of an npz or IDX file (gzipped or not), a PNG, a JPEG, or a folder of PNG and JPEG files. One
-    that cannot be read is an `Unreadable` if it is in a folder, and an error by itself.
+    """Yields the pictures of an npz, npy or IDX file (gzipped or not), a picture file, or a folder of these. One that cannot
+    be read is an `Unreadable` if it is in a folder, and an error by itself.
 
-    Arrays whose pixels do not exceed `pixel_max` are on the network's scale; all others range from 0 to 255. Flat rows of an
-    npz file are accepted if they have as many pixels as the network's images.
+    Whole numbers that do not exceed `pixel_max` are on the network's scale; all others range from 0 to 255, fractions
+    that do not exceed 1 from 0 to 1. Flat rows are accepted if they have as many pixels as the network's images.
 
     Raises:
         InputError: The file is of another type, or damaged.
@@ -55,32 +56,32 @@ def read(path: Path, *, image_shape: tuple[int, int], pixel_max: int) -> Iterato
             yield from _of_folder(path)
             return
         if path.exists() and not path.is_file():
-            raise InputError(
-                f"input is {path}: not a regular file; expected an npz, IDX, PNG or JPEG file, or a folder"
-            )
+            raise InputError(f"input is {path}: not a regular file; expected {EXPECTED}")
         with path.open("rb") as file:
             start = file.read(4)
-        if start == PNG or start[:3] == JPEG:
-            yield Picture(as_utf8(path.name), pictures.read_picture(path), 255, photographed=True)
+        if start.startswith(pictures.STARTS):
+            yield _picture(path, path.name)
             return
-        images = _array(path, zipped=start == ZIP, image_shape=image_shape)
+        images = _array(path, start, Form(shape=image_shape))
     except OSError as error:
         raise InputError(f"input is {path}: cannot be read ({error.strerror or error})") from error
     most = pixel_max if images.max() <= pixel_max else 255
-    for row, pixels in enumerate(images):
-        yield Picture(str(row), pixels, most, photographed=False)
+    for row, image in enumerate(images):
+        yield Picture(str(row), image, most, photographed=False)
 
 
 def _of_folder(folder: Path) -> Iterator[Picture | Unreadable]:
-    """Every PNG and JPEG in the folder and below, sorted by name; hidden and other files are skipped."""
+    """Every picture in the folder and below, sorted by name; hidden and other files are skipped."""
     paths: list[Path] = []
     closed: dict[Path, OSError] = {}  # folders below that cannot be listed
     for parent, folders, files in os.walk(folder, onerror=lambda error: closed.update({Path(error.filename): error})):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_leftover(Path(parent, name))]
         shown = [Path(parent, name) for name in files if not name.startswith(".")]
         paths += [path for path in shown if path.suffix.lower() in pictures.SUFFIXES]
     if not paths and not closed:
-        raise InputError(f"input is {folder}: it contains no PNG or JPEG file; expected at least one")
+        raise InputError(
+            f"input is {folder}: it contains no picture; expected at least one PNG, JPEG, BMP, GIF, WebP or TIFF file"
+        )
     for path in sorted([*paths, *closed]):
         yield _of_file(path, as_utf8(path.relative_to(folder).as_posix()), closed.get(path))
 
@@ -89,35 +90,26 @@ def _of_file(path: Path, name: str, problem: OSError | None) -> Picture | Unread
     try:
         if problem is not None:
             raise problem
-        return Picture(name, pictures.read_picture(path), 255, photographed=True)
+        return _picture(path, name)
     except OSError as error:
         return Unreadable(name, as_utf8(f"{path} cannot be read ({error.strerror}); make it readable or leave it out"))
     except InputError as error:
         return Unreadable(name, str(error))
 
 
-def _array(path: Path, *, zipped: bool, image_shape: tuple[int, int]) -> Images:
+def _picture(path: Path, name: str) -> Picture:
+    return Picture(as_utf8(name), pictures.as_grey(pictures.read_picture(path)), 255, photographed=True)
+
+
+def _array(path: Path, start: bytes, form: Form) -> Images:
     """All images of a data set file, 0 to 255."""
-    if zipped:
-        name, images = archive.read_images(path)
-        images = _unflattened(images, image_shape)
-    else:
-        name = path.name
-        images = _read_idx(path)
-    return validation.pixels(name, images, pixel_max=255)
+    name, images = archive.read_images(path) if start in (ZIP, NPY) else (path.name, _read_idx(path))
+    (converted,), _ = pixels.uint8_images({name: images}, form, Notes())
+    return converted
 
 
 def _read_idx(path: Path) -> Images:
     content = formats.inflate(path.name, formats.read_file(path))
     if content[:3] != bytes([0, 0, formats.UNSIGNED_BYTE]):
-        raise InputError(
-            f"input is {path}: not an npz, IDX, PNG or JPEG file; expected one of these, or a folder of PNG and JPEG files"
-        )
+        raise InputError(f"input is {path}: not an npz, npy or IDX file, nor a picture; expected {EXPECTED}")
     return formats.read_idx(path.name, content, dimensions=3)
-
-
-def _unflattened(images: NDArray[Any], image_shape: tuple[int, int]) -> NDArray[Any]:
-    height, width = image_shape
-    if images.ndim == 2 and images.shape[1] == height * width:
-        return images.reshape(-1, height, width)
-    return images

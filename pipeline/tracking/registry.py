@@ -4,6 +4,7 @@ MLflow sets an alias in one transaction, and the last writer wins. Therefore eac
 alias is still where the decision found it.
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,7 +14,14 @@ from mlflow.tracking import get_registry_uri
 
 from pipeline.errors import InputError
 from pipeline.tracking.connection.health import REGISTRY, check_reachable
-from pipeline.tracking.names import CHALLENGER, CHAMPION, MODEL_PREFIX, PREVIOUS_CHAMPION, PREVIOUS_CHAMPION_TAG
+from pipeline.tracking.names import (
+    CHALLENGER,
+    CHAMPION,
+    MODEL_PREFIX,
+    PREVIOUS_CHAMPION,
+    PREVIOUS_CHAMPION_TAG,
+    REQUEST_TAG,
+)
 from pipeline.tracking.run import ABSENT, suppress_absent
 from pipeline.tracking.store import Store
 
@@ -80,13 +88,23 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         model_id = source.removeprefix("models:/")  # a server refuses an address without it
+        client, own = self._client.impatient, {**tags, REQUEST_TAG: secrets.token_hex(8)}
+        where = f"name = '{self.name}' and tags.`{REQUEST_TAG}` = '{own[REQUEST_TAG]}'"
         return _version(
-            self._client.create_model_version(self.name, source, run_id, tags=dict(tags), model_id=model_id)
+            self._client.create(
+                make=lambda: client.create_model_version(self.name, source, run_id, tags=own, model_id=model_id),
+                find=lambda: next(iter(client.search_model_versions(where)), None),
+            )
         )
 
     def tag(self, version: Version, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():
             self._client.set_model_version_tag(self.name, version.number, key, value)
+
+    def untag(self, version: Version, key: str) -> None:
+        """Removes a tag of a version; one that is gone already is no failure."""
+        with suppress_absent():
+            self._client.delete_model_version_tag(self.name, version.number, key)
 
     def describe(self, version: Version, markdown: str) -> None:
         """Sets the description that the UI shows for a version."""

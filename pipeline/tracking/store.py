@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -19,7 +20,16 @@ from pipeline.tracking.connection import address, sqlite
 from pipeline.tracking.connection.health import check_reachable, connection_error
 from pipeline.tracking.connection.masking import shown
 from pipeline.tracking.connection.patience import Patience, PatientClient, limit_retries
-from pipeline.tracking.names import EXPERIMENT_TAG, GIT_DIRTY_TAG, PARENT_TAG, REASON_TAG, RUN_NAME_TAG, STEP_TAG
+from pipeline.tracking.names import (
+    EXPERIMENT_TAG,
+    GIT_DIRTY_TAG,
+    LEASE_TAG,
+    PARENT_TAG,
+    REASON_TAG,
+    REQUEST_TAG,
+    RUN_NAME_TAG,
+    STEP_TAG,
+)
 from pipeline.tracking.provenance import user
 from pipeline.tracking.run import ABSENT, Point, Run, Status, suppress_absent
 
@@ -196,14 +206,15 @@ class Store:
         )
         return (self._run(run) for run in pages)
 
-    def reopen(self, run: Run, *, parent: Run | None = None) -> Run:
-        """Sets an ended run to RUNNING, below another parent if one is given, and returns it."""
-        self.client.update_run(run.id, status="RUNNING")
-        if REASON_TAG in run.tags:
+    def reopen(self, run: Run, *, below: Run) -> Run:
+        """Sets an ended run to RUNNING, below another parent, and returns it. It is moved first: a process that worked on it
+        before sees that it has lost the run, whenever it looks.
+        """
+        self.move(run, below=below)
+        for tag in {REASON_TAG, LEASE_TAG} & set(run.tags):
             with suppress_absent():  # the answer to the first try may have been lost
-                self.client.delete_tag(run.id, REASON_TAG)
-        if parent is not None:
-            self.client.set_tag(run.id, PARENT_TAG, parent.id)
+                self.client.delete_tag(run.id, tag)
+        self.client.update_run(run.id, status="RUNNING")
         return self.get(run.id)
 
     def move(self, run: Run, *, below: Run) -> None:
@@ -222,7 +233,15 @@ class Store:
         return InputError(message) if unknown else connection_error(self.uri, error)
 
     def _create(self, experiment_id: str, *, name: str, tags: Mapping[str, str]) -> Run:
-        return self._run(self.client.create_run(experiment_id, tags=dict(tags), run_name=name))
+        request = secrets.token_hex(8)
+        client, own = self.client.impatient, {**tags, REQUEST_TAG: request}
+        where = f"tags.`{REQUEST_TAG}` = '{request}'"
+        return self._run(
+            self.client.create(
+                make=lambda: client.create_run(experiment_id, tags=own, run_name=name),
+                find=lambda: next(iter(client.search_runs([experiment_id], where, max_results=1)), None),
+            )
+        )
 
     def _experiment_id(self, name: str) -> str:
         given = os.environ.get("MLFLOW_EXPERIMENT_ID")

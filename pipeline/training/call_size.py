@@ -6,8 +6,8 @@ CALL_BYTES = 64 * 1024**2
 """Maximum bytes of the images of one call, counted as float32."""
 MOST_TRAINING_ROWS = 8_192
 """Images per training call: enough to hide the cost of the call, few enough to bound the memory of the random numbers."""
-MOST_SCORING_ROWS = 5_000
-"""Images per scoring call; larger calls are slower, since their activations leave the processor's cache."""
+MOST_SCORING_ROWS = 1_000
+"""Images per scoring call; larger calls are slower, since their pixels as float32 leave the processor's cache."""
 
 
 def rows_per_call(most: int, inputs: int) -> int:

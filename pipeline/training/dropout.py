@@ -5,7 +5,6 @@ place took as long as the rest of an epoch.
 """
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +17,7 @@ LEVELS = 2**16
 
 
 class DropoutMasks:
-    """The dropout of one network: draws the random numbers and applies them."""
+    """The dropout of one network: draws its random numbers."""
 
     def __init__(self, spec: DenseSpec, inputs: int, seed: int) -> None:
         widths = (inputs, *spec.hidden)
@@ -42,12 +41,14 @@ class DropoutMasks:
         """The threshold: random numbers below it are dropped. Never all of them, however close to 1 the rate is."""
         return min(round(self._rates[place] * LEVELS), LEVELS - 1)
 
-    def applied(self, rows: tf.Tensor, place: int, drawn: Mapping[int, tf.Tensor]) -> tf.Tensor:
-        """Applies dropout to rows (batch, width): what `drawn` (uint16, the same shape) selects is zeroed, the rest is
-        scaled up to keep the expectation. Rows are unchanged at a place without dropout.
-        """
-        if place not in drawn:
-            return rows
-        lost = self.threshold(place)
-        kept = tf.cast(drawn[place], tf.int32) >= lost
-        return tf.where(kept, rows * (LEVELS / (LEVELS - lost)), 0.0)
+    def thresholds(self) -> NDArray[np.int32]:
+        """The threshold of each place with dropout."""
+        return np.array([self.threshold(place) for place in self.places], np.int32)
+
+
+def dropped(rows: tf.Tensor, random: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
+    """Applies dropout to rows (batch, width): zero where `random` (uint16, the same shape) is below the threshold, the rest
+    scaled up to keep the expectation.
+    """
+    scale = LEVELS / tf.cast(LEVELS - threshold, tf.float32)
+    return tf.where(tf.cast(random, tf.int32) >= threshold, rows * scale, 0.0)

@@ -84,4 +84,4 @@ class TrialResult:
     layers: str = field(default="", kw_only=True)
     """The network as a text table of its layers, where its trainer made one."""
     seconds: Mapping[str, float]
-    """Wall-clock seconds by phase: `build`, `compile` (with the first call of the first epoch), `train`, `score`."""
+    """Wall-clock seconds by phase: `build`, `compile` (nearly 0 with a kept program), `train`, `score`."""

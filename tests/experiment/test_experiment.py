@@ -148,7 +148,7 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
         ("data", "{path: 2025}", r"data\.path is 2025: expected text, in quotes"),
         ("data.dataset", "mnist", r"data\.dataset is 'mnist': expected 'fashion_mnist', 'digits' or 'own'"),
         ("data.pixel_max", "16", r"data: pixel_max is 16, but digits has its own; leave it out"),
-        ("data.pixel_max", "256", r"data\.pixel_max is 256: expected 255 or less"),
+        ("data.pixel_max", "65536", r"data\.pixel_max is 65536: expected 65535 or less"),
         ("training.learning_rate", "0", r"training\.learning_rate is 0: expected more than 0"),
         ("training.learning_rate", "11", r"training\.learning_rate is 11: expected 10\.0 or less"),
         ("training.learning_rate", "true", r"training\.learning_rate is true: expected a number"),

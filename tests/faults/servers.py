@@ -66,6 +66,9 @@ class Gate:
         self.slow = 0.0
         self.only = ""
         """If given, `status` and `slow` apply only to requests whose path contains it."""
+        self.swallow = ""
+        """If given, the answer to the next request whose path contains it is lost: the server does what is asked, and the
+        connection ends without an answer."""
         self.calls = 0
         self._listening: http.server.ThreadingHTTPServer | None = None
         self.open()
@@ -92,6 +95,10 @@ class Gate:
                 to.request(self.command, self.path, body, dict(self.headers))
                 answer = to.getresponse()
                 content = answer.read()
+                if gate.swallow and gate.swallow in self.path:
+                    gate.swallow = ""
+                    self.close_connection = True
+                    return
                 self.send_response(answer.status)
                 for name, value in answer.getheaders():
                     if name.lower() not in {"transfer-encoding", "connection", "content-length"}:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from pipeline.tracking.registry import Registry
+from pipeline.tracking.store import Store
 from tests.faults.search import Search
 from tests.faults.servers import Gate, Server
 
@@ -55,6 +57,35 @@ EACH_ONCE = Counter(str(number) for number in range(TRIALS))
 
 def trial(number: int) -> Callable[[str], bool]:
     return lambda line: line.startswith(f"trial {number}/{TRIALS}")
+
+
+def test_a_run_whose_creation_was_answered_by_nobody_is_there_once(server, gate, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", gate.address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "lost answers")
+    store = Store.connect(wait_minutes=1)
+    gate.swallow = "runs/create"
+    root = store.root(step="search", experiment="one", tags={})
+    gate.swallow = "runs/create"
+    trial = store.child(root, step="trial", name="first", tags={}, params={"depth": 1})
+    assert gate.swallow == ""  # both answers were lost
+    client = MlflowClient(server.address)
+    found = client.search_runs([root.experiment_id])
+    assert {run.info.run_id for run in found} == {root.id, trial.id}
+    assert client.get_run(trial.id).data.params == {"depth": "1"}
+
+
+def test_a_version_whose_creation_was_answered_by_nobody_is_there_once(server, gate, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", gate.address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "lost versions")
+    store = Store.connect(wait_minutes=1)
+    root = store.root(step="retrain", experiment="lost", tags={})
+    model = MlflowClient(server.address).create_logged_model(root.experiment_id, source_run_id=root.id)
+    registry = Registry(store, "lost")
+    for gate.swallow in ("registered-models/create", "model-versions/create"):
+        version = registry.register(model.model_uri, root.id, {"origin": "1"})
+        assert gate.swallow == ""
+    assert [each.number for each in registry.versions()] == ["1", "2"]
+    assert (version.number, version.tags["origin"]) == ("2", "1")
 
 
 def test_training_goes_on_while_the_server_is_away_and_everything_is_written_when_it_is_back(server, gate, tmp_path):

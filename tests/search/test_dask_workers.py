@@ -321,7 +321,9 @@ def test_a_scheduler_that_came_back_while_the_driver_was_busy_is_given_everythin
     assert outcomes[0].failure is None
 
 
-def test_a_worker_is_renewed_between_trials_and_no_trial_is_lost(digits_split):
+def test_a_worker_is_renewed_between_trials_once_it_has_compiled_so_many_networks_and_no_trial_is_lost(digits_split):
+    """The second job has the program of the first; the fourth finds two programs compiled."""
+
     def renews_after_2(_result, _split):
         import os
 
@@ -331,14 +333,13 @@ def test_a_worker_is_renewed_between_trials_and_no_trial_is_lost(digits_split):
         return {"process": str(os.getpid()).encode()}
 
     with dask_workers.local(1, digits_split, renews_after_2) as workers:
-        for number in range(3):
-            workers.submit(job(number, epochs=1))
-        outcomes = collect(workers, 3)
+        for number, width in enumerate((8, 8, 9, 10)):
+            workers.submit(job(number, width, epochs=1))
+        outcomes = collect(workers, 4)
         assert not workers._deaths
-    assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(3))
-    one, two, three = processes(outcomes)
-    assert one == two
-    assert two != three
+    assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(4))
+    one, two, three, four = processes(outcomes)
+    assert one == two == three != four
 
 
 def test_each_worker_sees_a_gpu_of_its_own_and_a_renewed_one_the_same_again(digits_split):

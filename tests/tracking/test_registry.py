@@ -7,7 +7,7 @@ import mlflow.pyfunc
 import pytest
 
 from pipeline.errors import InputError, StoreError
-from pipeline.tracking.names import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION
+from pipeline.tracking.names import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, REQUEST_TAG
 from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store
 
@@ -88,9 +88,11 @@ def test_a_version_keeps_its_tags_run_and_address(made, registry, register):
     _, source, run_id = made
     register(origin="1")
     (version,) = registry.versions()
-    assert (version.tags, version.run_id, version.source) == ({"origin": "1"}, run_id, source)
+    request = version.tags[REQUEST_TAG]
+    own = {"origin": "1", REQUEST_TAG: request}
+    assert (version.tags, version.run_id, version.source) == (own, run_id, source)
     registry.tag(version, {"decision": "kept"})
-    assert registry.get("1").tags == {"origin": "1", "decision": "kept"}
+    assert registry.get("1").tags == own | {"decision": "kept"}
 
 
 def test_the_first_champion_has_no_predecessor(registry, register):

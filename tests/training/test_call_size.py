@@ -8,11 +8,11 @@ from pipeline.training.call_size import MOST_SCORING_ROWS, MOST_TRAINING_ROWS, r
 @pytest.mark.parametrize(
     ("side", "training", "scoring"),
     [
-        (8, 8_192, 5_000),
-        (28, 8_192, 5_000),  # 3,136 bytes each: 64 MiB would hold 21,399
-        (45, 8_192, 5_000),  # 8,100 bytes: 8,285
-        (46, 7_928, 5_000),  # 8,464 bytes: 67,108,864 / 8,464 = 7,928.7
-        (128, 1_024, 1_024),  # 65,536 bytes
+        (8, 8_192, 1_000),
+        (28, 8_192, 1_000),  # 3,136 bytes each: 64 MiB would hold 21,399
+        (45, 8_192, 1_000),  # 8,100 bytes: 8,285
+        (46, 7_928, 1_000),  # 8,464 bytes: 67,108,864 / 8,464 = 7,928.7
+        (128, 1_024, 1_000),  # 65,536 bytes
         (256, 256, 256),
         (5_000, 1, 1),  # 100 MB: a call has at least one image
     ],

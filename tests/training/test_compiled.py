@@ -1,5 +1,6 @@
 """The trainer against plain Keras and against itself."""
 
+import dataclasses
 import hashlib
 import math
 import subprocess
@@ -181,33 +182,30 @@ def test_the_limit_of_bytes_changes_no_bit_for_images_of_28x28(fashion_shaped, m
 
 def test_images_that_fill_a_call_sooner_are_trained_on_in_more_calls_and_all_of_them(tiny_split, monkeypatch):
     """A 4x4 image has 64 bytes as float32: 1,024 bytes are 16 images, so two batches of 8. 37 images: 16, 16 and 5."""
-    from pipeline.training import call_size, compiled, scoring
+    from pipeline.training import call_size, scoring
+    from pipeline.training.program import Program
 
-    calls = []
-    build = compiled._compiled
+    calls, scored = [], []
+    run, log_probabilities = Program.run, scoring.log_probabilities
 
-    def noting(*given):
-        run = build(*given)
+    def noting(self, images, labels, count, *rest):
+        calls.append((images.shape, count))
+        return run(self, images, labels, count, *rest)
 
-        def called(images, labels, count, *drawn):
-            calls.append((images.shape, int(count)))
-            return run(images, labels, count, *drawn)
+    def noting_rows(score_rows, images):
+        def noted(rows):
+            scored.append(len(rows))
+            return score_rows(rows)
 
-        return called
+        return log_probabilities(noted, images)
 
     whole = train(PLAIN, tiny_split, until=1)
-    monkeypatch.setattr(compiled, "_compiled", noting)
+    monkeypatch.setattr(Program, "run", noting)
+    monkeypatch.setattr(scoring, "log_probabilities", noting_rows)
     monkeypatch.setattr(call_size, "CALL_BYTES", 1_024)
-    scored = []
-    logits = scoring.logits
-
-    def noting_rows(model, rows):
-        scored.append(len(rows))
-        return logits(model, rows)
-
-    monkeypatch.setattr(scoring, "logits", noting_rows)
     parted = train(PLAIN, tiny_split, until=1)
-    assert calls == [((2, 8, 16), 16), ((2, 8, 16), 16), ((2, 8, 16), 5)]
+    trained = [each for each in calls if each[1]]  # the call without images compiles
+    assert trained == [((2, 8, 16), 16), ((2, 8, 16), 16), ((2, 8, 16), 5)]
     assert scored == [12, 12, 16, 16, 5, 12, 12]  # probe and validation; then train, validation and test
     assert parted.state.optimizer[0] == whole.state.optimizer[0] == 5
     for ours, theirs in zip(parted.weights, whole.weights, strict=True):
@@ -274,11 +272,64 @@ def test_the_probe_is_as_large_as_the_validation_set(tiny_split):
 
 
 def test_a_cosine_rate_starts_whole_is_half_in_the_middle_and_ends_at_nothing():
-    from pipeline.training.compiled import _learning_rate
+    """Ten epochs of 7 steps: pi over 70 steps. A constant rate has no phase."""
+    from pipeline.training.compiled import phase_per_step
 
-    rate = _learning_rate(settings(schedule="cosine", epochs=10), 7)
-    assert not isinstance(rate, float)
-    assert [float(rate(step)) for step in (0, 35, 70)] == pytest.approx([0.01, 0.005, 0], abs=1e-8)
+    phase = phase_per_step(settings(schedule="cosine", epochs=10), 7)
+    assert [0.01 * (1 + math.cos(step * phase)) / 2 for step in (0, 35, 70)] == pytest.approx([0.01, 0.005, 0])
+    assert phase_per_step(settings(schedule="constant"), 7) == 0
+
+
+def test_a_cosine_epoch_equals_plain_keras_with_its_schedule(tiny_split):
+    """37 images in batches of 8, four epochs: 20 steps in all, of which the first five are taken."""
+    import keras
+
+    from pipeline.models.keras_model import build
+
+    ours = train(PLAIN, tiny_split, until=1, settings=settings(schedule="cosine"))
+    model = build(PLAIN, image_shape=(4, 4), classes=3, pixel_max=255, seed=3)
+    rate = keras.optimizers.schedules.CosineDecay(0.01, 20)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", jit_compile=False)
+    order = np.random.Generator(np.random.Philox([3, 0])).permutation(37)
+    for start in range(0, 37, 8):
+        rows = order[start : start + 8]
+        model.train_on_batch(tiny_split.train.images[rows], tiny_split.train.labels[rows])
+    for mine, theirs in zip(ours.weights, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-4, atol=2e-6)
+
+
+def test_a_kept_program_gives_the_bits_of_a_new_one(digits_split):
+    """Between the two, the program trains with other rates, another learning rate, schedule and seed."""
+    from pipeline.training.programs import PROGRAMS
+
+    asked = settings(schedule="cosine", epochs=3, patience=2, restore_best=True)
+    PROGRAMS.forget()
+    new = train(SMALL, digits_split, settings=asked)
+    compiled = PROGRAMS.compiled
+    other = DenseSpec(SMALL.hidden, (0.5, 0.1, 0.4), SMALL.activations)
+    between = train(other, digits_split, settings=settings(learning_rate=0.03), seed=4)
+    kept = train(SMALL, digits_split, settings=asked)
+    assert PROGRAMS.compiled == compiled
+    assert fingerprint(kept) == fingerprint(new) != fingerprint(between)
+    PROGRAMS.forget()
+    assert fingerprint(train(other, digits_split, settings=settings(learning_rate=0.03), seed=4)) == fingerprint(
+        between
+    )
+
+
+def test_a_state_of_an_earlier_version_with_its_learning_rate_is_continued(digits_split):
+    whole, part = train(SMALL, digits_split), train(SMALL, digits_split, until=2)
+    count, *moments = part.state.optimizer
+    earlier = dataclasses.replace(part.state, optimizer=(count, np.float32(0.01), *moments))
+    assert fingerprint(train(SMALL, digits_split, state=earlier)) == fingerprint(whole)
+
+
+def test_the_first_weights_are_those_of_the_keras_model():
+    from pipeline.models.keras_model import build, initial_weights
+
+    ours = initial_weights(SMALL, inputs=16, classes=3, seed=5)
+    theirs = build(SMALL, image_shape=(4, 4), classes=3, pixel_max=255, seed=5).get_weights()
+    assert all(np.array_equal(mine, other) for mine, other in zip(ours, theirs, strict=True))
 
 
 @pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy", "loss"])
@@ -352,7 +403,10 @@ def test_a_trained_network_leaves_no_graph_in_the_process(tiny_split):
     """A worker trains many networks; the optimizer's own `apply` would keep the graph of each of them."""
     import gc
 
+    from pipeline.training.programs import PROGRAMS
+
     def graphs() -> int:
+        PROGRAMS.forget()
         gc.collect()
         return sum(type(each).__name__ == "FuncGraph" for each in gc.get_objects())
 

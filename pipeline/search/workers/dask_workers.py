@@ -11,8 +11,8 @@ import math
 import queue
 import time
 import warnings
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
@@ -24,8 +24,9 @@ from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
 from pipeline.errors import InputError, StoreError
 from pipeline.search.workers import dask_connection, run_job
-from pipeline.search.workers.jobs import Draw, Job, Outcome
+from pipeline.search.workers.jobs import Draw, Job, Outcome, match
 from pipeline.search.workers.memory_need import AMPLE_BYTES, MemoryNeed, gib
+from pipeline.training.programs import PROGRAMS, program_key
 from pipeline.training.runtime import init_tensorflow
 
 DEATHS = 3
@@ -40,8 +41,8 @@ def dask_setup(worker):
     os.environ["CUDA_VISIBLE_DEVICES"] = gpus[int(worker.name) % len(gpus)]
 """
 """A worker sees one GPU, set before it imports TensorFlow, which would reserve memory on each."""
-RENEWED_AFTER = 12
-"""Trials after which a worker process is restarted: TensorFlow keeps about 15 MB per compiled network for ever."""
+RENEWED_AFTER = 24
+"""Compiled networks after which a worker process is restarted: TensorFlow keeps about 15 MB of each for ever."""
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.5
 GONE = (OSError, distributed.client.ClosedClientError)
@@ -63,9 +64,6 @@ MORE_ROOM = (
 BEGUN = "narrowgap-begun"
 """Topic of the events by which workers tell that they begin with a job, the data at hand."""
 
-_trained = 0
-"""Trials that this worker process has trained."""
-
 
 class DaskWorkers:
     """Trains on all workers of a Dask scheduler; workers may join and leave."""
@@ -83,6 +81,8 @@ class DaskWorkers:
         self._open: dict[int, tuple[Job, distributed.Future, str]] = {}
         """Handed out: the job, its future, and the worker it was meant for."""
         self._waiting: deque[Job] = deque()
+        self._programs: defaultdict[str, set[Hashable]] = defaultdict(set)
+        """Compiled programs by worker, as far as the driver knows: a worker that was renewed has fewer."""
         self._deaths: Counter[int] = Counter()
         """Workers that died of each job."""
         self._client = connect()
@@ -169,8 +169,10 @@ class DaskWorkers:
             idle = self._ready() - {address for _, _, address in self._open.values()}
             self.refuse_without_room()
             while self._waiting and idle:
-                self._hand_out(self._waiting[0], idle.pop())
-                self._waiting.popleft()
+                job, address = match(self._waiting, idle, self._programs)
+                self._hand_out(job, address)
+                self._waiting.remove(job)
+                idle.remove(address)
 
     def _hand_out(self, job: Job, address: str) -> None:
         future = self._client.submit(
@@ -183,6 +185,7 @@ class DaskWorkers:
             workers=[address],
         )
         self._open[job.number] = job, future, address
+        self._programs[address].add(program_key(job.recipe.spec, job.settings))
         future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
 
     def finished(self) -> list[Outcome]:
@@ -434,15 +437,12 @@ def remote(address: str, split: Split, draw: Draw, need: MemoryNeed | None = Non
 
 def _work(job: Job, data: Split | SharedSplit, draw: Draw) -> Outcome:
     """Runs one job on a worker."""
-    global _trained  # noqa: PLW0603 - what is counted is this process
     worker = distributed.get_worker()
-    if _trained >= RENEWED_AFTER and worker.nanny:
+    if PROGRAMS.compiled >= RENEWED_AFTER and worker.nanny:
         _renew(worker)
     worker.log_event(BEGUN, {"key": worker.get_current_task()})
     split = data.open() if isinstance(data, SharedSplit) else data
-    outcome = run_job.run_job(job, split, draw)
-    _trained += 1
-    return outcome
+    return run_job.run_job(job, split, draw)
 
 
 def _renew(worker: distributed.Worker) -> NoReturn:

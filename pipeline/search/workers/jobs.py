@@ -4,13 +4,14 @@ A trial is a pure function of its job and the split; it does not matter where it
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pipeline.data.split import Split
 from pipeline.experiment import Training
 from pipeline.models.recipe import Recipe
+from pipeline.training.programs import program_key
 from pipeline.training.result import TrainingState, TrialResult
 
 Draw = Callable[[TrialResult, Split], Mapping[str, bytes]]
@@ -87,3 +88,24 @@ class InProcess:
 
     def close(self) -> None:
         self._jobs.clear()
+
+
+def match(
+    waiting: Sequence[Job], idle: Collection[str], programs: Mapping[str, Collection[Hashable]]
+) -> tuple[Job, str]:
+    """The job that is handed out next, and its worker: a job whose program an idle worker has; else the first job whose
+    program no worker has; else the first. It decides how often a network is compiled, and no result.
+
+    Args:
+        waiting: Jobs, at least one.
+        idle: Addresses, at least one.
+        programs: Compiled programs by address.
+    """
+    keys = [program_key(job.recipe.spec, job.settings) for job in waiting]
+    for job, key in zip(waiting, keys, strict=True):
+        for address in sorted(idle):
+            if key in programs.get(address, ()):
+                return job, address
+    known = set[Hashable]().union(*programs.values())
+    new = next((job for job, key in zip(waiting, keys, strict=True) if key not in known), waiting[0])
+    return new, min(idle, key=lambda address: (len(programs.get(address, ())), address))

@@ -272,6 +272,24 @@ class PatientClient:
 
         return (self._artifacts if artifacts else self._runs).call(fenced)
 
+    def create(self, make: Callable[[], T], find: Callable[[], T | None]) -> T:
+        """What `make` creates in the store, once. If no answer came, the store may have created it all the same: it is
+        looked for before `make` is repeated.
+
+        Args:
+            make: Creates it.
+            find: The one that an earlier try has created; None if there is none.
+        """
+        asked = False
+
+        def once() -> T:
+            nonlocal asked
+            found = find() if asked else None
+            asked = True
+            return make() if found is None else found
+
+        return self.call(once)
+
 
 def limit_retries() -> None:
     """Leaves repeating to `Patience`: MLflow alone would repeat each call for minutes, without a word."""

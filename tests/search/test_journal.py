@@ -1,0 +1,155 @@
+"""A trial is ended once, by the recorder or by the search that is stopped, whoever of the two is slower."""
+
+import threading
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.search import journal
+from pipeline.search.outbox import TrialRecord
+from pipeline.session import Session
+from pipeline.tracking.store import Run
+
+OUTCOME: Any = SimpleNamespace(result=None, failure=None, warning=None, seconds=1.0)
+"""Stands for what a worker returns; the records below are made by hand."""
+
+
+class PlainJournal(journal.StoreJournal):
+    """The real journal with records that are made by hand: no network is trained."""
+
+    def _record(self, proposal: Any, _outcome: Any = None) -> TrialRecord:
+        tags = {"narrowgap.asked": str(proposal.number), "narrowgap.proposal": "{}"}
+        metrics = {"val_loss": 0.5, "val_accuracy": 0.9}
+        return TrialRecord(proposal.number, f"{proposal.number:02d}", tags, {}, metrics, (), {}, None, None)
+
+    def _name(self, proposal: Any) -> str:
+        return f"{proposal.number:02d}"
+
+
+def proposal(number: int) -> Any:
+    return SimpleNamespace(number=number)
+
+
+@pytest.fixture
+def search(session: Session) -> Run:
+    return session.store.root(step="search", experiment="smoke", tags={})
+
+
+@pytest.fixture
+def opened(session, search, tmp_path, monkeypatch):
+    """Opens the journal of the search, as the first process does and the next one that resumes it."""
+    monkeypatch.setattr(journal, "JOIN_SECONDS", 0.1)
+
+    def make() -> PlainJournal:
+        box: Path = tmp_path / "outbox"
+        return PlainJournal(session.store, search, session.experiment, session.prepared, lambda _seen: None, folder=box)
+
+    return make
+
+
+class Halted:
+    """Halts the thread that ends a run in the store, before or after the store has done so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, session: Session, where: str) -> None:
+        self.reached, self.go_on, self.done = (threading.Event() for _ in range(3))
+        client = session.store.client.impatient
+        real = client.set_terminated
+
+        def set_terminated(run_id: str, status: str) -> None:
+            if status != "FINISHED":
+                real(run_id, status)
+                return
+            if where == "after":
+                real(run_id, status)
+            self.reached.set()
+            assert self.go_on.wait(30)
+            if where == "before":
+                real(run_id, status)
+            self.done.set()
+
+        monkeypatch.setattr(client, "set_terminated", set_terminated)
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_trial_that_the_recorder_is_just_ending_is_not_ended_again_by_the_search_that_is_stopped(
+    session, search, opened, monkeypatch, where
+):
+    halted = Halted(monkeypatch, session, where)
+
+    def stopped() -> None:
+        with opened() as writing:
+            for number in (0, 1):
+                writing.asked(proposal(number))
+            writing.ended(proposal(0), OUTCOME)
+            assert halted.reached.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    halted.go_on.set()
+    assert halted.done.wait(30)
+    statuses = {run.tags["narrowgap.asked"]: run.status for run in session.store.children(search)}
+    assert statuses == {"0": "FINISHED", "1": "KILLED"}
+    with opened():  # the next process, which resumes the search
+        pass
+    ended = Counter(run.tags["narrowgap.asked"] for run in session.store.children(search) if run.status == "FINISHED")
+    assert ended == {"0": 1}
+
+
+def test_a_trial_that_waited_for_the_recorder_when_the_search_was_stopped_is_recorded_by_the_next_process(
+    session, search, opened, monkeypatch
+):
+    halted = Halted(monkeypatch, session, "before")
+
+    def stopped() -> None:
+        with opened() as writing:
+            for number in (0, 1):
+                writing.asked(proposal(number))
+            for number in (0, 1):  # the second waits behind the first
+                writing.ended(proposal(number), OUTCOME)
+            assert halted.reached.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    halted.go_on.set()
+    assert halted.done.wait(30)
+    monkeypatch.undo()
+    with opened():
+        pass
+    ended = Counter(run.tags["narrowgap.asked"] for run in session.store.children(search) if run.status == "FINISHED")
+    assert ended == {"0": 1, "1": 1}
+    assert {run.status for run in session.store.children(search)} == {"FINISHED", "KILLED"}
+
+
+def test_the_run_of_a_trial_that_is_made_when_the_search_has_already_stopped_does_not_stay_open(
+    session, search, opened, monkeypatch
+):
+    go_on, made = threading.Event(), threading.Event()
+    real = session.store.client.impatient.create_run
+
+    def create_run(*words: Any, **named: Any) -> Any:
+        assert go_on.wait(30)
+        run = real(*words, **named)
+        made.set()
+        return run
+
+    def stopped() -> None:
+        with opened() as writing:
+            monkeypatch.setattr(session.store.client.impatient, "create_run", create_run)
+            writing.asked(proposal(0))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    go_on.set()
+    assert made.wait(30)
+    end = threading.Event()
+    for _ in range(200):
+        if [run.status for run in session.store.children(search)] == ["KILLED"]:
+            break
+        end.wait(0.05)
+    assert [run.status for run in session.store.children(search)] == ["KILLED"]
