@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.data import download, formats
 from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
-from pipeline.data.own import archive, labels, pixels, tree
+from pipeline.data.own import archive, labels, pixels, tables, tree
 from pipeline.data.own.parts import TEST, TRAIN, VALIDATION, Form, Notes, RawData, RawPart
 from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Data
@@ -50,17 +50,23 @@ def _read(path: Path, form: Form, notes: Notes) -> RawData:
             f"data.path is {path}, one array; expected the folder that has it, with images.npy and labels.npy, or "
             "x_train.npy, y_train.npy and so on"
         )
+    if path.is_file() and tables.is_table(path):
+        return tables.read(path, form, notes)
     if path.is_file():
         return archive.read(path, notes)
     if not path.is_dir():
         raise InputError(
-            f"data.path is {path}: there is no such file or folder; expected an npz file or a folder of images"
+            f"data.path is {path}: there is no such file or folder; expected an npz, CSV or Parquet file, or a "
+            "folder of images"
         )
     if any(path.glob("train-*-ubyte*")):
         has_test = any(path.glob("t10k-*-ubyte*"))
         return RawData({TRAIN: _read_idx(path, "train")} | ({TEST: _read_idx(path, "t10k")} if has_test else {}))
     if any(path.glob("*.npy")):
         return archive.read_folder(path, notes)
+    inside = [each for each in path.iterdir() if not tree.is_leftover(each) or tables.is_table(each)]
+    if any(map(tables.is_table, inside)) and not any(each.is_dir() for each in inside):
+        return tables.read_folder(path, form, notes)
     return tree.read_tree(path, form, notes)
 
 
