@@ -1,7 +1,7 @@
 """What every step is given: the experiment, the store, the data and the screen."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,10 +85,10 @@ class Session:
             parent: The run above it.
             step: The step.
             name: The name of the run.
-            held: Whether it has a heartbeat of its own, since another process may resume it.
+            held: Whether it says which process works on it, since another one may resume it.
         """
-        tags = {EXPERIMENT_TAG: self.experiment.name, **self.prepared.tags}
+        tags = {EXPERIMENT_TAG: self.experiment.name, **self.prepared.tags, **(run_lock.owner_tag() if held else {})}
         run = self.store.child(parent, step=step, name=name, tags=tags)
-        with run_lock.heartbeat(self.store, run) if held else nullcontext(), run.open():
+        with run.open():
             run.write(EXPERIMENT_YAML, self.experiment.to_yaml())
             yield run

@@ -104,7 +104,7 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
         if different or _of_a_retraining_run(session, run):
             return None
         # One that takes no lease, since it was started with search.resume=never.
-        holder = run_lock.holder_of(run)
+        holder = run_lock.holder_of(run_lock.owner_of(session.store, run) or run)
         raise BusyError(
             f"search {run.id} is being run by process {holder['pid']} on {holder['host']}; wait for it, or start another "
             "with -P search.resume=never"

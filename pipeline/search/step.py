@@ -51,8 +51,9 @@ def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) 
     if before is not None:
         if alone:
             root.log(tags={STEP_TAG: "main"})
-        before = session.store.reopen(before, parent=root)
-        with run_lock.heartbeat(session.store, before), before.open() as run:
+        before = session.store.reopen(before, below=root)
+        before.log(tags=run_lock.owner_tag())
+        with before.open() as run:
             done = sum(each.status in {"FINISHED", "FAILED"} for each in session.store.children(run))
             session.say(f"search: resuming search {run.id} ({done} trials done)")
             yield run

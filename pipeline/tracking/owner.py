@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from pipeline.tracking.names import HOLDER_TAG
+from pipeline.tracking.names import HOLDER_TAG, STEP_TAG
 from pipeline.tracking.store import Run, Store
 
 GONE_SECONDS = 120
@@ -59,9 +59,27 @@ def _ticks(pid: int) -> int | None:
         return None
 
 
+def owner_of(store: Store, run: Run) -> Run | None:
+    """The run whose heartbeat says whether somebody works on `run`: the outermost of its process. Each process writes
+    heartbeats to its own alone, so nobody overwrites those of another. None if the run above was deleted.
+
+    A nested run keeps the tag of the process that began it, which may have been replaced since.
+    """
+    top = run
+    while top.parent_id is not None and top.status == "RUNNING":
+        above = store.find(top.parent_id)
+        if above is None:
+            return top if HOLDER_TAG in top.tags else None
+        if STEP_TAG not in above.tags:  # a run of the user's own, around that of `mlflow run`
+            break
+        top = above
+    return top
+
+
 def alive(store: Store, run: Run) -> bool:
     """Whether a process works on the run; a run without an owner is free. May watch its heartbeat for two minutes."""
-    return bool(holder_of(run)) and run.id not in gone(store, [run])
+    owner = owner_of(store, run)
+    return owner is not None and bool(holder_of(owner)) and owner.id not in gone(store, [owner])
 
 
 def gone(store: Store, runs: Iterable[Run], say: Callable[[str], None] = lambda _line: None) -> set[str]:

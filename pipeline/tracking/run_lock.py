@@ -7,19 +7,26 @@ Multiprocessor Programming, chapter 2): of two that look, at least the later one
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities import Run as MlflowRun
 
 from pipeline.errors import BusyError
-from pipeline.tracking.names import CLAIM_TAG, HOLDER_TAG, LEASE_TAG
-from pipeline.tracking.owner import GONE_SECONDS, alive, gone, holder_of, owner_tag, this_process
+from pipeline.tracking.names import CLAIM_TAG, HOLDER_TAG, LEASE_TAG, PARENT_TAG
+from pipeline.tracking.owner import GONE_SECONDS, alive, gone, holder_of, owner_of, owner_tag, this_process
 from pipeline.tracking.store import Run, Store
 
-__all__ = ["alive", "end_orphans", "heartbeat", "holder_of", "lease", "owner_tag"]
+__all__ = ["alive", "end_orphans", "heartbeat", "holder_of", "lease", "owner_of", "owner_tag"]
 
 BEAT_SECONDS = 20
 """Time between two heartbeats."""
+FENCE_SECONDS = GONE_SECONDS / 2
+"""How long a process may write without looking whether its run still belongs to it."""
+TRIES = 3
+"""How often it looks if the store answers slowly."""
 ASK_SECONDS = 0.2
 """Time between two looks at the flags of others."""
 JOIN_SECONDS = 5
@@ -27,14 +34,19 @@ JOIN_SECONDS = 5
 
 
 class Heartbeat:
-    """Writes a heartbeat to a run every few seconds and finds out whether the run was taken over."""
+    """Writes a heartbeat to a run every few seconds and finds out whether the run was taken over.
+
+    Whoever takes it over ends the run, or moves it below a run of its own, and then looks whether the heartbeat has changed.
+    Here the heartbeat is written first, and the run is looked at afterwards. So at least one of the two sees the other.
+    """
 
     def __init__(self, store: Store, run: Run, also: Callable[[], None]) -> None:
         self._client, self._run, self._also = store.client.impatient, run, also
+        self._parent = run.parent_id
         self._stop = threading.Event()
         self._confirmed = _since_boot()
         self._lost: str | None = None
-        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread = threading.Thread(target=self._work, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -46,34 +58,56 @@ class Heartbeat:
     def check(self) -> None:
         """Raises BusyError if another process has taken the run over. Asks the store if the last answer is old: this
         machine may have slept, or the store may have been away.
-        """
-        if self._lost is None and _since_boot() - self._confirmed > GONE_SECONDS / 2:
-            self._look()
-        if self._lost is not None:
-            raise BusyError(self._lost)
 
-    def _beat(self) -> None:
+        Raises:
+            TimeoutError: The store answers so slowly that every answer is old.
+        """
+        for _ in range(TRIES):
+            if self._lost is not None:
+                raise BusyError(self._lost)
+            if _since_boot() - self._confirmed <= FENCE_SECONDS:
+                return
+            self.beat()
+        raise TimeoutError("timed out: each answer of the store is old when it comes")
+
+    def beat(self) -> None:
+        """Writes a heartbeat and looks whether the run still belongs to this process."""
+        began = _since_boot()
+        self._look()
+        if self._lost is None:
+            ((name, value),) = owner_tag().items()
+            self._client.set_tag(self._run.id, name, value)
+            self._look()
+        self._confirmed = began
+
+    def _work(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
             try:
                 self._also()
-                self._look()
-                if self._lost is None:
-                    ((name, value),) = owner_tag().items()
-                    self._client.set_tag(self._run.id, name, value)
+                self.beat()
             except Exception:  # noqa: BLE001, S110 - a store that is away; the step itself waits for it and says so
                 pass
 
     def _look(self) -> None:
         found = self._client.get_run(self._run.id)
-        holder = json.loads(found.data.tags.get(HOLDER_TAG, "{}"))
+        holder, parent = _holder(found), found.data.tags.get(PARENT_TAG)
         if found.info.status != "RUNNING":
             self._lost = (
                 f"run {self._run.id} was ended by another process, as {found.info.status}; this one has stopped"
             )
-        elif holder.get("token") not in {None, this_process()["token"]}:
-            by = f"process {holder['pid']} on {holder['host']}"
-            self._lost = f"run {self._run.id} was taken over by {by}; this one has stopped"
-        self._confirmed = _since_boot()
+            return
+        if parent != self._parent and parent is not None:
+            holder = _holder(self._client.get_run(parent))
+        elif holder.get("token") in {None, this_process()["token"]}:
+            return
+        by = f"process {holder['pid']} on {holder['host']}" if holder else "another process"
+        self._lost = f"run {self._run.id} was taken over by {by}; this one has stopped"
+
+
+def _holder(found: MlflowRun) -> dict[str, Any]:
+    """The owner of a run as MLflow returns it; empty if it has none."""
+    holder: dict[str, Any] = json.loads(found.data.tags.get(HOLDER_TAG, "{}"))
+    return holder
 
 
 @contextmanager
@@ -144,10 +178,18 @@ def lease(
         BusyError: Another process has it.
     """
     root.log(tags={CLAIM_TAG: repr(time.time()), **_flag(of, what, "asking")})
+    awake: dict[str, float] = {}
+    """Until when processes that were taken for dead, and have written since, are not."""
     while True:
         others = _flags(store, root, of)
         dead = gone(store, (flag.run for flag in others), say)
-        others = [flag for flag in others if flag.run.id not in dead]
+        dead = {run_id for run_id in dead if awake.get(run_id, 0) <= time.monotonic()}
+        if dead:
+            # Of two processes that take each other for dead, the later one sees what the other has written here.
+            root.log(tags=_flag(of, what, "asking", over=sorted(dead)))
+            woken = dead - _end(store, [flag.run for flag in others if flag.run.id in dead])
+            awake |= dict.fromkeys(woken, time.monotonic() + GONE_SECONDS)
+            continue
         if not others:
             root.log(tags=_flag(of, what, "held"))
             return
@@ -162,8 +204,8 @@ def lease(
         time.sleep(ASK_SECONDS)  # the others see this run's flag and withdraw theirs
 
 
-def _flag(of: str, what: str, state: str) -> dict[str, str]:
-    return {LEASE_TAG: json.dumps({"of": of, "what": what, "state": state})}
+def _flag(of: str, what: str, state: str, **more: object) -> dict[str, str]:
+    return {LEASE_TAG: json.dumps({"of": of, "what": what, "state": state, **more})}
 
 
 def _flags(store: Store, root: Run, of: str) -> list[_Flag]:
@@ -179,8 +221,7 @@ def _flags(store: Store, root: Run, of: str) -> list[_Flag]:
 def end_orphans(store: Store, root: Run, experiment: str, say: Callable[[str], None] = lambda _line: None) -> int:
     """Ends runs of an experiment that a dead process left RUNNING, as KILLED; a killed search can still be resumed.
 
-    The owner of a run is that of its nearest ancestor with an owner tag. Below a run that has ended, or that was deleted,
-    nobody works.
+    Below a run that has ended, or that was deleted, nobody works.
 
     Returns:
         Number of runs that were ended.
@@ -190,9 +231,7 @@ def end_orphans(store: Store, root: Run, experiment: str, say: Callable[[str], N
         run for run in store.running(experiment_id=root.experiment_id, experiment=experiment) if run.id != root.id
     ]
     for run in running:
-        top: Run | None = run
-        while top is not None and HOLDER_TAG not in top.tags and top.status == "RUNNING" and top.parent_id is not None:
-            top = store.find(top.parent_id)
+        top = owner_of(store, run)
         if top is None or HOLDER_TAG in top.tags or top.id != run.id:
             owners[run.id] = top
     holders = {top.id: top for top in owners.values() if top is not None and top.status == "RUNNING"}
@@ -204,13 +243,30 @@ def end_orphans(store: Store, root: Run, experiment: str, say: Callable[[str], N
     ]
     # Other processes went on while heartbeats were watched: what has ended or changed hands meanwhile stays.
     taken = {top.id for top in holders.values() if top.id in dead and not _as_before(store, top)}
-    ended = [run for run in orphans if not ((top := owners[run.id]) and top.id in taken) and _as_before(store, run)]
+    return len(_end(store, [run for run in orphans if not ((top := owners[run.id]) and top.id in taken)]))
+
+
+def _end(store: Store, runs: Iterable[Run]) -> set[str]:
+    """Ends runs of dead processes as KILLED and returns their ids; what has ended or changed meanwhile stays.
+
+    One that wakes up just then may have looked before its run was ended, and go on for as long as that look holds: it is
+    waited for.
+    """
+    ended = [run for run in runs if _as_before(store, run)]
     for run in ended:
         run.finish("KILLED", "its driver process ended")
-    return len(ended)
+    if any(HOLDER_TAG in run.tags and _beat(store, run) != run.tags[HOLDER_TAG] for run in ended):
+        time.sleep(FENCE_SECONDS)
+    return {run.id for run in ended}
+
+
+def _beat(store: Store, run: Run) -> str | None:
+    now = store.find(run.id)
+    return None if now is None else now.tags.get(HOLDER_TAG)
 
 
 def _as_before(store: Store, run: Run) -> bool:
-    """Whether a run is still running, with the heartbeat that was read before."""
+    """Whether a run is still running, with the heartbeat and the flag that were read before."""
     now = store.find(run.id)
-    return now is not None and now.status == "RUNNING" and now.tags.get(HOLDER_TAG) == run.tags.get(HOLDER_TAG)
+    own = (HOLDER_TAG, LEASE_TAG)
+    return now is not None and now.status == "RUNNING" and all(now.tags.get(tag) == run.tags.get(tag) for tag in own)

@@ -23,6 +23,7 @@ from pipeline.tracking.connection.patience import Patience, PatientClient, limit
 from pipeline.tracking.names import (
     EXPERIMENT_TAG,
     GIT_DIRTY_TAG,
+    LEASE_TAG,
     PARENT_TAG,
     REASON_TAG,
     REQUEST_TAG,
@@ -205,14 +206,15 @@ class Store:
         )
         return (self._run(run) for run in pages)
 
-    def reopen(self, run: Run, *, parent: Run | None = None) -> Run:
-        """Sets an ended run to RUNNING, below another parent if one is given, and returns it."""
-        self.client.update_run(run.id, status="RUNNING")
-        if REASON_TAG in run.tags:
+    def reopen(self, run: Run, *, below: Run) -> Run:
+        """Sets an ended run to RUNNING, below another parent, and returns it. It is moved first: a process that worked on it
+        before sees that it has lost the run, whenever it looks.
+        """
+        self.move(run, below=below)
+        for tag in {REASON_TAG, LEASE_TAG} & set(run.tags):
             with suppress_absent():  # the answer to the first try may have been lost
-                self.client.delete_tag(run.id, REASON_TAG)
-        if parent is not None:
-            self.client.set_tag(run.id, PARENT_TAG, parent.id)
+                self.client.delete_tag(run.id, tag)
+        self.client.update_run(run.id, status="RUNNING")
         return self.get(run.id)
 
     def move(self, run: Run, *, below: Run) -> None:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,50 +22,11 @@ import pytest
 
 from pipeline.errors import BusyError
 from pipeline.tracking import owner, run_lock
-from pipeline.tracking.names import HOLDER_TAG, LEASE_TAG
+from pipeline.tracking.names import HOLDER_TAG, LEASE_TAG, PARENT_TAG
 from pipeline.tracking.store import Store
 
 ROOT = Path(__file__).parents[2]
 HOUR = 3600
-
-
-@dataclass
-class SimulatedRun:
-    """A run of the simulated store."""
-
-    store: "SimulatedStore"
-    id: str
-    tags: dict[str, str] = field(default_factory=dict)
-    status: str = "RUNNING"
-
-    def log(self, *, tags: dict[str, str]) -> None:
-        self.store.slowly(lambda: self.tags.update(tags))
-
-
-class SimulatedStore:
-    """A store in simulated time: each call takes effect at some moment between its beginning and its end."""
-
-    def __init__(self, world: "World") -> None:
-        self.world, self.runs = world, dict[str, SimulatedRun]()
-
-    def slowly(self, effect: Callable[[], Any]) -> Any:
-        self.world.sleep(self.world.delay())
-        result = effect()
-        self.world.sleep(self.world.delay())
-        return result
-
-    def _seen(self, run: SimulatedRun) -> SimpleNamespace:
-        """What is read: a copy, with the heartbeat that a process that lives has written by now."""
-        holder = json.dumps({"host": "box", "pid": 7, "started": 0, "of": run.id, "beat": self.world.beat(run.id)})
-        return SimpleNamespace(id=run.id, tags={**run.tags, HOLDER_TAG: holder}, status=run.status)
-
-    def running(self, *, tag: str) -> Any:
-        return self.slowly(
-            lambda: [self._seen(run) for run in self.runs.values() if run.status == "RUNNING" and tag in run.tags]
-        )
-
-    def get(self, run_id: str) -> Any:
-        return self.slowly(lambda: self._seen(self.runs[run_id]))
 
 
 class World:
@@ -77,25 +38,38 @@ class World:
         self.turns: list[tuple[float, int, threading.Event]] = []
         self.numbers = itertools.count()
         self.free = threading.Semaphore(0)
-        self.dead: set[str] = set()
         self.failures: list[BaseException] = []
+        self.here = threading.local()
+        """The process of this thread."""
+        self.runs = dict[str, SimulatedRun]()
+        self.results: list[str] = []
+        """Who wrote a result, in the order of the store."""
 
     def delay(self) -> float:
-        """Mostly a moment, at times seconds, now and then an hour."""
+        """Mostly a moment, at times seconds, now and then minutes."""
         kind = self.random.random()
-        return self.random.uniform(0, 0.2 if kind < 0.7 else 5 if kind < 0.95 else HOUR)
+        return self.random.uniform(0, 0.2 if kind < 0.75 else 5 if kind < 0.98 else 5 * owner.GONE_SECONDS)
 
-    def beat(self, run_id: str) -> int:
-        return 0 if run_id in self.dead else int(self.now // run_lock.BEAT_SECONDS) + 1
-
-    def sleep(self, seconds: float) -> None:
+    def pass_(self, seconds: float) -> None:
+        """Time passes, whether or not the process is suspended."""
         turn = threading.Event()
         heapq.heappush(self.turns, (self.now + seconds, next(self.numbers), turn))
         self.free.release()
         turn.wait()
 
-    def start(self, work: Callable[[], None]) -> None:
+    def sleep(self, seconds: float) -> None:
+        """The process sleeps, and goes on once it is not suspended any more."""
+        self.pass_(seconds)
+        process: Process = self.here.process
+        process.points += 1
+        if process.points == process.suspended_at:
+            process.until = self.now + process.suspended_for
+        while self.now < process.until:
+            self.pass_(process.until - self.now)
+
+    def start(self, process: "Process", work: Callable[[], None]) -> None:
         def whole() -> None:
+            self.here.process = process
             try:
                 self.sleep(self.random.uniform(0, 2))
                 work()
@@ -115,6 +89,142 @@ class World:
         assert self.failures == []
 
 
+@dataclass
+class SimulatedRun:
+    """A run of the simulated store, as one process sees it."""
+
+    store: "SimulatedStore"
+    id: str
+    tags: dict[str, str]
+    status: str = "RUNNING"
+    parent_id: str | None = None
+
+    def log(self, *, tags: dict[str, str]) -> None:
+        self.store.write(lambda: self.store.world.runs[self.id].tags.update(tags))
+
+    def finish(self, status: str, _reason: str = "") -> None:
+        self.store.write(lambda: setattr(self.store.world.runs[self.id], "status", status))
+
+
+class SimulatedStore:
+    """A store in simulated time, as one process sees it: each call takes effect at some moment between its beginning and
+    its end, also if the process is suspended meanwhile.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.client: Any = SimpleNamespace(impatient=self, fences=[])
+
+    def call(self, effect: Callable[[], Any]) -> Any:
+        self.world.pass_(self.world.delay())
+        result = effect()
+        self.world.sleep(self.world.delay())
+        return result
+
+    def write(self, effect: Callable[[], Any]) -> None:
+        """As `PatientClient` does: fences first, and once more if the store is too slow for them."""
+        while True:
+            try:
+                for fence in self.client.fences:
+                    fence()
+            except TimeoutError:
+                continue
+            break
+        self.world.sleep(0)  # a process may be suspended just before it sends
+        self.call(effect)
+
+    def _seen(self, run: SimulatedRun) -> SimulatedRun:
+        """What is read: a copy."""
+        return replace(run, store=self, tags=dict(run.tags))
+
+    def running(self, *, tag: str) -> Any:
+        return self.call(
+            lambda: [self._seen(run) for run in self.world.runs.values() if run.status == "RUNNING" and tag in run.tags]
+        )
+
+    def get(self, run_id: str) -> Any:
+        return self.call(lambda: self._seen(self.world.runs[run_id]))
+
+    find = get
+
+    def get_run(self, run_id: str) -> Any:
+        run = self.get(run_id)
+        return SimpleNamespace(info=SimpleNamespace(status=run.status), data=SimpleNamespace(tags=run.tags))
+
+    def set_tag(self, run_id: str, name: str, value: str) -> None:
+        self.world.sleep(0)
+        self.call(lambda: self.world.runs[run_id].tags.update({name: value}))
+
+
+class Process:
+    """A process that wants to search: real leases and real heartbeats, on a simulated store."""
+
+    def __init__(self, world: World, name: str, *, suspended_at: int = 0, suspended_for: float = 0) -> None:
+        self.world, self.name = world, name
+        self.points, self.suspended_at, self.suspended_for, self.until = 0, suspended_at, suspended_for, 0.0
+        self.outcome = ""
+        self.store: Any = SimulatedStore(world)
+        world.runs[name] = SimulatedRun(self.store, name, {HOLDER_TAG: json.dumps(holder(name, 0))})
+
+    def start(self) -> None:
+        root: Any = self.store._seen(self.world.runs[self.name])
+        beat = run_lock.Heartbeat(self.store, root, lambda: None)
+        self.store.client.fences.append(beat.check)
+
+        def work() -> None:
+            try:
+                run_lock.lease(self.store, root, of="search one", what="the search")
+                self.take_up()
+                for _ in range(RESULTS):
+                    self.store.write(lambda: self.world.results.append(self.name))
+                    self.world.sleep(RESULT_SECONDS)
+                self.store.write(lambda: setattr(self.world.runs[self.name], "status", "FINISHED"))
+            except BusyError:
+                self.outcome = "gave way"
+            else:
+                self.outcome = "went on"
+
+        def beats() -> None:
+            while not self.outcome:
+                self.world.sleep(run_lock.BEAT_SECONDS)
+                beat.beat()
+
+        self.world.start(self, work)
+        self.world.start(self, beats)
+
+    def take_up(self) -> None:
+        """Goes on with the run of a process that has died, by the writes of `Store.reopen`: the simulated search is the
+        root run of the process that began it.
+        """
+        killed = [run for run in self.world.runs.values() if run.status == "KILLED"]
+        for run in killed:
+            self.store.write(partial(run.tags.update, {PARENT_TAG: self.name}))
+            self.store.write(partial(run.tags.pop, LEASE_TAG, None))
+            self.store.write(partial(setattr, run, "status", "RUNNING"))
+            self.store.write(partial(run.tags.update, run_lock.owner_tag()))
+
+
+class GoneOfProcess:
+    """Which heartbeats a process has watched; each process has a list of its own."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._seen = world, set[tuple[str, str]]()
+
+    def __contains__(self, beat: str) -> bool:
+        return (self._world.here.process.name, beat) in self._seen
+
+    def add(self, beat: str) -> None:
+        self._seen.add((self._world.here.process.name, beat))
+
+
+RESULTS, RESULT_SECONDS = 40, 60
+"""Whoever has the lease works for 40 minutes, and writes once a minute."""
+
+
+def holder(name: str, beat: float) -> dict[str, Any]:
+    return {"host": "box", "pid": 7, "started": 0, "token": name, "beat": beat}
+
+
 @pytest.fixture
 def world_of(monkeypatch):
     """A world by its seed. Every process is of another PID namespace, so nobody can ask for another's process number."""
@@ -127,52 +237,77 @@ def world_of(monkeypatch):
             strftime=time.strftime, localtime=lambda _seconds: time.localtime(0),
         )  # fmt: skip
         monkeypatch.setattr(run_lock, "time", clock)
+        monkeypatch.setattr(run_lock, "_since_boot", lambda: world.now)
+        monkeypatch.setattr(run_lock, "this_process", lambda: holder(world.here.process.name, 0))
+        monkeypatch.setattr(
+            run_lock, "owner_tag", lambda: {HOLDER_TAG: json.dumps(holder(world.here.process.name, world.now))}
+        )
         monkeypatch.setattr(owner, "time", clock)
         monkeypatch.setattr(owner, "_works", lambda _holder: None)
-        monkeypatch.setattr(owner, "_GONE", set())
+        monkeypatch.setattr(owner, "_GONE", GoneOfProcess(world))
         return world
 
     return make
 
 
-def contend(world: World, names: str, *, crashed: str = "") -> tuple[list[str], list[str]]:
-    """Who got the lease and who gave way, of processes that want it at about the same time. Who gets it works for a day."""
-    winners, losers = list[str](), list[str]()
-    store: Any = SimulatedStore(world)
+def contend(world: World, names: str, *, crashed: str = "", suspended_at: int = 0) -> list[Process]:
+    """What becomes of processes that want the lease at about the same time. The first one is suspended, for minutes, at a
+    moment that is counted in its calls.
+    """
     for name in crashed:
-        world.dead.add(name)
-        flag = json.dumps({"of": "search one", "state": world.random.choice(["asking", "held"])})
-        store.runs[name] = SimulatedRun(store, name, {LEASE_TAG: flag})
-
-    def work(run: Any) -> None:
-        try:
-            run_lock.lease(store, run, of="search one", what="the search")
-        except BusyError:
-            losers.append(run.id)
-        else:
-            winners.append(run.id)
-            world.sleep(24 * HOUR)
-
-    for name in names:
-        store.runs[name] = SimulatedRun(store, name)
-        world.start(partial(work, store.runs[name]))
+        run = Process(world, name).store.world.runs[name]
+        flag = {"of": "search one", "state": world.random.choice(["asking", "held"])}
+        run.tags[LEASE_TAG] = json.dumps(flag)
+    processes = [
+        Process(
+            world,
+            name,
+            suspended_at=suspended_at if name == names[0] else 0,
+            suspended_for=world.random.uniform(1, 10) * owner.GONE_SECONDS,
+        )
+        for name in names
+    ]
+    for process in processes:
+        process.start()
     world.run()
-    return winners, losers
+    return processes
+
+
+def one_goes_on(world: World, processes: list[Process]) -> bool:
+    """Whether exactly one process did its whole work, and the others, if they had begun, wrote nothing more than what was
+    on its way when they lost the lease.
+    """
+    (name,) = [each.name for each in processes if each.outcome == "went on"] or ["nobody"]
+    after = world.results[world.results.index(name) :] if name in world.results else []
+    return after.count(name) == RESULTS and len(after) - RESULTS <= 1
 
 
 @pytest.mark.parametrize("first_seed", range(0, 200, 50))
 def test_of_two_processes_exactly_one_goes_on_in_200_worlds(world_of, first_seed):
     for seed in range(first_seed, first_seed + 50):
-        winners, losers = contend(world_of(seed), "ab")
-        assert (len(winners), len(losers)) == (1, 1), f"seed {seed}"
+        world = world_of(seed)
+        assert one_goes_on(world, contend(world, "ab")), f"seed {seed}"
+
+
+@pytest.mark.parametrize("first", range(1, 201, 50))
+def test_exactly_one_goes_on_wherever_a_process_is_suspended_for_minutes(world_of, first):
+    """The other one comes while it sleeps, or before: it gives way or takes over."""
+    for point in range(first, first + 50):
+        world = world_of(point)
+        processes = contend(world, "ab", suspended_at=point)
+        assert one_goes_on(world, processes), f"suspended at {point}: {[each.outcome for each in processes]}"
 
 
 def test_of_three_processes_exactly_one_goes_on(world_of):
-    assert {len(contend(world_of(seed), "abc")[0]) for seed in range(60)} == {1}
+    for seed in range(60):
+        world = world_of(seed)
+        assert one_goes_on(world, contend(world, "abc", suspended_at=seed)), f"seed {seed}"
 
 
 def test_a_process_that_died_while_it_asked_or_held_stops_nobody(world_of):
-    assert {len(contend(world_of(seed), "bc", crashed="ad")[0]) for seed in range(40)} == {1}
+    for seed in range(40):
+        world = world_of(seed)
+        assert one_goes_on(world, contend(world, "bc", crashed="ad")), f"seed {seed}"
 
 
 def test_without_looking_after_the_flag_is_up_two_would_go_on(world_of, monkeypatch):
@@ -184,7 +319,22 @@ def test_without_looking_after_the_flag_is_up_two_would_go_on(world_of, monkeypa
         root.log(tags=run_lock._flag(of, what, "held"))
 
     monkeypatch.setattr(run_lock, "lease", looks_first)
-    assert 2 in {len(contend(world_of(seed), "ab")[0]) for seed in range(20)}
+    outcomes = [[each.outcome for each in contend(world_of(seed), "ab")] for seed in range(20)]
+    assert ["went on", "went on"] in outcomes
+
+
+def test_if_a_dead_process_were_ignored_and_not_ended_two_would_go_on(world_of, monkeypatch):
+    """The simulation finds it: one that is suspended between its look and its next write would not notice."""
+
+    def ignores(store, runs):
+        for run in runs:
+            store.world.sleep(0)
+            run.store.world.runs[run.id].tags.pop(LEASE_TAG, None)
+        return {run.id for run in runs}
+
+    monkeypatch.setattr(run_lock, "_end", ignores)
+    worlds = [(world := world_of(point), contend(world, "ab", suspended_at=point)) for point in range(1, 21)]
+    assert ["went on", "went on"] in [[each.outcome for each in processes] for _, processes in worlds]
 
 
 # Real processes and a real store.
@@ -352,6 +502,33 @@ def test_a_search_that_another_process_takes_up_while_it_was_watched_stays_open(
         patch.setattr(owner, "_unchanged", taken_up_meanwhile)
         assert run_lock.end_orphans(store, now, "one") == 0
     assert {store.get(each.id).status for each in (other, trial)} == {"RUNNING"}
+
+
+def test_a_search_that_was_taken_up_stays_with_its_new_owner_whatever_the_old_one_still_writes(store, impatient):
+    old = owned(store, machine="another", token="old")  # noqa: S106 - no password
+    old.log(tags={LEASE_TAG: json.dumps({"of": "search one", "state": "held"})})
+    beat = run_lock.Heartbeat(store, store.get(old.id), lambda: None)
+    old.finish("KILLED")
+    now = store.root(step="search", experiment="one", tags=run_lock.owner_tag())
+    search = store.reopen(store.get(old.id), below=now)
+    late = run_lock.holder_of(old) | {"beat": 2}
+    store.client.impatient.set_tag(old.id, HOLDER_TAG, json.dumps(late))
+    third = store.root(step="search", experiment="one", tags=run_lock.owner_tag())
+    assert run_lock.end_orphans(store, third, "one") == 0
+    assert run_lock.alive(store, store.get(search.id))
+    run_lock.lease(store, third, of="search one", what="the search")  # the flag of the old one is gone
+    beat.beat()
+    with pytest.raises(BusyError, match=rf"was taken over by process {os.getpid()} on "):
+        beat.check()
+
+
+def test_a_store_that_answers_too_slowly_to_know_is_waited_for(store, monkeypatch):
+    run = store.root(step="search", experiment="one", tags=run_lock.owner_tag())
+    hours = iter(range(0, 100 * HOUR, HOUR))
+    monkeypatch.setattr(run_lock, "_since_boot", lambda: next(hours))
+    beat = run_lock.Heartbeat(store, run, lambda: None)
+    with pytest.raises(TimeoutError, match="each answer of the store is old"):
+        beat.check()
 
 
 def test_a_process_that_lost_its_run_does_not_end_the_run_of_the_new_owner(store):
