@@ -128,7 +128,7 @@ def load_champion(champion: Version, split: Split) -> Any:
         file, serving = fetch(champion.source, Path(folder))
         model = keras_model.load(file)
     for what, theirs, ours in (
-        ("images (height, width)", serving.image_shape, split.test.images.shape[1:]),
+        ("images (height, width)", serving.image_shape, split.image_shape),
         ("pixels up to", serving.pixel_max, split.pixel_max),
         ("the classes", *_class_names(serving.class_names, split.class_names)),
     ):

@@ -41,8 +41,8 @@ class Serving:
     """Expected input and default answer policy of a served model."""
 
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int]
-    """Height and width, pixels."""
+    image_shape: tuple[int, ...]
+    """(h, w), pixels; (h, w, 3) for red, green and blue."""
     pixel_max: int
     quantile: float
     """Conformal quantile for the policy `candidates`, from `conformal.fit` on the validation images."""
@@ -79,7 +79,7 @@ def signature(serving: Serving) -> ModelSignature:
 
 
 def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving, *, name: str = "model") -> str:
-    """Logs a Keras model that maps raw pixels, uint8 (n, h, w), to probabilities (n, classes); returns its address."""
+    """Logs a Keras model that maps raw pixels, uint8, to probabilities (n, classes); returns its address."""
     logger = logging.getLogger("mlflow")
     before = logger.level
     logger.setLevel(logging.ERROR)  # it warns about what is intended: no input schema, no type hints

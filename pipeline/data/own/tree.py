@@ -53,7 +53,7 @@ def read_tree(folder: Path, form: Form, notes: Notes) -> RawData:
     listings = _listings(folder, skipped, notes)
     if skipped:
         names = sorted({path.name for path in skipped})
-        notes.add(f"{len(skipped):,} files and folders that are no pictures skipped ({few(names, most=3)})")
+        notes.add(f"skipped, as no pictures: {len(skipped):,} ({few(names, most=3)})")
     files = {part: [path for each in listing.files.values() for path in each] for part, listing in listings.items()}
     images = stacked(files, form, notes)
     return RawData({part: _part(listing, images[part]) for part, listing in listings.items()})
