@@ -18,7 +18,8 @@ from rich.console import Console
 
 from pipeline import experiment
 from pipeline.errors import InputError, NarrowgapError
-from pipeline.tracking.connection.masking import mask_logs, masked
+from pipeline.paths import check_working_directory
+from pipeline.tracking.connection.masking import mask_logs, mask_tracebacks, masked
 
 LINE = 140
 """Characters per line where there is no terminal: a table in a log needs more than 80 columns."""
@@ -268,10 +269,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a lost terminal; `nohup` ignores it
         signal.signal(signal.SIGHUP, _terminated)
     mask_logs()
+    mask_tracebacks()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a run reports to the tracking store alone
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines per ended run of a server
     try:
         known, overrides = read(arguments)
+        check_working_directory()
         COMMANDS[known.command].run(known, overrides)
     except NarrowgapError as error:
         print(f"narrowgap: {masked(str(error))}", file=sys.stderr)  # noqa: T201 - the one line that bad input gets

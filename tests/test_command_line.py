@@ -1,5 +1,7 @@
 """The command line: what it declares, what it takes as an override, and what it rejects in one line."""
 
+import os
+
 import pytest
 from rich.table import Table
 
@@ -102,3 +104,18 @@ def test_brackets_and_colons_of_a_path_are_printed_as_they_are(capsys):
     assert "/data/:bug:/[old]/[/old]\n" in printed
     assert "/[b]old[/b]" in printed
     assert "[/x]" in printed
+
+
+def test_a_working_directory_whose_name_is_not_utf8_or_that_was_deleted_is_refused_in_one_line(
+    tmp_path, monkeypatch, capsys
+):
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    assert main(["status", "--experiment", "smoke"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"narrowgap: the working directory is {tmp_path}/caf\\xe9, and its name is not UTF-8")
+    assert line.endswith("rename it, or run from another one")
+    odd.rmdir()
+    assert main(["status", "--experiment", "smoke"]) == 2
+    assert "the working directory was deleted; change to a folder that exists" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data.dataset import Labels
 from pipeline.errors import SearchFailedError
 from pipeline.evaluation.finalists import Finalist
 from pipeline.experiment import Experiment
@@ -18,6 +19,7 @@ from pipeline.session import Session
 from pipeline.statistics import trial_metrics
 from pipeline.statistics.gaps import gaps
 from pipeline.statistics.seed_summary import Summary, summarise_metrics
+from pipeline.statistics.selection import Candidate
 from pipeline.tracking.names import EXPERIMENT_TAG, ROLE_TAG
 from pipeline.tracking.store import Run
 from pipeline.training.result import Probabilities, TrialResult
@@ -55,6 +57,11 @@ class RefitGroup:
     def metrics(self) -> list[Mapping[str, float]]:
         """One mapping per seed."""
         return [refit.metrics for refit in self.refits]
+
+    def candidate(self, labels: Labels) -> Candidate:
+        """What a selection may know: validation results over the seeds, given the labels (n,) of the validation images."""
+        outcomes = {refit.seed: refit.validation.argmax(axis=1) == labels for refit in self.refits}
+        return Candidate.of_seeds(self.architecture, self.metrics, self.parameters, outcomes)
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:

@@ -21,7 +21,7 @@ from pipeline.search import trials
 from pipeline.search.workers.jobs import Workers
 from pipeline.session import Session
 from pipeline.statistics.gap_table import markdown
-from pipeline.statistics.selection import Candidate, choose
+from pipeline.statistics.selection import choose
 from pipeline.tracking.names import (
     CHOSEN_TAG,
     REASON_CHOSEN_TAG,
@@ -54,7 +54,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     experiment = recorded(search).model_copy(
         update={"evaluation": session.experiment.evaluation, "selection": session.experiment.selection}
     )
-    finished = trials.finished_trials(session.store, search)
+    finished = trials.finished_trials(session.store, search, experiment.model)
     contestants = finalists(experiment, finished, len(prepared.split.validation))
     seeds = fresh_seeds(experiment)
     session.say(
@@ -82,7 +82,7 @@ def _choose(
     """Chooses among the finalists by the means over their seeds; references are shown but never selected."""
     eligible = [group for group in groups if not group.finalist.reference]
     choice = choose(
-        [Candidate.of_seeds(group.architecture, group.metrics, group.parameters) for group in eligible],
+        [group.candidate(split.validation.labels) for group in eligible],
         experiment.selection.rule,
         validation_size=len(split.validation),
         tolerance=experiment.selection.tolerance,

@@ -23,7 +23,8 @@ class Selection(Section):
 
     rule: Literal["one_standard_error", "best_loss", "best_accuracy"] = "one_standard_error"
     """`one_standard_error`: the network with the smallest gap between train and validation accuracy, among those within one
-    standard error of the best validation accuracy. Or the best validation loss, or accuracy."""
+    standard error of the best validation accuracy (after refits: of the difference to the best, over the same images and
+    seeds). Or the best validation loss, or accuracy."""
     tolerance: Share | None = None
     """For `one_standard_error`: accepted loss of validation accuracy, 0 to 1, in place of one standard error; 0.01 is one
     percentage point."""

@@ -11,12 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 TRAIN, TEST, FIT, MARK, GREY = "#0072B2", "#D55E00", "#56B4E9", "#009E73", "#767676"
 """Train, validation or test, as training reports it, the chosen one, all that is background."""
 SEQUENTIAL = "viridis"
 DPI = 110
+TITLE_INCHES = 0.04
+"""Space above a figure's title."""
 LETTERS = 40
 """Of a class name: a longer one would leave no room for the picture."""
 
@@ -39,6 +42,27 @@ def drawable(image: NDArray[np.uint8], pixel_max: int) -> NDArray[Any]:
     return image if image.ndim == 2 else image / np.float64(max(1, pixel_max))
 
 
+Layout = tuple[Bbox, ...]
+"""Places of a figure's axes, as shares of its size."""
+
+
+def layout_of(figure: Figure) -> Layout:
+    """Where constrained layout places the axes; a third of the time that a picture takes."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    return tuple(axes.get_position(original=True).frozen() for axes in figure.axes)
+
+
+def place(figure: Figure, layout: Layout) -> None:
+    """Places the axes as `layout` says, without measuring texts."""
+    figure.set_layout_engine("none")
+    for axes, box in zip(figure.axes, layout, strict=True):
+        axes.set_position(box)
+    if figure.get_suptitle():
+        figure.suptitle(figure.get_suptitle(), fontsize=11, y=1 - TITLE_INCHES / figure.get_figheight())
+
+
 def short(name: str) -> str:
     """A class name, cut after `LETTERS` letters."""
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
@@ -48,5 +72,5 @@ def png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     buffer = io.BytesIO()
     # Not savefig: for its layout that draws all of it a first time, in vain.
-    FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]  # Matplotlib's stubs lack it
+    FigureCanvasAgg(figure).print_png(buffer, pil_kwargs={"compress_level": 3})  # type: ignore[no-untyped-call]  # Matplotlib's stubs lack it
     return buffer.getvalue()

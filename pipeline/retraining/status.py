@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration
+from pipeline.retraining.rollback import interrupted
 from pipeline.tracking import deletion
 from pipeline.tracking.connection import sqlite
 from pipeline.tracking.connection.health import store_errors
@@ -43,6 +44,7 @@ def status(experiment: Experiment, *, console: Console) -> None:
         versions = registry.versions()
         holders = {alias: version.number for alias in ALIASES if (version := registry.by_alias(alias)) is not None}
         costs = cost_line(store, experiment.name)
+        stopped = interrupted(store, registry)
     if versions:
         # A title would be broken at the table's width.
         console.print(Text(f"{registry.name} in {store.shown}"), soft_wrap=True)
@@ -50,6 +52,9 @@ def status(experiment: Experiment, *, console: Console) -> None:
     else:
         line = f"{registry.name} has no versions in {store.shown}; create one with: mlflow run . -e retrain"
         console.print(Text(line), soft_wrap=True)
+    for each in stopped:
+        cure = "" if each.alive else "; the next rollback or retraining run completes or withdraws it"
+        console.print(f"{each.message}{cure}", soft_wrap=True, markup=False)
     if costs:
         console.print(costs, soft_wrap=True, markup=False)
 

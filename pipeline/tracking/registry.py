@@ -101,6 +101,11 @@ class Registry:
         for key, value in tags.items():
             self._client.set_model_version_tag(self.name, version.number, key, value)
 
+    def untag(self, version: Version, key: str) -> None:
+        """Removes a tag of a version; one that is gone already is no failure."""
+        with suppress_absent():
+            self._client.delete_model_version_tag(self.name, version.number, key)
+
     def describe(self, version: Version, markdown: str) -> None:
         """Sets the description that the UI shows for a version."""
         self._client.update_model_version(self.name, version.number, description=markdown)

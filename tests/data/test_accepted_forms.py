@@ -306,3 +306,12 @@ def test_picture_files_of_every_format_give_the_digest_of_the_array(tmp_path, su
     np.savez(tmp_path / "mine.npz", images=images[order], labels=np.array(["a", "b", "c"])[LABELS[order]])
     asked = load(own(tmp_path / "mine.npz", channels=channels))
     assert load(own(tree(tmp_path / "tree", images, suffix, **options), channels=channels)).digest == asked.digest
+
+
+def test_a_model_of_your_own_gets_images_as_they_are(tmp_path):
+    for images in (GREY, COLOURS):
+        np.savez(tmp_path / "mine.npz", images=images, labels=LABELS)
+        kept = load(own(tmp_path / "mine.npz"), keep_colour=True)
+        assert np.array_equal(kept.images_train, images)
+        found = load(own(tree(tmp_path / f"{images.ndim}", images)), keep_colour=True)
+        assert found.images_train.shape == images.shape

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from pipeline.figures.comparisons import gaps as gaps_picture
@@ -137,6 +138,13 @@ class TestCurves:
             "gap", "train, dropout off", "validation", "train as training reports it", "weights kept",
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("largest", [3e-5, 0.004, 2.5, 1234.0, 7e8])
+    def test_losses_of_any_size_have_labels_on_the_page(self, largest: float) -> None:
+        scaled = {name: tuple(largest * each for each in values) for name, values in trial().history.items()}
+        inside_the_page(
+            curves_picture.curves(replace(trial(), history={**trial().history, "val_loss": scaled["val_loss"]}))
+        )
+
     def test_the_name_of_a_deep_network_stays_on_the_page(self) -> None:
         inside_the_page(curves_picture.curves(trial(), title="784(0.2)-512(0.5)-512(0.5)-512(0.5)-512(0.5)-10"))
 
@@ -158,6 +166,18 @@ class TestConfusion:
         figure = confusion_picture.confusion(np.diag([1, 1]), np.array([[184, 16], [100, 100]]), ("a", "b"))
         cells = {each.get_position(): each.get_text() for each in figure.axes[1].texts}
         assert cells == {(0, 0): "92", (1, 0): "8.0", (0, 1): "50", (1, 1): "50"}
+
+    def test_a_number_stands_in_the_middle_of_its_cell_as_plain_text_does(self, monkeypatch) -> None:
+        """The same picture, but for up to half a pixel: the same ink in the same places."""
+        counts = np.array([[95, 5], [30, 70]])
+        copied = pixels(confusion_picture.confusion(counts, counts, ("a", "b")))
+        monkeypatch.setattr(confusion_picture.Number, "draw", Text.draw)
+        plain = pixels(confusion_picture.confusion(counts, counts, ("a", "b")))
+        assert np.abs(copied - plain)[..., :3].sum() < 600  # 314; upside down it would be 1,168
+        for axis in (0, 1):
+            ink = [1 - each[..., :3].mean(axis=2) for each in (copied, plain)]
+            places = [np.average(np.arange(each.shape[axis]), weights=each.sum(axis=1 - axis)) for each in ink]
+            assert places[0] == pytest.approx(places[1], abs=0.05)
 
     def test_shares_under_half_a_percent_are_left_to_the_colour(self) -> None:
         figure = confusion_picture.confusion(np.array([[997, 3], [5, 995]]), np.diag([1, 1]), ("a", "b"))

@@ -1,13 +1,17 @@
 """Which network is chosen, and what is said of it."""
 
 import math
+from collections.abc import Container, Sequence
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from pipeline.statistics.selection import Candidate, Rule, choose, ranked
+from pipeline.statistics.selection.difference import difference
 
 RULES: list[Rule] = ["one_standard_error", "best_loss", "best_accuracy"]
 
@@ -90,17 +94,12 @@ def test_best_accuracy_looks_at_accuracy_and_between_equals_at_the_loss() -> Non
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("broken", ["val_loss", "val_accuracy", "val_accuracy_gap", "val_accuracy_sd"])
+@pytest.mark.parametrize("broken", ["val_loss", "val_accuracy", "val_accuracy_gap"])
 def test_a_network_without_finite_figures_is_passed_over(rule: Rule, broken: str) -> None:
     for value in (math.nan, math.inf, -math.inf):
-        figures = {
-            "val_loss": 0.01,
-            "val_accuracy": 0.99,
-            "val_accuracy_gap": -0.5,
-            "val_accuracy_sd": 0.0,
-            broken: value,
-        }
-        diverged = Candidate("diverged", parameters=1, seeds=2, **figures)
+        figures = {"val_loss": 0.01, "val_accuracy": 0.99, "val_accuracy_gap": -0.5} | {broken: value}
+        loss, accuracy, gap = figures.values()
+        diverged = Candidate("diverged", loss, accuracy, gap, parameters=1, seeds=2)
         assert choose([diverged, SURE, CALM], rule, validation_size=10_000).index != 0
 
 
@@ -126,7 +125,7 @@ def test_a_validation_set_without_images_is_refused() -> None:
 
 def test_a_candidate_has_no_figure_of_the_test_set() -> None:
     assert [each.name for each in fields(Candidate)] == [
-        "name", "val_loss", "val_accuracy", "val_accuracy_gap", "parameters", "val_accuracy_sd", "seeds",
+        "name", "val_loss", "val_accuracy", "val_accuracy_gap", "parameters", "seeds", "outcomes",
     ]  # fmt: skip
 
 
@@ -135,12 +134,11 @@ def metrics(accuracy: float, *, loss: float = 0.3, gap: float = 0.03) -> dict[st
     return {"val_loss": loss, "val_accuracy": accuracy, "val_accuracy_gap": gap, "test_accuracy": 0.5}
 
 
-def test_a_candidate_of_seeds_holds_their_means_and_the_scatter_of_accuracy() -> None:
+def test_a_candidate_of_seeds_holds_their_means() -> None:
     seeds = [metrics(0.898, loss=0.2, gap=0.02), metrics(0.900, loss=0.3, gap=0.03), metrics(0.902, loss=0.4, gap=0.04)]
     candidate = Candidate.of_seeds("a", seeds, 10)
     assert (candidate.name, candidate.parameters, candidate.seeds) == ("a", 10, 3)
     assert (candidate.val_loss, candidate.val_accuracy, candidate.val_accuracy_gap) == pytest.approx((0.3, 0.9, 0.03))
-    assert candidate.val_accuracy_sd == pytest.approx(0.002)
 
 
 def test_a_candidate_of_one_seed_is_that_of_a_trial() -> None:
@@ -154,38 +152,119 @@ def test_a_candidate_without_seeds_or_with_a_seed_that_diverged_is_refused() -> 
         Candidate.of_seeds("a", [metrics(0.9), metrics(0.9, loss=math.nan)], 10)
 
 
-def test_over_seeds_the_error_is_their_scatter_over_the_root_of_their_number() -> None:
-    # .004 / sqrt(4) is .002: down to .898, whatever the number of validation images.
-    sure = replace(SURE, val_accuracy_sd=0.004, seeds=4)
-    near, far = (replace(CALM, val_accuracy=accuracy, seeds=4) for accuracy in (0.8981, 0.8979))
-    for size in (100, 1_000_000):
-        assert choose([sure, near], "one_standard_error", validation_size=size).index == 1
-        assert choose([sure, far], "one_standard_error", validation_size=size).index == 0
+IMAGES = 1000
+"""Validation images of the networks below."""
 
 
-def test_the_error_is_that_of_the_best_network_not_of_the_others() -> None:
-    sure = replace(SURE, val_accuracy_sd=0.0002, seeds=4)
-    loose = replace(CALM, val_accuracy_sd=0.1, seeds=4)
-    assert choose([sure, loose], "one_standard_error", validation_size=10).index == 0
+def answers(name: str, wrong: Sequence[Container[int]], gap: float) -> Candidate:
+    """A network that gets the images of these numbers wrong, one set per seed."""
+    outcomes = {seed: np.array([image not in each for image in range(IMAGES)]) for seed, each in enumerate(wrong)}
+    seeds = [metrics(outcome.mean(), gap=gap) for outcome in outcomes.values()]
+    return Candidate.of_seeds(name, seeds, 10, outcomes)
 
 
-def test_seeds_that_agree_exactly_fall_back_on_the_binomial_error() -> None:
-    agreed = Candidate.of_seeds("agreed", [metrics(0.9, gap=0.05)] * 3, 10)
-    assert agreed.val_accuracy_sd == 0
-    choice = choose([agreed, CALM, WEAK], "one_standard_error", validation_size=10_000)
+BEST = answers("best", [range(100)] * 4, 0.05)
+"""90 % with every seed."""
+
+
+def test_the_error_is_that_of_the_difference_on_the_same_images() -> None:
+    """Both miss their images with every seed, so only images matter. `few` misses 4 more: a difference of .4 points,
+    standard error sqrt((.004 - .004^2) / 999) = .20 points. `others` misses as many more, but 40 that `best` gets
+    and 36 fewer of its own: the error is sqrt((.076 - .004^2) / 999) = .87 points.
+    """
+    few, others = answers("few", [range(104)] * 4, 0.01), answers("others", [range(36, 140)] * 4, 0.01)
+    assert choose([BEST, few], "one_standard_error", validation_size=IMAGES).index == 0
+    choice = choose([BEST, others], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "within one standard error (0.30 points, binomial, as its 3 seeds agree)" in choice.reason
-
-
-def test_the_reason_over_seeds_speaks_of_means_and_of_how_many_seeds() -> None:
-    sure, calm = (replace(each, val_accuracy_sd=0.004, seeds=4) for each in (SURE, CALM))
-    choice = choose([sure, replace(calm, val_accuracy=0.8985)], "one_standard_error", validation_size=10_000)
     assert choice.reason == (
-        "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.20 points over its 4 seeds) of "
-        "the best mean validation accuracy; mean validation accuracy 89.85 %, validation gap 3.00 points (4 seeds). "
-        "The best accuracy is that of 784-512-10; mean validation accuracy 90.00 %, validation gap 5.00 points "
-        "(4 seeds)."
+        "others has the smallest gap of the 2 networks within one standard error of the difference of the best mean "
+        "validation accuracy; mean validation accuracy 89.60 %, validation gap 1.00 points (4 seeds). The best accuracy is "
+        "that of best, ahead by 0.40 points with a standard error of 0.87 points (over the same 1,000 images and 4 seeds); "
+        "mean validation accuracy 90.00 %, validation gap 5.00 points (4 seeds)."
     )
+
+
+def test_a_network_alone_within_the_error_of_its_difference_names_the_nearest() -> None:
+    few = answers("few", [range(104)] * 4, 0.01)
+    far = answers("far", [range(200)] * 4, 0.0)
+    choice = choose([far, BEST, few], "one_standard_error", validation_size=IMAGES)
+    assert choice.index == 1
+    assert choice.reason.endswith(
+        "The nearest, few, is behind by 0.40 points with a standard error of 0.20 points (over the same 1,000 images and 4 "
+        "seeds)."
+    )
+
+
+def test_seeds_that_scatter_let_a_network_in_that_images_alone_would_shut_out() -> None:
+    # One seed misses 16 images more, a difference of .4 points; the scatter of seeds alone is an error of .8 / sqrt(4).
+    loose = answers("loose", [range(100), range(100), range(100), range(116)], 0.01)
+    assert choose([BEST, loose], "one_standard_error", validation_size=IMAGES).index == 1
+
+
+def test_the_same_answers_are_within_no_error_and_the_gap_decides() -> None:
+    twin = answers("twin", [range(100)] * 4, 0.01)
+    choice = choose([BEST, twin], "one_standard_error", validation_size=IMAGES)
+    assert choice.index == 1
+    assert "ahead by 0.00 points with a standard error of 0.00 points" in choice.reason
+
+
+def test_one_seed_has_the_error_of_the_images_alone_and_says_so() -> None:
+    best, others = answers("best", [range(100)], 0.05), answers("others", [range(36, 140)], 0.01)
+    choice = choose([best, others], "one_standard_error", validation_size=IMAGES)
+    assert choice.index == 1
+    assert "a standard error of 0.87 points (over the same 1,000 images, one seed)" in choice.reason
+
+
+def test_the_best_network_with_the_smallest_gap_is_said_to_be_and_how_far_the_nearest_is() -> None:
+    others = answers("others", [range(36, 140)] * 4, 0.06)
+    choice = choose([others, BEST], "one_standard_error", validation_size=IMAGES)
+    assert choice.index == 1
+    assert "both the highest mean validation accuracy and the smallest gap of the 2 networks" in choice.reason
+    assert "The nearest, others, is behind by 0.40 points" in choice.reason
+
+
+def test_a_network_that_diverged_has_no_part_in_a_choice_by_difference() -> None:
+    broken = replace(answers("broken", [range(0)] * 4, -1), val_loss=math.nan)
+    few = answers("few", [range(104)] * 4, 0.01)
+    assert choose([broken, few, BEST], "one_standard_error", validation_size=IMAGES).index == 2
+
+
+def test_a_difference_of_two_seeds_and_four_images_by_hand() -> None:
+    """Rows of d: (1, 0, 0, 0) and (1, 1, 0, 0); the mean is 3/8.
+
+    Seed means 1/4 and 1/2: mean square 4 (1/64 + 1/64) / 1 = 1/8. Image means 1, 1/2, 0, 0:
+    2 (25 + 1 + 9 + 9) / 64 / 3 = 11/24. The whole sum of squares is 3 - 9/8 = 15/8; what is left is
+    15/8 - 1/8 - 11/8 = 3/8 over 3 degrees: 1/8. Variance (1/8 + 11/24 - 1/8) / 8 = 11/192.
+    """
+    first = {0: np.array([True, True, False, False]), 1: np.array([True, True, True, False])}
+    second = {0: np.array([False, True, False, False]), 1: np.array([False, False, True, False])}
+    apart = difference(first, second)
+    assert (apart.mean, apart.seeds, apart.images) == (0.375, 2, 4)
+    assert apart.error == pytest.approx(math.sqrt(11 / 192))
+    low, high = apart.interval()
+    assert (low + high) / 2 == pytest.approx(0.375)
+    assert high - 0.375 == pytest.approx(float(t.ppf(0.975, apart.degrees)) * apart.error)
+
+
+def test_a_difference_uses_the_seeds_that_both_have() -> None:
+    one, other = np.array([True, False]), np.array([False, False])
+    assert difference({1: one, 2: one, 3: other}, {3: one, 2: other, 4: one}).seeds == 2
+    assert difference({1: one, 2: one, 3: other}, {3: one, 2: other, 4: one}).mean == 0
+    with pytest.raises(ValueError, match="expected a common seed"):
+        difference({1: one}, {2: one})
+    with pytest.raises(ValueError, match=r"\[2, 3\] images"):
+        difference({1: one}, {1: np.array([True, True, False])})
+
+
+def test_a_difference_that_never_varies_is_sure() -> None:
+    none, every = {seed: np.zeros(3, bool) for seed in range(2)}, {seed: np.ones(3, bool) for seed in range(2)}
+    assert difference(every, none).interval() == (1, 1)
+    assert difference({0: np.array([True])}, {0: np.array([False])}).error == 0
+
+
+def test_outcomes_of_another_number_of_seeds_are_refused() -> None:
+    with pytest.raises(ValueError, match="outcomes of 1 seeds for metrics of 2"):
+        Candidate.of_seeds("a", [metrics(0.9)] * 2, 10, {0: np.ones(3, bool)})
 
 
 @pytest.mark.parametrize("rule", ["best_loss", "best_accuracy"])
@@ -217,10 +296,10 @@ def test_a_tolerance_smaller_than_the_error_shuts_networks_out() -> None:
 
 
 def test_a_tolerance_knows_neither_seeds_nor_validation_images() -> None:
-    scattered = [replace(SURE, val_accuracy_sd=0.1, seeds=4), replace(WEAK, seeds=4)]
+    answered = [BEST, answers("others", [range(36, 140)] * 4, 0.01)]
     for size in (10, 1_000_000):
-        assert choose(scattered, "one_standard_error", validation_size=size, tolerance=0.003).index == 0
-        assert choose(scattered, "one_standard_error", validation_size=size, tolerance=0.005).index == 1
+        assert choose(answered, "one_standard_error", validation_size=size, tolerance=0.003).index == 0
+        assert choose(answered, "one_standard_error", validation_size=size, tolerance=0.005).index == 1
 
 
 @pytest.mark.parametrize("rule", ["best_loss", "best_accuracy"])

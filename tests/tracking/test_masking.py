@@ -1,7 +1,11 @@
 """A password appears nowhere: not in an address that is shown, nor in what a library says about it."""
 
 import logging
+import os
 import string
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.tracking.connection.masking import mask_logs, masked, secret, shown
 
+ROOT = Path(__file__).parents[2]
 SCHEMES = ["postgresql", "postgresql+psycopg2", "mysql+pymysql", "mssql+pyodbc", "https", "http"]
 PASSWORDS = st.text(string.ascii_letters + string.digits + "#/?@%:;&=+ !$'\"", min_size=4, max_size=20).map(
     lambda word: f"Zq{word}Zq"
@@ -104,3 +109,38 @@ def test_a_wrong_call_of_a_library_is_logged_and_raises_nothing(caplog):
     finally:
         logging.setLogRecordFactory(before)
     assert "three" in caplog.text
+
+
+FAILING = """
+import gc, sys, threading
+from pipeline.tracking.connection.masking import mask_tracebacks
+mask_tracebacks()
+ADDRESS = "http://bob:hunter2@host/api"
+
+def fails():
+    raise ValueError(f"no answer from {ADDRESS}")
+
+class Dying:
+    def __del__(self):
+        fails()
+
+thread = threading.Thread(target=fails, name="beats")
+thread.start()
+thread.join()
+threading.Thread(target=sys.exit).start()
+Dying()
+gc.collect()
+fails()
+"""
+
+
+def test_tracebacks_that_python_prints_of_threads_destructors_and_the_program_are_masked(tmp_path):
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": "http://bob:hunter2@host", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", FAILING]
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "hunter2" not in ended.stderr + ended.stdout
+    assert ended.stderr.count("ValueError: no answer from http://host/api") == 3
+    assert ended.stderr.count("Traceback (most recent call last)") == 3
+    assert "Exception in thread beats:" in ended.stderr
+    assert "Exception ignored in: function\n" in ended.stderr

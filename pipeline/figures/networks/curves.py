@@ -3,8 +3,9 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.transforms import Bbox
 
-from pipeline.figures.style import FIT, GREY, MARK, TEST, TRAIN, canvas
+from pipeline.figures.style import FIT, GREY, MARK, TEST, TRAIN, canvas, place
 from pipeline.training.result import TrialResult
 
 
@@ -17,16 +18,31 @@ def curves(result: TrialResult, *, title: str = "") -> Figure:
     history, kept = result.history, result.best_epoch
     _draw(loss, result, "loss")
     loss_gap = history["val_loss"][kept] - history["train_loss"][kept]
-    loss.set_title(f"Loss (nats), gap {loss_gap:.3f} to validation", fontsize=10, loc="left")
+    loss.set_title(f"Loss (nats), gap {loss_gap:.3f} to validation", fontsize=10, loc="left", y=1)
     _draw(accuracy, result, "accuracy")
     accuracy_gap = 100 * (history["train_accuracy"][kept] - history["val_accuracy"][kept])
-    accuracy.set_title(f"Accuracy, gap {accuracy_gap:.1f} points to validation", fontsize=10, loc="left")
+    accuracy.set_title(f"Accuracy, gap {accuracy_gap:.1f} points to validation", fontsize=10, loc="left", y=1)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     handles, labels = loss.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8.5, frameon=False)
     if title:
         figure.suptitle(title, fontsize=11)
+    _place(figure)
     return figure
+
+
+def _place(figure: Figure) -> None:
+    """Places both axes by the length of their labels, in inches: measuring them would take two fifths of the time."""
+    width, height = figure.get_size_inches()
+    boxes = []
+    for half, axes in enumerate(figure.axes):
+        formatter = axes.yaxis.get_major_formatter()
+        labels = formatter.format_ticks(list(axes.get_yticks()))
+        if formatter.get_offset():
+            return  # a factor above the axis: left to constrained layout
+        left = half * width / 2 + 0.16 + 0.078 * max(map(len, labels), default=0)
+        boxes.append(Bbox.from_extents(left / width, 0.75 / height, (half + 1) / 2 - 0.08 / width, 1 - 0.47 / height))
+    place(figure, tuple(boxes))
 
 
 def _draw(axes: Axes, result: TrialResult, name: str) -> None:

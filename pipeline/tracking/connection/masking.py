@@ -7,8 +7,11 @@ MLflow or of a database driver. Both would rather hide too much than too little.
 import logging
 import os
 import re
+import sys
+import threading
 import traceback
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
@@ -73,6 +76,36 @@ def mask_logs() -> None:
 
     record.masks = True  # type: ignore[attr-defined]  # so that a second call does nothing
     logging.setLogRecordFactory(record)
+
+
+def mask_tracebacks() -> None:
+    """Masks the tracebacks that Python itself prints: of a thread, of an error that nobody can catch, and of the program."""
+    # Where another tool, such as a debugger, has put its own it stays.
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _print_of_thread
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _print_unraisable
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _print_masked
+
+
+def _print_masked(
+    kind: type[BaseException], error: BaseException | None, where: TracebackType | None, first: str = ""
+) -> None:
+    if sys.stderr is not None:  # as at the very end of the process
+        print(masked(first + "".join(traceback.format_exception(kind, error, where))), file=sys.stderr, end="")  # noqa: T201
+
+
+def _print_of_thread(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_type is not SystemExit:  # as Python's own
+        name = failed.thread.name if failed.thread is not None else "?"
+        _print_masked(failed.exc_type, failed.exc_value, failed.exc_traceback, f"Exception in thread {name}:\n")
+
+
+def _print_unraisable(failed: "sys.UnraisableHookArgs") -> None:
+    # Not the object itself: its text may be wrong while it is deleted.
+    first = f"{failed.err_msg or 'Exception ignored in'}: {type(failed.object).__name__}\n"
+    _print_masked(failed.exc_type, failed.exc_value, failed.exc_traceback, first)
 
 
 def _replacements() -> list[tuple[str, str]]:

@@ -1,0 +1,97 @@
+"""The sentences that say why a network was chosen."""
+
+from collections.abc import Sequence
+
+from pipeline.statistics.selection.candidate import Candidate
+from pipeline.statistics.selection.difference import Difference
+
+
+def only(candidate: Candidate, why: str) -> str:
+    return f"{candidate.name} is the only network {why}; {_figures(candidate)}."
+
+
+def lowest_loss(chosen: Candidate, networks: int) -> str:
+    loss = f"{_mean(chosen)}validation loss, {chosen.val_loss:.4f}{_of_seeds(chosen)}"
+    return f"{chosen.name} has the lowest {loss}, of {networks} networks."
+
+
+def highest_accuracy(best: Candidate, networks: int) -> str:
+    return f"{best.name} has the highest {_mean(best)}validation accuracy of {networks} networks; {_figures(best)}."
+
+
+def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
+    """Which network, which one is better in what, and within what error, such as `one standard error (0.30 points)`."""
+    measure = f"{_mean(best)}validation accuracy"
+    if len(near) == 1:
+        return (
+            f"{chosen.name} has the highest {measure}, and no other network comes within {within} of it; "
+            f"{_figures(chosen)}."
+        )
+    if chosen is best:
+        return (
+            f"{chosen.name} has both the highest {measure} and the smallest gap of the {len(near)} networks "
+            f"within {within} of it; {_figures(chosen)}.{_tie(chosen, near)}"
+        )
+    return (
+        f"{chosen.name} has the smallest gap of the {len(near)} networks within {within} of the best "
+        f"{measure}; {_figures(chosen)}. The best accuracy is that of {best.name}; {_figures(best)}.{_tie(chosen, near)}"
+    )
+
+
+def smallest_gap_by_difference(
+    chosen: Candidate, best: Candidate, near: Sequence[Candidate], other: Candidate, behind: Difference
+) -> str:
+    """The same with the error of a difference: by how much `other` is behind the best network, and the error of that.
+    `other` is the chosen network or, if that is the best one, the nearest.
+    """
+    measure = f"{_mean(best)}validation accuracy"
+    within = "one standard error of the difference"
+    amount = f"{points(behind.mean)} with a standard error of {points(behind.error)} ({_basis(behind)})"
+    if len(near) == 1:
+        text = (
+            f"{chosen.name} has the highest {measure}, and no other network comes within {within} of it; "
+            f"{_figures(chosen)}. The nearest, {other.name}, is behind by {amount}."
+        )
+    elif chosen is best:
+        text = (
+            f"{chosen.name} has both the highest {measure} and the smallest gap of the {len(near)} networks within "
+            f"{within} of it; {_figures(chosen)}. The nearest, {other.name}, is behind by {amount}."
+        )
+    else:
+        text = (
+            f"{chosen.name} has the smallest gap of the {len(near)} networks within {within} of the best {measure}; "
+            f"{_figures(chosen)}. The best accuracy is that of {best.name}, ahead by {amount}; {_figures(best)}."
+        )
+    return text + _tie(chosen, near)
+
+
+def points(share: float) -> str:
+    return f"{100 * share:.2f} points"
+
+
+def _basis(behind: Difference) -> str:
+    """What the error of a difference is based on."""
+    images = f"the same {behind.images:,} images"
+    return f"over {images} and {behind.seeds} seeds" if behind.seeds > 1 else f"over {images}, one seed"
+
+
+def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:
+    """What decided between equal gaps; empty if the gap did."""
+    equals = [each for each in near if each is not chosen and each.val_accuracy_gap == chosen.val_accuracy_gap]
+    if not equals:
+        return ""
+    shared = ", ".join(each.name for each in equals)
+    return f" Its gap is shared by {shared}; fewer parameters decided, then lower validation loss, then the order."
+
+
+def _figures(candidate: Candidate) -> str:
+    accuracy = f"validation accuracy {100 * candidate.val_accuracy:.2f} %"
+    return f"{_mean(candidate)}{accuracy}, validation gap {points(candidate.val_accuracy_gap)}{_of_seeds(candidate)}"
+
+
+def _mean(candidate: Candidate) -> str:
+    return "mean " if candidate.seeds > 1 else ""
+
+
+def _of_seeds(candidate: Candidate) -> str:
+    return f" ({candidate.seeds} seeds)" if candidate.seeds > 1 else ""
