@@ -28,7 +28,8 @@ class Data(Section):
     """For `own`: [height, width] that all images are scaled to, with their proportions kept; 28 means [28, 28]. Null expects
     images of one size."""
     channels: Literal["grey", "rgb"] | None = None
-    """For `own`: `grey` turns colour grey; `rgb` keeps it, and gives grey images three equal channels. Null means `grey`."""
+    """For `own`: `grey` turns colour grey; `rgb` keeps it, and gives grey images three equal channels. Null means
+    `grey`, and leaves the images as they are for a model of your own."""
     background: Literal["white", "black"] = "white"
     """For `own`: what is behind transparent pixels of a picture."""
     validation: CountOrShare = 10_000

@@ -111,7 +111,7 @@ def test_a_picture_that_cannot_be_read_costs_that_picture_alone(folder, tmp_path
     assert (lost["accepted"].tolist(), lost["candidates"].tolist()) == ([False, False], ["[]", "[]"])
     reasons = [
         f"{given}/1.png is not a PNG, JPEG, BMP, GIF, WebP or TIFF file, or is damaged; repair or remove it",
-        f"{given}/2.png is no regular file; expected a PNG or JPEG file",
+        f"{given}/2.png is no regular file; expected a PNG, JPEG, BMP, GIF, WebP or TIFF file",
     ]
     assert lost["error"].tolist() == reasons
     lines = run.read("predictions.csv").decode().splitlines()

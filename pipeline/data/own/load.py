@@ -12,7 +12,7 @@ from pipeline.experiment import Data
 from pipeline.paths import user_path
 
 
-def load(data: Data, *, say: Say) -> Dataset:
+def load(data: Data, *, keep_colour: bool = False, say: Say) -> Dataset:
     """Returns the checked data set at `data.path`, and says in one line what was converted.
 
     Raises:
@@ -22,7 +22,7 @@ def load(data: Data, *, say: Say) -> Dataset:
         raise InputError(
             "data.path is null, but data.dataset is own; expected the path of a file of arrays or a folder of images"
         )
-    path, form, notes = user_path(data.path, name="data.path"), form_of(data), Notes()
+    path, form, notes = user_path(data.path, name="data.path"), _form(data, keep_colour=keep_colour), Notes()
     try:
         dataset = _dataset(_read(path, form, notes), form, source=as_utf8(str(path)), notes=notes)
     except OSError as error:
@@ -32,13 +32,13 @@ def load(data: Data, *, say: Say) -> Dataset:
     return dataset
 
 
-def form_of(data: Data) -> Form:
+def _form(data: Data, *, keep_colour: bool) -> Form:
     """What an experiment says of its images."""
     return Form(
         pixel_max=data.pixel_max,
         shape=data.shape,
         size=data.size,
-        channels=data.channels or "grey",
+        channels=data.channels or (None if keep_colour else "grey"),
         background=data.background,
     )
 
