@@ -57,7 +57,7 @@ class Trial:
     def texts(self) -> dict[str, str]:
         """Hyperparameters of a user's own model that are choices of texts, by name."""
         spec = self.recipe.spec
-        values = dict(spec.values) if isinstance(spec, UserSpec) else {}  # noqa: PD011 - no pandas
+        values = dict(spec.values) if isinstance(spec, UserSpec) else {}
         return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
