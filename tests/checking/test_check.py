@@ -27,9 +27,12 @@ def check(tmp_path, monkeypatch):
     labels[WRONG] = (labels[WRONG] + 5) % 10
     test[:4] = images[40:44]
     images[0] = 3
-    arrays = {"x_train": images, "y_train": labels, "x_val": dataset.images_train[600:700], "x_test": test}
-    arrays |= {"y_val": dataset.labels_train[600:700], "y_test": dataset.labels_train[500:600].astype(float)}
-    np.savez(tmp_path / "spoilt.npz", allow_pickle=False, **arrays)
+    labels_test = dataset.labels_train[500:600].astype(float)
+    np.savez(
+        tmp_path / "spoilt.npz", allow_pickle=False,
+        x_train=images, y_train=labels, x_test=test, y_test=labels_test,
+        x_val=dataset.images_train[600:700], y_val=dataset.labels_train[600:700],
+    )  # fmt: skip
     (tmp_path / "spoilt.yaml").write_text(EXPERIMENT)
     commands = Commands(tmp_path, f"sqlite:///{tmp_path}/mlflow.db", monkeypatch)
     answer = commands("check", tmp_path / "spoilt.yaml")

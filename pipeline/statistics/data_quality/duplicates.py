@@ -86,7 +86,7 @@ def _blocks_of(images: Images) -> NDArray[np.float32]:
     starts = [np.linspace(0, size, min(SIDE, size), endpoint=False).astype(int) for size in grey.shape[1:]]
     for axis, first in enumerate(starts, start=1):
         widths = np.diff([*first, grey.shape[axis]]).astype(np.float32)
-        grey = np.add.reduceat(grey, first, axis=axis) / np.expand_dims(widths, tuple({1, 2} - {axis}))
+        grey = np.add.reduceat(grey, first, axis=axis) / widths.reshape((-1, 1) if axis == 1 else (1, -1))
     return grey.reshape(len(grey), -1)
 
 

@@ -76,6 +76,7 @@ def out_of_fold_probabilities(images: Images, labels: Labels, *, seed: int) -> N
     from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415 - as above
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415 - as above
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 - as above
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - as above
 
     flat = images.reshape(len(images), -1)
     flat = flat[:, :: -(-flat.shape[1] // MOST_VALUES)].astype(np.float32)
@@ -88,4 +89,6 @@ def out_of_fold_probabilities(images: Images, labels: Labels, *, seed: int) -> N
         LogisticRegression(C=0.1, max_iter=300),
     )
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    return np.asarray(cross_val_predict(model, flat, labels, cv=folds, method="predict_proba"), np.float64)
+    with threadpool_limits(1):  # small matrices: threads that wait for busy cores cost many times what they save
+        found = cross_val_predict(model, flat, labels, cv=folds, method="predict_proba")
+    return np.asarray(found, np.float64)
