@@ -17,10 +17,11 @@ import os, signal, sys
 from pipeline.evaluation import refits
 real = refits._RefitScheduler._ended
 def dies(self, outcome):
-    real(self, outcome)
+    seen = real(self, outcome)
     self._journal.drain()
     if outcome.number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
+    return seen
 refits._RefitScheduler._ended = dies
 from pipeline.__main__ import main
 sys.exit(main(sys.argv[1:]))
