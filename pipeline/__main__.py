@@ -127,7 +127,7 @@ COMMANDS: Mapping[str, Command] = {
         "classify images with the champion",
         _predict,
         {
-            "input": "npz or IDX file, picture, or folder of pictures",
+            "input": "npz, npy, IDX, CSV or Parquet file, picture, or folder of pictures",
             "version": "the version; without it the champion",
             "policy": "which predictions are accepted: argmax, min_confidence, min_margin, coin_flip or candidates",
             "threshold": "smallest accepted confidence or margin, 0 to 1",

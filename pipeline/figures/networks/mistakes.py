@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from pipeline.data.dataset import Images
-from pipeline.figures.style import TEST, canvas, short
+from pipeline.figures.style import TEST, canvas, drawable, short
 from pipeline.statistics.per_class import Mistake
 
 COLUMNS = 6
@@ -26,14 +26,13 @@ def mistakes(
     names = [short(name) for name in class_names]
     for place, mistake in enumerate(found):
         left, top = place % COLUMNS, place // COLUMNS * pitch
-        height, width = images[mistake.row].shape
+        height, width = images[mistake.row].shape[:2]
         # The longer side fills the cell.
         across, down = 0.46 * width / max(height, width), 0.46 * height / max(height, width)
         middle = top + CAPTION + 0.5
         extent = (left + 0.5 - across, left + 0.5 + across, middle + down, middle - down)
-        axes.imshow(
-            images[mistake.row], cmap="gray_r", vmin=0, vmax=pixel_max, extent=extent, interpolation="nearest"
-        )  # fmt: skip
+        image = drawable(images[mistake.row], pixel_max)
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=pixel_max, extent=extent, interpolation="nearest")
         taken = f"{names[mistake.predicted]} ({100 * mistake.confidence:.1f} %)"
         for text, colour, line in ((taken, TEST, 0.1), (f"is {names[mistake.label]}", "black", 0.23)):
             axes.text(
