@@ -208,6 +208,8 @@ PIXEL_RANGE_PNG, INTENSITIES_PNG, CLASS_COUNTS_PNG = "pixel_range.png", "intensi
 """Of the step `prepare`, beside the folder `samples`."""
 CURVES, CONFUSION_MATRIX, NETWORK_TXT, STATE = "curves.png", "confusion_matrix.png", "network.txt", "state.npz"
 """Of a trial and a refit; `state.npz` where Hyperband may continue the trial."""
+KEPT_REFIT = "refit.npz"
+"""Of a refit until its evaluation has ended."""
 TRIALS_CSV, PARETO_PNG, PARALLEL_PNG = "trials.csv", "pareto.png", "parallel.png"
 """Of a search."""
 SEARCH_JSON = "search.json"
