@@ -19,6 +19,8 @@ from pipeline.tracking.run import MOST_TAG_LETTERS
 from pipeline.tracking.store import Run
 
 DIGEST = "sha256:"
+SEEN_IN_DIGEST = {"path", "shape", "size", "channels", "background"}
+"""Keys of `data` that matter by the images alone, whose digest is compared."""
 
 
 def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
@@ -26,10 +28,12 @@ def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
     asked = experiment.model_dump(mode="json", exclude={"space": {"networks": {"__all__": {"published"}}}})
     search = {key: asked["search"][key] for key in ("tuner", "objective", "seed")}
     own = experiment.model
+    # A key that is newer than a search, at the value that means what was done then, is no difference.
+    training = {key: value for key, value in asked["training"].items() if (key, value) != ("class_weight", "none")}
     return {
-        "data": {key: value for key, value in asked["data"].items() if key != "path"} | prepared.tags,
+        "data": {key: value for key, value in asked["data"].items() if key not in SEEN_IN_DIGEST} | prepared.tags,
         **({"space": asked["space"]} if own is None else {"model": own.identity()}),
-        "training": asked["training"],
+        "training": training,
         "search": search,
     }
 
