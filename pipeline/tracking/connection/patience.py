@@ -86,9 +86,8 @@ def away(error: BaseException) -> bool:
         return status != NOT_FOUND
     if isinstance(error, DBAPIError):
         return _lost_connection(error)
-    if isinstance(error, ConnectionError | TimeoutError | ForeignAnswerError):
-        return True
-    if type(error).__module__ == "google.protobuf.json_format":  # MLflow cannot read what was answered
+    unreadable = type(error).__module__ == "google.protobuf.json_format"  # MLflow cannot read what was answered
+    if unreadable or isinstance(error, ConnectionError | TimeoutError | ForeignAnswerError):
         return True
     cut_off = (
         type(error).__module__.partition(".")[0] in CLOUD and NO_CONNECTION.search(type(error).__name__) is not None
