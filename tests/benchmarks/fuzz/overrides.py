@@ -15,12 +15,12 @@ from tests.benchmarks.fuzz.cases import Case, call
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 VALUES = (
     "", " ", "0", "-1", "1", "3", "1e400", "-0.0", "nan", ".nan", ".inf", "-.inf", "9" * 5000, "0x10", "0o7", "1_000",
-    "true", "yes", "null", "~", "[]", "{}", "[[]]", "[1, 2", "{a: 1", "{a: {b: [1]}}", "[1, 2]", "[2, 1]", "[0.1, .5]",
-    "[nan]", "2025-11-27", "2025-11-27 10:00:00", "12:30", "!!python/object:os.system x", "!!binary aGVsbG8=", "!!set {a}",
-    "*anchor", "&a [*a]", "- 1", "a: b", "faces #2", "'", '"', "|\n x", ">", "%", "@x", "`x`", "\x00", "\t", "\x1b[31m",
-    "\ud800", "é" * 300, "😀", "[" * 3000, "{a: " * 500, "tcp://x", "tcp://:-1", "localhost:8786", "../..", "/dev/zero", "/etc/shadow",
-    "~nobody/x", "random", "grid", "bayesian", "hyperband", "val_loss", "auto", "never", "[relu, relu]", "[{hidden: [8]}]",
-    "<<: *a",
+    "true", "yes", "null", "~", "[]", "{}", "[[]]", "[1, 2", "{a: 1", "{a: {b: [1]}}", "[1, 2]", "[2, 1]",
+    "[0.1, .5]", "[nan]", "2025-11-27", "2025-11-27 10:00:00", "12:30", "!!python/object:os.system x",
+    "!!binary aGVsbG8=", "!!set {a}", "*anchor", "&a [*a]", "- 1", "a: b", "faces #2", "'", '"', "|\n x", ">", "%",
+    "@x", "`x`", "\x00", "\t", "\x1b[31m", "\ud800", "é" * 300, "😀", "[" * 3000, "{a: " * 500, "tcp://x",
+    "tcp://:-1", "localhost:8786", "../..", "/dev/zero", "/etc/shadow", "~nobody/x", "random", "grid", "bayesian",
+    "hyperband", "val_loss", "auto", "never", "[relu, relu]", "[{hidden: [8]}]", "<<: *a",
 )  # fmt: skip
 LINES = (
     "search: {trials: 1}", "training:", "  epochs: x", "<<: *a", "&a *a", "? [x]", "- 1", "\tx: 1", "---", "...",
