@@ -27,6 +27,7 @@ ADDED: dict[str, str] = {
         for measure in ("balanced_accuracy", "macro_f1")
     },
     **{f"{part}_recall/{label}": "recall of one class" for part in ("val", "test") for label in range(10)},
+    "class_weight": "the training setting, as all of them",
     "largest_class_rate": "share of the largest class: the accuracy of always answering it",
     "narrowgap.run_number": "the seeds of a retraining run depend on it, also when older runs were deleted",
 }
