@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import requests
@@ -70,6 +71,8 @@ class Gate:
         """If given, the answer to the next request whose path contains it is lost: the server does what is asked, and the
         connection ends without an answer."""
         self.calls = 0
+        self.refused: Counter[int] = Counter()
+        """Requests that were answered with an error, by status."""
         self._listening: http.server.ThreadingHTTPServer | None = None
         self.open()
 
@@ -88,8 +91,9 @@ class Gate:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if gate.only in self.path:
                     time.sleep(gate.slow)
-                    if gate.status is not None:
-                        self.send_error(gate.status)
+                    if (status := gate.status) is not None:
+                        gate.refused[status] += 1
+                        self.send_error(status)
                         return
                 to = http.client.HTTPConnection("127.0.0.1", gate._server.port, timeout=120)
                 to.request(self.command, self.path, body, dict(self.headers))
@@ -117,6 +121,15 @@ class Gate:
 
         self._listening = Listening(("127.0.0.1", self.port), Handler)
         threading.Thread(target=self._listening.serve_forever, daemon=True).start()
+
+    def refuse(self, status: int, *, times: int) -> None:
+        """Answers with an error until that many requests have met it."""
+        self.status = status
+        end = time.monotonic() + START_SECONDS
+        while self.refused[status] < times:
+            assert time.monotonic() < end, f"nobody has asked for anything that is answered with {status}"
+            time.sleep(0.05)
+        self.status = None
 
     def shut(self) -> None:
         if self._listening is not None:
