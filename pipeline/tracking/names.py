@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # Tags of every run.
 STEP_TAG = "narrowgap.step"
-"""`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback`, `predict` or `prune`."""
+"""`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback`, `predict`, `prune` or `check`."""
 EXPERIMENT_TAG = "narrowgap.experiment"
 """Name of the experiment."""
 GIT_DIRTY_TAG = "narrowgap.git_dirty"
@@ -218,6 +218,8 @@ REPORT, GAPS_CSV, REFITS_CSV, SEEDS_CSV = "report.html", "gaps.csv", "refits.csv
 """Of an evaluation, beside the pictures and tables of its analyses."""
 DECISION_JSON, DECISION_MD, CONTROL_PNG, REFERENCE = "decision.json", "decision.md", "control.png", "reference.npz"
 """Of a retraining run."""
+CHECK_HTML, DUPLICATES_CSV, SUSPECT_LABELS_CSV = "check.html", "duplicates.csv", "suspect_labels.csv"
+"""Of the step `check`."""
 PREDICTIONS_CSV, CONTACT_SHEET = "predictions.csv", "contact_sheet.png"
 """Of a prediction."""
 PRUNED_CSV = "pruned.csv"
