@@ -1,4 +1,5 @@
-"""Three processes for all tests (many wait for a server or a step), each with TensorFlow started once and on one thread; no setting of the machine leaks in.
+"""Three processes for all tests (many wait for a server or a step), each with TensorFlow started once and on one thread; no
+setting of the machine leaks in.
 
 `--quick` (as `make check` calls it) leaves out what is marked `tensorflow`, `server` or `browser`, unopened: nothing
 heavy is imported, and a session that imported TensorFlow all the same fails.
