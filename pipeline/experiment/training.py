@@ -22,6 +22,8 @@ class TrainingOverrides(Section):
     """As in `training`, but cannot be null here."""
     restore_best: bool | None = None
     """As in `training`."""
+    class_weight: Literal["none", "balanced"] | None = None
+    """As in `training`."""
 
 
 class Training(Section):
