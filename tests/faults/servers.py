@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,6 +87,8 @@ class Gate:
         self.change: Callable[[str, Answer], Answer] | None = None
         """If given, makes another answer out of that to the request of a path."""
         self.calls = 0
+        self.refused: Counter[int] = Counter()
+        """Requests that were answered with an error, by status."""
         self._listening: http.server.ThreadingHTTPServer | None = None
         self.open()
 
@@ -104,8 +107,9 @@ class Gate:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if gate.only in self.path:
                     time.sleep(gate.slow)
-                    if gate.status is not None:
-                        self.send_error(gate.status)
+                    if (status := gate.status) is not None:
+                        gate.refused[status] += 1
+                        self.send_error(status)
                         return
                 answer = gate._asked(self.command, self.path, body, dict(self.headers))
                 if gate.swallow and gate.swallow in self.path:
@@ -135,6 +139,15 @@ class Gate:
 
         self._listening = Listening(("127.0.0.1", self.port), Handler)
         threading.Thread(target=self._listening.serve_forever, daemon=True).start()
+
+    def refuse(self, status: int, *, times: int) -> None:
+        """Answers with an error until that many requests have met it."""
+        self.status = status
+        end = time.monotonic() + START_SECONDS
+        while self.refused[status] < times:
+            assert time.monotonic() < end, f"nobody has asked for anything that is answered with {status}"
+            time.sleep(0.05)
+        self.status = None
 
     def _asked(self, command: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         """What the server answers."""
