@@ -34,6 +34,14 @@ def test_a_picture_that_fails_costs_the_picture_and_not_the_trained_network(digi
     assert (outcome.failure, outcome.warning, dict(outcome.pictures)) == (None, FULL, {})
 
 
+def test_a_network_that_takes_too_long_is_stopped_after_its_epoch_with_the_key_that_says_so(
+    digits_split: Split,
+) -> None:
+    outcome = run_job.run_job(JOB, digits_split, full, minutes=1e-9)
+    assert outcome.result is None
+    assert outcome.failure == "stopped after epoch 1: longer than search.trial_minutes=1e-09"
+
+
 def test_a_network_that_fails_is_a_failure_and_nothing_is_drawn(digits_split: Split) -> None:
     broken = Training.model_construct(**{**SETTINGS.model_dump(), "learning_rate": 1e38})
     outcome = run_job.run_job(dataclasses.replace(JOB, settings=broken), digits_split, full)
