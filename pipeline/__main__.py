@@ -109,6 +109,7 @@ def _port(given: str | None, *, default: int) -> int:
 COMMANDS: Mapping[str, Command] = {
     "main": Command("prepare, search and evaluate in one run", _step),
     "prepare": Command("explore the data: pixel ranges, class counts, duplicates", _step),
+    "check": Command("judge the data without training: duplicates, wrong labels, imbalance", _step),
     "search": Command("search the space, or resume an interrupted search", _step),
     "evaluate": Command(
         "retrain the best networks with several seeds and write the report",

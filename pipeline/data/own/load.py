@@ -50,6 +50,8 @@ def _read(path: Path, form: Form, notes: Notes) -> RawData:
             f"data.path is {path}, one array; expected the folder that has it, with images.npy and labels.npy, or "
             "x_train.npy, y_train.npy and so on"
         )
+    if path.suffix.lower() == ".zip" and path.is_file():
+        raise InputError(f"data.path is {path}, a zip file; unpack it and name the folder or the file in it")
     if path.is_file() and tables.is_table(path):
         return tables.read(path, form, notes)
     if path.is_file():
@@ -111,4 +113,5 @@ def _dataset(raw: RawData, form: Form, *, source: str, notes: Notes) -> Dataset:
         images_validation=images.get(VALIDATION),
         labels_validation=indices.get(VALIDATION),
         notes=notes.lines,
+        files={part: each.files for part, each in parts.items() if each.files},
     )
