@@ -181,7 +181,7 @@ def test_a_loss_that_does_not_fit_the_outputs_fails_with_the_cure(tiny_split):
     job = Job(1, Recipe(spec("mistaken")), settings(), seed=1, until=1)
     outcome = run_job(job, tiny_split, draw=lambda *_: {})
     assert outcome.result is None
-    assert "from_logits=True in the loss, or softmax" in outcome.failure
+    assert "from_logits=True in the loss, or softmax" in str(outcome.failure)
 
 
 def test_a_model_with_a_layer_of_its_own_is_served_with_its_code(tmp_path, tiny_split, monkeypatch):
