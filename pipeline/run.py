@@ -19,7 +19,7 @@ from pipeline.formatting import duration
 from pipeline.retraining import plan
 from pipeline.retraining.plan import RetrainingOutcome
 from pipeline.search import resume
-from pipeline.search.workers.choose import start_workers
+from pipeline.search.workers.choose import start_early, start_workers
 from pipeline.search.workers.jobs import Workers
 from pipeline.session import Session, connect, load
 from pipeline.tracking import run_lock, views
@@ -42,6 +42,8 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         KeptError: A retraining kept its champion and `retrain.fail_when_kept` is set.
     """
     began, outcome, mlflow_run = time.monotonic(), None, MlflowRun()
+    if step in {"main", "search", "evaluate"}:  # a retraining may find nothing to do
+        start_early(experiment)
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False)

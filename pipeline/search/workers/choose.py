@@ -7,7 +7,7 @@ from functools import partial
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.search.trial_figures import draw_trial
-from pipeline.search.workers import machine, run_job
+from pipeline.search.workers import fork_server, machine, run_job
 from pipeline.search.workers.jobs import InProcess, Workers
 from pipeline.search.workers.memory_need import GPU_BYTES, LEAST_BYTES, MemoryNeed, gib, memory_need
 from pipeline.session import Session
@@ -56,6 +56,14 @@ def start_workers(session: Session) -> Iterator[Workers]:
     data = session.prepared.shared or split
     with dask_workers.local(count, data, draw_trial, seen, memory_limit=limit) as local:
         yield local
+
+
+def start_early(experiment: Experiment) -> None:
+    """Begins with what the workers' processes on this machine need, before the data say how many there will be."""
+    asked = experiment.search
+    wanted = workers_of_use(jobs(experiment), machine.cores()) if asked.workers == "auto" else asked.workers
+    if asked.cluster is None and wanted > 1:
+        fork_server.start()
 
 
 def _room(session: Session, need: MemoryNeed) -> int:
