@@ -119,7 +119,8 @@ def _words(annotation: Any, metadata: list[Any]) -> str:
     elif sections_of(annotation):
         words = "keys below"
     else:
-        words = " ".join([PLAIN.get(annotation, str(annotation)), *_bounds(metadata)])
+        plain = getattr(annotation, "words", None) or PLAIN.get(annotation, str(annotation))
+        words = " ".join([plain, *_bounds(metadata)])
     return words
 
 

@@ -35,6 +35,6 @@ def check_working_directory() -> None:
         folder.encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"the working directory is {folder}, and its name is not UTF-8, which MLflow cannot store; expected a UTF-8 name: "
+            f"the working directory is {folder}, and its name is not UTF-8, which MLflow cannot store; expected UTF-8: "
             "rename it, or run from another one"
         ) from error

@@ -16,6 +16,7 @@ from pipeline.errors import KeptError
 from pipeline.evaluation import find_search
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration
+from pipeline.models.spaces import space_of
 from pipeline.retraining import plan
 from pipeline.retraining.plan import RetrainingOutcome
 from pipeline.search import resume
@@ -67,12 +68,15 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         if step in {"main", "search"} and experiment.search.resume != "never":
             resume.lease(session, root)
         run_lock.end_orphans(store, root, experiment.name, say)
-        views.ensure(store, root, question=experiment.question, depth=_depth(experiment))
+        if experiment.model is not None:
+            init_tensorflow()  # its space is found by building networks; what is wrong with it is reported now
+        depth, own = _depth(experiment), space_of(experiment, prepared.split).charts()
+        views.ensure(store, root, question=experiment.question, depth=depth, own=own)
         if step == "retrain":
             outcome = _retrain(session, root)
         else:
             _run_step(step, session, root, search_run_id)
-        views.ensure(store, root, question=experiment.question, depth=_depth(experiment))  # now with the answer
+        views.ensure(store, root, question=experiment.question, depth=depth, own=own)  # now with the answer
         failing = outcome is not None and outcome.kind == "kept" and experiment.retrain.fail_when_kept
         root.adopted = root.adopted and not mlflow_run.gone
         if failing:

@@ -16,6 +16,7 @@ import yaml
 
 from pipeline import experiment
 from pipeline.experiment import Experiment
+from pipeline.experiment.model_code import read_model
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("**/*.md"))
@@ -25,7 +26,7 @@ NO_RUN = {"ui", "schedule", "serve"}
 """Subcommands that are no entry points of MLproject."""
 FIXED = {"rollback", "status", "predict", "prune"}
 """Entry points that take no overrides."""
-FILES = {"data.csv"}
+FILES = {"data.csv", "model.fit", "model.evaluate"}
 """Artifacts whose names look like keys."""
 PLACEHOLDER = "section.key"
 STAND_INS = {"path/to/mine.yaml": "smoke"}
@@ -188,6 +189,8 @@ def test_every_yaml_example_of_an_experiment_loads(page):
     for block in _blocks(page, "yaml"):
         content = yaml.safe_load(block)
         if set(content) <= set(Experiment.model_fields):
+            if isinstance(content.get("model"), str):
+                content["model"] = read_model(content["model"], beside=ROOT / "experiments")
             experiment.parse({"name": "example", "question": "Does it load?", **content}, where=_id(page))
 
 

@@ -3,8 +3,8 @@
 from pipeline.data.split import Split
 from pipeline.evaluation.analyses.base import ServingDefaults
 from pipeline.evaluation.refits import RefitGroup
-from pipeline.models.dense import dense
-from pipeline.models.keras_model import build
+from pipeline.models import networks
+from pipeline.models.user.spec import UserSpec
 from pipeline.serving.model import Serving, log_model
 from pipeline.tracking.names import MODEL_REFIT_TAG, MODEL_TAG
 from pipeline.tracking.store import Run
@@ -14,9 +14,9 @@ def log_chosen_model(run: Run, split: Split, group: RefitGroup, defaults: Servin
     """Logs the median refit of a group with its serving defaults; returns the address of the model."""
     height, width = split.train.images.shape[1:]
     refit = group.median_refit
-    model = build(
-        dense(group.finalist.recipe.spec),
-        image_shape=(height, width),
+    model = networks.build(
+        group.finalist.recipe.spec,
+        image_shape=split.train.images.shape[1:],
         classes=split.classes,
         pixel_max=split.pixel_max,
         seed=refit.seed,
@@ -30,6 +30,8 @@ def log_chosen_model(run: Run, split: Split, group: RefitGroup, defaults: Servin
         quantile=defaults.quantile,
         min_confidence=threshold,
     )
-    address = log_model(run, model, split.test.images[:5], serving)
+    spec = group.finalist.recipe.spec
+    code = spec.code.source if isinstance(spec, UserSpec) and networks.has_custom_parts(model) else None
+    address = log_model(run, model, split.test.images[:5], serving, code=code)
     run.log(tags={MODEL_TAG: address, MODEL_REFIT_TAG: refit.run.id})
     return address

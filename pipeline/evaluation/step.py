@@ -54,7 +54,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     experiment = recorded(search).model_copy(
         update={"evaluation": session.experiment.evaluation, "selection": session.experiment.selection}
     )
-    finished = trials.finished_trials(session.store, search)
+    finished = trials.finished_trials(session.store, search, experiment.model)
     contestants = finalists(experiment, finished, len(prepared.split.validation))
     seeds = fresh_seeds(experiment)
     session.say(

@@ -3,6 +3,7 @@
 from pipeline.experiment.data import Data
 from pipeline.experiment.evaluation import Evaluation, Selection
 from pipeline.experiment.loading import EXPERIMENTS, is_path, load, names, parse
+from pipeline.experiment.model_code import ModelCode
 from pipeline.experiment.networks import FixedNetwork, Published, Space
 from pipeline.experiment.retraining import Promotion, Retrain
 from pipeline.experiment.schema import Experiment
@@ -16,6 +17,7 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "FixedNetwork",
+    "ModelCode",
     "Promotion",
     "Published",
     "Retrain",

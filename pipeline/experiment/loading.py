@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import InputError
 from pipeline.experiment.messages import describe, nearest
+from pipeline.experiment.model_code import read_model
 from pipeline.experiment.networks import FixedNetwork, Space
 from pipeline.experiment.reading import read_value, read_yaml
 from pipeline.experiment.schema import Experiment
@@ -41,6 +42,8 @@ def load(experiment: str, overrides: Mapping[str, str] | None = None) -> Experim
         raise InputError(f"{path} holds {held}; expected keys such as name, question, data and space")
     for key, text in (overrides or {}).items():
         _override(content, key, text)
+    if isinstance(content.get("model"), str):
+        content["model"] = read_model(content["model"], beside=path.parent)
     return parse(content, where=str(path) if not overrides else f"{path} with the given overrides")
 
 

@@ -18,6 +18,7 @@ _FORMS = {
 _EXPECTED = {
     "model_type": "a section of keys",
     "model_attributes_type": "a section of keys",
+    "dataclass_type": "file.py:function beside the experiment's file, or package.module:function",
     "list_type": "a list, such as [64, 128]",
     "int_type": "a whole number",
     "int_parsing": "a whole number",

@@ -1,13 +1,14 @@
 """An experiment: one file of `experiments/`, all sections together."""
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.experiment.base import NAME, Section
 from pipeline.experiment.data import Data
 from pipeline.experiment.evaluation import Evaluation, Selection
+from pipeline.experiment.model_code import ModelCode
 from pipeline.experiment.networks import Space
 from pipeline.experiment.retraining import Promotion, Retrain
 from pipeline.experiment.search import Search
@@ -24,8 +25,11 @@ class Experiment(Section):
     """The question that the experiment answers, one sentence; shown in the MLflow UI."""
     data: Data = Data()
     """Which images, and how they are split."""
+    model: ModelCode | None = None
+    """A model of your own, instead of dense networks: a function in a Python file beside the experiment's file, or in a
+    module. What it asks for is searched; see [Your own model](own-model.md)."""
     space: Space = Space()
-    """The search space."""
+    """The search space of dense networks."""
     training: Training = Training()
     """How every trial trains."""
     search: Search = Search()
@@ -41,6 +45,26 @@ class Experiment(Section):
     tracking: Tracking = Tracking()
     """How the tracking store is used."""
 
+    @model_validator(mode="after")
+    def _has_one_space(self) -> Self:
+        if self.model is not None and self.space != Space():
+            raise ValueError(
+                f"space is for dense networks, and model is {self.model.name}; leave one of them out: what a model's "
+                "function asks for is its space"
+            )
+        return self
+
     def to_yaml(self) -> str:
         """The resolved experiment, with every default; reading it back gives an equal experiment."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+        content = self.model_dump(mode="json")
+        return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines, such as the code of a model, line by line."""
+
+    def represent_text(self, text: str) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pipeline.experiment.networks import FixedNetwork, check_layers
 from pipeline.models.spec import ModelSpec
@@ -27,6 +27,9 @@ class DenseSpec:
     def of(cls, network: FixedNetwork) -> "DenseSpec":
         """The network that an experiment defines in full."""
         return cls(tuple(network.hidden), tuple(network.dropout), tuple(network.activations))
+
+    own_settings: ClassVar[tuple[str, ...]] = ()
+    """No training setting is a part of a dense network."""
 
     @property
     def has_dropout(self) -> bool:

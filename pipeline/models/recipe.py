@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.experiment import Training, TrainingOverrides
+from pipeline.experiment import ModelCode, Training, TrainingOverrides
 from pipeline.models.dense import DenseSpec
 from pipeline.models.spec import ModelSpec
+from pipeline.models.user.spec import UserSpec
 from pipeline.tracking.names import NETWORK_TAG, RECIPE_TAG
 
 
@@ -29,7 +30,11 @@ class Recipe:
 
     def name(self, inputs: int, classes: int) -> str:
         """Text such as `784-128(0.2)-10, patience 3`."""
-        own = (f"{key} {_plain(value)}" for key, value in self.own.model_dump(exclude_none=True).items())
+        own = (
+            f"{key} {_plain(value)}"
+            for key, value in self.own.model_dump(exclude_none=True).items()
+            if key not in self.spec.params()  # a user's own model names it itself
+        )
         return ", ".join((self.spec.architecture(inputs, classes), *own))
 
     def params(self, settings: Training, *, seed: int, inputs: int, classes: int) -> dict[str, str | int | float]:
@@ -42,12 +47,13 @@ class Recipe:
             classes: Number of classes.
         """
         spec = self.spec
+        trained = {key: str(value) if value is None else value for key, value in settings.model_dump().items()}
         return {
+            **{key: value for key, value in trained.items() if key not in spec.own_settings},
             **spec.params(),
             "parameters": spec.parameters(inputs, classes),
             "seed": seed,
             "architecture": spec.architecture(inputs, classes),
-            **{key: str(value) if value is None else value for key, value in settings.model_dump().items()},
         }
 
     def to_json(self) -> str:
@@ -55,21 +61,37 @@ class Recipe:
         return json.dumps({"spec": self.spec.to_dict(), "training": self.own.model_dump(exclude_none=True)})
 
     @classmethod
-    def from_json(cls, text: str) -> "Recipe":
-        """The recipe that `to_json` wrote."""
+    def from_json(cls, text: str, code: ModelCode | None = None) -> "Recipe":
+        """The recipe that `to_json` wrote. `code` is that of a user's own model, which the JSON only names.
+
+        Raises:
+            InputError: If the recipe is of another model's code.
+        """
         content: Mapping[str, Any] = json.loads(text)
-        return cls(DenseSpec.from_dict(content["spec"]), TrainingOverrides(**content["training"]))
+        return cls(_spec(content["spec"], code), TrainingOverrides(**content["training"]))
 
     def tags(self) -> dict[str, str]:
         """The tags of a run or a version from which `from_tags` makes the recipe again."""
         return {NETWORK_TAG: json.dumps(self.spec.to_dict()), RECIPE_TAG: self.to_json()}
 
     @classmethod
-    def from_tags(cls, tags: Mapping[str, str]) -> "Recipe":
-        """The recipe of a run or a version; one with `narrowgap.network` alone has no training settings of its own."""
+    def from_tags(cls, tags: Mapping[str, str], code: ModelCode | None = None) -> "Recipe":
+        """The recipe of a run or a version; one with `narrowgap.network` alone has no training settings of its own.
+        `code` and errors are those of `from_json`.
+        """
         if RECIPE_TAG in tags:
-            return cls.from_json(tags[RECIPE_TAG])
-        return cls(DenseSpec.from_dict(json.loads(tags[NETWORK_TAG])))
+            return cls.from_json(tags[RECIPE_TAG], code)
+        return cls(_spec(json.loads(tags[NETWORK_TAG]), code))
+
+
+def of_code(tags: Mapping[str, str], code: ModelCode | None) -> bool:
+    """Whether the recipe of a run or a version is one of this code; of a dense network for None."""
+    model = json.loads(tags.get(NETWORK_TAG, "{}")).get("model")
+    return bool(model == (code.identity() if code is not None else None))
+
+
+def _spec(content: Mapping[str, Any], code: ModelCode | None) -> ModelSpec:
+    return UserSpec.from_dict(content, code) if "model" in content else DenseSpec.from_dict(content)
 
 
 def _plain(value: object) -> str:

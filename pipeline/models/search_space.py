@@ -5,28 +5,17 @@ Hyperparameters of a layer that a shallower network lacks are inactive: absent f
 
 import math
 from collections.abc import Mapping
-from copy import copy
 from typing import Any
 
 import keras_tuner
 
 from pipeline.experiment import Space
 from pipeline.models.dense import DenseSpec
+from pipeline.models.hyperparameters import HyperParameters
 from pipeline.models.recipe import Recipe
 
 Values = Mapping[str, Any]
 """Values proposed by an oracle, by name: `depth`, `hidden_1`…, `dropout_0`…; or `network` for fixed networks."""
-
-
-class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]  # untyped base
-    """Hyperparameters of a fixed space. Copies have their own values and share the choices, which Keras Tuner would
-    copy for every trial (8 kB and 0.4 ms each).
-    """
-
-    def copy(self) -> "HyperParameters":
-        copied = copy(self)
-        copied.values = dict(self.values)
-        return copied
 
 
 def hyperparameters(space: Space) -> keras_tuner.HyperParameters:

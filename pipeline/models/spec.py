@@ -1,11 +1,11 @@
 """What the pipeline asks of a model: a protocol that every kind of model satisfies.
 
-`DenseSpec` is the first kind. Most of search, evaluation, retraining and serving knows a model by this protocol and its
-`Recipe`. These places still know the dense network and call `dense(spec)`: the search space, reading a recipe, the
-trainer, the Keras model and the table of layers.
+`DenseSpec` is a dense network, `UserSpec` a model of a user's own. Search, evaluation, retraining and serving know a model
+by this protocol and its `Recipe`. What kinds have of their own is chosen in three places: their search space
+(`spaces.py`), their Keras model (`networks.py`), and their trainer (`training/trainers.py`).
 """
 
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 
 class ModelSpec(Protocol):
@@ -18,6 +18,10 @@ class ModelSpec(Protocol):
     def has_dropout(self) -> bool:
         """Whether the model has any dropout layer."""
 
+    @property
+    def own_settings(self) -> tuple[str, ...]:
+        """Keys of `training` that the model decides by itself, such as the learning rate of one that comes compiled."""
+
     def params(self) -> dict[str, str | int | float]:
         """Params of a run, by their names in the tracking store."""
 
@@ -29,7 +33,3 @@ class ModelSpec(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-
-    @classmethod
-    def from_dict(cls, content: Any) -> Self:
-        """The model that `to_dict` wrote."""

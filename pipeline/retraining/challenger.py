@@ -20,14 +20,14 @@ from pipeline.evaluation.log_model import log_chosen_model
 from pipeline.evaluation.refits import FIRST_SEED, RefitGroup, refit
 from pipeline.evaluation.step import evaluate
 from pipeline.formatting import few
-from pipeline.models import keras_model
+from pipeline.models import keras_model, networks
 from pipeline.models.recipe import Recipe
 from pipeline.retraining.model_metrics import ModelPredictions
 from pipeline.retraining.plan import Mode
 from pipeline.search import step as searching
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import Workers
-from pipeline.serving.model import fetch
+from pipeline.serving.model import CODE, fetch
 from pipeline.session import Session
 from pipeline.statistics.monitoring.control_chart import ModelScores
 from pipeline.tracking.names import (
@@ -69,7 +69,7 @@ class Challenger:
 
 def refit_champion(session: Session, root: Run, workers: Workers, champion: Version, number: int) -> Challenger:
     """Trains the champion's recipe on the current data, with seeds that only retraining run `number` uses."""
-    recipe = Recipe.from_tags(champion.tags)
+    recipe = Recipe.from_tags(champion.tags, session.experiment.model)
     first = FIRST_SEED + number * SEEDS_PER_RUN
     seeds = [
         seed_of(session.experiment.search.seed, first + offset) for offset in range(session.experiment.evaluation.seeds)
@@ -126,7 +126,8 @@ def load_champion(champion: Version, split: Split) -> Any:
         )
     with tempfile.TemporaryDirectory() as folder:
         file, serving = fetch(champion.source, Path(folder))
-        model = keras_model.load(file)
+        with networks.custom_parts(file.with_name(CODE)):
+            model = keras_model.load(file)
     for what, theirs, ours in (
         ("images (height, width)", serving.image_shape, split.test.images.shape[1:]),
         ("pixels up to", serving.pixel_max, split.pixel_max),

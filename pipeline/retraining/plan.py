@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment, Retrain
+from pipeline.models.recipe import of_code
 from pipeline.retraining.rollback import finish_interrupted
 from pipeline.retraining.run_number import next_number
 from pipeline.search import resume
@@ -68,13 +69,32 @@ def plan(session: Session, root: Run) -> Plan:
         champion,
         number=number,
         needs_training=not unchanged or session.experiment.retrain.force,
-        modes=choose_modes(session.experiment.retrain, champion, completed),
+        modes=choose_modes(
+            session.experiment.retrain,
+            champion,
+            completed,
+            same_code=champion is None or of_code(champion.tags, session.experiment.model),
+        ),
     )
 
 
-def choose_modes(settings: Retrain, champion: Version | None, completed: Sequence[Run]) -> tuple[Mode, ...]:
-    """What to try, in order. Without a champion there is nothing to refit."""
+def choose_modes(
+    settings: Retrain, champion: Version | None, completed: Sequence[Run], *, same_code: bool = True
+) -> tuple[Mode, ...]:
+    """What to try, in order. Without a champion there is nothing to refit, and neither if it was made by other code than the
+    experiment's `model` (`same_code`).
+
+    Raises:
+        InputError: A refit is asked for, and the champion was made by other code.
+    """
     if champion is None or settings.mode == "search":
+        return ("search",)
+    if not same_code:
+        if settings.mode == "refit":
+            raise InputError(
+                f"champion version {champion.number} was made by other code than the experiment's model, so its recipe "
+                "cannot be trained again; restore the file, or set retrain.mode to auto or search"
+            )
         return ("search",)
     if settings.mode == "refit":
         return ("refit",)

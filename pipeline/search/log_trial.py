@@ -25,7 +25,7 @@ class Logged:
 
 def logged(result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, seconds: float) -> Logged:
     """Curves, scores, gaps and pictures of a trained network, with its wall-clock seconds including pictures."""
-    table = describe(dense(result.recipe.spec), split)
+    table = result.layers or describe(dense(result.recipe.spec), split)
     return Logged(
         metrics={name: float(value) for name, value in trial_metrics.trial_metrics(result).items()}
         | {"seconds": seconds},

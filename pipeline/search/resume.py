@@ -25,9 +25,10 @@ def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
     """What must be equal for two searches to be the same: everything that affects proposals or results."""
     asked = experiment.model_dump(mode="json", exclude={"space": {"networks": {"__all__": {"published"}}}})
     search = {key: asked["search"][key] for key in ("tuner", "objective", "seed")}
+    own = experiment.model
     return {
         "data": {key: value for key, value in asked["data"].items() if key != "path"} | prepared.tags,
-        "space": asked["space"],
+        **({"space": asked["space"]} if own is None else {"model": own.identity()}),
         "training": asked["training"],
         "search": search,
     }

@@ -8,7 +8,7 @@ from pipeline.errors import SearchFailedError
 from pipeline.experiment import Experiment
 from pipeline.figures.comparisons import parallel_coordinates, pareto
 from pipeline.figures.style import png
-from pipeline.models import search_space
+from pipeline.models.spaces import space_of
 from pipeline.preparation.step import record_inputs
 from pipeline.search import loop, resume, trials
 from pipeline.search.deadline import Deadline
@@ -67,7 +67,10 @@ def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) 
 def search(session: Session, run: Run, workers: Workers) -> Run:
     """Searches the space and records the result; returns the run, with the scores of the chosen network."""
     experiment, prepared = session.experiment, session.prepared
-    size, wished = search_space.size(experiment.space), experiment.search.trials
+    space, wished = space_of(experiment, prepared.split), experiment.search.trials
+    for note in space.notes:
+        session.say(f"search: {note}")
+    size, proposals = space.size(), Proposals(experiment, space)
     if size < wished:
         session.say(f"search: the space has {size} networks, fewer than search.trials={wished}")
     window = int(run.tags.get(WINDOW_TAG, _window(workers, experiment)))
@@ -84,14 +87,12 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
             with StoreJournal(
                 session.store, run, experiment, prepared, display.ended, folder=cache_folder() / "outbox"
             ) as journal:
-                ending = loop.search(
-                    Proposals(experiment), workers, journal, trials=wished, window=window, deadline=deadline
-                )
+                ending = loop.search(proposals, workers, journal, trials=wished, window=window, deadline=deadline)
         except SearchFailedError:
             run.log(tags={OVER_TAG: "true"})
             journal.drop_states()
             raise
-    found = trials.finished_trials(session.store, run)
+    found = trials.finished_trials(session.store, run, experiment.model)
     if not found:
         raise SearchFailedError(f"no trial could be finished within search.minutes={experiment.search.minutes:g}")
     if ending.reason == "minutes":
@@ -117,6 +118,8 @@ def _begin(run: Run, prepared: PreparedData, experiment: Experiment, window: int
     }
     run.log(tags=prepared.tags | own)
     run.write(EXPERIMENT_YAML, experiment.to_yaml())
+    if experiment.model is not None:
+        run.write(experiment.model.artifact, experiment.model.source)
 
 
 def _say_ending(session: Session, run: Run, ending: loop.Ending, finished: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.experiment import ModelCode
 from pipeline.models.recipe import Recipe
 from pipeline.statistics.selection import Candidate
 from pipeline.tracking.names import ASKED_TAG, PROPOSAL_TAG, STEP_TAG
@@ -53,11 +54,11 @@ class Trial:
         return {**self.recipe.spec.coordinates(), **{name: self.run.metrics[name] for name in MEASURES}}
 
 
-def finished_trials(store: Store, search: Run) -> list[Trial]:
-    """The finished trials of a search, in the order of proposals."""
+def finished_trials(store: Store, search: Run, code: ModelCode | None = None) -> list[Trial]:
+    """The finished trials of a search, in the order of proposals; `code` is that of a user's own model."""
     runs = [run for run in store.children(search) if run.tags.get(STEP_TAG) == "trial"]
     trials = {
-        int(run.tags[ASKED_TAG]): Trial(int(run.tags[ASKED_TAG]), run, Recipe.from_tags(run.tags))
+        int(run.tags[ASKED_TAG]): Trial(int(run.tags[ASKED_TAG]), run, Recipe.from_tags(run.tags, code))
         for run in runs
         if run.status == "FINISHED"
     }
@@ -72,8 +73,9 @@ def fully_trained(found: Sequence[Trial]) -> list[Trial]:
 
 
 def hyperparameters(trials: Sequence[Trial]) -> list[str]:
-    """Names of the hyperparameters of all trials: those of the trial that has the most."""
-    return max((list(trial.recipe.spec.coordinates()) for trial in trials), key=len)
+    """Names of the numeric hyperparameters of all trials: those of the trial that has the most first."""
+    longest_first = sorted((list(trial.recipe.spec.coordinates()) for trial in trials), key=len, reverse=True)
+    return list(dict.fromkeys(name for names in longest_first for name in names))
 
 
 def table(trials: Sequence[Trial]) -> pd.DataFrame:

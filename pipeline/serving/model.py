@@ -35,6 +35,9 @@ LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 NEEDED = ("keras", "mlflow", "numpy", "pandas", "tensorflow")
 """Packages that loading the model needs; pinned as in the lock."""
 
+CODE = "model_code.py"
+"""The file with the custom layers of a user's own model, beside the `.keras` file."""
+
 
 @dataclass(frozen=True)
 class Serving:
@@ -51,11 +54,11 @@ class Serving:
     policy: policies.Policy = "argmax"
 
 
-def requirements() -> list[str]:
-    """The pins of `NEEDED` in the lock."""
+def requirements(*, code: bool = False) -> list[str]:
+    """The pins of `NEEDED` in the lock, and of what the code of a user's own model may import."""
     lines = LOCK.read_text(encoding="utf-8").splitlines()
     pins = {line.split("==")[0]: re.split(r"[;\\]", line)[0].strip() for line in lines if not line.startswith(" ")}
-    return [pins[name] for name in NEEDED]
+    return [pins[name] for name in (*NEEDED, *(["keras-tuner"] if code else []))]
 
 
 def signature(serving: Serving) -> ModelSignature:
@@ -78,8 +81,12 @@ def signature(serving: Serving) -> ModelSignature:
     return ModelSignature(outputs=Schema(answer), params=ParamSchema(params))
 
 
-def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving, *, name: str = "model") -> str:
-    """Logs a Keras model that maps raw pixels, uint8 (n, h, w), to probabilities (n, classes); returns its address."""
+def log_model(
+    run: Run, model: Any, example: NDArray[np.uint8], serving: Serving, *, code: str | None = None, name: str = "model"
+) -> str:
+    """Logs a Keras model that maps raw pixels, uint8 (n, h, w), to probabilities (n, classes); returns its address. `code`
+    is Python that registers the custom layers of the model; it is run where the model is loaded.
+    """
     logger = logging.getLogger("mlflow")
     before = logger.level
     logger.setLevel(logging.ERROR)  # it warns about what is intended: no input schema, no type hints
@@ -87,7 +94,7 @@ def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving
     try:
         # MLflow's advice on type hints ignores warning filters.
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
-            files = _files(Path(folder), model, serving)
+            files = _files(Path(folder), model, serving, code)
             info = run.wait_for_artifacts(
                 lambda: Model.log(
                     artifact_path=None,
@@ -98,7 +105,7 @@ def log_model(run: Run, model: Any, example: NDArray[np.uint8], serving: Serving
                     artifacts=files,
                     signature=signature(serving),
                     input_example=example,
-                    pip_requirements=requirements(),
+                    pip_requirements=requirements(code=code is not None),
                 )
             )
     finally:
@@ -147,10 +154,14 @@ def _cannot_load(address: str, error: Exception) -> InputError:
     return InputError(f"the model {address} cannot be loaded ({reason}); restore its files, or name another version")
 
 
-def _files(folder: Path, model: Any, serving: Serving) -> dict[str, str]:
+def _files(folder: Path, model: Any, serving: Serving, layers: str | None) -> dict[str, str]:
     """Files that are logged beside `served.py`, by the names that it expects."""
     network, settings, code = folder / "network.keras", folder / "settings.json", folder / "policies.py"
     save(model, network)
     settings.write_text(json.dumps(asdict(serving), indent=2), encoding="utf-8")
     shutil.copyfile(policies.__file__, code)
-    return {"keras": str(network), "settings": str(settings), "policies": str(code)}
+    files = {"keras": str(network), "settings": str(settings), "policies": str(code)}
+    if layers is not None:
+        (folder / CODE).write_text(layers, encoding="utf-8")
+        files["code"] = str(folder / CODE)
+    return files

@@ -46,6 +46,8 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
     """
 
     def load_context(self, context: Any) -> None:
+        if "code" in context.artifacts:  # registers the custom layers of a user's own model
+            _module("narrowgap_model_code", context.artifacts["code"])
         self._model = keras.models.load_model(context.artifacts["keras"], compile=False, safe_mode=True)
         self._settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         self._policies = _module("narrowgap_policies", context.artifacts["policies"])

@@ -1,7 +1,7 @@
 """The result of a trial: records of plain numbers and arrays. Knows nothing of Keras."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,5 +81,7 @@ class TrialResult:
     """The state at which training stopped (not the kept weights); another trial can continue from it. None where it was not
     kept.
     """
+    layers: str = field(default="", kw_only=True)
+    """The network as a text table of its layers, where its trainer made one."""
     seconds: Mapping[str, float]
     """Wall-clock seconds by phase: `build`, `compile` (nearly 0 with a kept program), `train`, `score`."""

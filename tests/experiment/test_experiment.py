@@ -17,6 +17,8 @@ PUBLISHES = (
     "name: x\nquestion: y\nspace: {networks: [{hidden: [8], dropout: [0, 0], activations: [relu], published: "
 )  # fmt: skip
 SHIPPED = [
+    "batchnorm_or_dropout",
+    "convnet",
     "digits",
     "fashion_mnist",
     "fashion_mnist_large",

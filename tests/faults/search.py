@@ -3,10 +3,15 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from mlflow.tracking import MlflowClient
+
 ROOT = Path(__file__).parents[2]
+TRIALS = 6
+EACH_ONCE = Counter(str(number) for number in range(TRIALS))
 
 
 class Search:
@@ -45,3 +50,29 @@ class Search:
     @property
     def screen(self) -> str:
         return "".join(self.lines)
+
+
+def searching(folder: Path, address: str, name: str, *words: str) -> Search:
+    """A search of `TRIALS` trials."""
+    return Search(folder, address, name, "--search.trials", str(TRIALS), *words)
+
+
+def trial(number: int) -> Callable[[str], bool]:
+    """Whether a line of the screen says that this trial has ended."""
+    return lambda line: line.startswith(f"trial {number}/{TRIALS}")
+
+
+def finished(address: str, name: str) -> Counter[str]:
+    """How often each trial is FINISHED in the store, by number; no run may be left RUNNING."""
+    client = MlflowClient(address)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    trials = [run for run in runs if run.data.tags.get("narrowgap.step") == "trial"]
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED", "FAILED"}
+    for run in trials:
+        if run.info.status == "FINISHED":
+            assert {"curves.png", "confusion_matrix.png", "network.txt"} == {
+                file.path for file in client.list_artifacts(run.info.run_id)
+            }
+    return Counter(run.data.tags["narrowgap.asked"] for run in trials if run.info.status == "FINISHED")

@@ -1,20 +1,17 @@
 """The tracking store goes away in the middle of a search: nothing that was trained is lost, nothing is trained twice."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from mlflow.tracking import MlflowClient
 
 from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store
-from tests.faults.search import Search
+from tests.faults.search import EACH_ONCE, TRIALS, finished, searching, trial
 from tests.faults.servers import Gate, Server
 
 pytestmark = pytest.mark.server
-TRIALS = 6
 
 
 @pytest.fixture(scope="module")
@@ -30,33 +27,6 @@ def gate(server) -> Iterator[Gate]:
     gate = Gate(server)
     yield gate
     gate.shut()
-
-
-def searching(folder: Path, address: str, name: str, *words: str) -> Search:
-    return Search(folder, address, name, "--search.trials", str(TRIALS), *words)
-
-
-def finished(server: Server, name: str) -> Counter[str]:
-    """How often each trial is FINISHED in the store, by number; no run may be left RUNNING."""
-    client = MlflowClient(server.address)
-    experiment = client.get_experiment_by_name(name)
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id], max_results=1000)
-    trials = [run for run in runs if run.data.tags.get("narrowgap.step") == "trial"]
-    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED", "FAILED"}
-    for run in trials:
-        if run.info.status == "FINISHED":
-            assert {"curves.png", "confusion_matrix.png", "network.txt"} == {
-                file.path for file in client.list_artifacts(run.info.run_id)
-            }
-    return Counter(run.data.tags["narrowgap.asked"] for run in trials if run.info.status == "FINISHED")
-
-
-EACH_ONCE = Counter(str(number) for number in range(TRIALS))
-
-
-def trial(number: int) -> Callable[[str], bool]:
-    return lambda line: line.startswith(f"trial {number}/{TRIALS}")
 
 
 def test_a_run_whose_creation_was_answered_by_nobody_is_there_once(server, gate, monkeypatch):
@@ -99,7 +69,7 @@ def test_training_goes_on_while_the_server_is_away_and_everything_is_written_whe
     assert "has not answered since " in search.screen
     assert "(connection refused); what is trained is kept and written when it answers again" in search.screen
     assert "answers again, after " in search.screen
-    assert finished(server, "away") == EACH_ONCE
+    assert finished(server.address, "away") == EACH_ONCE
 
 
 def test_after_the_longest_wait_it_ends_with_5_and_the_same_command_writes_what_was_trained(server, gate, tmp_path):
@@ -116,7 +86,7 @@ def test_after_the_longest_wait_it_ends_with_5_and_the_same_command_writes_what_
     assert again.end() == 0, again.screen
     trained = [line.split()[1] for line in search.lines + again.lines if line.startswith("trial ")]
     assert trained == [f"{number}/{TRIALS}" for number in range(1, TRIALS + 1)]  # each once
-    assert finished(server, "for good") == EACH_ONCE
+    assert finished(server.address, "for good") == EACH_ONCE
 
 
 def test_a_driver_that_is_killed_while_the_server_is_away_loses_nothing(server, gate, tmp_path):
@@ -130,7 +100,7 @@ def test_a_driver_that_is_killed_while_the_server_is_away_loses_nothing(server, 
     assert again.end() == 0, again.screen
     trained = [line for line in again.lines if line.startswith("trial ")]
     assert [line.split()[1] for line in trained] == [f"5/{TRIALS}", f"6/{TRIALS}"]
-    assert finished(server, "killed") == EACH_ONCE
+    assert finished(server.address, "killed") == EACH_ONCE
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
@@ -142,7 +112,7 @@ def test_a_proxy_that_answers_errors_for_a_while_costs_nothing(server, gate, tmp
     time.sleep(6)
     gate.status = None
     assert search.end() == 0, search.screen
-    assert finished(server, name) == EACH_ONCE
+    assert finished(server.address, name) == EACH_ONCE
 
 
 def test_artifacts_that_are_refused_for_a_while_are_written_later(server, gate, tmp_path):
@@ -152,7 +122,7 @@ def test_artifacts_that_are_refused_for_a_while_are_written_later(server, gate, 
     time.sleep(6)
     gate.status = None
     assert search.end() == 0, search.screen
-    assert finished(server, "refused") == EACH_ONCE
+    assert finished(server.address, "refused") == EACH_ONCE
 
 
 def test_a_server_that_is_killed_and_started_again_costs_nothing(server, tmp_path):
@@ -162,4 +132,4 @@ def test_a_server_that_is_killed_and_started_again_costs_nothing(server, tmp_pat
     time.sleep(4)
     server.start()
     assert search.end() == 0, search.screen
-    assert finished(server, "restart") == EACH_ONCE
+    assert finished(server.address, "restart") == EACH_ONCE

@@ -68,7 +68,7 @@ ClientError.__module__ = EndpointConnectionError.__module__ = "botocore.exceptio
         EndpointConnectionError("Could not connect to the endpoint URL"),
         MlflowException("The following failures occurred while downloading one or more artifacts: {'a': '503'}"),
         MlflowException("API request to endpoint /x failed with error code 502 != 200"),
-        *(OSError(number, "") for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)),
+        *(OSError(number, "") for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)),
         *(OSError(number, "") for number in (errno.EIO, errno.ESTALE)),
     ],
     ids=repr,
@@ -154,6 +154,16 @@ def test_it_ends_when_the_time_is_up_and_every_later_call_fails_at_once_without_
     with pytest.raises(StoreError):
         patience.call(lambda: asked.append(1))
     assert asked == []
+
+
+def test_of_a_full_disk_under_a_database_the_cure_is_said():
+    patience, clock, _ = patient(0)
+    full = MlflowException(
+        "(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT INTO runs]", TEMPORARILY_UNAVAILABLE
+    )
+    with pytest.raises(StoreError, match=r"cannot be written \(database or disk is full\); free some space") as failed:
+        patience.call(fails_until(clock, 1, full))
+    assert "SQL" not in str(failed.value)
 
 
 def test_a_refusal_of_access_is_waited_for_one_minute():

@@ -25,8 +25,8 @@ CAPTION = (
 
 
 def analyse(result: EvaluationResult) -> Analysis | None:
-    """Estimates the effects; None for a list of fixed networks."""
-    if result.experiment.space.networks:
+    """Estimates the effects; None for a list of fixed networks, and for a user's own model."""
+    if result.experiment.space.networks or result.experiment.model is not None:
         return None
     complete = trials.fully_trained(result.trials)
     effects = model.effects(trials.table(complete))

@@ -14,11 +14,13 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment, Training
-from pipeline.models import search_space
 from pipeline.models.recipe import Recipe
+from pipeline.models.spaces import DenseSpace, SearchSpace
 from pipeline.search.proposals import oracles
 from pipeline.search.seeds import seed_of
 
+MOST_IN_GRID = 10**9
+"""Networks in a grid: of a larger one, no search sees more than a corner."""
 HYPERBAND_FACTOR = 3
 """One in so many trials of a rung continues to the next, with so many times the epochs."""
 
@@ -56,9 +58,10 @@ class NoProposal(Enum):
 class Proposals:
     """One oracle: ask for a network, tell its score. The score of every proposed trial must be told, in any order."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self._experiment = experiment
-        self._oracle = _ORACLES[experiment.search.tuner](experiment)
+    def __init__(self, experiment: Experiment, space: SearchSpace | None = None) -> None:
+        """`space` is that of the experiment; None that of its dense networks."""
+        self._experiment, self._space = experiment, space or DenseSpace(experiment.space)
+        self._oracle = _ORACLES[experiment.search.tuner](experiment, self._space)
         self._numbers: dict[str, int] = {}
         self._seeds: list[int] = []
 
@@ -76,7 +79,7 @@ class Proposals:
         self._numbers[trial.trial_id] = number
         self._seeds.append(seed)
         asked = self._experiment
-        recipe = search_space.recipe(asked.space, values)
+        recipe = self._space.recipe(values)
         settings = recipe.settings(asked.training)
         return Proposal(
             number=number,
@@ -100,11 +103,11 @@ class Proposals:
         self._oracle.end_trial(trial)
 
 
-def _common(experiment: Experiment) -> dict[str, Any]:
+def _common(experiment: Experiment, space: SearchSpace) -> dict[str, Any]:
     direction = "max" if experiment.search.objective == "val_accuracy" else "min"
     return {
         "objective": keras_tuner.Objective(experiment.search.objective, direction),
-        "hyperparameters": search_space.hyperparameters(experiment.space),
+        "hyperparameters": space.hyperparameters(),
         # Keras Tuner counts its seed up by one per draw: of 100 networks, the seeds 1 and 3 would share 98.
         "seed": seed_of(experiment.search.seed),
         "allow_new_entries": False,
@@ -112,11 +115,20 @@ def _common(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _hyperband(experiment: Experiment) -> keras_tuner.Oracle:
+def _grid(experiment: Experiment, space: SearchSpace) -> keras_tuner.Oracle:
+    if space.size() > MOST_IN_GRID:
+        raise InputError(
+            f"the grid holds {space.size():,} networks; search.tuner=grid takes {MOST_IN_GRID:,} at most: give ranges fewer "
+            "values (step), or take search.tuner=bayesian or random"
+        )
+    return oracles.GridOracle(max_trials=None, **_common(experiment, space))
+
+
+def _hyperband(experiment: Experiment, space: SearchSpace) -> keras_tuner.Oracle:
     oracle = oracles.HyperbandOracle(
-        max_epochs=experiment.training.epochs, factor=HYPERBAND_FACTOR, **_common(experiment)
+        max_epochs=experiment.training.epochs, factor=HYPERBAND_FACTOR, **_common(experiment, space)
     )
-    available = search_space.size(experiment.space)
+    available = space.size()
     if available < oracle.networks:
         raise InputError(
             f"the space holds {available} networks; hyperband starts {oracle.networks} different ones for "
@@ -126,10 +138,10 @@ def _hyperband(experiment: Experiment) -> keras_tuner.Oracle:
 
 
 # `max_trials` stays open: the loop counts, and a search that is extended later keeps its trials' names.
-_ORACLES: Mapping[str, Callable[[Experiment], keras_tuner.Oracle]] = {
-    "random": lambda experiment: oracles.RandomOracle(max_trials=None, **_common(experiment)),
-    "grid": lambda experiment: oracles.GridOracle(max_trials=None, **_common(experiment)),
-    "bayesian": lambda experiment: oracles.BayesianOracle(max_trials=None, **_common(experiment)),
-    "bayesian_stock": lambda experiment: oracles.StockBayesianOracle(max_trials=None, **_common(experiment)),
+_ORACLES: Mapping[str, Callable[[Experiment, SearchSpace], keras_tuner.Oracle]] = {
+    "random": lambda *given: oracles.RandomOracle(max_trials=None, **_common(*given)),
+    "grid": _grid,
+    "bayesian": lambda *given: oracles.BayesianOracle(max_trials=None, **_common(*given)),
+    "bayesian_stock": lambda *given: oracles.StockBayesianOracle(max_trials=None, **_common(*given)),
     "hyperband": _hyperband,
 }

@@ -6,12 +6,13 @@ from functools import partial
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
+from pipeline.models.spaces import space_of
 from pipeline.search.trial_figures import draw_trial
 from pipeline.search.workers import fork_server, machine, run_job
 from pipeline.search.workers.jobs import InProcess, Workers
 from pipeline.search.workers.memory_need import GPU_BYTES, LEAST_BYTES, MemoryNeed, gib, memory_need
 from pipeline.session import Session
-from pipeline.training.runtime import gpus
+from pipeline.training.runtime import gpus, init_tensorflow
 
 
 @contextmanager
@@ -22,7 +23,9 @@ def start_workers(session: Session) -> Iterator[Workers]:
         InputError: If there is too little memory for one worker.
     """
     asked, split = session.experiment.search, session.prepared.split
-    need = memory_need(session.experiment, split)
+    if session.experiment.model is not None:
+        init_tensorflow()  # the space of a user's own model is found by building networks
+    need = memory_need(session.experiment, split, space_of(session.experiment, split))
     if asked.cluster is not None:
         from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
 

@@ -1,11 +1,10 @@
 """How much memory a worker needs for the data of an experiment, computed before any process starts."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.data.split import Split
 from pipeline.experiment import Experiment
-from pipeline.models.dense import DenseSpec
+from pipeline.models.spaces import DenseSpace, SearchSpace
 from pipeline.training.call_size import MOST_SCORING_ROWS, MOST_TRAINING_ROWS, rows_per_call
 
 GIB = 1024**3
@@ -19,6 +18,9 @@ CALL_COPIES = 3
 """A call has its images as float32 up to so many times: scaled, after dropout, and as random numbers."""
 NETWORK_COPIES = 10
 """Weights, gradients, Adam's moments, the best weights, and what travels: the largest network so many times."""
+
+ACTIVATION_COPIES = 4
+"""A batch has the activations of a user's own model so many times: with their gradients, and what kernels work in."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ class MemoryNeed:
         return f"about {gib(self.least)} of memory ({parts})"
 
 
-def memory_need(experiment: Experiment, split: Split) -> MemoryNeed:
-    """What a worker needs for the networks of an experiment on these data."""
+def memory_need(experiment: Experiment, split: Split, space: SearchSpace | None = None) -> MemoryNeed:
+    """What a worker needs for the networks of an experiment on these data; without a space, for its dense networks."""
+    space = space or DenseSpace(experiment.space)
     batches = [experiment.training.batch_size]
     batches += [each.training.batch_size or 0 for each in experiment.space.networks or ()]
     most = max(rows_per_call(most, split.inputs) for most in (MOST_TRAINING_ROWS, MOST_SCORING_ROWS))
@@ -62,18 +65,9 @@ def memory_need(experiment: Experiment, split: Split) -> MemoryNeed:
     return MemoryNeed(
         data=sum(part.images.nbytes + part.labels.nbytes for _, part in split.parts()),
         call=CALL_COPIES * 4 * rows * split.inputs + min(len(split.validation), len(split.train)) * split.inputs,
-        network=NETWORK_COPIES * 4 * max(spec.parameters(split.inputs, split.classes) for spec in _largest(experiment)),
+        network=NETWORK_COPIES * 4 * space.largest(split.inputs, split.classes)
+        + ACTIVATION_COPIES * 4 * space.activations * max(batches),
     )
-
-
-def _largest(experiment: Experiment) -> Iterator[DenseSpec]:
-    """The networks of the space that may be its largest."""
-    space = experiment.space
-    if space.networks is not None:
-        yield from map(DenseSpec.of, space.networks)
-        return
-    depth, widest = space.depth[1], max(space.hidden)
-    yield DenseSpec((widest,) * depth, (0.0,) * (depth + 1), ("relu",) * depth)
 
 
 def gib(size: float) -> str:

@@ -15,14 +15,14 @@ def run_job(job: Job, split: Split, draw: Draw) -> Outcome:
     the `warning`.
     """
     init_tensorflow()
-    from pipeline.training import compiled  # noqa: PLC0415 - TensorFlow, only where trials are trained
+    from pipeline.training import trainers  # noqa: PLC0415 - TensorFlow, only where trials are trained
 
     start = time.perf_counter()
     result: TrialResult | None = None
     pictures: Mapping[str, bytes] = {}
     failure = warning = None
     try:
-        result = compiled.train(job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state)
+        result = trainers.train(job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state)
     except Exception as error:  # noqa: BLE001 - one network's failure is a result, and the search goes on
         failure = describe_error(error)
     if result is not None:

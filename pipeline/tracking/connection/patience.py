@@ -35,8 +35,10 @@ NO_CONNECTION = re.compile(
 """In the names of exceptions of those packages without an answer."""
 CLOUD = {"botocore", "boto3", "s3transfer", "google", "azure", "urllib3", "requests"}
 """Packages whose exceptions come from a store of artifacts."""
-FULL = {errno.ENOSPC, errno.EDQUOT}
-"""A disk that is full."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""A disk that is full, or a file that may not grow."""
+FULL_DATABASE = re.compile("database or disk is full|disk quota exceeded|No space left on device")
+"""How SQLite and database servers say so."""
 DENIED_ERRNO = {errno.EACCES, errno.EPERM, errno.EROFS}
 """A folder that cannot be written to, or has become read-only."""
 AWAY_ERRNO = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EAGAIN, errno.ENOTCONN, errno.EHOSTDOWN}
@@ -52,7 +54,7 @@ REASONS = (
     (r"connection refused", "connection refused"),
     (r"timed out|timeout", "no answer in time"),
     (r"name or service not known|name resolution|getaddrinfo", "unknown host"),
-    (r"(database (?:table )?is locked)", "{}"),
+    (r"(database (?:table )?is locked|database or disk is full|disk I/O error)", "{}"),
     (r"(server closed the connection|the database system is (?:starting up|shutting down)|too many clients)", "{}"),
     (r"certificate verify failed", "its certificate is not trusted"),
 )
@@ -213,7 +215,7 @@ class Patience:
 def store_error(what: str, error: BaseException, *, seconds: float = 0) -> StoreError:
     """The failure that is reported for a store that is away: why, after how long a wait, and the cure."""
     waited = f" for {seconds:.0f} s" if seconds >= 1 else ""
-    if isinstance(error, OSError) and error.errno in FULL | DENIED_ERRNO:
+    if (isinstance(error, OSError) and error.errno in FULL | DENIED_ERRNO) or FULL_DATABASE.search(str(error)):
         return StoreError(
             f"the {what} cannot be written{waited} ({reason(error)}); free some space or give this user access, then run "
             "the same command to resume"

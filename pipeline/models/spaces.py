@@ -1,0 +1,91 @@
+"""The search space of an experiment, whatever its kind of model. Keras Tuner is imported when a space is asked for its
+hyperparameters, not before.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeline.data.split import Split
+from pipeline.experiment import Experiment, Space
+from pipeline.models.dense import DenseSpec
+from pipeline.models.recipe import Recipe
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+
+class SearchSpace(Protocol):
+    """What an experiment searches over."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user is told about it, a line each."""
+
+    def hyperparameters(self) -> "keras_tuner.HyperParameters":
+        """The space as Keras Tuner sees it: choices, each after those that its conditions name."""
+
+    def recipe(self, values: Mapping[str, Any]) -> Recipe:
+        """The recipe that proposed values stand for."""
+
+    def size(self) -> int:
+        """Number of different networks."""
+
+    def charts(self) -> Sequence[Sequence[str]]:
+        """Names of hyperparameters that are charted together, the last time all; none where their layers name them."""
+
+    def largest(self, inputs: int, classes: int) -> int:
+        """Parameters of the largest network."""
+
+    @property
+    def activations(self) -> int:
+        """Numbers that the layers of the largest network give for one image; 0 where they do not count."""
+
+
+@dataclass(frozen=True)
+class DenseSpace:
+    """Dense networks: values to choose from, or a list of fixed networks."""
+
+    space: Space
+    notes = ()
+    activations = 0
+
+    def hyperparameters(self) -> "keras_tuner.HyperParameters":
+        from pipeline.models import search_space  # noqa: PLC0415 - Keras Tuner
+
+        return search_space.hyperparameters(self.space)
+
+    def recipe(self, values: Mapping[str, Any]) -> Recipe:
+        from pipeline.models import search_space  # noqa: PLC0415 - Keras Tuner
+
+        return search_space.recipe(self.space, values)
+
+    def charts(self) -> Sequence[Sequence[str]]:
+        return ()
+
+    def size(self) -> int:
+        from pipeline.models import search_space  # noqa: PLC0415 - Keras Tuner
+
+        return search_space.size(self.space)
+
+    def largest(self, inputs: int, classes: int) -> int:
+        if self.space.networks is not None:
+            return max(DenseSpec.of(each).parameters(inputs, classes) for each in self.space.networks)
+        depth, widest = self.space.depth[1], max(self.space.hidden)
+        deepest = DenseSpec((widest,) * depth, (0.0,) * (depth + 1), ("relu",) * depth)
+        return deepest.parameters(inputs, classes)
+
+
+def space_of(experiment: Experiment, split: Split) -> SearchSpace:
+    """The space of an experiment on its data. That of a user's own model is explored by building networks, once per process;
+    TensorFlow must have been started then.
+
+    Raises:
+        InputError: The user's function cannot be used.
+    """
+    if experiment.model is None:
+        return DenseSpace(experiment.space)
+    from pipeline.models.user.space import user_space  # noqa: PLC0415 - Keras, only for a user's own model
+
+    shape = tuple(split.train.images.shape[1:])
+    return user_space(experiment.model, shape, split.classes, grid=experiment.search.tuner == "grid")

@@ -1,0 +1,226 @@
+"""The Keras model of a user's function, and the plain model that is saved and served: from raw pixels to probabilities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.experiment import ModelCode
+from pipeline.models.user.code import function, told
+from pipeline.models.user.spec import UserSpec, Value
+
+PROBES = 8
+"""Random images on which the outputs of a new model are looked at."""
+NEAR = 1e-3
+"""How far from 1 probabilities may sum."""
+DROPOUT = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
+CURE = (
+    "decorate it with @keras.saving.register_keras_serializable() in the same file, and give it a get_config with its "
+    "arguments"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """What a user's function made."""
+
+    model: keras.Model
+    """As the function returned it, built."""
+    asked: tuple[tuple[str, Value], ...]
+    """The hyperparameters that it asked for and had, in the order of asking."""
+    hp: keras_tuner.HyperParameters
+    """With all that it asked for, in conditional scopes that are not active too."""
+    image_shape: tuple[int, ...]
+    """Of the data: (h, w) or (h, w, channels)."""
+    logits: bool
+    """Whether its outputs are logits, not probabilities."""
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it came compiled."""
+        return bool(self.model.compiled)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one image, as the model takes it."""
+        return fitting_shape(self.model, self.image_shape)
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether any layer of dropout has a rate above 0."""
+        return any(isinstance(each, DROPOUT) and each.rate > 0 for each in layers(self.model))
+
+    @property
+    def weights(self) -> int:
+        """Number of trainable parameters."""
+        return sum(int(np.prod(each.shape)) for each in self.model.trainable_variables)
+
+    @property
+    def activations(self) -> int:
+        """Numbers that all layers together give for one image."""
+        return sum(_size(each) for each in layers(self.model) if not isinstance(each, keras.Model))
+
+    def spec(self, code: ModelCode) -> UserSpec:
+        """What is known of it without Keras."""
+        return UserSpec(code, self.asked, self.weights, self.has_dropout, self.compiled)
+
+    def served(self, pixel_max: int) -> keras.Model:
+        """The same with raw pixels, 0 to `pixel_max`, as input and probabilities as output; it shares the weights."""
+        pixels = keras.layers.Input(self.image_shape, name="pixels")
+        rows = keras.layers.Rescaling(1 / pixel_max, name="rescaling")(pixels)
+        if self.input_shape != self.image_shape:
+            rows = keras.layers.Reshape(self.input_shape, name="reshape")(rows)
+        answers = self.model(rows)
+        if self.logits:
+            answers = keras.layers.Softmax(name="probabilities")(answers)
+        return keras.Model(pixels, answers, name="narrowgap")
+
+
+def build(
+    code: ModelCode, values: Sequence[tuple[str, Value]], *, image_shape: tuple[int, ...], classes: int, seed: int
+) -> Built:
+    """Calls the user's function with these hyperparameters, with Keras' random numbers seeded, and checks what it returns.
+
+    Raises:
+        InputError: It raises, returns no Keras model, or one with other inputs or outputs; one line.
+    """
+    made = function(code)
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed % 2**32)
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    with told(code):
+        model = made(hp, image_shape, classes)
+    if not isinstance(model, keras.Model):
+        raise InputError(f"model is {code.name}: it returns {_kind(model)}; expected a Keras model")
+    asked = {each.name: hp.values[each.name] for each in hp.space if hp.is_active(each)}
+    with told(code):
+        _ensure_built(model, image_shape)
+    logits = _logits(code, model, image_shape, classes)
+    return Built(model, tuple(asked.items()), hp, image_shape, logits)
+
+
+def refuse_unsaved(code: ModelCode, model: keras.Model) -> None:
+    """Refuses a model that could not be loaded where it is served: custom layers that are not registered, Lambda layers.
+
+    Raises:
+        InputError: With the layer and the cure.
+    """
+    for layer in layers(model):
+        kind = type(layer)
+        if isinstance(layer, keras.layers.Lambda):
+            raise InputError(
+                f"model is {code.name}: the layer {layer.name} is a Lambda, whose code is not saved; expected a "
+                "subclass of keras.layers.Layer, with @keras.saving.register_keras_serializable() in the same file"
+            )
+        if not kind.__module__.startswith("keras.") and (
+            keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is not kind
+        ):
+            raise InputError(
+                f"model is {code.name}: the layer {layer.name} is a {kind.__name__}, which cannot be loaded where the model "
+                f"is served; {CURE}"
+            )
+    try:
+        keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model), safe_mode=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"model is {code.name}: the model cannot be loaded where it is served ({type(error).__name__}: {reason}); "
+            f"of custom functions and classes: {CURE}"
+        ) from error
+
+
+def layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """All layers, those of models within the model too, each once."""
+    return list(model._flatten_layers())  # noqa: SLF001 - Keras has no public name for it
+
+
+def fitting_shape(model: keras.Model, image_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape in which a model takes an image: that of the image, with one channel more, or flat.
+
+    Raises:
+        InputError: If it is none of them.
+    """
+    asked = _declared(model)
+    shapes = _shapes(image_shape)
+    for shape in shapes:
+        if asked is None or (
+            len(asked) == len(shape)
+            and all(one is None or one == other for one, other in zip(asked, shape, strict=True))
+        ):
+            return shape
+    raise InputError(f"the model takes inputs {asked}; expected images {' or '.join(map(str, shapes))}")
+
+
+def _shapes(image_shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The shapes that an image may be given in."""
+    one_channel = [(*image_shape, 1)] if len(image_shape) == 2 else []
+    return [image_shape, *one_channel, (int(np.prod(image_shape)),)]
+
+
+def _declared(model: keras.Model) -> tuple[int | None, ...] | None:
+    """The shape of the input that the model has, without the batch; None for a model that does not say."""
+    try:
+        shape = model.input_shape
+    except AttributeError:
+        shape = getattr(model, "narrowgap_input_shape", None)
+        return tuple(shape) if shape is not None else None
+    if isinstance(shape, list) or not shape or not isinstance(shape, tuple):
+        raise InputError("the model has several inputs; expected one: images")
+    return shape[1:]
+
+
+def _ensure_built(model: keras.Model, image_shape: tuple[int, ...]) -> None:
+    """Builds a model that has no input layer by calling it: with images, or with images that have one channel."""
+    if model.built and model.inputs:
+        return
+    *rest, last = _shapes(image_shape)
+    for shape in [*rest, last]:
+        try:
+            model(np.zeros((1, *shape), np.float32))
+        except Exception:
+            if shape == last:
+                raise
+        else:
+            model.narrowgap_input_shape = shape
+            return
+
+
+def _logits(code: ModelCode, model: keras.Model, image_shape: tuple[int, ...], classes: int) -> bool:
+    """Whether a new model gives logits; checks the shape of its outputs."""
+    try:
+        shape = fitting_shape(model, image_shape)
+    except InputError as error:
+        raise InputError(f"model is {code.name}: {error}") from error
+    images = np.random.default_rng(0).random((PROBES, *shape), np.float32)
+    with told(code):
+        answers = np.asarray(model(images, training=False))
+    if answers.shape != (PROBES, classes):
+        raise InputError(
+            f"model is {code.name}: its outputs have the shape {answers.shape[1:]} per image; expected ({classes},), one "
+            "per class"
+        )
+    if answers.min() >= 0 and np.allclose(answers.sum(axis=1), 1, atol=NEAR):
+        return False
+    if answers.min() >= 0:
+        raise InputError(
+            f"model is {code.name}: its outputs are not negative and do not sum to 1 (the first to {answers[0].sum():.3g}); "
+            "expected probabilities (softmax in the last layer) or logits (a last layer without activation)"
+        )
+    return True
+
+
+def _size(layer: keras.layers.Layer) -> int:
+    try:
+        shape = layer.output.shape
+    except (AttributeError, ValueError):
+        return 0
+    return int(np.prod([each or 1 for each in shape[1:]]))
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

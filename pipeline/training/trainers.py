@@ -1,0 +1,25 @@
+"""Chooses the trainer of a recipe: the compiled one for dense networks, the Keras trainer for a user's own model."""
+
+from pipeline.data.split import Split
+from pipeline.experiment import Training
+from pipeline.models.recipe import Recipe
+from pipeline.models.user.spec import UserSpec
+from pipeline.training import compiled
+from pipeline.training.result import TrainingState, TrialResult
+
+
+def train(
+    recipe: Recipe,
+    settings: Training,
+    split: Split,
+    *,
+    seed: int,
+    state: TrainingState | None = None,
+    until: int | None = None,
+) -> TrialResult:
+    """Trains one network; arguments, result and errors are those of `compiled.train`, whatever the kind of model."""
+    if isinstance(recipe.spec, UserSpec):
+        from pipeline.training import keras_trainer  # noqa: PLC0415 - Keras Tuner, only for a user's own model
+
+        return keras_trainer.train(recipe, settings, split, seed=seed, state=state, until=until)
+    return compiled.train(recipe, settings, split, seed=seed, state=state, until=until)
