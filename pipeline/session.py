@@ -49,7 +49,7 @@ def load(experiment: Experiment, *, progress: Callable[[str], None], folder: Pat
     Raises:
         InputError: If the data cannot be used.
     """
-    dataset = sources.load(experiment.data, progress=progress)
+    dataset = sources.load(experiment.data, keep_colour=experiment.model is not None, progress=progress)
     facts = DatasetFacts(dataset.name, dataset.source, dataset.digest, dataset.notes)
     shared = share(dataset, experiment.data, folder)
     del dataset

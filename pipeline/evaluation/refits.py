@@ -1,31 +1,35 @@
 """Retrains finalists, each with every seed: a nested run per refit."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Labels
+from pipeline.data.sources import cache_folder
 from pipeline.errors import SearchFailedError
 from pipeline.evaluation.finalists import Finalist
+from pipeline.evaluation.kept_refits import EarlierRefits, KeptRefit
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
 from pipeline.search.progress import ProgressDisplay, TrialUpdate
+from pipeline.search.recording.outbox import TrialRecord
+from pipeline.search.recording.run_journal import RunJournal
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import Job, Outcome, Workers
 from pipeline.session import Session
-from pipeline.statistics import trial_metrics
 from pipeline.statistics.gaps import gaps
 from pipeline.statistics.seed_summary import Summary, summarise_metrics
 from pipeline.statistics.selection import Candidate
-from pipeline.tracking.names import EXPERIMENT_TAG, ROLE_TAG
+from pipeline.tracking.names import EXPERIMENT_TAG, KEPT_REFIT, ROLE_TAG
 from pipeline.tracking.store import Run
-from pipeline.training.result import Probabilities, TrialResult
+from pipeline.training.result import Probabilities
 
 FIRST_SEED = 2**32
 """A number that no trial has."""
+STOPPED = "the evaluation was stopped before this refit had ended"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,18 +90,24 @@ def refit(
     session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers, *, seeds: Sequence[int]
 ) -> list[RefitGroup]:
     """Trains every finalist with every seed, the same ones for all, to be compared seed by seed; one run each, below
-    `run`.
+    `run`. A refit of a run of the same step that was stopped is used again, not trained again.
 
     A finalist whose training fails with some seed is left out, with a message.
 
     Raises:
         SearchFailedError: If no finalist remains that can be chosen.
     """
-    under_way = _RefitScheduler(session, run, finalists, seeds)
+    folder = cache_folder() / "outbox"
+    earlier = EarlierRefits(session, run, folder)
     total = len(finalists) * len(seeds)
-    with ProgressDisplay(session.console, total=total, objective="val_accuracy", noun="refit") as display:
+    with (
+        ProgressDisplay(session.console, total=total, objective="val_accuracy", noun="refit") as display,
+        RunJournal(session.store, run, step="refit", stopped=STOPPED, folder=folder) as journal,
+    ):
+        under_way = _RefitScheduler(session, finalists, seeds, journal, earlier)
         under_way.train(workers, display)
-    groups = list(under_way.groups())
+        journal.drain()
+        groups = list(under_way.groups())
     if all(group.finalist.reference for group in groups):
         raise SearchFailedError(f"no finalist could be trained again, the last failed with: {under_way.last_failure}")
     return groups
@@ -106,29 +116,36 @@ def refit(
 class _RefitScheduler:
     """Refits by number: all seeds of the first finalist, then those of the second, and so on."""
 
-    def __init__(self, session: Session, run: Run, finalists: Sequence[Finalist], seeds: Sequence[int]) -> None:
-        self._session, self._run, self._finalists, self._seeds = session, run, finalists, seeds
+    def __init__(
+        self,
+        session: Session,
+        finalists: Sequence[Finalist],
+        seeds: Sequence[int],
+        journal: RunJournal,
+        earlier: EarlierRefits,
+    ) -> None:
+        self._session, self._finalists, self._seeds = session, finalists, seeds
+        self._journal, self._earlier = journal, earlier
         self._split = session.prepared.split
-        self._open: dict[int, Run] = {}
-        self._done: dict[int, Refit] = {}
+        self._open: set[int] = set()
+        self._done: dict[int, KeptRefit] = {}
+        self._runs: dict[int, Run] = {}
+        """Of refits that were not trained now."""
         self.last_failure: str | None = None
 
     def train(self, workers: Workers, display: ProgressDisplay) -> None:
         """Hands out the jobs, one in hand for each worker, and takes in what they become."""
         waiting = iter(range(len(self._finalists) * len(self._seeds)))
-        try:
-            while True:
-                while len(self._open) < 2 * workers.count and (number := next(waiting, None)) is not None:
+        while True:
+            while len(self._open) < 2 * workers.count and (number := next(waiting, None)) is not None:
+                if (seen := self._taken(number)) is not None:
+                    display.ended(seen)
+                else:
                     workers.submit(self._job(number))
-                if not self._open:
-                    return
-                for outcome in workers.finished():
-                    display.ended(self._ended(outcome))
-        except BaseException:
-            for unfinished in self._open.values():
-                if unfinished.status == "RUNNING":
-                    unfinished.give_up("KILLED", "the evaluation was stopped before this refit had ended")
-            raise
+            if not self._open:
+                return
+            for outcome in workers.finished():
+                display.ended(self._ended(outcome))
 
     def groups(self) -> Iterator[RefitGroup]:
         """The finalists that were trained with every seed."""
@@ -139,16 +156,44 @@ class _RefitScheduler:
                 finalist.recipe.spec.parameters(self._split.inputs, self._split.classes),
             )
             if all(number in self._done for number in numbers):
-                yield RefitGroup(finalist, name, parameters, [self._done[number] for number in numbers])
+                yield RefitGroup(finalist, name, parameters, [self._refit(number) for number in numbers])
             else:
                 failed = sum(number not in self._done for number in numbers)
                 self._session.say(f"evaluate: {name} is left out: {failed} of {len(numbers)} refits failed")
 
+    def _refit(self, number: int) -> Refit:
+        kept = self._done[number]
+        run = self._runs.get(number) or self._journal.ended[number]
+        return Refit(run, kept.seed, kept.metrics, kept.validation, kept.test, kept.weights, kept.pictures)
+
+    def _taken(self, number: int) -> TrialUpdate | None:
+        """Takes over a refit that was trained earlier, if there is one, and returns what the screen shows of it."""
+        found = self._earlier.take(self._record(number))
+        if found is None:
+            return None
+        self._runs[number], self._done[number] = found
+        finalist, _ = self._of(number)
+        metrics = self._done[number].metrics
+        return TrialUpdate(
+            f"{finalist.role}: {self._name(finalist)}",
+            metrics["val_accuracy"],
+            metrics["val_accuracy_gap"],
+            self._runs[number].metrics["seconds"],
+            reference=finalist.reference,
+            earlier=True,
+        )
+
     def _job(self, number: int) -> Job:
         finalist, seed = self._of(number)
-        self._open[number] = self._session.store.child(
-            self._run,
-            step="refit",
+        self._open.add(number)
+        self._journal.begin(self._record(number))
+        return Job(number, finalist.recipe, finalist.settings, seed, finalist.settings.epochs)
+
+    def _record(self, number: int, outcome: Outcome | None = None) -> TrialRecord:
+        """Everything that the run of a refit holds, as far as it is known."""
+        finalist, seed = self._of(number)
+        record = TrialRecord(
+            number=number,
             name=f"refit {finalist.role}, seed {number % len(self._seeds) + 1}",
             tags={
                 EXPERIMENT_TAG: self._session.experiment.name,
@@ -159,43 +204,43 @@ class _RefitScheduler:
             params=finalist.recipe.params(
                 finalist.settings, seed=seed, inputs=self._split.inputs, classes=self._split.classes
             ),
+            metrics={},
+            series=(),
+            artifacts={},
+            failure=None,
+            warning=None,
         )
-        return Job(number, finalist.recipe, finalist.settings, seed, finalist.settings.epochs)
+        if outcome is None:
+            return record
+        if outcome.result is None:
+            return replace(record, failure=outcome.failure)
+        logged = log_trial.logged(outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
+        kept = KeptRefit.of(outcome.result, seed, outcome.pictures).to_bytes()
+        return replace(
+            record,
+            metrics=logged.metrics,
+            series=logged.series,
+            artifacts={**logged.artifacts, KEPT_REFIT: kept},
+            warning=outcome.warning,
+        )
 
     def _ended(self, outcome: Outcome) -> TrialUpdate:
-        run, (finalist, seed) = self._open[outcome.number], self._of(outcome.number)
+        finalist, seed = self._of(outcome.number)
         name = f"{finalist.role}: {self._name(finalist)}"
+        self._journal.end(self._record(outcome.number, outcome))
+        self._open.remove(outcome.number)
         if outcome.result is None:
             self.last_failure = outcome.failure
-            run.finish("FAILED", outcome.failure)
-            seen = TrialUpdate(name, None, None, outcome.seconds, outcome.failure)
-        else:
-            log_trial.log_result(run, outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
-            run.finish("FINISHED", outcome.warning)
-            self._done[outcome.number] = _kept(run, seed, outcome.result, outcome.pictures)
-            validation = outcome.result.validation.accuracy
-            gap = gaps(outcome.result).val_accuracy_gap
-            seen = TrialUpdate(
-                name, validation, gap, outcome.seconds, reference=finalist.reference, warning=outcome.warning
-            )
-        del self._open[outcome.number]
-        return seen
+            return TrialUpdate(name, None, None, outcome.seconds, outcome.failure)
+        self._done[outcome.number] = KeptRefit.of(outcome.result, seed, outcome.pictures)
+        validation = outcome.result.validation.accuracy
+        gap = gaps(outcome.result).val_accuracy_gap
+        return TrialUpdate(
+            name, validation, gap, outcome.seconds, reference=finalist.reference, warning=outcome.warning
+        )
 
     def _of(self, number: int) -> tuple[Finalist, int]:
         return self._finalists[number // len(self._seeds)], self._seeds[number % len(self._seeds)]
 
     def _name(self, finalist: Finalist) -> str:
         return finalist.recipe.spec.architecture(self._split.inputs, self._split.classes)
-
-
-def _kept(run: Run, seed: int, result: TrialResult, pictures: Mapping[str, bytes]) -> Refit:
-    probabilities = result.probabilities
-    return Refit(
-        run,
-        seed,
-        trial_metrics.trial_metrics(result),
-        probabilities["validation"],
-        probabilities["test"],
-        result.weights,
-        pictures,
-    )

@@ -43,7 +43,8 @@ def prepare(session: Session, run: Run) -> None:
         | {f"duplicates_{pair.replace('/', '_')}": count for pair, count in exploration.duplicates.items()}
     )
     duplicates = ", ".join(f"{count} {pair}" for pair, count in exploration.duplicates.items())
-    run.note(f"{prepared.dataset.name}: {sizes}. Exact duplicates across the parts: {duplicates}.")
+    converted = f" Converted: {'; '.join(prepared.dataset.notes)}." if prepared.dataset.notes else ""
+    run.note(f"{prepared.dataset.name}: {sizes}. Exact duplicates across the parts: {duplicates}.{converted}")
     session.say(f"data: {prepared.dataset.name} from {prepared.dataset.source}; {sizes}; duplicates: {duplicates}")
 
 

@@ -44,10 +44,9 @@ def log_result(run: Run, result: TrialResult, split: Split, pictures: Mapping[st
 
 def describe(spec: DenseSpec, split: Split) -> str:
     """The network as a text table of its layers."""
-    height, width = split.train.images.shape[1:]
     rows = [
         ("layer", "output", "parameters"),
-        (f"input {height}x{width}, divided by {split.pixel_max}", str(split.inputs), "0"),
+        (f"input {'x'.join(map(str, split.image_shape))}, divided by {split.pixel_max}", str(split.inputs), "0"),
     ]
     sizes = (split.inputs, *spec.hidden, split.classes)
     activations = (*spec.activations, "softmax")

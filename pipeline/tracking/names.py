@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # Tags of every run.
 STEP_TAG = "narrowgap.step"
-"""`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback`, `predict` or `prune`."""
+"""`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback`, `predict`, `prune` or `check`."""
 EXPERIMENT_TAG = "narrowgap.experiment"
 """Name of the experiment."""
 GIT_DIRTY_TAG = "narrowgap.git_dirty"
@@ -208,6 +208,8 @@ PIXEL_RANGE_PNG, INTENSITIES_PNG, CLASS_COUNTS_PNG = "pixel_range.png", "intensi
 """Of the step `prepare`, beside the folder `samples`."""
 CURVES, CONFUSION_MATRIX, NETWORK_TXT, STATE = "curves.png", "confusion_matrix.png", "network.txt", "state.npz"
 """Of a trial and a refit; `state.npz` where Hyperband may continue the trial."""
+KEPT_REFIT = "refit.npz"
+"""Of a refit until its evaluation has ended."""
 TRIALS_CSV, PARETO_PNG, PARALLEL_PNG = "trials.csv", "pareto.png", "parallel.png"
 """Of a search."""
 SEARCH_JSON = "search.json"
@@ -216,6 +218,8 @@ REPORT, GAPS_CSV, REFITS_CSV, SEEDS_CSV = "report.html", "gaps.csv", "refits.csv
 """Of an evaluation, beside the pictures and tables of its analyses."""
 DECISION_JSON, DECISION_MD, CONTROL_PNG, REFERENCE = "decision.json", "decision.md", "control.png", "reference.npz"
 """Of a retraining run."""
+CHECK_HTML, DUPLICATES_CSV, SUSPECT_LABELS_CSV = "check.html", "duplicates.csv", "suspect_labels.csv"
+"""Of the step `check`."""
 PREDICTIONS_CSV, CONTACT_SHEET = "predictions.csv", "contact_sheet.png"
 """Of a prediction."""
 PRUNED_CSV = "pruned.csv"

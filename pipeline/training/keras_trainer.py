@@ -26,6 +26,7 @@ from pipeline.models.user.spec import UserSpec
 from pipeline.training import epochs
 from pipeline.training.call_size import MOST_SCORING_ROWS, MOST_TRAINING_ROWS, rows_per_call
 from pipeline.training.epochs import Clock, OnEpoch, Weights
+from pipeline.training.programs import PROGRAMS
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult
 
 LEAST = 1e-7
@@ -77,6 +78,7 @@ class _Trainer:
         self._optimizer.build(self._model.trainable_variables)
         kept = {id(each) for each in self._model.weights}
         self._seeds = [each for each in self._model.non_trainable_variables if id(each) not in kept]
+        PROGRAMS.compiled += 1  # a worker is renewed after so many: TensorFlow keeps memory of each
         self._xla = _xla_pays(self._model)
         self._run = _compiled(built, self._optimizer, _loss(spec, built), split, xla=self._xla)
         self._answer = _answers(built, split.pixel_max)
@@ -89,6 +91,12 @@ class _Trainer:
         way = "compiled by XLA" if self._xla else "TensorFlow's own kernels, many steps per call"
         own = "of its own" if self._built.compiled else "Adam"
         return f"{self._spec.architecture(0, 0)}\n\n" + "\n".join(lines) + f"\nTrained with: {way}; optimizer: {own}\n"
+
+    def compile(self) -> None:
+        """Traces the functions. What XLA compiles, it compiles in the first epoch: it needs the shapes of the calls."""
+        if not self._xla:
+            self._run.get_concrete_function()
+        self._answer.get_concrete_function()
 
     def start(self) -> TrainingState:
         return TrainingState(0, self.weights(), self.rest(), EarlyStopping(), {})

@@ -266,9 +266,9 @@ def test_scores_are_those_of_plain_keras(digits_split):
 
 
 def test_the_probe_is_as_large_as_the_validation_set(tiny_split):
-    from pipeline.training.compiled import _probe
+    from pipeline.training.epochs import probe
 
-    assert len(_probe(tiny_split, 1)) == 12
+    assert len(probe(tiny_split, 1)) == 12
 
 
 def test_a_cosine_rate_starts_whole_is_half_in_the_middle_and_ends_at_nothing():
@@ -366,11 +366,12 @@ def test_patience_counts_epochs_without_improvement(waited, patience, stops):
 )
 def test_of_equally_good_epochs_the_first_is_the_best(tiny_split, monitor, values):
     from pipeline.training.compiled import _Trainer
+    from pipeline.training.epochs import after
 
     trainer = _Trainer(PLAIN, settings(monitor=monitor), tiny_split, 1)
     state = trainer.start()
     for value in values:
-        state = trainer.after(state, {monitor: value})
+        state = after(trainer, settings(monitor=monitor), state, {monitor: value})
     assert (state.early.best, state.early.best_epoch, state.early.waited) == (values[1], 1, 2)
     assert state.history[monitor] == values
 
@@ -390,10 +391,10 @@ def test_a_trial_that_had_stopped_early_does_not_train_on_when_promoted(digits_s
 
 
 def test_a_loss_that_is_no_number_is_a_failure_with_its_epoch(digits_split):
-    from pipeline.training import compiled
+    from pipeline.training.epochs import refuse_nan
 
     with pytest.raises(FloatingPointError, match=r"^loss is nan in epoch 7: training diverged$"):
-        compiled._refuse_nan({"loss": math.nan}, 7)
+        refuse_nan({"loss": math.nan}, 7)
     broken = Training.model_construct(**{**settings().model_dump(), "learning_rate": 1e38})
     with pytest.raises(FloatingPointError, match="in epoch 0"):
         train(PLAIN, digits_split, settings=broken)
