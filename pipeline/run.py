@@ -43,8 +43,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         KeptError: A retraining kept its champion and `retrain.fail_when_kept` is set.
     """
     began, outcome, mlflow_run = time.monotonic(), None, MlflowRun()
-    if step in {"main", "search", "evaluate"}:  # a retraining may find nothing to do
-        start_early(experiment)
+    start_early(step, experiment)
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False)

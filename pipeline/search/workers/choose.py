@@ -61,11 +61,13 @@ def start_workers(session: Session) -> Iterator[Workers]:
         yield local
 
 
-def start_early(experiment: Experiment) -> None:
-    """Begins with what the workers' processes on this machine need, before the data say how many there will be."""
+def start_early(step: str, experiment: Experiment) -> None:
+    """Begins with what the workers' processes on this machine need, before the data say how many there will be. A
+    retraining may find nothing to do.
+    """
     asked = experiment.search
     wanted = workers_of_use(jobs(experiment), machine.cores()) if asked.workers == "auto" else asked.workers
-    if asked.cluster is None and wanted > 1:
+    if step in {"main", "search", "evaluate"} and asked.cluster is None and wanted > 1:
         fork_server.start()
 
 
