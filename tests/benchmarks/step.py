@@ -184,8 +184,8 @@ def batches(seeds: Sequence[int] = (11, 12, 13)) -> None:
                 figures.append((result.validation.loss, 100 * result.test.accuracy, gap, time.process_time() - start))
             (loss, right, gap, seconds), spread = np.mean(figures, axis=0), np.std(figures, axis=0, ddof=1)
             print(
-                f"| {spec.architecture(784, 10)} | {batch} | {rate:g} | {loss:.4f} ({spread[0]:.4f}) | {right:.2f} ({spread[1]:.2f}) "
-                f"| {gap:.2f} ({spread[2]:.2f}) | {seconds:.1f} |",
+                f"| {spec.architecture(784, 10)} | {batch} | {rate:g} | {loss:.4f} ({spread[0]:.4f}) "
+                f"| {right:.2f} ({spread[1]:.2f}) | {gap:.2f} ({spread[2]:.2f}) | {seconds:.1f} |",
                 flush=True,
             )
 
