@@ -20,6 +20,7 @@ import pytest  # noqa: E402
 from pipeline.data.formats import digits  # noqa: E402
 from pipeline.data.split import Part, Split, split  # noqa: E402
 from pipeline.experiment import Data  # noqa: E402
+from tests.fixtures.tables import copy_tables  # noqa: E402
 
 pytest_plugins = ["tests.shared_fixtures"]
 
@@ -30,13 +31,21 @@ SAID = {"mlflow.tracking._tracking_service.utils": "_tracking_uri", "mlflow.trac
 MARKED = re.compile(r"^pytestmark = .*pytest\.mark\.(tensorflow|server|browser)", re.MULTILINE)
 """A file that needs more than Python and a SQLite store says so in a line of its own."""
 FIRST = (
+    "faults/test_store_away",
+    "faults/test_killed",
+    "retraining/test_retrain",
+    "test_contract",
+    "retraining/test_schedule",
     "search/test_dask_search",
     "search/test_dask_workers",
-    "retraining/test_retrain",
     "test_whole",
+    "faults/test_disk",
+    "search/test_states",
+    "evaluation/test_refits",
     "tracking/test_ui",
+    "serving/test_served",
 )
-"""The slowest files, so that the two processes end at about the same time."""
+"""The slowest files, longest first, so that the two processes end at about the same time."""
 TOGETHER = {
     "tests/retraining/test_retrain.py": "retraining",
     "tests/retraining/test_rollback.py": "retraining",
@@ -94,6 +103,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_said_to_mlflow_but_in_the_environment():
     _forget()
+    copy_tables()
     yield
     _forget()
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import requests
 
+from tests.fixtures.tables import lay_out
+
 START_SECONDS = 180
 
 
@@ -27,6 +29,8 @@ class Server:
     def __init__(self, folder: Path, *, store: str | None = None) -> None:
         self.folder, self.port = folder, free_port()
         self._store = store or f"sqlite:///{folder}/server.db"
+        if store is None:
+            lay_out(folder / "server.db")
         self._process: subprocess.Popen | None = None
 
     @property

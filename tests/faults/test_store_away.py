@@ -109,7 +109,7 @@ def test_a_proxy_that_answers_errors_for_a_while_costs_nothing(server, gate, tmp
     search = searching(tmp_path, gate.address, name)
     search.until(trial(2))
     gate.status = status
-    time.sleep(6)
+    time.sleep(3)
     gate.status = None
     assert search.end() == 0, search.screen
     assert finished(server.address, name) == EACH_ONCE
@@ -119,7 +119,7 @@ def test_artifacts_that_are_refused_for_a_while_are_written_later(server, gate, 
     search = searching(tmp_path, gate.address, "refused")
     search.until(trial(1))
     gate.only, gate.status = "mlflow-artifacts", 403
-    time.sleep(6)
+    time.sleep(3)
     gate.status = None
     assert search.end() == 0, search.screen
     assert finished(server.address, "refused") == EACH_ONCE
