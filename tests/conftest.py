@@ -1,4 +1,5 @@
-"""Two processes for all tests, each with TensorFlow started once and on one thread; no setting of the machine leaks in.
+"""Three processes for all tests (many wait for a server or a step), each with TensorFlow started once and on one thread; no
+setting of the machine leaks in.
 
 `--quick` (as `make check` calls it) leaves out what is marked `tensorflow`, `server` or `browser`, unopened: nothing
 heavy is imported, and a session that imported TensorFlow all the same fails.
@@ -32,11 +33,11 @@ MARKED = re.compile(r"^pytestmark = .*pytest\.mark\.(tensorflow|server|browser)"
 """A file that needs more than Python and a SQLite store says so in a line of its own."""
 FIRST = (
     "faults/test_store_away",
+    "test_contract",
     "faults/test_killed",
     "retraining/test_retrain",
-    "test_contract",
-    "retraining/test_schedule",
     "search/test_dask_search",
+    "retraining/test_schedule",
     "search/test_dask_workers",
     "test_whole",
     "faults/test_disk",
@@ -45,7 +46,7 @@ FIRST = (
     "tracking/test_ui",
     "serving/test_served",
 )
-"""The slowest files, longest first, so that the two processes end at about the same time."""
+"""The slowest files, longest first, so that the processes end at about the same time."""
 TOGETHER = {
     "tests/retraining/test_retrain.py": "retraining",
     "tests/retraining/test_rollback.py": "retraining",

@@ -1,6 +1,6 @@
 """What is found in a data set, as a record."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,6 +17,9 @@ from pipeline.statistics.data_quality.label_errors import (
     rows_to_judge,
     suspects,
 )
+
+SourceOf = Callable[[str, int], str]
+"""Where the image in a row of a part came from."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +71,25 @@ class Findings:
             found[f"near_duplicates_{overlap.earlier}_{overlap.later}"] = overlap.near
         return found
 
-    def duplicates_table(self) -> pd.DataFrame:
+    def duplicates_table(self, source: SourceOf) -> pd.DataFrame:
         """One row per image that occurs in an earlier part."""
         rows = [
-            (overlap.later, twin.row, overlap.earlier, twin.other, twin.exact, round(twin.correlation, 5))
+            (
+                overlap.later, source(overlap.later, twin.row), overlap.earlier, source(overlap.earlier, twin.other),
+                twin.exact, round(twin.correlation, 5),
+            )
             for overlap in self.overlaps
             for twin in overlap.twins
-        ]
-        return pd.DataFrame(rows, columns=["part", "row", "other_part", "other_row", "exact", "correlation"])
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=["part", "image", "other_part", "other_image", "exact", "correlation"])
 
-    def labels_table(self, class_names: Sequence[str]) -> pd.DataFrame:
+    def labels_table(self, class_names: Sequence[str], source: SourceOf) -> pd.DataFrame:
         """One row per training image whose label looks wrong."""
         rows = [
-            (each.row, class_names[each.label], class_names[each.suggested], round(each.confidence, 4))
+            (source("train", each.row), class_names[each.label], class_names[each.suggested], round(each.confidence, 4))
             for each in self.suspects
         ]
-        return pd.DataFrame(rows, columns=["row", "label", "suggested", "confidence"])
+        return pd.DataFrame(rows, columns=["image", "label", "suggested", "confidence"])
 
 
 def examine(split: Split, exploration: Exploration, notes: Sequence[str], *, seed: int) -> Findings:

@@ -1,5 +1,7 @@
 """The step `check`: what is there, what was converted, and what looks wrong."""
 
+import pandas as pd
+
 from pipeline.checking.findings import Findings, examine
 from pipeline.checking.page import page, summary
 from pipeline.data.exploration import explore
@@ -19,15 +21,19 @@ def check(session: Session, run: Run) -> None:
     found = examine(split, explore(prepared.dataset, split), prepared.dataset.notes, seed=session.experiment.data.seed)
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in split.parts())
     facts = [("data", f"{prepared.dataset.name} from {prepared.dataset.source}"), ("images", sizes), ("run", run.id)]
-    run.write(CHECK_HTML, page(found, split, name=session.experiment.name, facts=facts))
-    run.write(DUPLICATES_CSV, found.duplicates_table().to_csv(index=False))
-    labels = found.labels_table(split.class_names)
-    for column in ("label", "suggested"):
-        labels[column] = labels[column].map(safe_cell)
-    run.write(SUSPECT_LABELS_CSV, labels.to_csv(index=False))
+    run.write(CHECK_HTML, page(found, prepared, name=session.experiment.name, facts=facts))
+    run.write(DUPLICATES_CSV, _cells(found.duplicates_table(prepared.source_of)).to_csv(index=False))
+    labels = found.labels_table(split.class_names, prepared.source_of)
+    run.write(SUSPECT_LABELS_CSV, _cells(labels).to_csv(index=False))
     run.log(metrics=found.metrics())
     run.note(summary(found))
     _say(session, found, sizes)
+
+
+def _cells(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with names that no spreadsheet runs as a formula."""
+    texts = [name for name in ("image", "other_image", "label", "suggested") if name in table]
+    return table.assign(**{name: table[name].map(safe_cell) for name in texts})
 
 
 def _say(session: Session, found: Findings, sizes: str) -> None:

@@ -54,6 +54,8 @@ def explore(dataset: Dataset | DatasetFacts, split: Split) -> Exploration:
             for name, part in split.parts()
         ),
         *((f"{name}: classes without an image", int((counts[name] == 0).sum())) for name in counts),
+        ("largest class", _class_share(counts["train"], int(counts["train"].argmax()))),
+        ("smallest class", _class_share(counts["train"], int(counts["train"].argmin()))),
         ("missing values", "none: every pixel is an unsigned byte"),
         ("smallest value of a pixel", _range(low)),
         ("largest value of a pixel", f"{_range(high)} (of {split.pixel_max})"),
@@ -77,6 +79,10 @@ def _intensities(images: Images, largest: int) -> NDArray[np.int64]:
 def _range(values: NDArray[np.generic] | pd.Series) -> str:
     smallest, largest = int(values.min()), int(values.max())
     return f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+
+
+def _class_share(counts: pd.Series, place: int) -> str:
+    return f"{counts.index[place]}: {100 * counts.iloc[place] / max(1, counts.sum()):.1f} % of the training images"
 
 
 def _median(counts: NDArray[np.int64]) -> int | str:

@@ -40,10 +40,10 @@ def sheet(
     return figure
 
 
-def pairs(images: Sequence[tuple[Images, Images]], captions: Sequence[str], *, pixel_max: int) -> Figure:
-    """Two images side by side, with a line above."""
+def pairs(images: Sequence[tuple[Images, Images]], captions: Sequence[tuple[str, str]], *, pixel_max: int) -> Figure:
+    """Two images side by side, with two lines above."""
     joined = [np.concatenate(pair, axis=1) for pair in images]
-    return sheet(joined, [(caption, "") for caption in captions], pixel_max=pixel_max)
+    return sheet(joined, captions, pixel_max=pixel_max)
 
 
 def _image(axes: Axes, image: Images, middle: tuple[float, float], pixel_max: int) -> None:

@@ -4,6 +4,8 @@ The names are a contract: people's dashboards and scripts rely on them. They gro
 other module spells one of the tags.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Tags of every run.
@@ -184,6 +186,12 @@ METRICS: dict[str, Metric] = {
         _accuracy("train_accuracy", "train accuracy"),
         _accuracy("val_accuracy", "validation accuracy"),
         _accuracy("test_accuracy", "test accuracy"),
+        _accuracy("train_balanced_accuracy", "train balanced accuracy"),
+        _accuracy("val_balanced_accuracy", "validation balanced accuracy"),
+        _accuracy("test_balanced_accuracy", "test balanced accuracy"),
+        _accuracy("train_macro_f1", "train macro F1"),
+        _accuracy("val_macro_f1", "validation macro F1"),
+        _accuracy("test_macro_f1", "test macro F1"),
         _accuracy_gap("accuracy_gap", "accuracy gap"),
         _accuracy_gap("val_accuracy_gap", "validation accuracy gap"),
         _accuracy_gap("fit_accuracy_gap", "fit accuracy gap"),
@@ -199,6 +207,17 @@ METRICS: dict[str, Metric] = {
     )
 }
 """Once per trial and refit, of the weights kept."""
+
+
+def recall_metrics(part: str, class_names: Sequence[str]) -> list[str]:
+    """Names of the recall of each class, `val_recall/<class>` and `test_recall/<class>`: of letters that a metric may have;
+    equal ones are numbered. Once per trial and refit of 100 classes at most.
+    """
+    plain = [re.sub(r"[^A-Za-z0-9_ -]+", "_", name).strip() or "_" for name in class_names]
+    return [
+        f"{part}_recall/{name}" + (f" {place}" if plain.count(name) > 1 else "") for place, name in enumerate(plain)
+    ]
+
 
 # Artifacts, by the run that has them.
 EXPERIMENT_YAML = "experiment.yaml"

@@ -74,7 +74,9 @@ class _Trainer:
         self._stack = max(1, min(rows_per_call(MOST_TRAINING_ROWS, split.inputs) // self._batch, self._steps))
         self._flat = split.train.images.reshape(count, -1)
         self._masks = DropoutMasks(spec, split.inputs, seed)
-        key = (program_key(spec, settings), self._batch, self._stack, split.inputs, split.classes, split.pixel_max)
+        self._class_weights = epochs.class_weights(settings, split)
+        sizes = (self._batch, self._stack, split.inputs, split.classes, split.pixel_max)
+        key = (program_key(spec, settings), *sizes, self._class_weights)
         self._program = PROGRAMS.get(key, spec.parameters(split.inputs, split.classes), self._new_program)
 
     def _new_program(self) -> Program:
@@ -84,6 +86,7 @@ class _Trainer:
             classes=self._split.classes,
             pixel_max=self._split.pixel_max,
             stack=(self._stack, self._batch),
+            class_weights=self._class_weights,
         )
 
     def compile(self) -> None:

@@ -132,6 +132,16 @@ def probe(split: Split, seed: int) -> Part:
     return Part(split.train.images[rows], split.train.labels[rows])
 
 
+def class_weights(settings: Training, split: Split) -> tuple[float, ...] | None:
+    """What the loss of an image of each class is multiplied by: images / (classes x images of the class), as scikit-learn
+    defines `balanced`; None if every image counts alike.
+    """
+    if settings.class_weight == "none":
+        return None
+    counts = np.bincount(split.train.labels, minlength=split.classes)
+    return tuple((len(split.train) / (split.classes * np.maximum(1, counts))).tolist())
+
+
 def order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     """The order of the training images in an epoch."""
     return np.random.Generator(np.random.Philox([seed, epoch])).permutation(count)

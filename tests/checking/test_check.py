@@ -47,11 +47,11 @@ def test_what_is_wrong_is_counted_listed_and_shown(check):
     assert run.metrics["labels_judged"] == 500
     duplicates = pd.read_csv(io.BytesIO(run.read("duplicates.csv")))
     exact = duplicates[duplicates["exact"]]
-    assert exact[["part", "row", "other_part", "other_row"]].to_numpy().tolist() == [
-        ["test", row, "train", 40 + row] for row in range(4)
+    assert exact[["part", "image", "other_part", "other_image"]].to_numpy().tolist() == [
+        ["test", f"test {row}", "train", f"train {40 + row}"] for row in range(4)
     ]
     labels = pd.read_csv(io.BytesIO(run.read("suspect_labels.csv")))
-    assert len(set(WRONG) & set(labels["row"])) >= 2
+    assert len({f"train {row}" for row in WRONG} & set(labels["image"])) >= 2
     page = run.read("check.html").decode()
     assert "labels stored as fractions read as whole numbers" in page
     assert page.count("data:image/png;base64") == 4  # classes, duplicates, labels, the constant image

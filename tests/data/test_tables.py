@@ -80,7 +80,9 @@ def test_a_column_of_paths_names_pictures_below_the_file(tmp_path):
         (tmp_path / "pics" / f"{row}.png").write_bytes(png(image))
     frame = pd.DataFrame({"file_name": [f"pics/{row}.png" for row in range(6)], "label": LABELS})
     frame.to_csv(tmp_path / "mine.csv", index=False)
-    assert load(own(tmp_path / "mine.csv")).images_train.tolist() == IMAGES.tolist()
+    dataset = load(own(tmp_path / "mine.csv"))
+    assert dataset.images_train.tolist() == IMAGES.tolist()
+    assert dataset.facts.source_of("train", 4) == "pics/4.png"
     frame.loc[3, "file_name"] = "pics/7.png"
     frame.to_csv(tmp_path / "mine.csv", index=False)
     with pytest.raises(

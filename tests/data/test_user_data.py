@@ -493,3 +493,11 @@ def test_own_data_are_divided_and_explored_like_any(tree):
     assert sorted(image.tobytes() for _, part in parts.parts() for image in part.images) == sorted(
         image.tobytes() for image in IMAGES
     )
+
+
+def test_an_image_is_traced_to_its_file_or_row(tree, tmp_path):
+    facts = load(own(tree)).facts
+    assert facts.source_of("train", 4) == "tree/dog/3.png"
+    path = npz(tmp_path, images_train=IMAGES, labels_train=LABELS, images_test=IMAGES[:1], labels_test=LABELS[:1])
+    assert load(own(path)).facts.source_of("test", 0) == "test 0"
+    assert load(own(path)).facts.parts == ("train", "test")

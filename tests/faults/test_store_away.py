@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from mlflow.tracking import MlflowClient
 
+from pipeline.errors import StoreError
 from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store
 from tests.faults.search import EACH_ONCE, TRIALS, finished, searching, trial
@@ -58,6 +60,19 @@ def test_a_version_whose_creation_was_answered_by_nobody_is_there_once(server, g
     assert (version.number, version.tags["origin"]) == ("2", "1")
 
 
+def test_half_an_answer_about_a_run_sends_no_artifact_elsewhere(server, gate, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", gate.address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "half answers")
+    store = Store.connect()
+    root = store.root(step="search", experiment="one", tags={})
+    gate.change = lambda path, answer: replace(answer, content=b'{"run": null}') if "runs/get" in path else answer
+    root.write("deep/trials.csv", b"trial\n")
+    with pytest.raises(StoreError, match="its answer is not that of an MLflow server"):
+        store.get(root.id)
+    gate.change = None
+    assert [each.path for each in MlflowClient(server.address).list_artifacts(root.id, "deep")] == ["deep/trials.csv"]
+
+
 def test_training_goes_on_while_the_server_is_away_and_everything_is_written_when_it_is_back(server, gate, tmp_path):
     search = searching(tmp_path, gate.address, "away")
     search.until(trial(2))
@@ -103,26 +118,15 @@ def test_a_driver_that_is_killed_while_the_server_is_away_loses_nothing(server, 
     assert finished(server.address, "killed") == EACH_ONCE
 
 
-@pytest.mark.parametrize("status", [500, 503, 429])
-def test_a_proxy_that_answers_errors_for_a_while_costs_nothing(server, gate, tmp_path, status):
-    name = f"status {status}"
-    search = searching(tmp_path, gate.address, name)
-    search.until(trial(2))
-    gate.status = status
-    time.sleep(3)
-    gate.status = None
-    assert search.end() == 0, search.screen
-    assert finished(server.address, name) == EACH_ONCE
-
-
-def test_artifacts_that_are_refused_for_a_while_are_written_later(server, gate, tmp_path):
-    search = searching(tmp_path, gate.address, "refused")
+def test_a_proxy_that_answers_errors_for_a_while_and_then_refuses_artifacts_costs_nothing(server, gate, tmp_path):
+    search = searching(tmp_path, gate.address, "errors")
     search.until(trial(1))
-    gate.only, gate.status = "mlflow-artifacts", 403
-    time.sleep(3)
-    gate.status = None
+    for status in (500, 503, 429):
+        gate.refuse(status, times=1)
+    gate.only = "mlflow-artifacts"
+    gate.refuse(403, times=1)
     assert search.end() == 0, search.screen
-    assert finished(server.address, "refused") == EACH_ONCE
+    assert finished(server.address, "errors") == EACH_ONCE
 
 
 def test_a_server_that_is_killed_and_started_again_costs_nothing(server, tmp_path):

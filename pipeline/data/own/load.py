@@ -111,4 +111,5 @@ def _dataset(raw: RawData, form: Form, *, source: str, notes: Notes) -> Dataset:
         images_validation=images.get(VALIDATION),
         labels_validation=indices.get(VALIDATION),
         notes=notes.lines,
+        files={part: each.files for part, each in parts.items() if each.files},
     )

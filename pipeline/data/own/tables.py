@@ -95,11 +95,22 @@ def _data(tables: Mapping[str, Table], form: Form, notes: Notes) -> RawData:
     images = _images(tables, form, notes)
     parts = {
         part: RawPart(
-            images[part], _labels(table), f"the {part} rows of {table.name}", f"column {table.label} of {table.name}"
+            images[part],
+            _labels(table),
+            f"the {part} rows of {table.name}",
+            f"column {table.label} of {table.name}",
+            _files(table),
         )
         for part, table in tables.items()
     }
     return RawData(parts, tables[TRAIN].class_names)
+
+
+def _files(table: Table) -> Sequence[str]:
+    """The file of each row, if each names one."""
+    column = _named(table.frame, PATH)
+    given = [] if column is None else table.frame[column].tolist()
+    return given if all(isinstance(each, str) for each in given) else ()
 
 
 def _divided(table: Table) -> dict[str, Table]:

@@ -10,7 +10,7 @@ from pipeline.data.dataset import Images
 from pipeline.data.own.parts import PARTS, TRAIN, Form, Notes, RawData, RawPart, part_named
 from pipeline.data.own.pictures import SUFFIXES
 from pipeline.data.own.stack import stacked
-from pipeline.errors import InputError
+from pipeline.errors import InputError, as_utf8
 from pipeline.formatting import few
 
 LEFTOVERS = {
@@ -61,7 +61,12 @@ def read_tree(folder: Path, form: Form, notes: Notes) -> RawData:
 
 def _part(listing: Listing, images: Images) -> RawPart:
     labels = np.repeat(list(listing.files), [len(each) for each in listing.files.values()])
-    return RawPart(images, labels, str(listing.folder), str(listing.folder))
+    files = [
+        as_utf8(f"{listing.folder.name}/{path.relative_to(listing.folder)}")
+        for each in listing.files.values()
+        for path in each
+    ]
+    return RawPart(images, labels, str(listing.folder), str(listing.folder), files)
 
 
 def is_leftover(path: Path) -> bool:
