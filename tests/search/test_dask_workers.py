@@ -41,6 +41,14 @@ def dies(result, _split):
     return {}
 
 
+def hangs(result, _split):
+    """Never returns, in a call that nothing interrupts."""
+    if result.recipe.spec.hidden == (13,):
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.Signals)
+        threading.Event().wait()
+    return {}
+
+
 def job(number: int, width: int = 8, **changes) -> Job:
     spec = DenseSpec((width,), (0, 0.2), ("relu",))
     return Job(number, Recipe(spec), SETTINGS.model_copy(update=changes), 5 + number, changes.get("epochs", 3))
@@ -110,6 +118,22 @@ def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_
     assert outcomes[1].failure == "killed its worker 3 times (out of memory, a crash, or ended from outside)"
     assert outcomes[0].result is not None
     assert outcomes[2].result is not None
+
+
+def test_a_job_that_hangs_longer_than_a_trial_may_take_fails_its_worker_is_restarted_and_the_others_finish(
+    digits_split, monkeypatch
+):
+    monkeypatch.setattr(dask_workers, "HUNG_SECONDS", 0)
+    with dask_workers.local(2, digits_split, hangs) as workers:
+        workers.trial_minutes = 0.2
+        for number, width in enumerate((13, 8, 9, 8)):
+            workers.submit(job(number, width))
+        outcomes = collect(workers, 4)
+        assert outcomes[0].failure == "did not stop after search.trial_minutes=0.2; its worker was restarted"
+        assert all(outcomes[number].result is not None for number in (1, 2, 3))
+        workers.submit(job(4))
+        workers.submit(job(5))
+        assert {each.failure for each in collect(workers, 2).values()} == {None}
 
 
 @pytest.mark.parametrize(
