@@ -23,7 +23,7 @@ import distributed
 from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
 from pipeline.errors import InputError, StoreError
-from pipeline.search.workers import dask_connection, run_job
+from pipeline.search.workers import dask_connection, fork_server, run_job
 from pipeline.search.workers.jobs import Draw, Job, Outcome, match
 from pipeline.search.workers.memory_need import AMPLE_BYTES, MemoryNeed, gib
 from pipeline.training.programs import PROGRAMS, program_key
@@ -409,6 +409,7 @@ def local(
                 "distributed.worker.memory.pause": False,
                 # A worker that is not back by then is given up for ever; on a busy machine its imports take a minute.
                 "distributed.deploy.lost-worker-timeout": "1h",
+                "distributed.worker.multiprocessing-method": fork_server.method(),
             }
         ),
         distributed.LocalCluster(
