@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -19,15 +20,25 @@ from pipeline.errors import InputError, StoreError
 from pipeline.experiment import Data, Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
-from pipeline.search.workers import dask_pool, dask_workers, run_job
+from pipeline.search.workers import dask_pool, dask_workers, fork_server, run_job
 from pipeline.search.workers.jobs import Job
 from pipeline.search.workers.memory_need import GIB, MemoryNeed
+from pipeline.training.runtime import gpus
 from tests.search.processes import Cluster, kill, training, wait_until
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
 
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = Training(epochs=3, batch_size=32, learning_rate=0.01, patience=None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """The server of which workers are copies, as steps start it."""
+    fork_server.start()
+    assert fork_server.method() == ("forkserver" if sys.platform == "linux" and not gpus() else "spawn")
+    yield
+    fork_server._started = False  # the tests of other files start their workers anew
 
 
 def no_pictures(_result, _split):

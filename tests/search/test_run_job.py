@@ -53,19 +53,20 @@ def test_a_network_that_fails_is_a_failure_and_nothing_is_drawn(digits_split: Sp
 def test_three_trials_without_pictures_are_finished_each_with_the_reason_on_the_screen_and_in_its_tag(
     session: Session,
 ) -> None:
-    """Three failures in a row would have ended the search."""
+    """Three failures in a row would have ended the search. Balanced accuracy is logged and may be the objective."""
     from pipeline.search.step import search
 
     screen = io.StringIO()
     session = dataclasses.replace(
         session,
-        experiment=load("smoke", {"training.epochs": "1"}),
+        experiment=load("smoke", {"training.epochs": "1", "search.objective": "val_balanced_accuracy"}),
         console=Console(file=screen, width=200),
     )
     run = session.store.root(step="search", experiment="smoke", tags={})
     search(session, run, InProcess(partial(run_job.run_job, split=session.prepared.split, draw=full)))
     trials = list(session.store.children(run))
     assert [(trial.status, trial.tags["narrowgap.reason"]) for trial in trials] == [("FINISHED", FULL)] * 3
+    assert all({"val_balanced_accuracy", "train_macro_f1", "test_recall/9"} <= trial.metrics.keys() for trial in trials)
     assert screen.getvalue().count(f": {FULL}\n") == 3
     assert "warning: trial 1, 64-" in screen.getvalue()
 

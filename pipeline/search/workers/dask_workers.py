@@ -10,7 +10,7 @@ import distributed
 from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
 from pipeline.errors import StoreError
-from pipeline.search.workers import dask_connection
+from pipeline.search.workers import dask_connection, fork_server
 from pipeline.search.workers.dask_connection import UNREACHABLE
 from pipeline.search.workers.dask_pool import DaskWorkers
 from pipeline.search.workers.jobs import Draw
@@ -44,6 +44,7 @@ def local(
                 "distributed.worker.memory.pause": False,
                 # A worker that is not back by then is given up for ever; on a busy machine its imports take a minute.
                 "distributed.deploy.lost-worker-timeout": "1h",
+                "distributed.worker.multiprocessing-method": fork_server.method(),
             }
         ),
         distributed.LocalCluster(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pipeline.data.split import Split
 from pipeline.search.workers.jobs import Draw, Job, Keeps, Outcome
+from pipeline.statistics.trial_metrics import class_metrics
 from pipeline.training.result import TrialResult
 from pipeline.training.runtime import init_tensorflow
 
@@ -45,7 +46,7 @@ def run_job(job: Job, split: Split, draw: Draw, minutes: float | None = None) ->
             pictures = draw(result, split)
         except Exception as error:  # noqa: BLE001 - the network is trained; what is lost is a picture
             warning = f"no pictures: {describe_error(error)}"
-        result = reduced(result, job.keeps)
+        result = replace(reduced(result, job.keeps), class_metrics=class_metrics(result, split))
     return Outcome(job.number, result, pictures, failure, time.perf_counter() - start, warning)
 
 
