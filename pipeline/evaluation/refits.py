@@ -1,6 +1,6 @@
-"""Retrains finalists, each with every seed: a nested run per refit."""
+"""Retrains finalists with fresh seeds: a nested run per refit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import Labels
 from pipeline.errors import SearchFailedError
 from pipeline.evaluation.finalists import Finalist
+from pipeline.evaluation.plan import Plan, all_seeds
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
 from pipeline.search.progress import ProgressDisplay, TrialUpdate
@@ -46,7 +47,7 @@ class Refit:
 
 @dataclass(frozen=True, eq=False)
 class RefitGroup:
-    """A finalist with all of its refits, by seed."""
+    """A finalist with its refits, by seed: the first of the evaluation's seeds."""
 
     finalist: Finalist
     architecture: str
@@ -85,37 +86,87 @@ def fresh_seeds(experiment: Experiment) -> list[int]:
 def refit(
     session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers, *, seeds: Sequence[int]
 ) -> list[RefitGroup]:
-    """Trains every finalist with every seed, the same ones for all, to be compared seed by seed; one run each, below
-    `run`.
+    """Trains every finalist with every seed, as `refit_by_plan`."""
+    groups, _ = refit_by_plan(
+        session,
+        run,
+        finalists,
+        workers,
+        seeds=seeds,
+        plan=all_seeds(finalists, len(seeds)),
+        following=lambda _, plan: plan,
+    )
+    return groups
+
+
+def refit_by_plan(
+    session: Session,
+    run: Run,
+    finalists: Sequence[Finalist],
+    workers: Workers,
+    *,
+    seeds: Sequence[int],
+    plan: Plan,
+    following: Callable[[Sequence[RefitGroup], Plan], Plan],
+) -> tuple[list[RefitGroup], Plan]:
+    """Trains finalists with the first of the seeds, the same ones for all, to be compared seed by seed; one run each, below
+    `run`. How many each gets says the plan, and what follows it when all its refits have ended.
 
     A finalist whose training fails with some seed is left out, with a message.
+
+    Args:
+        session: What every step is given.
+        run: The run of the evaluation.
+        finalists: In the order of the groups returned.
+        workers: Where the refits are trained.
+        seeds: All seeds that a network may get.
+        plan: Seeds by role.
+        following: The next plan, given the networks that were trained as the last one says; asked until one is final.
+
+    Returns:
+        The networks and the last plan.
 
     Raises:
         SearchFailedError: If no finalist remains that can be chosen.
     """
     under_way = _RefitScheduler(session, run, finalists, seeds)
-    total = len(finalists) * len(seeds)
-    with ProgressDisplay(session.console, total=total, objective="val_accuracy", noun="refit") as display:
-        under_way.train(workers, display)
-    groups = list(under_way.groups())
+    with ProgressDisplay(session.console, total=0, objective="val_accuracy", noun="refit") as display:
+        while True:
+            display.expect(sum(plan.most.values()), at_most=not plan.final)
+            under_way.train(workers, display, plan)
+            if plan.final:
+                break
+            decided = following(under_way.groups(plan), plan)
+            _say_what_changed(session, plan, decided)
+            plan = decided
+    groups = under_way.groups(plan)
+    under_way.say_who_is_left_out(plan)
     if all(group.finalist.reference for group in groups):
         raise SearchFailedError(f"no finalist could be trained again, the last failed with: {under_way.last_failure}")
-    return groups
+    return groups, plan
+
+
+def _say_what_changed(session: Session, before: Plan, after: Plan) -> None:
+    for role, note in after.notes.items():
+        if note != before.notes.get(role):
+            session.say(f"evaluate: {role}: {after.wanted[role]} seeds; {note}")
 
 
 class _RefitScheduler:
-    """Refits by number: all seeds of the first finalist, then those of the second, and so on."""
+    """Refits by number: the seeds of the first finalist, then those of the second, and so on."""
 
     def __init__(self, session: Session, run: Run, finalists: Sequence[Finalist], seeds: Sequence[int]) -> None:
         self._session, self._run, self._finalists, self._seeds = session, run, finalists, seeds
         self._split = session.prepared.split
         self._open: dict[int, Run] = {}
         self._done: dict[int, Refit] = {}
+        self._asked: set[int] = set()
         self.last_failure: str | None = None
 
-    def train(self, workers: Workers, display: ProgressDisplay) -> None:
-        """Hands out the jobs, one in hand for each worker, and takes in what they become."""
-        waiting = iter(range(len(self._finalists) * len(self._seeds)))
+    def train(self, workers: Workers, display: ProgressDisplay, plan: Plan) -> None:
+        """Hands out the jobs that the plan adds, one in hand for each worker, and takes in what they become."""
+        new = [number for place in range(len(self._finalists)) for number in self._wanted(place, plan)]
+        waiting = iter([number for number in new if number not in self._asked])
         try:
             while True:
                 while len(self._open) < 2 * workers.count and (number := next(waiting, None)) is not None:
@@ -130,22 +181,36 @@ class _RefitScheduler:
                     unfinished.give_up("KILLED", "the evaluation was stopped before this refit had ended")
             raise
 
-    def groups(self) -> Iterator[RefitGroup]:
-        """The finalists that were trained with every seed."""
-        for place, finalist in enumerate(self._finalists):
-            numbers = range(place * len(self._seeds), (place + 1) * len(self._seeds))
-            name, parameters = (
+    def groups(self, plan: Plan) -> list[RefitGroup]:
+        """The finalists that were trained with every seed that the plan wants."""
+        return [
+            RefitGroup(
+                finalist,
                 self._name(finalist),
                 finalist.recipe.spec.parameters(self._split.inputs, self._split.classes),
+                [self._done[number] for number in self._wanted(place, plan)],
             )
-            if all(number in self._done for number in numbers):
-                yield RefitGroup(finalist, name, parameters, [self._done[number] for number in numbers])
-            else:
-                failed = sum(number not in self._done for number in numbers)
-                self._session.say(f"evaluate: {name} is left out: {failed} of {len(numbers)} refits failed")
+            for place, finalist in enumerate(self._finalists)
+            if not self._failed(place, plan)
+        ]
+
+    def say_who_is_left_out(self, plan: Plan) -> None:
+        for place, finalist in enumerate(self._finalists):
+            if failed := self._failed(place, plan):
+                of = len(self._wanted(place, plan))
+                self._session.say(f"evaluate: {self._name(finalist)} is left out: {failed} of {of} refits failed")
+
+    def _wanted(self, place: int, plan: Plan) -> range:
+        """Numbers of the refits of a finalist."""
+        first = place * len(self._seeds)
+        return range(first, first + plan.wanted[self._finalists[place].role])
+
+    def _failed(self, place: int, plan: Plan) -> int:
+        return sum(number not in self._done for number in self._wanted(place, plan))
 
     def _job(self, number: int) -> Job:
         finalist, seed = self._of(number)
+        self._asked.add(number)
         self._open[number] = self._session.store.child(
             self._run,
             step="refit",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.statistics.selection.candidate import Candidate
 from pipeline.statistics.selection.difference import difference
-from pipeline.statistics.selection.rules import Allowance, Choice, Rule, choose, most_accurate, pick
+from pipeline.statistics.selection.rules import Allowance, Choice, Rule, choose, pick
 
 FIGURES = ("val_loss", "val_accuracy", "val_accuracy_gap")
 COMPLETIONS = 1000
@@ -60,8 +60,8 @@ def standings(
     """Simulates how the race would end if all networks got all seeds, and applies the rule to each end.
 
     A network stays if the rule chooses it in `LEAST_CHANCE` of the ends or more, or chooses it now. If that is one network
-    only, it is chosen. Otherwise those that may be the most accurate stay too, since `one_standard_error` measures the
-    others from there.
+    only, it is chosen. Otherwise those that may be the most accurate stay too, if the choice depends on them:
+    `one_standard_error` measures the others from there.
 
     What a further seed gives is drawn from what the seeds so far gave: the differences of each figure to the network's
     mean, of all networks together, since three seeds of one network show its spread badly (a residual bootstrap: Efron and
@@ -80,33 +80,55 @@ def standings(
     """
     figures = np.array([[[each[name] for name in FIGURES] for each in those] for those in metrics])
     ends = _ends(figures, seeds, np.random.default_rng(seed))
-    chances, best = _shares(candidates, ends, rule, _allowed_at_the_end(candidates, seeds, validation_size, tolerance))
+    allowed = _allowed_at_the_end(candidates, seeds, validation_size, tolerance)
+    everyone = range(len(candidates))
+    winners = [_winner(candidates, everyone, end, rule, allowed) for end in ends]
+    chances = [winners.count(place) / len(ends) for place in everyone]
     choice = choose(candidates, rule, validation_size=validation_size, tolerance=tolerance)
-    likely = [chance >= LEAST_CHANCE or place == choice.index for place, chance in enumerate(chances)]
-    decided = sum(likely) == 1
-    measures = [
-        not decided and rule == "one_standard_error" and not stays and share >= LEAST_CHANCE
-        for stays, share in zip(likely, best, strict=True)
-    ]
-    found = tuple(
-        Standing(chance, stays or only, only) for chance, stays, only in zip(chances, likely, measures, strict=True)
+    likely = [place for place in everyone if chances[place] >= LEAST_CHANCE or place == choice.index]
+    if len(likely) == 1:
+        return Round(tuple(Standing(chance, place in likely) for place, chance in enumerate(chances)), choice)
+    measures = set(_measures(candidates, ends, winners, likely, rule, allowed))
+    return Round(
+        tuple(
+            Standing(chance, place in likely or place in measures, place in measures)
+            for place, chance in enumerate(chances)
+        ),
+        None,
     )
-    return Round(found, choice if decided else None)
 
 
-def _shares(
-    candidates: Sequence[Candidate], ends: NDArray[np.float64], rule: Rule, allowed: Allowance
-) -> tuple[list[float], list[float]]:
-    """In which share of the ends each network is chosen, and in which it is the most accurate."""
-    chosen, best = [0] * len(candidates), [0] * len(candidates)
-    for end in ends.tolist():
-        there = [
-            Candidate(candidate.name, loss, accuracy, gap, candidate.parameters)
-            for candidate, (loss, accuracy, gap) in zip(candidates, end, strict=True)
-        ]
-        chosen[pick(there, rule, allowed)] += 1
-        best[most_accurate(there)] += 1
-    return [count / len(ends) for count in chosen], [count / len(ends) for count in best]
+def _winner(
+    candidates: Sequence[Candidate], places: Sequence[int], end: NDArray[np.float64], rule: Rule, allowed: Allowance
+) -> int:
+    """The network that the rule chooses among those at `places`, given figures (networks, figures) at the end."""
+    there = [Candidate(candidates[place].name, *_figures(end[place]), candidates[place].parameters) for place in places]
+    return places[pick(there, rule, lambda best, other: allowed(places[best], places[other]))]
+
+
+def _figures(of: NDArray[np.float64]) -> tuple[float, float, float]:
+    loss, accuracy, gap = of.tolist()
+    return loss, accuracy, gap
+
+
+def _measures(
+    candidates: Sequence[Candidate],
+    ends: NDArray[np.float64],
+    winners: Sequence[int],
+    likely: Sequence[int],
+    rule: Rule,
+    allowed: Allowance,
+) -> list[int]:
+    """Networks without which another of the likely ones would be chosen too often; all that may be the most accurate."""
+    changed = sum(
+        winner in likely and winner != _winner(candidates, likely, end, rule, allowed)
+        for winner, end in zip(winners, ends, strict=True)
+    )
+    if changed < LEAST_CHANCE * len(ends):
+        return []
+    best = ends[:, :, FIGURES.index("val_accuracy")].argmax(axis=1)
+    shares = np.bincount(best, minlength=len(candidates)) / len(ends)
+    return [place for place, share in enumerate(shares) if share >= LEAST_CHANCE and place not in likely]
 
 
 def _ends(figures: NDArray[np.float64], seeds: int, generator: np.random.Generator) -> NDArray[np.float64]:
