@@ -109,6 +109,7 @@ def _port(given: str | None, *, default: int) -> int:
 COMMANDS: Mapping[str, Command] = {
     "main": Command("prepare, search and evaluate in one run", _step),
     "prepare": Command("explore the data: pixel ranges, class counts, duplicates", _step),
+    "check": Command("judge the data without training: duplicates, wrong labels, imbalance", _step),
     "search": Command("search the space, or resume an interrupted search", _step),
     "evaluate": Command(
         "retrain the best networks with several seeds and write the report",
@@ -127,7 +128,7 @@ COMMANDS: Mapping[str, Command] = {
         "classify images with the champion",
         _predict,
         {
-            "input": "npz or IDX file, picture, or folder of pictures",
+            "input": "npz, npy, IDX, CSV or Parquet file, picture, or folder of pictures",
             "version": "the version; without it the champion",
             "policy": "which predictions are accepted: argmax, min_confidence, min_margin, coin_flip or candidates",
             "threshold": "smallest accepted confidence or margin, 0 to 1",

@@ -34,7 +34,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
     """Runs a step as the root run of this process, and prints the link to it.
 
     Args:
-        step: `main`, `prepare`, `search`, `evaluate` or `retrain`.
+        step: `main`, `prepare`, `check`, `search`, `evaluate` or `retrain`.
         experiment: The experiment, with overrides applied.
         search_run_id: For `evaluate`: the search to evaluate; None takes the experiment's latest.
         console: The screen.
@@ -121,6 +121,11 @@ def _run_step(step: str, session: Session, root: Run, search_run_id: str | None)
 
         prepare(session, root)
         return
+    if step == "check":
+        from pipeline.checking.step import check  # noqa: PLC0415 - needs no TensorFlow
+
+        check(session, root)
+        return
     # Bad input is reported before processes and TensorFlow start.
     if step == "evaluate":
         earlier: Run | None = find_search.search_for(session, search_run_id)
@@ -196,7 +201,7 @@ def _print_summary(session: Session, root: Run, step: str, *, seconds: float) ->
     """Prints the time that the step took, its run, and the link that opens its view in the UI."""
     store, name = session.store, session.experiment.name
     session.say(f"{step} of {name} took {duration(seconds)}. Run {root.id} in {store.shown}")
-    view = views.SEARCHES if step in {"prepare", "evaluate", "retrain"} else views.TRIALS
+    view = views.SEARCHES if step in {"prepare", "check", "evaluate", "retrain"} else views.TRIALS
     hint = "" if store.uri.startswith("http") else "   (start the UI with: make ui)"
     session.say(f"See it: {views.link(store, root, view)}{hint}")
 

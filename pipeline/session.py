@@ -36,6 +36,13 @@ class PreparedData:
             TEST_DIGEST_TAG: self.digest_of(self.split.test),
         }
 
+    def source_of(self, part: str, row: int) -> str:
+        """Where the image in a row of a part came from: its file, or its row in the data set, such as `train 7`."""
+        facts = self.dataset if isinstance(self.dataset, DatasetFacts) else self.dataset.facts
+        if self.shared is None:
+            return f"{part} {row}"
+        return facts.source_of(part if part in facts.parts else "train", int(self.shared.rows(part)[row]))
+
     @staticmethod
     def digest_of(part: Part) -> str:
         """SHA-256 (hex) of one part."""
@@ -49,8 +56,8 @@ def load(experiment: Experiment, *, progress: Callable[[str], None], folder: Pat
     Raises:
         InputError: If the data cannot be used.
     """
-    dataset = sources.load(experiment.data, progress=progress)
-    facts = DatasetFacts(dataset.name, dataset.source, dataset.digest, dataset.notes)
+    dataset = sources.load(experiment.data, keep_colour=experiment.model is not None, progress=progress)
+    facts = dataset.facts
     shared = share(dataset, experiment.data, folder)
     del dataset
     return PreparedData(facts, shared.open(), shared)

@@ -1,4 +1,5 @@
-"""Two processes for all tests, each with TensorFlow started once and on one thread; no setting of the machine leaks in.
+"""Three processes for all tests (many wait for a server or a step), each with TensorFlow started once and on one thread; no
+setting of the machine leaks in.
 
 `--quick` (as `make check` calls it) leaves out what is marked `tensorflow`, `server` or `browser`, unopened: nothing
 heavy is imported, and a session that imported TensorFlow all the same fails.
@@ -30,13 +31,16 @@ SAID = {"mlflow.tracking._tracking_service.utils": "_tracking_uri", "mlflow.trac
 MARKED = re.compile(r"^pytestmark = .*pytest\.mark\.(tensorflow|server|browser)", re.MULTILINE)
 """A file that needs more than Python and a SQLite store says so in a line of its own."""
 FIRST = (
+    "faults/test_store_away",
+    "test_contract",
+    "faults/test_killed",
     "search/test_dask_search",
     "search/test_dask_workers",
     "retraining/test_retrain",
     "test_whole",
     "tracking/test_ui",
 )
-"""The slowest files, so that the two processes end at about the same time."""
+"""The slowest files, so that the processes end at about the same time."""
 TOGETHER = {
     "tests/retraining/test_retrain.py": "retraining",
     "tests/retraining/test_rollback.py": "retraining",

@@ -44,7 +44,7 @@ def test_a_value_may_start_with_a_dash(value):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["serch"], "unknown step 'serch'; expected one of main, prepare, search, evaluate, retrain, rollback"),
+        (["serch"], "unknown step 'serch'; expected one of main, prepare, check, search, evaluate, retrain, rollback"),
         (["--experiment", "smoke"], "no step given; expected one of main"),
         (["search", "--search.trials"], "--search.trials has no value; expected --search.trials VALUE"),
         (["search", "--experiment"], "--experiment has no value; expected --experiment VALUE"),

@@ -21,6 +21,14 @@ ADDED: dict[str, str] = {
     "narrowgap.lease": "what a process asks to do alone, or does",
     "narrowgap.request": "a run or a version is found by it if the answer to the request that created it was lost",
     "unreadable": "how many pictures of a prediction cannot be read",
+    **{
+        f"{part}_{measure}": "counts every class alike"
+        for part in ("train", "val", "test")
+        for measure in ("balanced_accuracy", "macro_f1")
+    },
+    **{f"{part}_recall/{label}": "recall of one class" for part in ("val", "test") for label in range(10)},
+    "class_weight": "the training setting, as all of them",
+    "largest_class_rate": "share of the largest class: the accuracy of always answering it",
     "narrowgap.run_number": "the seeds of a retraining run depend on it, also when older runs were deleted",
 }
 """Names that are new since then, and why. As they stand in the contract: of a tag, a metric, a file, or a kind of run."""

@@ -243,7 +243,9 @@ def test_the_reference_has_every_key_with_its_meaning():
 def test_the_reference_says_what_is_allowed():
     reference = "\n".join(_generated().sections(Experiment))
     assert "| `epochs` | whole number ≥ 1 | `20` |" in reference
-    assert re.search(r"\| `objective` \| `val_loss`, `val_accuracy` \| `val_loss` \|", reference)
+    assert re.search(
+        r"\| `objective` \| `val_loss`, `val_accuracy`, `val_balanced_accuracy` \| `val_loss` \|", reference
+    )
     assert "| `question` | text | required |" in reference
 
 

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LEVELS = [
-    "__main__", "run", "retraining", "evaluation", "search", "preparation", "serving", "figures", "statistics", "training",
+    "__main__", "run", "retraining", "checking", "evaluation", "search", "preparation", "serving", "figures",
+    "statistics", "training",
     "models", "session", "data", "tracking", "experiment", "formatting", "paths", "errors",
 ]  # fmt: skip
 """The rooms and single modules of `pipeline`, from top to bottom: each may import those below it, and none above."""

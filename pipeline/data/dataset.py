@@ -1,6 +1,7 @@
 """The data set as a record."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,8 @@ class Dataset:
     images."""
     notes: tuple[str, ...] = ()
     """What was converted on reading, for people."""
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The file of each image of the part `train`, `validation` or `test`, where each has one."""
     digest: str = field(init=False)
     """SHA-256 (hex) over all bytes, types and shapes of the arrays: train, test, and validation if it has images."""
 
@@ -42,6 +45,13 @@ class Dataset:
         if validation is not None:
             arrays += validation
         object.__setattr__(self, "digest", digest_of(*arrays))
+
+    @property
+    def facts(self) -> "DatasetFacts":
+        """What is kept without the arrays."""
+        parts = {"validation": self.validation is not None, "test": len(self.labels_test) > 0}
+        own = ("train", *(part for part, there in parts.items() if there))
+        return DatasetFacts(self.name, self.source, self.digest, self.notes, self.files, own)
 
     @property
     def validation(self) -> tuple[Images, Labels] | None:
@@ -59,6 +69,14 @@ class DatasetFacts:
     source: str
     digest: str
     notes: tuple[str, ...] = ()
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    parts: tuple[str, ...] = ("train",)
+    """The parts that the data set had itself; others are held out of `train`."""
+
+    def source_of(self, part: str, row: int) -> str:
+        """Where the image in a row of the data set's own part came from: its file, or the row."""
+        files = self.files.get(part)
+        return files[row] if files else f"{part} {row}"
 
 
 def digest_of(*arrays: NDArray[np.generic]) -> str:

@@ -19,9 +19,9 @@ class Exploration:
     class_counts: pd.DataFrame
     """One row per class, one column per part: images."""
     pixel_min: NDArray[np.uint8]
-    """(h, w): the smallest value of each pixel over the training images."""
+    """(h, w), or (h, w, 3): the smallest value of each pixel over the training images."""
     pixel_max: NDArray[np.uint8]
-    """(h, w): the largest value of each pixel over the training images."""
+    """(h, w), or (h, w, 3): the largest value of each pixel over the training images."""
     intensities: NDArray[np.int64]
     """(pixel_max + 1,): how often each value occurs in the training images; the zeros are counted too, at 0."""
     duplicates: dict[str, int]
@@ -49,8 +49,13 @@ def explore(dataset: Dataset | DatasetFacts, split: Split) -> Exploration:
         *((f"{name}: shape", "x".join(map(str, part.images.shape))) for name, part in split.parts()),
         *((f"{name}: images per class", _range(counts[name])) for name in counts),
         # Pixels are unsigned bytes: no value can be missing, only an image or a class.
-        *((f"{name}: blank images", int((~part.images.any(axis=(1, 2))).sum())) for name, part in split.parts()),
+        *(
+            (f"{name}: blank images", int((~part.images.reshape(len(part), -1).any(axis=1)).sum()))
+            for name, part in split.parts()
+        ),
         *((f"{name}: classes without an image", int((counts[name] == 0).sum())) for name in counts),
+        ("largest class", _class_share(counts["train"], int(counts["train"].argmax()))),
+        ("smallest class", _class_share(counts["train"], int(counts["train"].argmin()))),
         ("missing values", "none: every pixel is an unsigned byte"),
         ("smallest value of a pixel", _range(low)),
         ("largest value of a pixel", f"{_range(high)} (of {split.pixel_max})"),
@@ -74,6 +79,10 @@ def _intensities(images: Images, largest: int) -> NDArray[np.int64]:
 def _range(values: NDArray[np.generic] | pd.Series) -> str:
     smallest, largest = int(values.min()), int(values.max())
     return f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+
+
+def _class_share(counts: pd.Series, place: int) -> str:
+    return f"{counts.index[place]}: {100 * counts.iloc[place] / max(1, counts.sum()):.1f} % of the training images"
 
 
 def _median(counts: NDArray[np.int64]) -> int | str:

@@ -42,6 +42,11 @@ class SharedSplit:
         """The split, mapped: the same one at every call in a process."""
         return _open(self)
 
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """The rows of a part in the data set."""
+        found: NDArray[np.int64] = np.load(self.folder / f"{part}_rows.npy", mmap_mode="r")
+        return found
+
 
 def share(dataset: Dataset, data: Data, folder: Path) -> SharedSplit:
     """Splits a data set into files of a folder, which must stay as long as the split is used.
@@ -53,6 +58,7 @@ def share(dataset: Dataset, data: Data, folder: Path) -> SharedSplit:
     def written(name: str, images: Images, labels: Labels, rows: Rows) -> Part:
         _write(folder / f"{name}_images.npy", images, rows)
         _write(folder / f"{name}_labels.npy", labels, rows)
+        np.save(folder / f"{name}_rows.npy", rows)
         return _part(folder, name)
 
     try:

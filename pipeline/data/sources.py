@@ -61,14 +61,14 @@ def _silent(_line: str) -> None:
     """Prints nothing."""
 
 
-def load(data: Data, *, progress: Say = _silent) -> Dataset:
-    """Returns the verified data set of an experiment.
+def load(data: Data, *, keep_colour: bool = False, progress: Say = _silent) -> Dataset:
+    """Returns the verified data set of an experiment; `keep_colour` is what `data.channels` of null means.
 
     Raises:
         InputError: Listing what was tried.
     """
     if data.dataset == "own":
-        return own.load(data, say=progress)
+        return own.load(data, keep_colour=keep_colour, say=progress)
     if data.dataset == "digits":
         if data.path is not None:
             raise InputError(f"data.path is {data.path!r}, but digits come with scikit-learn; leave data.path empty")

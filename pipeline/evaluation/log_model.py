@@ -12,11 +12,10 @@ from pipeline.tracking.store import Run
 
 def log_chosen_model(run: Run, split: Split, group: RefitGroup, defaults: ServingDefaults) -> str:
     """Logs the median refit of a group with its serving defaults; returns the address of the model."""
-    height, width = split.train.images.shape[1:]
     refit = group.median_refit
     model = networks.build(
         group.finalist.recipe.spec,
-        image_shape=split.train.images.shape[1:],
+        image_shape=split.image_shape,
         classes=split.classes,
         pixel_max=split.pixel_max,
         seed=refit.seed,
@@ -25,7 +24,7 @@ def log_chosen_model(run: Run, split: Split, group: RefitGroup, defaults: Servin
     threshold = Serving.min_confidence if defaults.min_confidence is None else defaults.min_confidence
     serving = Serving(
         class_names=tuple(split.class_names),
-        image_shape=(height, width),
+        image_shape=split.image_shape,
         pixel_max=split.pixel_max,
         quantile=defaults.quantile,
         min_confidence=threshold,

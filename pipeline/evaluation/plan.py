@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.evaluation.finalists import Finalist
+from pipeline.statistics.selection import Candidate
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,16 @@ class Plan:
     def final(self) -> bool:
         """Whether nothing is left to decide."""
         return self.wanted == self.most
+
+
+@dataclass(frozen=True)
+class Racer:
+    """What a race may know of a network: validation results only."""
+
+    role: str
+    candidate: Candidate
+    metrics: Sequence[Mapping[str, float]]
+    """One mapping per seed so far."""
 
 
 def all_seeds(finalists: Sequence[Finalist], seeds: int) -> Plan:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pipeline.data.dataset import Labels
 from pipeline.evaluation.finalists import BASELINE, Finalist
-from pipeline.evaluation.plan import Plan, all_seeds
+from pipeline.evaluation.plan import Plan, Racer, all_seeds
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.experiment import Experiment
 from pipeline.statistics.selection import Choice, choose
@@ -40,31 +40,31 @@ def opening(plan: Plan) -> str:
     )
 
 
-def next_plan(experiment: Experiment, labels: Labels, groups: Sequence[RefitGroup], plan: Plan) -> Plan:
+def next_plan(experiment: Experiment, validation_size: int, racers: Sequence[Racer], plan: Plan) -> Plan:
     """The next round.
 
     Args:
         experiment: Its rule, and the seeds at the end.
-        labels: Of the validation images, (n,).
-        groups: Networks that were trained with all seeds that `plan` wants.
+        validation_size: Validation images.
+        racers: Networks that were trained with all seeds that `plan` wants.
         plan: The round that is complete, not the last one.
     """
     seeds = experiment.evaluation.seeds
-    racing = [group for group in groups if plan.wanted[group.finalist.role] < plan.most[group.finalist.role]]
+    racing = [racer for racer in racers if plan.wanted[racer.role] < plan.most[racer.role]]
     if not racing:
         return Plan(plan.wanted, plan.wanted, plan.notes)
-    known = len(racing[0].refits)
+    known = len(racing[0].metrics)
     state = standings(
-        [group.candidate(labels) for group in racing],
-        [group.metrics for group in racing],
+        [racer.candidate for racer in racing],
+        [racer.metrics for racer in racing],
         experiment.selection.rule,
         seeds=seeds,
-        validation_size=len(labels),
+        validation_size=validation_size,
         tolerance=experiment.selection.tolerance,
         seed=experiment.search.seed,
     )
     until = seeds if state.choice is not None else next(each for each in rounds(seeds) if each > known)
-    roles = [group.finalist.role for group in racing]
+    roles = [racer.role for racer in racing]
     staying = {role for role, standing in zip(roles, state.standings, strict=True) if standing.stays}
     return Plan(
         {**plan.wanted, **dict.fromkeys(staying, until)},

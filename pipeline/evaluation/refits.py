@@ -1,32 +1,36 @@
 """Retrains finalists with fresh seeds: a nested run per refit."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Labels
+from pipeline.data.sources import cache_folder
 from pipeline.errors import SearchFailedError
 from pipeline.evaluation.finalists import Finalist
-from pipeline.evaluation.plan import Plan, all_seeds
+from pipeline.evaluation.kept_refits import EarlierRefits, KeptRefit
+from pipeline.evaluation.plan import Plan, Racer, all_seeds
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
 from pipeline.search.progress import ProgressDisplay, TrialUpdate
+from pipeline.search.recording.outbox import TrialRecord
+from pipeline.search.recording.run_journal import RunJournal
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import Job, Outcome, Workers
 from pipeline.session import Session
-from pipeline.statistics import trial_metrics
 from pipeline.statistics.gaps import gaps
 from pipeline.statistics.seed_summary import Summary, summarise_metrics
 from pipeline.statistics.selection import Candidate
-from pipeline.tracking.names import EXPERIMENT_TAG, ROLE_TAG
+from pipeline.tracking.names import EXPERIMENT_TAG, KEPT_REFIT, ROLE_TAG
 from pipeline.tracking.store import Run
-from pipeline.training.result import Probabilities, TrialResult
+from pipeline.training.result import Probabilities
 
 FIRST_SEED = 2**32
 """A number that no trial has."""
+STOPPED = "the evaluation was stopped before this refit had ended"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +65,7 @@ class RefitGroup:
 
     def candidate(self, labels: Labels) -> Candidate:
         """What a selection may know: validation results over the seeds, given the labels (n,) of the validation images."""
-        outcomes = {refit.seed: refit.validation.argmax(axis=1) == labels for refit in self.refits}
-        return Candidate.of_seeds(self.architecture, self.metrics, self.parameters, outcomes)
+        return _candidate(self.architecture, self.parameters, self.refits, labels)
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:
@@ -87,14 +90,9 @@ def refit(
     session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers, *, seeds: Sequence[int]
 ) -> list[RefitGroup]:
     """Trains every finalist with every seed, as `refit_by_plan`."""
+    everything = all_seeds(finalists, len(seeds))
     groups, _ = refit_by_plan(
-        session,
-        run,
-        finalists,
-        workers,
-        seeds=seeds,
-        plan=all_seeds(finalists, len(seeds)),
-        following=lambda _, plan: plan,
+        session, run, finalists, workers, seeds=seeds, plan=everything, following=lambda _, plan: plan
     )
     return groups
 
@@ -107,10 +105,11 @@ def refit_by_plan(
     *,
     seeds: Sequence[int],
     plan: Plan,
-    following: Callable[[Sequence[RefitGroup], Plan], Plan],
+    following: Callable[[Sequence[Racer], Plan], Plan],
 ) -> tuple[list[RefitGroup], Plan]:
     """Trains finalists with the first of the seeds, the same ones for all, to be compared seed by seed; one run each, below
-    `run`. How many each gets says the plan, and what follows it when all its refits have ended.
+    `run`. The plan says how many each gets; when all its refits have ended, the next one is asked for. A refit of a run of
+    the same step that was stopped is used again, not trained again.
 
     A finalist whose training fails with some seed is left out, with a message.
 
@@ -129,18 +128,23 @@ def refit_by_plan(
     Raises:
         SearchFailedError: If no finalist remains that can be chosen.
     """
-    under_way = _RefitScheduler(session, run, finalists, seeds)
-    with ProgressDisplay(session.console, total=0, objective="val_accuracy", noun="refit") as display:
+    folder = cache_folder() / "outbox"
+    earlier = EarlierRefits(session, run, folder)
+    with (
+        ProgressDisplay(session.console, total=0, objective="val_accuracy", noun="refit") as display,
+        RunJournal(session.store, run, step="refit", stopped=STOPPED, folder=folder) as journal,
+    ):
+        under_way = _RefitScheduler(session, finalists, seeds, journal, earlier)
         while True:
             display.expect(sum(plan.most.values()), at_most=not plan.final)
             under_way.train(workers, display, plan)
             if plan.final:
                 break
-            decided = following(under_way.groups(plan), plan)
+            decided = following(under_way.racers(plan), plan)
             _say_what_changed(session, plan, decided)
             plan = decided
-    groups = under_way.groups(plan)
-    under_way.say_who_is_left_out(plan)
+        journal.drain()
+        groups = under_way.groups(plan)
     if all(group.finalist.reference for group in groups):
         raise SearchFailedError(f"no finalist could be trained again, the last failed with: {under_way.last_failure}")
     return groups, plan
@@ -155,50 +159,61 @@ def _say_what_changed(session: Session, before: Plan, after: Plan) -> None:
 class _RefitScheduler:
     """Refits by number: the seeds of the first finalist, then those of the second, and so on."""
 
-    def __init__(self, session: Session, run: Run, finalists: Sequence[Finalist], seeds: Sequence[int]) -> None:
-        self._session, self._run, self._finalists, self._seeds = session, run, finalists, seeds
+    def __init__(
+        self,
+        session: Session,
+        finalists: Sequence[Finalist],
+        seeds: Sequence[int],
+        journal: RunJournal,
+        earlier: EarlierRefits,
+    ) -> None:
+        self._session, self._finalists, self._seeds = session, finalists, seeds
+        self._journal, self._earlier = journal, earlier
         self._split = session.prepared.split
-        self._open: dict[int, Run] = {}
-        self._done: dict[int, Refit] = {}
+        self._open: set[int] = set()
         self._asked: set[int] = set()
+        self._done: dict[int, KeptRefit] = {}
+        self._runs: dict[int, Run] = {}
+        """Of refits that were not trained now."""
         self.last_failure: str | None = None
 
     def train(self, workers: Workers, display: ProgressDisplay, plan: Plan) -> None:
         """Hands out the jobs that the plan adds, one in hand for each worker, and takes in what they become."""
-        new = [number for place in range(len(self._finalists)) for number in self._wanted(place, plan)]
-        waiting = iter([number for number in new if number not in self._asked])
-        try:
-            while True:
-                while len(self._open) < 2 * workers.count and (number := next(waiting, None)) is not None:
+        wanted = [number for place in range(len(self._finalists)) for number in self._wanted(place, plan)]
+        waiting = iter([number for number in wanted if number not in self._asked])
+        self._asked.update(wanted)
+        while True:
+            while len(self._open) < 2 * workers.count and (number := next(waiting, None)) is not None:
+                if (seen := self._taken(number)) is not None:
+                    display.ended(seen)
+                else:
                     workers.submit(self._job(number))
-                if not self._open:
-                    return
-                for outcome in workers.finished():
-                    display.ended(self._ended(outcome))
-        except BaseException:
-            for unfinished in self._open.values():
-                if unfinished.status == "RUNNING":
-                    unfinished.give_up("KILLED", "the evaluation was stopped before this refit had ended")
-            raise
+            if not self._open:
+                return
+            for outcome in workers.finished():
+                display.ended(self._ended(outcome))
+
+    def racers(self, plan: Plan) -> list[Racer]:
+        """What a race may know of the finalists that were trained with every seed that the plan wants."""
+        labels, found = self._split.validation.labels, []
+        for place, finalist in enumerate(self._finalists):
+            if not self._failed(place, plan):
+                refits = [self._done[number] for number in self._wanted(place, plan)]
+                candidate = _candidate(self._name(finalist), self._parameters(finalist), refits, labels)
+                found.append(Racer(finalist.role, candidate, [each.metrics for each in refits]))
+        return found
 
     def groups(self, plan: Plan) -> list[RefitGroup]:
-        """The finalists that were trained with every seed that the plan wants."""
-        return [
-            RefitGroup(
-                finalist,
-                self._name(finalist),
-                finalist.recipe.spec.parameters(self._split.inputs, self._split.classes),
-                [self._done[number] for number in self._wanted(place, plan)],
-            )
-            for place, finalist in enumerate(self._finalists)
-            if not self._failed(place, plan)
-        ]
-
-    def say_who_is_left_out(self, plan: Plan) -> None:
+        """The finalists that were trained with every seed that the plan wants; says who is left out."""
+        found = []
         for place, finalist in enumerate(self._finalists):
+            numbers, name = self._wanted(place, plan), self._name(finalist)
             if failed := self._failed(place, plan):
-                of = len(self._wanted(place, plan))
-                self._session.say(f"evaluate: {self._name(finalist)} is left out: {failed} of {of} refits failed")
+                self._session.say(f"evaluate: {name} is left out: {failed} of {len(numbers)} refits failed")
+            else:
+                refits = [self._refit(number) for number in numbers]
+                found.append(RefitGroup(finalist, name, self._parameters(finalist), refits))
+        return found
 
     def _wanted(self, place: int, plan: Plan) -> range:
         """Numbers of the refits of a finalist."""
@@ -208,12 +223,39 @@ class _RefitScheduler:
     def _failed(self, place: int, plan: Plan) -> int:
         return sum(number not in self._done for number in self._wanted(place, plan))
 
+    def _refit(self, number: int) -> Refit:
+        kept = self._done[number]
+        run = self._runs.get(number) or self._journal.ended[number]
+        return Refit(run, kept.seed, kept.metrics, kept.validation, kept.test, kept.weights, kept.pictures)
+
+    def _taken(self, number: int) -> TrialUpdate | None:
+        """Takes over a refit that was trained earlier, if there is one, and returns what the screen shows of it."""
+        found = self._earlier.take(self._record(number))
+        if found is None:
+            return None
+        self._runs[number], self._done[number] = found
+        finalist, _ = self._of(number)
+        metrics = self._done[number].metrics
+        return TrialUpdate(
+            f"{finalist.role}: {self._name(finalist)}",
+            metrics["val_accuracy"],
+            metrics["val_accuracy_gap"],
+            self._runs[number].metrics["seconds"],
+            reference=finalist.reference,
+            earlier=True,
+        )
+
     def _job(self, number: int) -> Job:
         finalist, seed = self._of(number)
-        self._asked.add(number)
-        self._open[number] = self._session.store.child(
-            self._run,
-            step="refit",
+        self._open.add(number)
+        self._journal.begin(self._record(number))
+        return Job(number, finalist.recipe, finalist.settings, seed, finalist.settings.epochs)
+
+    def _record(self, number: int, outcome: Outcome | None = None) -> TrialRecord:
+        """Everything that the run of a refit holds, as far as it is known."""
+        finalist, seed = self._of(number)
+        record = TrialRecord(
+            number=number,
             name=f"refit {finalist.role}, seed {number % len(self._seeds) + 1}",
             tags={
                 EXPERIMENT_TAG: self._session.experiment.name,
@@ -224,27 +266,40 @@ class _RefitScheduler:
             params=finalist.recipe.params(
                 finalist.settings, seed=seed, inputs=self._split.inputs, classes=self._split.classes
             ),
+            metrics={},
+            series=(),
+            artifacts={},
+            failure=None,
+            warning=None,
         )
-        return Job(number, finalist.recipe, finalist.settings, seed, finalist.settings.epochs)
+        if outcome is None:
+            return record
+        if outcome.result is None:
+            return replace(record, failure=outcome.failure)
+        logged = log_trial.logged(outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
+        kept = KeptRefit.of(outcome.result, seed, outcome.pictures).to_bytes()
+        return replace(
+            record,
+            metrics=logged.metrics,
+            series=logged.series,
+            artifacts={**logged.artifacts, KEPT_REFIT: kept},
+            warning=outcome.warning,
+        )
 
     def _ended(self, outcome: Outcome) -> TrialUpdate:
-        run, (finalist, seed) = self._open[outcome.number], self._of(outcome.number)
+        finalist, seed = self._of(outcome.number)
         name = f"{finalist.role}: {self._name(finalist)}"
+        self._journal.end(self._record(outcome.number, outcome))
+        self._open.remove(outcome.number)
         if outcome.result is None:
             self.last_failure = outcome.failure
-            run.finish("FAILED", outcome.failure)
-            seen = TrialUpdate(name, None, None, outcome.seconds, outcome.failure)
-        else:
-            log_trial.log_result(run, outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
-            run.finish("FINISHED", outcome.warning)
-            self._done[outcome.number] = _kept(run, seed, outcome.result, outcome.pictures)
-            validation = outcome.result.validation.accuracy
-            gap = gaps(outcome.result).val_accuracy_gap
-            seen = TrialUpdate(
-                name, validation, gap, outcome.seconds, reference=finalist.reference, warning=outcome.warning
-            )
-        del self._open[outcome.number]
-        return seen
+            return TrialUpdate(name, None, None, outcome.seconds, outcome.failure)
+        self._done[outcome.number] = KeptRefit.of(outcome.result, seed, outcome.pictures)
+        validation = outcome.result.validation.accuracy
+        gap = gaps(outcome.result).val_accuracy_gap
+        return TrialUpdate(
+            name, validation, gap, outcome.seconds, reference=finalist.reference, warning=outcome.warning
+        )
 
     def _of(self, number: int) -> tuple[Finalist, int]:
         return self._finalists[number // len(self._seeds)], self._seeds[number % len(self._seeds)]
@@ -252,15 +307,10 @@ class _RefitScheduler:
     def _name(self, finalist: Finalist) -> str:
         return finalist.recipe.spec.architecture(self._split.inputs, self._split.classes)
 
+    def _parameters(self, finalist: Finalist) -> int:
+        return finalist.recipe.spec.parameters(self._split.inputs, self._split.classes)
 
-def _kept(run: Run, seed: int, result: TrialResult, pictures: Mapping[str, bytes]) -> Refit:
-    probabilities = result.probabilities
-    return Refit(
-        run,
-        seed,
-        trial_metrics.trial_metrics(result),
-        probabilities["validation"],
-        probabilities["test"],
-        result.weights,
-        pictures,
-    )
+
+def _candidate(name: str, parameters: int, refits: Sequence[Refit | KeptRefit], labels: Labels) -> Candidate:
+    outcomes = {refit.seed: refit.validation.argmax(axis=1) == labels for refit in refits}
+    return Candidate.of_seeds(name, [refit.metrics for refit in refits], parameters, outcomes)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from pipeline.evaluation import kept_refits
 from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
@@ -59,7 +60,13 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     labels, first = prepared.split.validation.labels, first_plan(experiment, contestants)
     session.say(f"evaluate: {opening(first)}")
     groups, plan = refit_by_plan(
-        session, run, contestants, workers, seeds=seeds, plan=first, following=partial(next_plan, experiment, labels)
+        session,
+        run,
+        contestants,
+        workers,
+        seeds=seeds,
+        plan=first,
+        following=partial(next_plan, experiment, len(labels)),
     )
     chosen, choice = final_choice(experiment, labels, groups, plan)
     asked = experiment.model_copy(update={"question": session.experiment.question})
@@ -73,6 +80,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     log_chosen_model(run, prepared.split, result.chosen, serving)
     page = build_report(session, run, result, analyses)
     run.write(REPORT, page)
+    kept_refits.drop(session.store, run)
     return replace(result, report=page)
 
 

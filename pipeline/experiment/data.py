@@ -16,7 +16,8 @@ class Data(Section):
     `path`)."""
     path: Annotated[str, Field(min_length=1)] | None = None
     """Where the data are. For `fashion_mnist`: a folder with its four IDX files, gzipped or not, tried before every other
-    source. For `own`: an npz file, a folder of IDX files, or a folder with one subfolder of pictures per class."""
+    source. For `own`: an npz, CSV or Parquet file, a folder of these, of npy or of IDX files, or a folder with
+    one subfolder of pictures per class."""
     pixel_max: Annotated[int, Field(ge=1, le=65535, strict=True)] | None = None
     """For `own`: the largest possible pixel value. Null means 255, or 1 for fractions that do not exceed 1. Pixels that
     may exceed 255 are scaled to 0 to 255."""
@@ -27,7 +28,8 @@ class Data(Section):
     """For `own`: [height, width] that all images are scaled to, with their proportions kept; 28 means [28, 28]. Null expects
     images of one size."""
     channels: Literal["grey", "rgb"] | None = None
-    """For `own`: `grey` turns colour grey; `rgb` keeps it, and gives grey images three equal channels. Null means `grey`."""
+    """For `own`: `grey` turns colour grey; `rgb` keeps it, and gives grey images three equal channels. Null means
+    `grey`, and leaves the images as they are for a model of your own."""
     background: Literal["white", "black"] = "white"
     """For `own`: what is behind transparent pixels of a picture."""
     validation: CountOrShare = 10_000

@@ -13,8 +13,9 @@ class Search(Section):
     tuner: Literal["random", "grid", "bayesian", "bayesian_stock", "hyperband"] = "bayesian"
     """Search algorithm, all of Keras Tuner: `bayesian` is its Gaussian process with a faster optimisation of the acquisition
     function; `bayesian_stock` is unchanged, takes seconds per proposal and can propose a network twice."""
-    objective: Literal["val_loss", "val_accuracy"] = "val_loss"
-    """Metric that the search minimises (`val_loss`) or maximises (`val_accuracy`)."""
+    objective: Literal["val_loss", "val_accuracy", "val_balanced_accuracy"] = "val_loss"
+    """Metric that the search minimises (`val_loss`) or maximises (the others). `val_balanced_accuracy` is the mean recall of
+    the classes: it counts rare classes as much as frequent ones."""
     trials: Count = 24
     """Maximum number of trials."""
     seed: Seed = 1

@@ -22,6 +22,8 @@ class TrainingOverrides(Section):
     """As in `training`, but cannot be null here."""
     restore_best: bool | None = None
     """As in `training`."""
+    class_weight: Literal["none", "balanced"] | None = None
+    """As in `training`."""
 
 
 class Training(Section):
@@ -41,6 +43,9 @@ class Training(Section):
     """Epochs without improvement before training stops; null disables early stopping."""
     restore_best: bool = True
     """Keep the weights of the best epoch; false keeps those of the last epoch."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """`balanced` multiplies the training loss of an image by images / (classes x images of its class), so that every class
+    counts alike; `none` counts every image alike. Scores are never weighted."""
 
     def merged(self, overrides: TrainingOverrides) -> "Training":
         """These settings with what `overrides` names put in their place."""

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pipeline.data.dataset import Images
-from pipeline.figures.style import TEST, canvas
+from pipeline.figures.style import TEST, canvas, drawable
 
 COLUMNS = 8
 MOST = 96
@@ -35,11 +35,11 @@ class Answer:
 
 
 def sheet(images: Images, answers: Sequence[Answer], *, pixel_max: int, light: bool, title: str, total: int) -> Figure:
-    """Draws the first `MOST` of images (n, h, w), each with its class, confidence and name. A rejected prediction is
+    """Draws the first `MOST` of images, each with its class, confidence and name. A rejected prediction is
     framed, with a question mark.
 
     Args:
-        images: (n, h, w).
+        images: (n, h, w), or (n, h, w, 3).
         answers: One caption per image.
         pixel_max: Largest pixel value.
         light: Whether the background of the images is light.
@@ -70,12 +70,12 @@ def sheet(images: Images, answers: Sequence[Answer], *, pixel_max: int, light: b
 def _image(
     axes: Axes, image: Images, middle: tuple[float, float], pixel_max: int, *, light: bool, accepted: bool
 ) -> None:
-    """One image (h, w) around a point, its longer side as long as a cell allows."""
-    height, width = image.shape
+    """One image around a point, its longer side as long as a cell allows."""
+    height, width = image.shape[:2]
     across, down = 0.46 * width / max(height, width), 0.46 * height / max(height, width)
     extent = (middle[0] - across, middle[0] + across, middle[1] + down, middle[1] - down)
     tones = "gray" if light else "gray_r"
-    axes.imshow(image, cmap=tones, vmin=0, vmax=pixel_max, extent=extent, interpolation="nearest")
+    axes.imshow(drawable(image, pixel_max), cmap=tones, vmin=0, vmax=pixel_max, extent=extent, interpolation="nearest")
     if not accepted:
         corner = (middle[0] - across, middle[1] - down)
         axes.add_patch(Rectangle(corner, 2 * across, 2 * down, fill=False, edgecolor=TEST, linewidth=2))

@@ -25,10 +25,10 @@ def drift(found: Drift) -> Figure:
     _shares(upper, found)
     before, now = found.before.mean_image, found.now.mean_image
     largest = float(max(before.max(), now.max()))
-    reach = max(LEAST, float(np.abs(now - before).max()))
+    reach = max(LEAST, float(np.abs(_over_colours(now - before)).max()))
     _image(figure, axes[3], before, "mean image then (0 to 1)", (0, largest), SEQUENTIAL)
     _image(figure, axes[4], now, "mean image now (0 to 1)", (0, largest), SEQUENTIAL)
-    _image(figure, axes[5], now - before, "now minus then", (-reach, reach), DIVERGING)
+    _image(figure, axes[5], _over_colours(now - before), "now minus then", (-reach, reach), DIVERGING)
     figure.suptitle(_heading(found), fontsize=11, ha="left", x=0.01)
     return figure
 
@@ -61,6 +61,10 @@ def _image(
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.03).ax.tick_params(labelsize=8)
+
+
+def _over_colours(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    return image.mean(axis=2) if image.ndim == 3 else image
 
 
 def _heading(found: Drift) -> str:

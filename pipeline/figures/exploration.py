@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from pipeline.data.dataset import Images
 from pipeline.data.exploration import Exploration
-from pipeline.figures.style import GREY, SEQUENTIAL, TEST, TRAIN, canvas, short
+from pipeline.figures.style import GREY, SEQUENTIAL, TEST, TRAIN, canvas, drawable, short
 
 GRID = 10
 """Samples per side of a class's grid."""
@@ -20,11 +20,12 @@ def pixel_range(exploration: Exploration) -> Figure:
     for axis, values, name in zip(
         axes, (exploration.pixel_min, exploration.pixel_max), ("Minimum", "Maximum"), strict=True
     ):
-        shown = axis.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=largest)
+        shown = axis.imshow(drawable(values, largest), cmap=SEQUENTIAL, vmin=0, vmax=largest)
         axis.set_title(f"{name} of each pixel: {int(values.min())} to {int(values.max())}", fontsize=10, loc="left")
         axis.set_xticks([])
         axis.set_yticks([])
-    figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.02)
+    if exploration.pixel_max.ndim == 2:
+        figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.02)
     return figure
 
 
@@ -68,15 +69,16 @@ def class_counts(exploration: Exploration) -> Figure:
 
 def samples(images: Images, name: str, *, pixel_max: int, count: int | None = None) -> Figure:
     """The first 10 x 10 images of one class, with its name and number of images: all that are given, or `count`."""
-    height, width = images.shape[1:]
-    sheet = np.zeros((GRID * (height + 1), GRID * (width + 1)), np.uint8)
+    height, width = images.shape[1:3]
+    page = (GRID * (height + 1), GRID * (width + 1), *images.shape[3:])
+    sheet = np.full(page, pixel_max if images.ndim == 4 else 0, np.uint8)  # white: grey images are drawn as ink
     for place, image in enumerate(images[:SAMPLES]):
         row, column = divmod(place, GRID)
         sheet[row * (height + 1) : row * (height + 1) + height, column * (width + 1) : column * (width + 1) + width] = (
             image
         )
     figure, (axes,) = canvas(6.0, 6.4)
-    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=pixel_max, interpolation="nearest")
+    axes.imshow(drawable(sheet, pixel_max), cmap="gray_r", vmin=0, vmax=pixel_max, interpolation="nearest")
     axes.set_axis_off()
     shown, of = min(len(images), SAMPLES), len(images) if count is None else count
     axes.set_title(f"{short(name)}: {shown} of {of:,} training images", fontsize=11, loc="left")

@@ -5,11 +5,14 @@ The colours are those of Okabe and Ito, which colour-blind readers can distingui
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
 TRAIN, TEST, FIT, MARK, GREY = "#0072B2", "#D55E00", "#56B4E9", "#009E73", "#767676"
 """Train, validation or test, as training reports it, the chosen one, all that is background."""
@@ -32,6 +35,11 @@ def canvas(
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=9)
     return figure, flat
+
+
+def drawable(image: NDArray[np.uint8], pixel_max: int) -> NDArray[Any]:
+    """An image for Matplotlib: (h, w) as it is, for `vmax=pixel_max`; red, green and blue as shares of `pixel_max`."""
+    return image if image.ndim == 2 else image / np.float64(max(1, pixel_max))
 
 
 Layout = tuple[Bbox, ...]

@@ -14,13 +14,13 @@ from pipeline.models.dense import DenseSpec
 
 
 def build(
-    spec: DenseSpec, *, image_shape: tuple[int, int], classes: int, pixel_max: int, seed: int
+    spec: DenseSpec, *, image_shape: tuple[int, ...], classes: int, pixel_max: int, seed: int
 ) -> keras.Sequential:
-    """Builds a model from raw pixels (n, h, w), 0 to `pixel_max`, to softmax rows (n, classes).
+    """Builds a model from raw pixels (n, *image_shape), 0 to `pixel_max`, to softmax rows (n, classes).
 
     Args:
         spec: The network.
-        image_shape: (h, w) in pixels.
+        image_shape: (h, w) in pixels, or (h, w, 3).
         classes: Number of outputs.
         pixel_max: Largest pixel value; the model divides by it.
         seed: Decides the initial weights.

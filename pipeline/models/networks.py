@@ -23,8 +23,7 @@ def build(spec: ModelSpec, *, image_shape: tuple[int, ...], classes: int, pixel_
 
         built = network.build(spec.code, spec.values, image_shape=image_shape, classes=classes, seed=seed)
         return built.served(pixel_max)
-    height, width = image_shape
-    return keras_model.build(dense(spec), image_shape=(height, width), classes=classes, pixel_max=pixel_max, seed=seed)
+    return keras_model.build(dense(spec), image_shape=image_shape, classes=classes, pixel_max=pixel_max, seed=seed)
 
 
 def has_custom_parts(model: keras.Model) -> bool:

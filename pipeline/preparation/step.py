@@ -9,6 +9,7 @@ from pipeline.figures import exploration as pictures
 from pipeline.figures.style import png
 from pipeline.formatting import safe_cell
 from pipeline.session import PreparedData, Session
+from pipeline.statistics.data_quality.imbalance import imbalance
 from pipeline.tracking.names import CLASS_COUNTS_CSV, CLASS_COUNTS_PNG, DATA_CSV, INTENSITIES_PNG, PIXEL_RANGE_PNG
 from pipeline.tracking.store import Run
 
@@ -37,14 +38,23 @@ def prepare(session: Session, run: Run) -> None:
         shown = split.train.images[rows[: pictures.SAMPLES]]
         figure = pictures.samples(shown, class_name, pixel_max=split.pixel_max, count=len(rows))
         run.write(f"samples/{label}_{re.sub('[^A-Za-z0-9]+', '_', class_name)[:MOST_LETTERS]}.png", png(figure))
+    shares = imbalance(split.train.labels, split.class_names)
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in split.parts())
     run.log(
         metrics={f"images_{name}": len(part) for name, part in split.parts()}
+        | {"largest_class_rate": shares.largest_rate}
         | {f"duplicates_{pair.replace('/', '_')}": count for pair, count in exploration.duplicates.items()}
     )
     duplicates = ", ".join(f"{count} {pair}" for pair, count in exploration.duplicates.items())
-    run.note(f"{prepared.dataset.name}: {sizes}. Exact duplicates across the parts: {duplicates}.")
-    session.say(f"data: {prepared.dataset.name} from {prepared.dataset.source}; {sizes}; duplicates: {duplicates}")
+    converted = f" Converted: {'; '.join(prepared.dataset.notes)}." if prepared.dataset.notes else ""
+    run.note(
+        f"{prepared.dataset.name}: {sizes}. Exact duplicates across the parts: {duplicates}. Training images: {shares.text}."
+        f"{converted}"
+    )
+    session.say(
+        f"data: {prepared.dataset.name} from {prepared.dataset.source}; {sizes}; duplicates: {duplicates}; "
+        f"{shares.text}"
+    )
 
 
 def record_inputs(run: Run, prepared: PreparedData) -> None:

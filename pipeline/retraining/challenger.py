@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.data.split import Split
 from pipeline.errors import InputError
+from pipeline.evaluation import kept_refits
 from pipeline.evaluation.analyses.thresholds import serving_defaults
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.log_model import log_chosen_model
@@ -78,7 +79,9 @@ def refit_champion(session: Session, root: Run, workers: Workers, champion: Vers
     (group,) = refit(session, root, [finalist], workers, seeds=seeds)
     split, target = session.prepared.split, session.experiment.evaluation.target_accuracy
     defaults = serving_defaults(split, group.median_refit, target)
-    return Challenger("refit", group, log_chosen_model(root, split, group, defaults), root.id)
+    challenger = Challenger("refit", group, log_chosen_model(root, split, group, defaults), root.id)
+    kept_refits.drop(session.store, root)
+    return challenger
 
 
 def search_challenger(session: Session, root: Run, workers: Workers, number: int) -> Challenger:
@@ -129,7 +132,7 @@ def load_champion(champion: Version, split: Split) -> Any:
         with networks.custom_parts(file.with_name(CODE)):
             model = keras_model.load(file)
     for what, theirs, ours in (
-        ("images (height, width)", serving.image_shape, split.test.images.shape[1:]),
+        ("images (height, width)", serving.image_shape, split.image_shape),
         ("pixels up to", serving.pixel_max, split.pixel_max),
         ("the classes", *_class_names(serving.class_names, split.class_names)),
     ):

@@ -92,7 +92,7 @@ def _figures_of(file: NpzFile, split: Split) -> ImageFigures:
             sd=float(file["sd"]),
             mean_image=file["mean_image"],
         )
-    count, size = len(figures), split.train.images.shape[1:]
+    count, size = len(figures), split.image_shape
     shapes = {
         "counts": (figures.counts.shape, (split.classes,)),
         "digests": (figures.digests.shape, (count,)),

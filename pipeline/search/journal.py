@@ -1,38 +1,32 @@
 """The journal of a search in the tracking store: one nested run per trial.
 
-A journal of a search that already has trials knows their results. It writes in the background: while the store is away,
-training goes on, and what is trained waits in the outbox.
+A journal of a search that already has trials knows their results.
 """
 
-import contextlib
 import json
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline.errors import InputError, NarrowgapError
+from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
 from pipeline.search.loop import TrialScore
-from pipeline.search.outbox import Outbox, TrialRecord
 from pipeline.search.progress import TrialUpdate
 from pipeline.search.proposals.ask_tell import Proposal
-from pipeline.search.recorder import Recorder
+from pipeline.search.recording.outbox import TrialRecord
+from pipeline.search.recording.run_journal import RunJournal
 from pipeline.search.workers.jobs import Outcome
 from pipeline.session import PreparedData
 from pipeline.statistics.gaps import gaps
 from pipeline.tracking import deletion
-from pipeline.tracking.connection.patience import away
 from pipeline.tracking.names import ASKED_TAG, EXPERIMENT_TAG, PROPOSAL_TAG, REASON_TAG, STATE, STEP_TAG
 from pipeline.tracking.store import Run, Store
 from pipeline.training import state
 from pipeline.training.result import TrainingState
 
-JOIN_SECONDS = 10
-"""How long a search that is stopped writes what has ended; the rest waits in the outbox."""
 STOPPED = "the search was stopped before this trial had ended"
 
 
@@ -78,36 +72,22 @@ class StoreJournal:
         self._store, self._search, self._experiment, self._prepared = store, search, experiment, prepared
         self._seen = seen
         self._keeps_states = experiment.search.tuner == "hyperband"
-        self._open: dict[int, Run] = {}
-        """Runs that nobody ends yet. Who ends one takes it out first: a run is never ended twice."""
-        self._lock, self._closed = threading.Lock(), False
         self._past: dict[int, _Past] = {}
         self._states: dict[int, str] = {}
-        """Ids of the runs that keep where a trial's training stopped."""
+        """Ids of the runs that keep where the training of a trial stopped, which ended before this process started."""
         for run in store.children(search):
             self._remember(run)
-        self._outbox, self._recorder = Outbox(folder / search.id), Recorder()
-        for record in self._outbox.kept():
-            self._recover(record)
+        self._runs = RunJournal(store, search, step="trial", stopped=STOPPED, folder=folder)
+        self._runs.recover(lambda record: record.number in self._past, self._remember)
 
     def __enter__(self) -> Self:
+        self._runs.__enter__()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._recorder.drain()
-            self._recorder.close(seconds=JOIN_SECONDS)
-            return
-        # What cannot be written within seconds stays in the outbox.
-        self._recorder.close(seconds=0 if self._store.client.waiting else JOIN_SECONDS)
-        with self._lock:
-            self._closed = True
-            unfinished = [self._open.pop(number) for number in list(self._open)]
-        # A run that the recorder is just ending is not among them: its record waits in the outbox if that fails.
-        for run in unfinished:
-            run.give_up("KILLED", STOPPED)
+        self._runs.__exit__(kind, error, traceback)
 
     def _remember(self, run: Run) -> None:
         if run.tags.get(STEP_TAG) != "trial":
@@ -116,21 +96,6 @@ class StoreJournal:
             self._past.setdefault(int(run.tags[ASKED_TAG]), self._as_past(run))
         elif run.status == "RUNNING":
             run.finish("KILLED", "its driver was gone; the trial was trained again")
-
-    def _recover(self, record: TrialRecord) -> None:
-        """Writes a trial that an earlier process trained and could not record."""
-        if record.number not in self._past:
-            run = self._create(record)
-            try:
-                record.write(run)
-            except Exception as error:
-                if away(error) or isinstance(error, NarrowgapError):
-                    raise
-                # The store has answered that it does not take it, and would do so at every call: it is trained again.
-                run.give_up("KILLED", f"its record cannot be written: {error}")
-            else:
-                self._remember(run)
-        self._outbox.drop(record.number)
 
     def _as_past(self, run: Run) -> _Past:
         failed = run.status == "FAILED"
@@ -159,17 +124,11 @@ class StoreJournal:
         return outcome
 
     def asked(self, proposal: Proposal) -> None:
-        blank = self._record(proposal)
-
-        self._recorder.submit(lambda: self._leave_open(proposal.number, self._create(blank)))
+        self._runs.begin(self._record(proposal))
 
     def ended(self, proposal: Proposal, outcome: Outcome) -> TrialScore:
         record, result = self._record(proposal, outcome), outcome.result
-        with contextlib.suppress(OSError):  # a full disk: the trial is still written to the store, or trained again
-            self._outbox.keep(record)
-        self._recorder.submit(lambda: self._write(record))
-        if self._outbox.full:
-            self._recorder.drain()
+        self._runs.end(record)
         score = None if result is None else record.metrics[self._experiment.search.objective]
         gap = None if result is None else gaps(result).val_accuracy_gap
         name, warning = self._name(proposal), outcome.warning
@@ -177,46 +136,24 @@ class StoreJournal:
         return TrialScore(score, outcome.failure)
 
     def state(self, number: int) -> TrainingState | None:
-        kept = self._outbox.artifact(number, STATE)  # the store may be away, and training goes on
+        kept = self._runs.waiting(number, STATE)  # the store may be away, and training goes on
         if kept is not None:
             return state.from_bytes(kept)
-        self._recorder.drain()
+        self._runs.drain()
         try:
-            content = self._store.get(self._states[number]).read(STATE)
+            content = self._store.get(self._state_runs()[number]).read(STATE)
         except InputError:
             return None
         return state.from_bytes(content)
 
     def drop_states(self) -> None:
         """Deletes the states of all trials, when the search has ended and nothing continues them."""
-        for run_id in self._states.values():
+        for run_id in self._state_runs().values():
             deletion.drop_artifact(self._store, self._store.get(run_id), STATE)
 
-    def _create(self, record: TrialRecord) -> Run:
-        return self._store.child(self._search, step="trial", name=record.name, tags=record.tags, params=record.params)
-
-    def _write(self, record: TrialRecord) -> None:
-        """Completes and ends the run of a trial, unless the search was stopped: then the record waits in the outbox."""
-        with self._lock:
-            run = self._open.pop(record.number, None)
-        if run is None:
-            return
-        try:
-            record.write(run)
-        except BaseException:
-            self._leave_open(record.number, run)
-            raise
-        if self._keeps_states:
-            self._states[record.number] = run.id
-        self._outbox.drop(record.number)
-
-    def _leave_open(self, number: int, run: Run) -> None:
-        """Keeps a run that is to be ended later; at once if the search was stopped."""
-        with self._lock:
-            if not self._closed:
-                self._open[number] = run
-                return
-        run.give_up("KILLED", STOPPED)
+    def _state_runs(self) -> dict[int, str]:
+        """Ids of the runs that keep where a trial's training stopped."""
+        return self._states | {number: run.id for number, run in self._runs.ended.items() if self._keeps_states}
 
     def _record(self, proposal: Proposal, outcome: Outcome | None = None) -> TrialRecord:
         """Everything that the run of a trial holds, as far as it is known."""

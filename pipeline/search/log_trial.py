@@ -28,6 +28,7 @@ def logged(result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, 
     table = result.layers or describe(dense(result.recipe.spec), split)
     return Logged(
         metrics={name: float(value) for name, value in trial_metrics.trial_metrics(result).items()}
+        | trial_metrics.class_metrics(result, split)
         | {"seconds": seconds},
         series=[(name, float(value), epoch) for name, value, epoch in trial_metrics.epoch_metrics(result)],
         artifacts={**pictures, NETWORK_TXT: table.encode()},
@@ -44,10 +45,9 @@ def log_result(run: Run, result: TrialResult, split: Split, pictures: Mapping[st
 
 def describe(spec: DenseSpec, split: Split) -> str:
     """The network as a text table of its layers."""
-    height, width = split.train.images.shape[1:]
     rows = [
         ("layer", "output", "parameters"),
-        (f"input {height}x{width}, divided by {split.pixel_max}", str(split.inputs), "0"),
+        (f"input {'x'.join(map(str, split.image_shape))}, divided by {split.pixel_max}", str(split.inputs), "0"),
     ]
     sizes = (split.inputs, *spec.hidden, split.classes)
     activations = (*spec.activations, "softmax")

@@ -81,7 +81,7 @@ class ProgressDisplay:
             return False
         if self._best is None or self._best.objective is None:
             return True
-        if self._objective == "val_accuracy":
+        if self._objective != "val_loss":
             return trial.objective > self._best.objective
         return trial.objective < self._best.objective
 

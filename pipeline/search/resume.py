@@ -19,6 +19,8 @@ from pipeline.tracking.run import MOST_TAG_LETTERS
 from pipeline.tracking.store import Run
 
 DIGEST = "sha256:"
+SEEN_IN_DIGEST = {"path", "shape", "size", "channels", "background"}
+"""Keys of `data` that matter by the images alone, whose digest is compared."""
 
 
 def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
@@ -26,12 +28,19 @@ def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
     asked = experiment.model_dump(mode="json", exclude={"space": {"networks": {"__all__": {"published"}}}})
     search = {key: asked["search"][key] for key in ("tuner", "objective", "seed")}
     own = experiment.model
+    for network in asked["space"]["networks"] or ():
+        network["training"] = _without_new(network["training"], None)
     return {
-        "data": {key: value for key, value in asked["data"].items() if key != "path"} | prepared.tags,
+        "data": {key: value for key, value in asked["data"].items() if key not in SEEN_IN_DIGEST} | prepared.tags,
         **({"space": asked["space"]} if own is None else {"model": own.identity()}),
-        "training": asked["training"],
+        "training": _without_new(asked["training"], "none"),
         "search": search,
     }
+
+
+def _without_new(training: dict[str, Any], default: str | None) -> dict[str, Any]:
+    """Training settings without a key that is newer than searches of earlier versions, at the value of what they did."""
+    return {key: value for key, value in training.items() if (key, value) != ("class_weight", default)}
 
 
 def lease(session: Session, root: Run) -> None:

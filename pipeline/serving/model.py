@@ -44,8 +44,8 @@ class Serving:
     """Expected input and default answer policy of a served model."""
 
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int]
-    """Height and width, pixels."""
+    image_shape: tuple[int, ...]
+    """(h, w), pixels; (h, w, 3) for red, green and blue."""
     pixel_max: int
     quantile: float
     """Conformal quantile for the policy `candidates`, from `conformal.fit` on the validation images."""
@@ -84,7 +84,7 @@ def signature(serving: Serving) -> ModelSignature:
 def log_model(
     run: Run, model: Any, example: NDArray[np.uint8], serving: Serving, *, code: str | None = None, name: str = "model"
 ) -> str:
-    """Logs a Keras model that maps raw pixels, uint8 (n, h, w), to probabilities (n, classes); returns its address. `code`
+    """Logs a Keras model that maps raw pixels, uint8, to probabilities (n, classes); returns its address. `code`
     is Python that registers the custom layers of the model; it is run where the model is loaded.
     """
     logger = logging.getLogger("mlflow")

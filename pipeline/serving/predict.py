@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 
 from pipeline.data.dataset import Images, digest_of
+from pipeline.data.own.pictures import Background
 from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Experiment
 from pipeline.formatting import safe_cell
@@ -151,7 +152,8 @@ class Inputs:
 
 def _read_and_fit(path: Path, frame: Frame, invert: Invert) -> Inputs:
     names, errors, images = [], [], []
-    for picture in read(path, image_shape=frame.shape, pixel_max=frame.pixel_max):
+    behind: Background = "black" if frame.light is False else "white"
+    for picture in read(path, image_shape=frame.shape, pixel_max=frame.pixel_max, background=behind):
         names.append(picture.name)
         errors.append(picture.reason if isinstance(picture, Unreadable) else "")
         if isinstance(picture, Picture):

@@ -38,7 +38,7 @@ keras = _import_keras()
 
 
 class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is untyped
-    """Maps images of raw pixels, 0 to `pixel_max`, as (n, h, w) or flat rows (n, h * w), to one answer per image.
+    """Maps images of raw pixels, 0 to `pixel_max`, as (n, h, w), (n, h, w, 3) or flat rows, to one answer per image.
 
     The answer has `label`, `class`, `confidence` and `margin` (0 to 1), `accepted`, and `candidates`, the names of the
     classes that remain possible. The params `policy`, `min_confidence` and `min_margin` are those of `policies.answer`; the
@@ -82,18 +82,17 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
 
     def _array(self, given: Any) -> NDArray[Any]:
         """The input as an array of images or flat rows, of any type; another shape is refused with a reason."""
-        height, width = self._settings["image_shape"]
+        shape = tuple(self._settings["image_shape"])
         try:
             array = np.asarray(given)
         except (TypeError, ValueError) as error:
             raise self._no_array(error) from error
-        if array.shape[1:] not in {(height, width), (height * width,)} or not len(array):
+        if array.shape[1:] not in {shape, (math.prod(shape),)} or not len(array):
             raise _refused(f"the input has shape {array.shape}; {self._expected()}, at least one")
         return array
 
     def _pixels(self, block: NDArray[Any]) -> NDArray[np.float32]:
-        """Some images as float32 (n, h, w); invalid pixels are refused with a reason."""
-        height, width = self._settings["image_shape"]
+        """Some images as float32, in the shape of the network's input; invalid pixels are refused with a reason."""
         try:
             pixels = block.astype(np.float32)
         except (TypeError, ValueError) as error:
@@ -101,14 +100,14 @@ class Classifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow is 
         most = self._settings["pixel_max"]
         if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > most:
             raise _refused(f"pixels range from {pixels.min():g} to {pixels.max():g}; expected 0 to {most}")
-        return pixels.reshape(-1, height, width)
+        return pixels.reshape(-1, *self._settings["image_shape"])
 
     def _no_array(self, error: Exception) -> MlflowException:
         return _refused(f"the input is not an array of numbers ({error}); {self._expected()}")
 
     def _expected(self) -> str:
-        height, width = self._settings["image_shape"]
-        return f"expected images ({height}, {width}), or flat rows of {height * width}, of raw pixels"
+        shape = tuple(self._settings["image_shape"])
+        return f"expected images {shape}, or flat rows of {math.prod(shape)}, of raw pixels"
 
 
 def _refused(reason: str) -> MlflowException:

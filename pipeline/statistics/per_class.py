@@ -30,6 +30,29 @@ def per_class(labels: Labels, probabilities: Probabilities, class_names: Sequenc
     )
 
 
+@dataclass(frozen=True, eq=False)
+class ClassScores:
+    """Scores that count every class alike."""
+
+    recall: NDArray[np.float64]
+    """(classes,), 0 to 1; NaN for a class without images."""
+    balanced_accuracy: float
+    """Mean recall of the classes with images."""
+    macro_f1: float
+    """Mean F1 of the classes that occur in labels or predictions."""
+
+
+def class_scores(labels: Labels, probabilities: Probabilities) -> ClassScores:
+    """Recall, balanced accuracy and macro F1, as scikit-learn defines them."""
+    counts = np.bincount(
+        labels * probabilities.shape[1] + probabilities.argmax(axis=1), minlength=probabilities.shape[1] ** 2
+    ).reshape(probabilities.shape[1], -1)
+    right, images, answers = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    recall = np.divide(right, images, out=np.full(len(right), np.nan), where=images > 0)
+    seen = images + answers > 0
+    return ClassScores(recall, float(np.nanmean(recall)), float(np.mean(2 * right[seen] / (images + answers)[seen])))
+
+
 @dataclass(frozen=True)
 class Mistake:
     """One misclassified image."""

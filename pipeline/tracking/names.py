@@ -4,11 +4,13 @@ The names are a contract: people's dashboards and scripts rely on them. They gro
 other module spells one of the tags.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Tags of every run.
 STEP_TAG = "narrowgap.step"
-"""`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback`, `predict` or `prune`."""
+"""`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback`, `predict`, `prune` or `check`."""
 EXPERIMENT_TAG = "narrowgap.experiment"
 """Name of the experiment."""
 GIT_DIRTY_TAG = "narrowgap.git_dirty"
@@ -184,6 +186,12 @@ METRICS: dict[str, Metric] = {
         _accuracy("train_accuracy", "train accuracy"),
         _accuracy("val_accuracy", "validation accuracy"),
         _accuracy("test_accuracy", "test accuracy"),
+        _accuracy("train_balanced_accuracy", "train balanced accuracy"),
+        _accuracy("val_balanced_accuracy", "validation balanced accuracy"),
+        _accuracy("test_balanced_accuracy", "test balanced accuracy"),
+        _accuracy("train_macro_f1", "train macro F1"),
+        _accuracy("val_macro_f1", "validation macro F1"),
+        _accuracy("test_macro_f1", "test macro F1"),
         _accuracy_gap("accuracy_gap", "accuracy gap"),
         _accuracy_gap("val_accuracy_gap", "validation accuracy gap"),
         _accuracy_gap("fit_accuracy_gap", "fit accuracy gap"),
@@ -200,6 +208,17 @@ METRICS: dict[str, Metric] = {
 }
 """Once per trial and refit, of the weights kept."""
 
+
+def recall_metrics(part: str, class_names: Sequence[str]) -> list[str]:
+    """Names of the recall of each class, `val_recall/<class>` and `test_recall/<class>`: of letters that a metric may have;
+    equal ones are numbered. Once per trial and refit of 100 classes at most.
+    """
+    plain = [re.sub(r"[^A-Za-z0-9_ -]+", "_", name).strip() or "_" for name in class_names]
+    return [
+        f"{part}_recall/{name}" + (f" {place}" if plain.count(name) > 1 else "") for place, name in enumerate(plain)
+    ]
+
+
 # Artifacts, by the run that has them.
 EXPERIMENT_YAML = "experiment.yaml"
 """The resolved experiment, on every run of a step."""
@@ -208,6 +227,8 @@ PIXEL_RANGE_PNG, INTENSITIES_PNG, CLASS_COUNTS_PNG = "pixel_range.png", "intensi
 """Of the step `prepare`, beside the folder `samples`."""
 CURVES, CONFUSION_MATRIX, NETWORK_TXT, STATE = "curves.png", "confusion_matrix.png", "network.txt", "state.npz"
 """Of a trial and a refit; `state.npz` where Hyperband may continue the trial."""
+KEPT_REFIT = "refit.npz"
+"""Of a refit until its evaluation has ended."""
 TRIALS_CSV, PARETO_PNG, PARALLEL_PNG = "trials.csv", "pareto.png", "parallel.png"
 """Of a search."""
 SEARCH_JSON = "search.json"
@@ -216,6 +237,8 @@ REPORT, GAPS_CSV, REFITS_CSV, SEEDS_CSV = "report.html", "gaps.csv", "refits.csv
 """Of an evaluation, beside the pictures and tables of its analyses."""
 DECISION_JSON, DECISION_MD, CONTROL_PNG, REFERENCE = "decision.json", "decision.md", "control.png", "reference.npz"
 """Of a retraining run."""
+CHECK_HTML, DUPLICATES_CSV, SUSPECT_LABELS_CSV = "check.html", "duplicates.csv", "suspect_labels.csv"
+"""Of the step `check`."""
 PREDICTIONS_CSV, CONTACT_SHEET = "predictions.csv", "contact_sheet.png"
 """Of a prediction."""
 PRUNED_CSV = "pruned.csv"

@@ -9,9 +9,6 @@ bits of uninterrupted training.
 import functools
 import gc
 import math
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +18,13 @@ from pipeline.experiment import Training
 from pipeline.models.dense import DenseSpec, dense
 from pipeline.models.keras_model import initial_weights
 from pipeline.models.recipe import Recipe
-from pipeline.training import scoring
+from pipeline.training import epochs, scoring
 from pipeline.training.call_size import MOST_TRAINING_ROWS, rows_per_call
 from pipeline.training.dropout import DropoutMasks
+from pipeline.training.epochs import Clock, OnEpoch, Weights
 from pipeline.training.program import Program
 from pipeline.training.programs import PROGRAMS, program_key
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult
-
-OnEpoch = Callable[[int, Mapping[str, float]], None]
 
 
 def train(
@@ -57,45 +53,17 @@ def train(
     Raises:
         FloatingPointError: If a loss is NaN or infinite.
     """
-    clock = _Clock()
+    clock = Clock()
     trainer = _Trainer(dense(recipe.spec), settings, split, seed)
-    state = trainer.start() if state is None else trainer.resume(state)
-    clock.lap("build")
-    trainer.compile()
-    clock.lap("compile")
-    last = min(settings.epochs, until or settings.epochs)
-    while state.epoch < last and not state.early.exhausted(settings.patience):
-        fit = trainer.epoch(state.epoch)
-        clock.lap("train")
-        measured = fit | trainer.probe()
-        clock.lap("score")
-        _refuse_nan(measured, state.epoch)
-        state = trainer.after(state, measured)
-        if on_epoch is not None:
-            on_epoch(state.epoch - 1, measured)
-    if settings.restore_best:
-        trainer.set_weights(state.early.weights)
-    logs = {name: trainer.log_probabilities(part) for name, part in split.parts()}
-    scores = {name: scoring.score(logs[name], part.labels) for name, part in split.parts()}
-    clock.lap("score")
-    return TrialResult(
-        recipe=recipe,
-        seed=seed,
-        history=state.history,
-        best_epoch=state.early.best_epoch if settings.restore_best else state.epoch - 1,
-        epochs_run=state.epoch,
-        train=scores["train"],
-        validation=scores["validation"],
-        test=scores["test"],
-        probabilities={name: np.exp(rows) for name, rows in logs.items()},
-        weights=state.early.weights if settings.restore_best else state.weights,
-        state=state,
-        seconds=clock.seconds,
+    return epochs.run(
+        trainer, recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch, clock=clock
     )
 
 
 class _Trainer:
     """A network with the program that trains it."""
+
+    layers = ""
 
     def __init__(self, spec: DenseSpec, settings: Training, split: Split, seed: int) -> None:
         _freeze_gc_once()
@@ -104,10 +72,11 @@ class _Trainer:
         self._batch = min(settings.batch_size, count)
         self._steps = math.ceil(count / self._batch)
         self._stack = max(1, min(rows_per_call(MOST_TRAINING_ROWS, split.inputs) // self._batch, self._steps))
-        self._probe = _probe(split, seed)
         self._flat = split.train.images.reshape(count, -1)
         self._masks = DropoutMasks(spec, split.inputs, seed)
-        key = (program_key(spec, settings), self._batch, self._stack, split.inputs, split.classes, split.pixel_max)
+        self._class_weights = epochs.class_weights(settings, split)
+        sizes = (self._batch, self._stack, split.inputs, split.classes, split.pixel_max)
+        key = (program_key(spec, settings), *sizes, self._class_weights)
         self._program = PROGRAMS.get(key, spec.parameters(split.inputs, split.classes), self._new_program)
 
     def _new_program(self) -> Program:
@@ -117,6 +86,7 @@ class _Trainer:
             classes=self._split.classes,
             pixel_max=self._split.pixel_max,
             stack=(self._stack, self._batch),
+            class_weights=self._class_weights,
         )
 
     def compile(self) -> None:
@@ -132,7 +102,7 @@ class _Trainer:
         self._program.reset(state.weights, state.optimizer)
         return state
 
-    def set_weights(self, weights: tuple[NDArray[np.float32], ...]) -> None:
+    def set_weights(self, weights: Weights) -> None:
         self._program.set_weights(weights)
 
     def epoch(self, number: int) -> dict[str, float]:
@@ -140,7 +110,7 @@ class _Trainer:
         change.
         """
         count = len(self._flat)
-        order = np.random.Generator(np.random.Philox([self._seed, number])).permutation(count)
+        order = epochs.order(self._seed, number, count)
         loss = right = 0.0
         shape = (self._stack, self._batch)
         per_call = self._stack * self._batch
@@ -163,26 +133,11 @@ class _Trainer:
         """Log-softmax rows of the current weights, dropout off."""
         return scoring.log_probabilities(self._program.score, part.images)
 
-    def probe(self) -> dict[str, float]:
-        """Scores of the current weights, dropout off."""
-        measured: dict[str, float] = {}
-        for name, part in (("train", self._probe), ("val", self._split.validation)):
-            score = scoring.score(self.log_probabilities(part), part.labels)
-            measured |= {f"{name}_loss": score.loss, f"{name}_accuracy": score.accuracy}
-        return measured
+    def weights(self) -> Weights:
+        return self._program.weights()
 
-    def after(self, state: TrainingState, measured: Mapping[str, float]) -> TrainingState:
-        """The state after one more epoch, with early stopping as in Keras: any improvement counts, however small."""
-        weights = self._program.weights()
-        value, best = measured[self._settings.monitor], state.early.best
-        better = best is None or (value > best if self._settings.monitor == "val_accuracy" else value < best)
-        early = (
-            EarlyStopping(value, state.epoch, 0, weights)
-            if better
-            else replace(state.early, waited=state.early.waited + 1)
-        )
-        history = {name: (*state.history.get(name, ()), each) for name, each in measured.items()}
-        return TrainingState(state.epoch + 1, weights, self._program.optimizer_state(), early, history)
+    def rest(self) -> tuple[NDArray[np.generic], ...]:
+        return self._program.optimizer_state()
 
 
 def phase_per_step(settings: Training, steps: int) -> np.float32:
@@ -201,30 +156,3 @@ def _freeze_gc_once() -> None:
     for the libraries alone.
     """
     gc.freeze()
-
-
-def _probe(split: Split, seed: int) -> Part:
-    """A fixed sample of the training images, as large as the validation set."""
-    size = min(len(split.validation), len(split.train))
-    rows = np.random.Generator(np.random.Philox([seed, 2**32])).permutation(len(split.train))[:size]
-    return Part(split.train.images[rows], split.train.labels[rows])
-
-
-def _refuse_nan(measured: Mapping[str, float], epoch: int) -> None:
-    for name, value in measured.items():
-        if not math.isfinite(value):
-            raise FloatingPointError(f"{name} is {value} in epoch {epoch}: training diverged")
-
-
-class _Clock:
-    """Wall clock by phase, seconds."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, phase: str) -> None:
-        """Adds the time since the last lap to `phase`."""
-        now = time.perf_counter()
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
-        self._last = now

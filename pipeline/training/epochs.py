@@ -26,6 +26,9 @@ class Trainer(Protocol):
     def layers(self) -> str:
         """The network as a text table of its layers; empty where others make it."""
 
+    def compile(self) -> None:
+        """Compiles what is not compiled yet, so that no epoch pays for it."""
+
     def start(self) -> TrainingState:
         """The state before the first epoch."""
 
@@ -68,14 +71,16 @@ def run(  # noqa: PLR0913 - those of `compiled.train`, and its trainer
     state = trainer.start() if state is None else trainer.resume(state)
     sample = probe(split, seed)
     clock.lap("build")
+    trainer.compile()
+    clock.lap("compile")
     last = min(settings.epochs, until or settings.epochs)
     while state.epoch < last and not state.early.exhausted(settings.patience):
         fit = trainer.epoch(state.epoch)
-        clock.lap("train" if "compile" in clock.seconds else "compile")
+        clock.lap("train")
         measured = fit | _scores(trainer, {"train": sample, "val": split.validation})
         clock.lap("score")
         refuse_nan(measured, state.epoch)
-        state = _after(trainer, settings, state, measured)
+        state = after(trainer, settings, state, measured)
         if on_epoch is not None:
             on_epoch(state.epoch - 1, measured)
     if settings.restore_best:
@@ -108,7 +113,7 @@ def _scores(trainer: Trainer, parts: Mapping[str, Part]) -> dict[str, float]:
     return measured
 
 
-def _after(trainer: Trainer, settings: Training, state: TrainingState, measured: Mapping[str, float]) -> TrainingState:
+def after(trainer: Trainer, settings: Training, state: TrainingState, measured: Mapping[str, float]) -> TrainingState:
     """The state after one more epoch, with early stopping as in Keras: any improvement counts, however small."""
     weights = trainer.weights()
     value, best = measured[settings.monitor], state.early.best
@@ -125,6 +130,16 @@ def probe(split: Split, seed: int) -> Part:
     size = min(len(split.validation), len(split.train))
     rows = np.random.Generator(np.random.Philox([seed, 2**32])).permutation(len(split.train))[:size]
     return Part(split.train.images[rows], split.train.labels[rows])
+
+
+def class_weights(settings: Training, split: Split) -> tuple[float, ...] | None:
+    """What the loss of an image of each class is multiplied by: images / (classes x images of the class), as scikit-learn
+    defines `balanced`; None if every image counts alike.
+    """
+    if settings.class_weight == "none":
+        return None
+    counts = np.bincount(split.train.labels, minlength=split.classes)
+    return tuple((len(split.train) / (split.classes * np.maximum(1, counts))).tolist())
 
 
 def order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:

@@ -26,6 +26,7 @@ from pipeline.models.user.spec import UserSpec
 from pipeline.training import epochs
 from pipeline.training.call_size import MOST_SCORING_ROWS, MOST_TRAINING_ROWS, rows_per_call
 from pipeline.training.epochs import Clock, OnEpoch, Weights
+from pipeline.training.programs import PROGRAMS
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult
 
 LEAST = 1e-7
@@ -77,8 +78,10 @@ class _Trainer:
         self._optimizer.build(self._model.trainable_variables)
         kept = {id(each) for each in self._model.weights}
         self._seeds = [each for each in self._model.non_trainable_variables if id(each) not in kept]
+        PROGRAMS.compiled += 1  # a worker is renewed after so many: TensorFlow keeps memory of each
         self._xla = _xla_pays(self._model)
-        self._run = _compiled(built, self._optimizer, _loss(spec, built), split, xla=self._xla)
+        weights = epochs.class_weights(settings, split)
+        self._run = _compiled(built, self._optimizer, _loss(spec, built), split, class_weights=weights, xla=self._xla)
         self._answer = _answers(built, split.pixel_max)
         self._scoring_rows = rows_per_call(MOST_SCORING_ROWS, max(split.inputs, built.activations))
 
@@ -89,6 +92,12 @@ class _Trainer:
         way = "compiled by XLA" if self._xla else "TensorFlow's own kernels, many steps per call"
         own = "of its own" if self._built.compiled else "Adam"
         return f"{self._spec.architecture(0, 0)}\n\n" + "\n".join(lines) + f"\nTrained with: {way}; optimizer: {own}\n"
+
+    def compile(self) -> None:
+        """Traces the functions. What XLA compiles, it compiles in the first epoch: it needs the shapes of the calls."""
+        if not self._xla:
+            self._run.get_concrete_function()
+        self._answer.get_concrete_function()
 
     def start(self) -> TrainingState:
         return TrainingState(0, self.weights(), self.rest(), EarlyStopping(), {})
@@ -192,7 +201,13 @@ def _scaled(images: tf.Tensor, shape: Sequence[int], pixel_max: int) -> tf.Tenso
 
 
 def _compiled(
-    built: Built, optimizer: keras.optimizers.Optimizer, loss: tuple[Any, bool], split: Split, *, xla: bool
+    built: Built,
+    optimizer: keras.optimizers.Optimizer,
+    loss: tuple[Any, bool],
+    split: Split,
+    *,
+    class_weights: tuple[float, ...] | None,
+    xla: bool,
 ) -> tf.types.experimental.PolymorphicFunction:
     """A function that takes one optimizer step per batch.
 
@@ -210,7 +225,7 @@ def _compiled(
             truth = tf.one_hot(here, split.classes) if one_hot else here
             with tf.GradientTape() as tape:
                 answers = model(_scaled(images[number], shape, split.pixel_max), training=True)
-                fitted = tf.reduce_mean(of_labels(truth, answers))
+                fitted = _mean_loss(of_labels, truth, answers, class_weights and tf.gather(class_weights, here))
                 total = tf.add_n([fitted, *(tf.cast(tf.reduce_sum(each), tf.float32) for each in model.losses)])
             optimizer.apply(tape.gradient(total, variables), variables)
             hits = tf.cast(tf.argmax(answers, axis=1, output_type=tf.int32) == here, tf.float32)
@@ -230,6 +245,15 @@ def _compiled(
         tf.TensorSpec((), tf.int32),
     ]
     return tf.function(steps, input_signature=signature, autograph=False)
+
+
+def _mean_loss(of_labels: Any, truth: tf.Tensor, answers: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    """The mean loss of some rows, each multiplied by its weight."""
+    if weights is None:
+        return tf.reduce_mean(of_labels(truth, answers))
+    if isinstance(of_labels, keras.losses.Loss):
+        return tf.reduce_mean(of_labels(truth, answers, sample_weight=weights))
+    return tf.reduce_mean(of_labels(truth, answers) * weights)
 
 
 def _answers(built: Built, pixel_max: int) -> tf.types.experimental.PolymorphicFunction:

@@ -22,13 +22,23 @@ Weights = tuple[NDArray[np.float32], ...]
 class Program:
     """Trains and scores dense networks with the same sizes, activations and positions with dropout, one at a time."""
 
-    def __init__(self, spec: DenseSpec, *, inputs: int, classes: int, pixel_max: int, stack: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        spec: DenseSpec,
+        *,
+        inputs: int,
+        classes: int,
+        pixel_max: int,
+        stack: tuple[int, int],
+        class_weights: tuple[float, ...] | None = None,
+    ) -> None:
         """Args:
         spec: The network; its rates count only as far as they are 0 or not.
         inputs: Pixels per image.
         classes: Number of outputs.
         pixel_max: Largest pixel value.
         stack: Batches per call, and images per batch.
+        class_weights: What the loss of an image of each class is multiplied by; None leaves it as it is.
         """
         keras.backend.clear_session()  # what other programs of this process left in Keras' global state
         sizes = (inputs, *spec.hidden, classes)
@@ -37,6 +47,7 @@ class Program:
         ]
         self._activations = [keras.activations.get(name) for name in spec.activations]
         self._places = [place for place, rate in enumerate(spec.dropout) if rate]
+        self._class_weights = class_weights
         self._widths, self._stack, self._pixel_max = sizes[:-1], stack, pixel_max
         # The rate is an input. As a function here it is not a variable, which would be part of the state.
         self._optimizer = keras.optimizers.Adam(lambda: 0.0)
@@ -121,6 +132,7 @@ class Program:
         def step(number: tf.Tensor, loss_sum: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, ...]:
             counted = tf.minimum(count - number * batch, batch)
             weight = tf.cast(tf.range(batch) < counted, tf.float32)
+            importance = weight if self._class_weights is None else weight * self._weights_of(labels[number])
             rows = tf.cast(images[number], tf.float32) * (1 / self._pixel_max)
             here = {
                 place: (each[number], thresholds[index])
@@ -129,7 +141,7 @@ class Program:
             with tf.GradientTape() as tape:
                 answers = self._forward(rows, here)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[number], answers)
-                total = tf.reduce_sum(losses * weight)
+                total = tf.reduce_sum(losses * importance)
                 loss = total / tf.cast(counted, tf.float32)
             # Not `optimizer.apply`: it sums over replicas by a custom gradient, which TensorFlow registers for ever and
             # the whole graph with it (6 MB per network).
@@ -145,6 +157,9 @@ class Program:
         start = tf.constant(0), tf.constant(0.0), tf.constant(0.0)
         _, loss_sum, right = tf.while_loop(lambda number, *_: number * batch < count, step, start)
         return loss_sum, right
+
+    def _weights_of(self, labels: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tf.constant(self._class_weights, tf.float32), labels)
 
     def _forward(self, rows: tf.Tensor, drawn: Mapping[int, tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
         """Outputs before softmax, with the dropout of `drawn`: random numbers and threshold by position."""

@@ -29,6 +29,7 @@ class ProgramKey:
     places: tuple[int, ...]
     """Positions with dropout: 0 after the input, i after hidden layer i."""
     batch_size: int
+    class_weight: str
 
 
 def program_key(spec: ModelSpec, settings: Training) -> Hashable:
@@ -36,7 +37,7 @@ def program_key(spec: ModelSpec, settings: Training) -> Hashable:
     if not isinstance(spec, DenseSpec):
         return spec, settings
     places = tuple(place for place, rate in enumerate(spec.dropout) if rate)
-    return ProgramKey(spec.hidden, spec.activations, places, settings.batch_size)
+    return ProgramKey(spec.hidden, spec.activations, places, settings.batch_size, settings.class_weight)
 
 
 class Programs:

@@ -1,5 +1,5 @@
 """Memory of a search and evaluation of large images: `python -m tests.benchmarks.memory`, with the options
-`--images 60000 --side 128 --workers 2`.
+`--images 60000 --side 128 --workers 2`; in colour `--images 200000 --side 64 --rgb`.
 
 The data are synthetic: noise with one bright block, whose place is the class. The step `main` runs from the command line
 with 2 trials of one epoch, one finalist and one seed. Every half second the proportional set sizes (PSS) of all its
@@ -36,30 +36,33 @@ def main() -> int:
     options.add_argument("--side", type=int, default=128)
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--limit", type=float, default=8, help="GiB")
+    options.add_argument("--rgb", action="store_true", help="three channels")
     given = options.parse_args()
+    shape = (given.side, given.side, 3)[: 3 if given.rgb else 2]
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "blocks.npz"
-        size = write_data(data, given.images, given.side)
-        print(f"{given.images:,} images of {given.side}x{given.side}: {size / GIB:.2f} GiB", flush=True)
-        return measure(data, given.workers, given.limit * GIB)
+        size = write_data(data, given.images, shape)
+        print(f"{given.images:,} images of {'x'.join(map(str, shape))}: {size / GIB:.2f} GiB", flush=True)
+        return measure(data, given.workers, given.limit * GIB, channels="rgb" if given.rgb else "grey")
 
 
-def write_data(path: Path, count: int, side: int) -> int:
+def write_data(path: Path, count: int, shape: tuple[int, ...]) -> int:
     """Writes the images as an npz file and returns their bytes."""
-    generator, block = np.random.default_rng(1), side // CLASSES
+    generator, block = np.random.default_rng(1), shape[1] // CLASSES
     labels = np.arange(count) % CLASSES
-    images = generator.integers(0, 100, (count, side, side), np.uint8)
+    images = generator.integers(0, 100, (count, *shape), np.uint8)
     for label in range(CLASSES):
         images[labels == label, :, label * block : (label + 1) * block] += 100
     np.savez(path, images_train=images, labels_train=labels)
     return images.nbytes
 
 
-def measure(data: Path, workers: int, limit: float) -> int:
+def measure(data: Path, workers: int, limit: float, *, channels: str) -> int:
     """Runs the step and prints what its processes held at most."""
     overrides = {
         "data.dataset": "own",
         "data.path": str(data),
+        "data.channels": channels,
         "space.networks": json.dumps(NETWORKS),
         "search.tuner": "grid",
         "search.trials": "2",

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 from sklearn.ensemble import RandomForestRegressor
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+from threadpoolctl import threadpool_limits
 
 from pipeline import experiment
 from pipeline.models.dense import DenseSpec, dense

@@ -33,7 +33,7 @@ def main() -> int:
     init_tensorflow()
     from pipeline.models.keras_model import build
     from pipeline.search.trial_figures import draw_trial
-    from pipeline.training import compiled, scoring
+    from pipeline.training import compiled, epochs, scoring
     from pipeline.training.programs import PROGRAMS
 
     data = _data()
@@ -43,7 +43,7 @@ def main() -> int:
     trainer.set_weights(result.weights)
     model = build(SPEC, image_shape=(28, 28), classes=10, pixel_max=255, seed=1)
     model.set_weights(result.weights)
-    parts = (trainer._probe, data.validation)
+    parts = (epochs.probe(data, 1), data.validation)
 
     def layers() -> list[NDArray[np.float32]]:
         return [_by_layers(model, part.images.reshape(len(part), -1)) for part in parts]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from pipeline.experiment import Data
 SIDE = 5
 """Pixels; the rows of `grey` are squares."""
 LABELS = np.array([0, 1, 2] * 4)
-QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 pixels = hnp.arrays(np.uint8, (len(LABELS), SIDE, SIDE))
 Form = Callable[[Path, np.ndarray], Path]
 
@@ -63,6 +64,50 @@ def plain(images: np.ndarray) -> np.ndarray:
     return images
 
 
+def table(images: np.ndarray, *, names=None) -> pd.DataFrame:
+    """A column of labels and one per pixel, as Kaggle has them: `label, pixel1, pixel2, …`."""
+    flat = images.reshape(len(images), -1)
+    frame = pd.DataFrame(flat, columns=names or [f"pixel{number}" for number in range(1, flat.shape[1] + 1)])
+    frame.insert(0, "label", LABELS)
+    return frame
+
+
+def csv(name: str = "mine.csv", *, change=lambda frame: frame, **options) -> Form:
+    def write(folder: Path, given: np.ndarray) -> Path:
+        change(table(given)).to_csv(folder / name, **{"index": False, **options})
+        return folder / name
+
+    return write
+
+
+def grid_csv(folder: Path, given: np.ndarray) -> Path:
+    names = [f"{row}x{column}" for row in range(1, SIDE + 1) for column in range(1, SIDE + 1)]
+    table(given, names=names).to_csv(folder / "mine.csv", index=False)
+    return folder / "mine.csv"
+
+
+def parquet(folder: Path, given: np.ndarray) -> Path:
+    table(given).to_parquet(folder / "mine.parquet")
+    return folder / "mine.parquet"
+
+
+def nested_parquet(folder: Path, given: np.ndarray) -> Path:
+    pd.DataFrame({"image": given.tolist(), "label": LABELS}).to_parquet(folder / "mine.parquet")
+    return folder / "mine.parquet"
+
+
+def shards(folder: Path, given: np.ndarray) -> Path:
+    for number, rows in enumerate((slice(0, 5), slice(5, None))):
+        table(given).iloc[rows].to_parquet(folder / f"train-{number:05}-of-00002.parquet")
+    return folder
+
+
+def texts_of_pixels(folder: Path, given: np.ndarray) -> Path:
+    texts = [" ".join(map(str, image.ravel())) for image in given]
+    pd.DataFrame({"emotion": LABELS, "pixels": texts}).to_csv(folder / "mine.csv", index=False)
+    return folder / "mine.csv"
+
+
 FORMS = {
     "fractions from 0 to 1": npz(lambda images: images / 255),
     "half precision": npz(lambda images: (images / 255).astype(np.float16)),
@@ -81,6 +126,20 @@ FORMS = {
     "train_images and train_labels": npz(plain, names=("train_images", "train_labels")),
     "npy files": npy,
     "IDX files in several gzip streams": idx,
+    "CSV": csv(),
+    "CSV, gzipped": csv("mine.csv.gz"),
+    "CSV with the numbers of its rows": csv(index=True),
+    "CSV with semicolons": csv(sep=";"),
+    "TSV": csv("mine.tsv", sep="\t"),
+    "CSV without a header": csv(header=False),
+    "CSV, a byte order mark": csv(encoding="utf-8-sig"),
+    "CSV, columns in the order of their text": csv(change=lambda frame: frame[sorted(frame)]),
+    "CSV of fractions": csv(change=lambda frame: frame.assign(**(frame.filter(like="pixel") / 255))),
+    "CSV with rows and columns as names": grid_csv,
+    "CSV of texts of pixels": texts_of_pixels,
+    "Parquet": parquet,
+    "Parquet with an array per row": nested_parquet,
+    "Parquet in several files": shards,
 }  # fmt: skip
 
 
@@ -247,3 +306,12 @@ def test_picture_files_of_every_format_give_the_digest_of_the_array(tmp_path, su
     np.savez(tmp_path / "mine.npz", images=images[order], labels=np.array(["a", "b", "c"])[LABELS[order]])
     asked = load(own(tmp_path / "mine.npz", channels=channels))
     assert load(own(tree(tmp_path / "tree", images, suffix, **options), channels=channels)).digest == asked.digest
+
+
+def test_a_model_of_your_own_gets_images_as_they_are(tmp_path):
+    for images in (GREY, COLOURS):
+        np.savez(tmp_path / "mine.npz", images=images, labels=LABELS)
+        kept = load(own(tmp_path / "mine.npz"), keep_colour=True)
+        assert np.array_equal(kept.images_train, images)
+        found = load(own(tree(tmp_path / f"{images.ndim}", images)), keep_colour=True)
+        assert found.images_train.shape == images.shape

@@ -105,3 +105,22 @@ def test_the_histogram_leaves_out_the_zeros(seen):
 def test_every_picture_of_the_exploration_can_be_drawn(seen):
     for figure in (pictures.pixel_range(seen), pictures.class_counts(seen), pictures.intensities(seen)):
         assert png(figure).startswith(b"\x89PNG")
+
+
+def test_colour_is_shown_as_shares_of_the_largest_pixel(seen):
+    image = np.zeros((1, 2, 2, 3), np.uint8)
+    image[..., 1] = 8
+    (axes,) = pictures.samples(image, "Bag", pixel_max=16).axes
+    assert np.asarray(axes.images[0].get_array())[0, 0].tolist() == [0, 0.5, 0]
+
+
+def test_images_in_colour_are_explored_and_drawn():
+    images = np.zeros((4, 2, 2, 3), np.uint8)
+    images[0], images[1, 0, 0] = 255, [1, 2, 3]
+    whole = Part(images, np.array([0, 1, 0, 1]))
+    found = explore(digits(), Split(whole, whole, whole, ("a", "b"), 255, "", ""))
+    table = dict(zip(found.table["what"].tolist(), found.table["value"].tolist(), strict=True))
+    assert table["train: blank images"] == 2
+    assert table["train: shape"] == "4x2x2x3"
+    assert found.pixel_max.shape == (2, 2, 3)
+    assert png(pictures.pixel_range(found)).startswith(b"\x89PNG")

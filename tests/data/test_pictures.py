@@ -1,13 +1,17 @@
 """Reading one picture: EXIF data, depth, and what is no file."""
 
+import io
 import os
 import struct
 import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from pipeline.data.own.parts import Notes
 from pipeline.data.own.pictures import read_picture
 from pipeline.errors import InputError
 
@@ -84,3 +88,59 @@ def test_whatever_pillow_raises_is_an_input_error_of_one_line(tmp_path, monkeypa
     monkeypatch.setattr(Image.Image, "getexif", fail)
     with pytest.raises(InputError, match=r"x.png cannot be read \(unpack requires a buffer\); repair or remove it"):
         read_picture(tmp_path / "x.png")
+
+
+def test_colours_are_kept_and_equal_ones_are_grey(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (2, 3, 3), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "x.png")
+    Image.fromarray(np.repeat(WIDE[..., None], 3, 2)).save(tmp_path / "y.png")
+    assert read_picture(tmp_path / "x.png").tolist() == colours.tolist()
+    assert read_picture(tmp_path / "y.png").tolist() == WIDE.tolist()
+
+
+@pytest.mark.parametrize(("background", "expected"), [("white", [127, 255, 0]), ("black", [0, 0, 0])])
+def test_transparent_pixels_are_laid_on_the_background(tmp_path, background, expected):
+    """A grey of 0 whose alpha is a half, none and all: 255 x (1 - 128 / 255) = 127."""
+    image = np.zeros((1, 3, 2), np.uint8)
+    image[0, :, 1] = [128, 0, 255]
+    Image.fromarray(image, "LA").save(tmp_path / "x.png")
+    notes = Notes()
+    assert read_picture(tmp_path / "x.png", background=background, notes=notes).tolist() == [expected]
+    assert notes.lines == (f"transparent pixels laid on {background} (data.background)",)
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "L", "CMYK", "YCbCr", "I;16"])
+def test_a_picture_of_any_mode_is_read(tmp_path, mode):
+    """White, which is the same in each of them."""
+    deep = Image.fromarray(np.full((2, 3), 65535, np.uint16))
+    image = deep if mode == "I;16" else Image.new("RGB", (3, 2), "white").convert(mode)
+    path = tmp_path / ("x.png" if mode in {"P", "1", "L", "I;16"} else "x.tif")
+    image.save(path)
+    assert read_picture(path).tolist() == [[255] * 3] * 2
+
+
+def test_of_several_frames_the_first_is_read_and_that_is_noted(tmp_path):
+    frames = [Image.new("L", (3, 2), shade) for shade in (255, 0)]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    notes = Notes()
+    assert read_picture(tmp_path / "x.gif", notes=notes).tolist() == [[255] * 3] * 2
+    assert notes.lines == ("of pictures with several frames, the first is read",)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), kind=st.sampled_from(["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"]))
+def test_damage_of_a_picture_is_reported_in_one_line_or_read(data, kind):
+    buffer = io.BytesIO()
+    Image.fromarray(WIDE.repeat(4, 0).repeat(4, 1)).convert("RGB").save(buffer, kind)
+    raw = bytearray(buffer.getvalue())
+    place = data.draw(st.integers(0, len(raw) - 1))
+    if data.draw(st.booleans()):
+        del raw[place:]
+    else:
+        raw[place] ^= data.draw(st.integers(1, 255))
+    try:
+        image = read_picture(bytes(raw), name="x")
+    except InputError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - either way will do
+    else:
+        assert image.dtype == np.uint8

@@ -338,6 +338,46 @@ class TestPictures:
         assert dataset.labels_train.tolist() == [0, 0, 0, 1, 1, 1]
         assert dataset.images_train.tolist() == IMAGES[[0, 2, 4, 1, 3, 5]].tolist()
 
+    def test_folders_below_a_class_belong_to_it_and_leftovers_are_skipped_and_counted(self, tree):
+        (tree / "cat" / "kittens").mkdir()
+        (tree / "cat" / "0.png").rename(tree / "cat" / "kittens" / "0.png")
+        (tree / "cat" / ".ipynb_checkpoints").mkdir()
+        (tree / "__MACOSX").mkdir()
+        for name in ("Thumbs.db", "cat/.DS_Store", "cat/desktop.ini", "cat/notes.txt", "LICENSE", "dog/1.png.part"):
+            (tree / name).write_bytes(b"x")
+        dataset = load(own(tree))
+        assert dataset.labels_train.tolist() == [0, 0, 0, 1, 1, 1]
+        assert dataset.images_train[2].tolist() == IMAGES[0].tolist()  # 2.png, 4.png, kittens/0.png
+        assert dataset.notes == ("skipped, as no pictures: 8 (.DS_Store, .ipynb_checkpoints, 1.png.part and 5 more)",)
+
+    @pytest.mark.parametrize("name", ["val", "validation", "Valid"])
+    def test_a_folder_for_validation_is_the_validation_split(self, tree, name):
+        whole = tree.parent / "whole"
+        (whole / "Train").mkdir(parents=True)
+        for label in ("cat", "dog"):
+            picture(whole / name / label / "x.png", IMAGES[0] + 1)
+            (tree / label).rename(whole / "Train" / label)
+        data = own(whole, test=0.4)
+        parts = split(load(data), data)
+        assert parts.validation.images.tolist() == [(IMAGES[0] + 1).tolist()] * 2
+
+    def test_a_folder_around_all_is_looked_into(self, tree):
+        outer = tree.parent / "outer"
+        outer.mkdir()
+        tree.rename(outer / "faces")
+        dataset = load(own(outer))
+        assert dataset.class_names == ("cat", "dog")
+        assert dataset.notes == ("read below faces/",)
+
+    def test_pictures_of_any_size_are_scaled_to_the_stated_one_and_the_message_offers_it(self, tree):
+        picture(tree / "dog" / "x.png", np.full((8, 12), 40, np.uint8))
+        with pytest.raises(InputError, match=r"expected one size: -P data.size='\[2, 3\]' scales all"):
+            load(own(tree))
+        dataset = load(own(tree, size=[2, 3]))
+        assert dataset.images_train[-1].tolist() == [[40] * 3] * 2
+        assert dataset.images_train[0].tolist() == IMAGES[0].tolist()
+        assert dataset.notes == ("pictures of 2 sizes scaled to 3x2",)
+
     def test_train_and_test_serve_and_test_may_lack_a_class(self, tree):
         (tree / "cat").rename(tree.parent / "cat")
         for name in ("train/cat", "test/cat", "train/dog"):
@@ -453,3 +493,11 @@ def test_own_data_are_divided_and_explored_like_any(tree):
     assert sorted(image.tobytes() for _, part in parts.parts() for image in part.images) == sorted(
         image.tobytes() for image in IMAGES
     )
+
+
+def test_an_image_is_traced_to_its_file_or_row(tree, tmp_path):
+    facts = load(own(tree)).facts
+    assert facts.source_of("train", 4) == "tree/dog/3.png"
+    path = npz(tmp_path, images_train=IMAGES, labels_train=LABELS, images_test=IMAGES[:1], labels_test=LABELS[:1])
+    assert load(own(path)).facts.source_of("test", 0) == "test 0"
+    assert load(own(path)).facts.parts == ("train", "test")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, Finalist
-from pipeline.evaluation.plan import Plan
+from pipeline.evaluation.plan import Plan, Racer
 from pipeline.evaluation.race import final_choice, first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.experiment import Experiment, load
@@ -25,6 +25,10 @@ def asked(**changed: str) -> Experiment:
 
 def refitted(finalist: Finalist, gaps: Sequence[float], accuracy: float = 0.9) -> RefitGroup:
     return group(finalist, [figures(accuracy=accuracy, gap=gap) for gap in gaps])
+
+
+def racers(*groups: RefitGroup) -> list[Racer]:
+    return [Racer(each.finalist.role, each.candidate(LABELS), each.metrics) for each in groups]
 
 
 def test_the_first_round_is_three_seeds_for_all_and_all_seeds_for_the_baseline() -> None:
@@ -53,20 +57,20 @@ def test_networks_that_could_be_chosen_get_twice_as_many_seeds_and_the_others_no
     """One and two have the same gaps; three has two points more, with a spread of a tenth of a point."""
     gaps = (0.029, 0.030, 0.031)
     groups = [refitted(ONE, gaps), refitted(TWO, gaps[::-1]), refitted(THREE, [gap + 0.02 for gap in gaps])]
-    plan = next_plan(asked(), LABELS, groups, first_plan(asked(), ALL))
+    plan = next_plan(asked(), 2, racers(*groups), first_plan(asked(), ALL))
     assert dict(plan.wanted) == {ONE.role: 6, TWO.role: 6, THREE.role: 3, BASELINE: 10, NOTEBOOK: 3}
     assert dict(plan.most) == {ONE.role: 10, TWO.role: 10, THREE.role: 3, BASELINE: 10, NOTEBOOK: 3}
     assert (plan.chosen, plan.final) == (None, False)
     assert plan.notes[THREE.role] == "after 3 seeds, the rule chose it in 0 % of simulated ends"
     assert plan.notes[ONE.role].startswith("it could be chosen: after 3 seeds, the rule chose it in ")
-    assert next_plan(asked(), LABELS, groups, first_plan(asked(), ALL)) == plan
+    assert next_plan(asked(), 2, racers(*groups), first_plan(asked(), ALL)) == plan
 
 
 def test_the_last_round_is_up_to_all_seeds() -> None:
     gaps = (0.029, 0.030, 0.031) * 2
     groups = [refitted(ONE, gaps), refitted(TWO, gaps[::-1]), refitted(PLAIN, [0.05] * 10)]
     before = Plan({ONE.role: 6, TWO.role: 6, BASELINE: 10}, {ONE.role: 10, TWO.role: 10, BASELINE: 10})
-    plan = next_plan(asked(), LABELS, groups, before)
+    plan = next_plan(asked(), 2, racers(*groups), before)
     assert plan.final
     assert set(plan.wanted.values()) == {10}
 
@@ -78,7 +82,7 @@ def decided() -> tuple[list[RefitGroup], Plan]:
         refitted(TWO, (0.019, 0.020, 0.021), 0.895),
         refitted(PLAIN, [0.05] * 10),
     ]
-    return groups, next_plan(asked(), LABELS, groups, first_plan(asked(), [ONE, TWO, PLAIN]))
+    return groups, next_plan(asked(), 2, racers(*groups), first_plan(asked(), [ONE, TWO, PLAIN]))
 
 
 def test_a_network_that_alone_could_be_chosen_is_chosen_and_gets_all_seeds_for_its_interval() -> None:
@@ -109,6 +113,6 @@ def test_the_last_choice_is_among_those_with_most_seeds() -> None:
 
 def test_a_race_without_any_network_that_was_trained_ends() -> None:
     plan = first_plan(asked(), ALL)
-    ended = next_plan(asked(), LABELS, [refitted(PLAIN, [0.05] * 10)], plan)
+    ended = next_plan(asked(), 2, racers(refitted(PLAIN, [0.05] * 10)), plan)
     assert ended.final
     assert ended.wanted == plan.wanted

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipeline.errors import SearchFailedError
+from pipeline.errors import SearchFailedError, StoreError
 from pipeline.evaluation.finalists import NOTEBOOK
 from pipeline.evaluation.race import first_plan, next_plan
-from pipeline.evaluation.refits import fresh_seeds, refit, refit_by_plan
+from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit, refit_by_plan
 from pipeline.experiment import load
 from pipeline.models.recipe import Recipe
+from pipeline.search.recording.outbox import TrialRecord
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
 from pipeline.tracking.names import ROLE_TAG, TEST_DIGEST_TAG
+from pipeline.tracking.store import Run
 from pipeline.training.result import TrialResult
 from tests.evaluation.refitted import DIVERGING, PLAIN, SMALL, Refitted
 from tests.evaluation.samples import figures, group
@@ -168,6 +170,68 @@ def test_an_evaluation_that_is_interrupted_ends_its_open_runs_as_killed(session:
     assert killed.tags["narrowgap.reason"] == "the evaluation was stopped before this refit had ended"
 
 
+def test_an_evaluation_that_was_stopped_trains_no_refit_again(session: Session) -> None:
+    def evaluation(stop_at: int | None) -> tuple[list[RefitGroup], list[int], Run]:
+        trained: list[int] = []
+
+        def train(job: Job) -> Outcome:
+            if job.number == stop_at:
+                raise KeyboardInterrupt
+            trained.append(job.seed)
+            return answered(job)
+
+        with session.child(run_above, step="evaluate", name="evaluate") as run:
+            return refit(session, run, [SMALL], InProcess(train), seeds=[15, 16, 17]), trained, run
+
+    run_above = session.store.root(step="main", experiment="smoke", tags={})
+    with pytest.raises(KeyboardInterrupt):
+        evaluation(stop_at=2)
+    (group,), trained, run = evaluation(stop_at=None)
+    assert trained == [17]
+    assert [each.seed for each in group.refits] == [15, 16, 17]
+    assert {each.run.id for each in group.refits} == {each.id for each in session.store.children(run)}
+    fresh = answered(Job(0, SMALL.recipe, SMALL.settings, 15, 1)).result
+    assert fresh is not None
+    taken = group.refits[0]
+    np.testing.assert_array_equal(taken.test, fresh.probabilities["test"])
+    assert [each.tobytes() for each in taken.weights] == [each.tobytes() for each in fresh.weights]
+    assert taken.metrics == group.refits[2].metrics
+
+
+def test_refits_of_other_settings_are_not_taken_over(session: Session) -> None:
+    above = session.store.root(step="main", experiment="smoke", tags={})
+    trained: list[float] = []
+
+    def train(job: Job) -> Outcome:
+        if job.number == 1:
+            raise KeyboardInterrupt
+        trained.append(job.settings.learning_rate)
+        return answered(job)
+
+    for rate in (0.01, 0.02):
+        settings = SMALL.settings.model_copy(update={"learning_rate": rate})
+        with pytest.raises(KeyboardInterrupt), session.child(above, step="evaluate", name="evaluate") as run:
+            refit(session, run, [replace(SMALL, settings=settings)], InProcess(train), seeds=[25, 26])
+    assert trained == [0.01, 0.02]
+
+
+def test_a_refit_that_could_not_be_recorded_is_recorded_by_the_next_evaluation(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = session.store.root(step="main", experiment="smoke", tags={})
+    with monkeypatch.context() as patch:
+
+        def away(*_arguments: object) -> None:
+            raise StoreError("away")
+
+        patch.setattr(TrialRecord, "write", away)
+        with pytest.raises(StoreError), session.child(above, step="evaluate", name="evaluate") as run:
+            refit(session, run, [SMALL], InProcess(answered), seeds=[35])
+    with session.child(above, step="evaluate", name="evaluate") as run:
+        (group,) = refit(session, run, [SMALL], failing(lambda _job: True), seeds=[35])
+    assert [each.run.status for each in group.refits] == ["FINISHED"]
+
+
 def test_workers_have_two_jobs_each_in_hand_and_no_more(session: Session) -> None:
     """One worker: its own and the next one, so that no more runs are open than are about to be trained."""
     run = session.store.root(step="evaluate", experiment="smoke", tags={})
@@ -200,10 +264,9 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     run = session.store.root(step="evaluate", experiment="smoke", tags={})
     experiment = load("digits", {"evaluation.seeds": "5"})
     contestants = [SMALL, replace(SMALL, role="finalist 2"), PLAIN, replace(PLAIN, role=NOTEBOOK)]
-    labels = np.array([0])
     groups, plan = refit_by_plan(
         watched, run, contestants, InProcess(answered), seeds=fresh_seeds(experiment),
-        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, labels),
+        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, 1),
     )  # fmt: skip
     assert [len(each.refits) for each in groups] == [5, 3, 5, 3]
     assert [refit.seed for refit in groups[1].refits] == fresh_seeds(experiment)[:3]
@@ -228,7 +291,7 @@ def test_a_finalist_that_fails_in_a_race_gets_no_more_seeds_and_is_left_out(sess
     contestants = [SMALL, replace(SMALL, role="finalist 2")]
     groups, plan = refit_by_plan(
         watched, run, contestants, failing(lambda job: job.number == 1), seeds=fresh_seeds(experiment),
-        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, np.array([0])),
+        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, 1),
     )  # fmt: skip
     assert [(each.finalist.role, len(each.refits)) for each in groups] == [("finalist 2", 5)]
     assert plan.wanted[SMALL.role] == 3

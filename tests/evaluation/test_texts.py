@@ -14,6 +14,7 @@ from pipeline.evaluation.analyses import ANALYSES, selection
 from pipeline.evaluation.analyses import gaps as gap_analysis
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, Finalist
+from pipeline.evaluation.plan import Racer
 from pipeline.evaluation.race import final_choice, first_plan, next_plan, opening
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.build import _answer, _summary
@@ -102,7 +103,8 @@ def test_the_texts_of_a_race_read_as_agreed(result: EvaluationResult) -> None:
     ]
     shown = group(Finalist(NOTEBOOK, Recipe(notebook_network()), SETTINGS, reference=True), PLAIN.metrics)
     first = first_plan(asked, [each.finalist for each in (*racers, PLAIN, shown)])
-    plan = next_plan(asked, LABELS, racers, first)
+    known = [Racer(each.finalist.role, each.candidate(LABELS), each.metrics) for each in racers]
+    plan = next_plan(asked, len(LABELS), known, first)
     chosen, choice = final_choice(asked, LABELS, racers, plan)
     trained_on = replace(chosen, refits=[*chosen.refits, *chosen.refits[:2]])
     groups = [trained_on, *(each for each in racers if each is not chosen), PLAIN, shown]

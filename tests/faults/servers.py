@@ -7,6 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import requests
@@ -55,6 +58,18 @@ class Server:
             self._process = None
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered, or what is answered instead of it."""
+
+    status: int
+    """0 ends the connection without an answer."""
+    headers: Sequence[tuple[str, str]]
+    content: bytes
+    cut: int | None = None
+    """If given, the connection ends after so many bytes of the content."""
+
+
 class Gate:
     """Hands requests on to a server. `status` answers every request with that error; `slow` waits before it does; `shut`
     lets nobody connect until `open`.
@@ -69,7 +84,11 @@ class Gate:
         self.swallow = ""
         """If given, the answer to the next request whose path contains it is lost: the server does what is asked, and the
         connection ends without an answer."""
+        self.change: Callable[[str, Answer], Answer] | None = None
+        """If given, makes another answer out of that to the request of a path."""
         self.calls = 0
+        self.refused: Counter[int] = Counter()
+        """Requests that were answered with an error, by status."""
         self._listening: http.server.ThreadingHTTPServer | None = None
         self.open()
 
@@ -88,24 +107,27 @@ class Gate:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if gate.only in self.path:
                     time.sleep(gate.slow)
-                    if gate.status is not None:
-                        self.send_error(gate.status)
+                    if (status := gate.status) is not None:
+                        gate.refused[status] += 1
+                        self.send_error(status)
                         return
-                to = http.client.HTTPConnection("127.0.0.1", gate._server.port, timeout=120)
-                to.request(self.command, self.path, body, dict(self.headers))
-                answer = to.getresponse()
-                content = answer.read()
+                answer = gate._asked(self.command, self.path, body, dict(self.headers))
                 if gate.swallow and gate.swallow in self.path:
                     gate.swallow = ""
-                    self.close_connection = True
-                    return
+                    answer = replace(answer, status=0)
+                if gate.change is not None:
+                    answer = gate.change(self.path, answer)
+                if answer.status:
+                    self._reply(answer)
+                self.close_connection = True
+
+            def _reply(self, answer: Answer) -> None:
                 self.send_response(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
+                for name, value in answer.headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.content)))
                 self.end_headers()
-                self.wfile.write(content)
+                self.wfile.write(answer.content[: answer.cut])
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names that http.server calls
 
@@ -117,6 +139,27 @@ class Gate:
 
         self._listening = Listening(("127.0.0.1", self.port), Handler)
         threading.Thread(target=self._listening.serve_forever, daemon=True).start()
+
+    def refuse(self, status: int, *, times: int) -> None:
+        """Answers with an error until that many requests have met it."""
+        self.status = status
+        end = time.monotonic() + START_SECONDS
+        while self.refused[status] < times:
+            assert time.monotonic() < end, f"nobody has asked for anything that is answered with {status}"
+            time.sleep(0.05)
+        self.status = None
+
+    def _asked(self, command: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """What the server answers."""
+        to = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=120)
+        to.request(command, path, body, headers)
+        answer = to.getresponse()
+        kept = [
+            (name, value)
+            for name, value in answer.getheaders()
+            if name.lower() not in {"transfer-encoding", "connection", "content-length"}
+        ]
+        return Answer(answer.status, kept, answer.read())
 
     def shut(self) -> None:
         if self._listening is not None:

@@ -15,17 +15,20 @@ pytestmark = pytest.mark.server
 DIES_IN_ITS_EVALUATION = """
 import os, signal, sys
 from pipeline.evaluation import refits
-def dies(*arguments, **named):
-    os.kill(os.getpid(), signal.SIGKILL)
-refits.refit = dies
-from pipeline.evaluation import step
-step.refit = dies
+real = refits._RefitScheduler._ended
+def dies(self, outcome):
+    seen = real(self, outcome)
+    self._journal.drain()
+    if outcome.number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return seen
+refits._RefitScheduler._ended = dies
 from pipeline.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search(tmp_path):
+def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search_and_trains_no_refit_again(tmp_path):
     words = ["main", "--experiment", "smoke", "--evaluation.seeds", "2"]
     command = [sys.executable, "-c", DIES_IN_ITS_EVALUATION, *words]
     killed = subprocess.run(
@@ -38,6 +41,8 @@ def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search(tmp_
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (search,) = runs(tmp_path)["search"]
+    trained = {run.info.run_id for run in runs(tmp_path)["refit"] if run.info.status == "FINISHED"}
+    assert len(trained) == 2
     again = narrowgap(tmp_path, *words)
     assert again.returncode == 0, again.stderr
     line = f"search: search {search.info.run_id} has finished, and its evaluation was stopped; it is evaluated now"
@@ -48,6 +53,10 @@ def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search(tmp_
     first, second = found["main"]
     assert (first.info.status, second.info.status) == ("KILLED", "FINISHED")
     assert found["search"][0].data.tags["mlflow.parentRunId"] == second.info.run_id
+    evaluation = found["evaluate"][-1].info.run_id
+    refits = [run for run in found["refit"] if run.data.tags["mlflow.parentRunId"] == evaluation]
+    assert {run.info.run_id for run in refits} > trained
+    assert len({(run.data.params["architecture"], run.data.params["seed"]) for run in refits}) == len(refits)
     third = narrowgap(tmp_path, *words)  # this one was evaluated: another call is another search
     assert third.returncode == 0, third.stderr
     assert len(runs(tmp_path)["search"]) == 2

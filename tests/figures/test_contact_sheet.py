@@ -68,3 +68,9 @@ def test_rows_begin_anew_after_as_many_columns():
     figure = drawn([Answer(str(row), "Bag", 0.9, accepted=True) for row in range(COLUMNS + 1)])
     lefts = [image.get_extent()[0] for image in figure.axes[0].images]
     assert lefts[COLUMNS] == lefts[0]
+
+
+def test_colour_is_drawn_as_it_is():
+    colours = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3), np.uint8)
+    figure = sheet(colours, ANSWERS[:1], pixel_max=255, light=False, title="pics", total=1)
+    assert np.array_equal(np.asarray(figure.axes[0].images[0].get_array()), colours[0] / 255)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.search import journal
-from pipeline.search.outbox import TrialRecord
+from pipeline.search.recording import run_journal
+from pipeline.search.recording.outbox import TrialRecord
 from pipeline.session import Session
 from pipeline.tracking.store import Run
 
@@ -41,7 +42,7 @@ def search(session: Session) -> Run:
 @pytest.fixture
 def opened(session, search, tmp_path, monkeypatch):
     """Opens the journal of the search, as the first process does and the next one that resumes it."""
-    monkeypatch.setattr(journal, "JOIN_SECONDS", 0.1)
+    monkeypatch.setattr(run_journal, "JOIN_SECONDS", 0.1)
 
     def make() -> PlainJournal:
         box: Path = tmp_path / "outbox"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.search.outbox import Outbox, TrialRecord
-from pipeline.search.recorder import Recorder
+from pipeline.search.recording.outbox import Outbox, TrialRecord
+from pipeline.search.recording.recorder import Recorder
 
 
 def record(number: int, **changes: object) -> TrialRecord:
@@ -80,7 +80,7 @@ def test_one_keeps_while_another_drops(tmp_path):
 
 
 def test_a_box_that_is_full_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.search.outbox.MAX_BYTES", 100)
+    monkeypatch.setattr("pipeline.search.recording.outbox.MAX_BYTES", 100)
     box = Outbox(tmp_path)
     assert not box.full
     box.keep(record(1))

@@ -37,6 +37,16 @@ def test_what_others_published_does_not_make_another_search_and_another_rate_doe
     assert identified(dropout=[0, 0.4]) != identified()
 
 
+def test_keys_that_are_newer_than_a_search_are_no_difference_where_they_change_nothing(session: Session) -> None:
+    def identified(**sections: dict[str, object]) -> dict[str, object]:
+        return identity(parse({"name": "x", "question": "y?", **sections}, where="here"), session.prepared)
+
+    plain = identified()
+    assert not {"shape", "size", "channels", "background"} & set(plain["data"])  # type: ignore[call-overload]
+    assert "class_weight" not in plain["training"]  # type: ignore[operator]
+    assert identified(training={"class_weight": "balanced"}) != plain
+
+
 def test_a_searched_space_is_part_of_what_makes_a_search(session: Session) -> None:
     def identified(hidden: list[int]) -> dict[str, object]:
         content = {"name": "x", "question": "y?", "space": {"hidden": hidden}}

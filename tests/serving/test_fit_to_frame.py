@@ -112,3 +112,19 @@ def test_a_photograph_of_a_digit_on_paper_becomes_nearly_the_digit_again():
         assert again.sum() == pytest.approx(image.sum(), rel=0.3)
         shifted = [np.roll(image.astype(int), shift, axis=1) for shift in (-1, 0, 1)]
         assert min(np.abs(again - each).mean() for each in shifted) < 2
+
+
+def test_colour_is_fitted_each_by_itself_on_its_background():
+    """A red square of 4 on blue, in a frame of 8 that objects fill by half: 4 x 4 pixels of red, centred."""
+    blue, red = [0, 0, 255], [255, 0, 0]
+    picture = np.full((16, 16, 3), blue, np.uint8)
+    picture[2:6, 3:7] = red
+    fitted = fit(Picture("x", picture, 255, photographed=True), Frame((8, 8, 3), 255, light=None, extent=0.5))
+    expected = np.full((8, 8, 3), blue, np.uint8)
+    expected[2:6, 2:6] = red
+    assert np.array_equal(fitted, expected)
+
+
+def test_a_frame_of_colour_is_light_by_its_mean():
+    assert frame_of(np.full((2, 4, 4, 3), [255, 255, 0], np.uint8), pixel_max=255).light is True
+    assert frame_of(np.full((2, 4, 4, 3), [255, 0, 0], np.uint8), pixel_max=255).light is False

@@ -127,7 +127,7 @@ def test_names_that_are_not_utf_8_are_given_with_their_bytes(tmp_path):
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="pipe: not a regular file; expected an npz, npy or IDX file, a picture"):
+    with pytest.raises(InputError, match="pipe: not a regular file; expected an npz, npy, IDX, CSV"):
         pictures(tmp_path / "pipe")
 
 
@@ -143,8 +143,8 @@ def test_a_file_of_too_much_is_not_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path.write_text("a,b\n1,2\n"), "not an npz, npy or IDX file, nor a picture"),
-        (lambda path: path.write_bytes(b""), "not an npz, npy or IDX file, nor a picture"),
+        (lambda path: path.write_text("a,b\n1,2\n"), "not a file of images; expected an npz, npy, IDX, CSV"),
+        (lambda path: path.write_bytes(b""), "not a file of images; expected an npz, npy, IDX, CSV"),
         (lambda path: path.write_bytes(idx(np.zeros(20, np.uint8))), r"1 dimension \(labels\); expected 3 \(images\)"),
         (lambda path: path.write_bytes(idx(ROWS)[:-1]), "truncated"),
         (lambda path: path.write_bytes(idx(ROWS[:0])), "no pixels in it"),

@@ -110,8 +110,8 @@ def test_a_picture_that_cannot_be_read_costs_that_picture_alone(folder, tmp_path
     assert lost[["label", "class", "confidence", "margin"]].isna().all(axis=None)
     assert (lost["accepted"].tolist(), lost["candidates"].tolist()) == ([False, False], ["[]", "[]"])
     reasons = [
-        f"{given}/1.png is not a PNG or JPEG file, or is damaged; repair or remove it",
-        f"{given}/2.png is no regular file; expected a PNG or JPEG file",
+        f"{given}/1.png is not a PNG, JPEG, BMP, GIF, WebP or TIFF file, or is damaged; repair or remove it",
+        f"{given}/2.png is no regular file; expected a PNG, JPEG, BMP, GIF, WebP or TIFF file",
     ]
     assert lost["error"].tolist() == reasons
     lines = run.read("predictions.csv").decode().splitlines()
@@ -129,7 +129,7 @@ def test_a_picture_that_cannot_be_read_costs_that_picture_alone(folder, tmp_path
 def test_where_no_picture_can_be_read_the_run_fails_with_the_first_reason(folder, tmp_path):
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"text")
-    with pytest.raises(InputError, match=r"none of 2 pictures can be read; the first: .*a.png is not a PNG or JPEG"):
+    with pytest.raises(InputError, match=r"none of 2 pictures can be read; the first: .*a.png is not a PNG, JPEG"):
         predicted(tmp_path)
     run = Store.connect().latest(step="predict", experiment="smoke", status=None)
     assert run is not None

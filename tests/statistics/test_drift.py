@@ -204,3 +204,13 @@ def test_the_table_has_the_three_questions_and_both_sides() -> None:
     assert lines["before"].tolist()[3] == 100
     assert lines["now"].tolist()[3] == 200
     assert lines["warning"].tolist()[:3] == [False] * 3
+
+
+def test_each_colour_has_figures_of_its_own() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    found = figures((images, np.zeros(5, int)))
+    green = figures((images[..., 1], np.zeros(5, int)))
+    assert found.figures.shape == (5, described_by(8, 8, 3))
+    assert np.array_equal(found.figures[:, described_by(8, 8) : 2 * described_by(8, 8)], green.figures)
+    assert found.mean_image.shape == (8, 8, 3)
+    assert found.brightness.tolist() == pytest.approx((images.mean(axis=(1, 2, 3)) / 255).tolist())

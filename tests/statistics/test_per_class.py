@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from pipeline.statistics.calibration import reliability
 from pipeline.statistics.pareto import front
-from pipeline.statistics.per_class import Mistake, confusion, most_confident_errors, per_class
+from pipeline.statistics.per_class import Mistake, class_scores, confusion, most_confident_errors, per_class
 from tests.figures.samples import labels_and_probabilities
 
 # Four images of three classes; nothing is ever taken for c.
@@ -175,3 +175,23 @@ def test_the_front_is_exactly_what_nothing_dominates(networks: list[tuple[float,
     found = front(points[:, 0], points[:, 1])
     assert set(found.tolist()) == expected
     assert np.all(np.diff(points[found, 1]) >= 0)
+
+
+def test_balanced_accuracy_and_macro_f1_are_those_worked_by_hand() -> None:
+    """Three cats, of which two are right; one dog, wrong; nothing is a fox. Recalls 2/3 and 0; F1 4/6 and 0."""
+    labels = np.array([0, 0, 0, 1])
+    probabilities = np.eye(3, dtype=np.float32)[[0, 0, 1, 0]]
+    scores = class_scores(labels, probabilities)
+    assert scores.recall[:2].tolist() == pytest.approx([2 / 3, 0])
+    assert np.isnan(scores.recall[2])
+    assert (scores.balanced_accuracy, scores.macro_f1) == pytest.approx((1 / 3, 1 / 3))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_scores_that_count_every_class_alike_are_scikit_learns(seed: int) -> None:
+    labels, probabilities = labels_and_probabilities(60, noise=2, seed=seed)
+    predicted = probabilities.argmax(axis=1)
+    scores = class_scores(labels, probabilities)
+    assert scores.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert scores.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro"))

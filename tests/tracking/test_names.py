@@ -63,3 +63,10 @@ def test_a_metric_says_how_people_read_it():
     assert (gap.text(0.0341), gap.heading) == ("+3.41", "accuracy gap, points")
     loss = names.METRICS["test_loss"]
     assert (loss.text(0.30336), loss.heading) == ("0.3034", "test loss, nats")
+
+
+def test_the_recall_of_a_class_is_named_by_letters_that_mlflow_takes_and_no_two_alike():
+    found = names.recall_metrics("val", ["Bag", "T-shirt/top", "T-shirt!top", "..", "été"])
+    assert found == [
+        "val_recall/Bag", "val_recall/T-shirt_top 1", "val_recall/T-shirt_top 2", "val_recall/_", "val_recall/_t_",
+    ]  # fmt: skip

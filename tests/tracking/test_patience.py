@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import requests
+from mlflow.entities import Experiment
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 from sqlalchemy.exc import OperationalError
@@ -47,6 +49,11 @@ class EndpointConnectionError(ClientError):
     """Stands for one that got no answer."""
 
 
+class ParseError(Exception):
+    """Stands for that of MLflow's protocol, whose package has no types."""
+
+
+ParseError.__module__ = "google.protobuf.json_format"
 ClientError.__module__ = EndpointConnectionError.__module__ = "botocore.exceptions"
 
 
@@ -58,7 +65,7 @@ ClientError.__module__ = EndpointConnectionError.__module__ = "botocore.exceptio
         RestException({"error_code": "TEMPORARILY_UNAVAILABLE", "message": "try later"}),
         RestException({"error_code": "PERMISSION_DENIED", "message": "token expired"}),
         OperationalError("select 1", {}, Exception("server closed the connection unexpectedly")),
-        *(answered(status) for status in (401, 403, 408, 429, 500, 502, 503, 504)),
+        *(answered(status) for status in (400, 401, 403, 408, 409, 413, 429, 500, 502, 503, 504)),
         requests.ConnectionError("reset by peer"),
         requests.Timeout(),
         ConnectionResetError(),
@@ -67,7 +74,10 @@ ClientError.__module__ = EndpointConnectionError.__module__ = "botocore.exceptio
         ClientError("An error occurred (AccessDenied) when calling the PutObject operation", 403),
         EndpointConnectionError("Could not connect to the endpoint URL"),
         MlflowException("The following failures occurred while downloading one or more artifacts: {'a': '503'}"),
-        MlflowException("API request to endpoint /x failed with error code 502 != 200"),
+        *(MlflowException(f"API request to endpoint /x failed with error code {number}") for number in (404, 413, 502)),
+        RestException({"error_code": "INTERNAL_ERROR", "message": "disk failure"}),
+        RestException({"error_code": "A_PROXYS_OWN", "message": "no"}),
+        ParseError("Failed to parse run field"),
         *(OSError(number, "") for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)),
         *(OSError(number, "") for number in (errno.EIO, errno.ESTALE)),
     ],
@@ -84,10 +94,8 @@ def test_a_store_that_does_not_answer_or_cannot_be_written_is_away(error):
         RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": "bad key"}),
         MlflowException("API request to endpoint /x failed with error code 404 != 200", error_code=RESOURCE_DOES_NOT_EXIST),
         answered(404),
-        answered(400),
         ClientError("An error occurred (NoSuchBucket) when calling the PutObject operation", 404),
         ClientError("Parameter validation failed"),
-        MlflowException("API request to endpoint /x failed with error code 413 != 200"),
         FileNotFoundError(errno.ENOENT, ""),
         InputError("wrong"),
         ValueError("a defect of ours"),
@@ -220,6 +228,28 @@ def test_an_error_that_is_an_answer_is_raised_as_it_is():
     patience, _, _ = patient(30)
     with pytest.raises(KeyError):
         patience.call(lambda: {"a": 1}["x"])
+
+
+def test_a_page_of_somebody_else_is_waited_for_one_minute_and_named():
+    patience, clock, _ = patient(30)
+    page = MlflowException("API request to endpoint /x failed with error code 404 != 200. Response body: '<html>\n'")
+    with pytest.raises(StoreError, match="it answers 404, not as an MLflow server does"):
+        patience.call(fails_until(clock, 1e9, page))
+    assert clock.now == 60
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Experiment(experiment_id="", name="", artifact_location="", lifecycle_stage=""),
+        [ModelVersion(name="a", version="", creation_timestamp=0)],
+    ],
+)
+def test_an_answer_without_an_id_is_not_that_of_an_mlflow_server(answer):
+    theirs: Any = TwoMethods()
+    client = PatientClient(theirs, patient(0)[0], patient(0)[0])
+    with pytest.raises(StoreError, match="its answer is not that of an MLflow server"):
+        client.call(lambda: answer)
 
 
 def test_reads_are_free_and_writes_ask_whether_this_process_may_still_write():

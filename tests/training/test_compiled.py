@@ -76,22 +76,28 @@ def test_going_on_from_a_state_is_the_same_as_not_having_stopped(digits_split):
         assert np.array_equal(ours, theirs)
 
 
-def test_one_epoch_equals_plain_keras_batch_by_batch(tiny_split):
-    """37 images in batches of 8: four whole ones, and one of 5 that counts as any other."""
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+def test_one_epoch_equals_plain_keras_batch_by_batch(tiny_split, class_weight):
+    """37 images in batches of 8: four whole ones, and one of 5 that counts as any other. Classes of 25, 6 and 6: balanced,
+    an image of the first counts 37 / (3 x 25).
+    """
     import keras
 
     from pipeline.models.keras_model import build
 
-    ours = train(PLAIN, tiny_split, until=1)
+    labels = np.repeat([0, 1, 2], [25, 6, 6])
+    tiny_split = dataclasses.replace(tiny_split, train=Part(tiny_split.train.images, labels))
+    weights = {0: 37 / 75, 1: 37 / 18, 2: 37 / 18} if class_weight == "balanced" else None
+    ours = train(PLAIN, tiny_split, until=1, settings=settings(class_weight=class_weight))
     model = build(PLAIN, image_shape=(4, 4), classes=3, pixel_max=255, seed=3)
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", jit_compile=False)
     order = np.random.Generator(np.random.Philox([3, 0])).permutation(37)
     losses = []
     for start in range(0, 37, 8):
         rows = order[start : start + 8]
-        loss = model.train_on_batch(tiny_split.train.images[rows], tiny_split.train.labels[rows], return_dict=True)[
-            "loss"
-        ]
+        loss = model.train_on_batch(
+            tiny_split.train.images[rows], labels[rows], class_weight=weights, return_dict=True
+        )["loss"]
         model.reset_metrics()
         losses.append(float(loss) * len(rows))
     for mine, theirs in zip(ours.weights, model.get_weights(), strict=True):
@@ -266,9 +272,9 @@ def test_scores_are_those_of_plain_keras(digits_split):
 
 
 def test_the_probe_is_as_large_as_the_validation_set(tiny_split):
-    from pipeline.training.compiled import _probe
+    from pipeline.training.epochs import probe
 
-    assert len(_probe(tiny_split, 1)) == 12
+    assert len(probe(tiny_split, 1)) == 12
 
 
 def test_a_cosine_rate_starts_whole_is_half_in_the_middle_and_ends_at_nothing():
@@ -366,11 +372,12 @@ def test_patience_counts_epochs_without_improvement(waited, patience, stops):
 )
 def test_of_equally_good_epochs_the_first_is_the_best(tiny_split, monitor, values):
     from pipeline.training.compiled import _Trainer
+    from pipeline.training.epochs import after
 
     trainer = _Trainer(PLAIN, settings(monitor=monitor), tiny_split, 1)
     state = trainer.start()
     for value in values:
-        state = trainer.after(state, {monitor: value})
+        state = after(trainer, settings(monitor=monitor), state, {monitor: value})
     assert (state.early.best, state.early.best_epoch, state.early.waited) == (values[1], 1, 2)
     assert state.history[monitor] == values
 
@@ -390,10 +397,10 @@ def test_a_trial_that_had_stopped_early_does_not_train_on_when_promoted(digits_s
 
 
 def test_a_loss_that_is_no_number_is_a_failure_with_its_epoch(digits_split):
-    from pipeline.training import compiled
+    from pipeline.training.epochs import refuse_nan
 
     with pytest.raises(FloatingPointError, match=r"^loss is nan in epoch 7: training diverged$"):
-        compiled._refuse_nan({"loss": math.nan}, 7)
+        refuse_nan({"loss": math.nan}, 7)
     broken = Training.model_construct(**{**settings().model_dump(), "learning_rate": 1e38})
     with pytest.raises(FloatingPointError, match="in epoch 0"):
         train(PLAIN, digits_split, settings=broken)
@@ -459,3 +466,20 @@ def test_a_saved_file_is_loaded_by_plain_keras_alone(tiny_split, tmp_path):
     np.testing.assert_allclose(answers, result.probabilities["test"], atol=1e-6)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.npy", "images.npy", "network.keras"]
+
+
+@pytest.mark.parametrize("kind", ["function", "object"])
+def test_weights_of_classes_multiply_the_loss_of_their_rows_in_any_model(kind):
+    """Rows of probability 1/2 and 1/4 of their class, weights 2 and 1: (2 log 2 + log 4) / 2 = 2 log 2."""
+    import keras
+    import tensorflow as tf
+
+    from pipeline.training.keras_trainer import _mean_loss
+
+    losses = {
+        "function": keras.losses.sparse_categorical_crossentropy,
+        "object": keras.losses.SparseCategoricalCrossentropy(),
+    }
+    answers, weights = tf.constant([[0.5, 0.5], [0.75, 0.25]]), tf.constant([2.0, 1.0])
+    found = _mean_loss(losses[kind], tf.constant([0, 1]), answers, weights)
+    assert float(found) == pytest.approx(2 * math.log(2), rel=1e-5)

@@ -5,14 +5,14 @@ from pathlib import Path
 from pipeline.data import download, formats
 from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
-from pipeline.data.own import archive, labels, pixels, tree
+from pipeline.data.own import archive, labels, pixels, tables, tree
 from pipeline.data.own.parts import TEST, TRAIN, VALIDATION, Form, Notes, RawData, RawPart
 from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Data
 from pipeline.paths import user_path
 
 
-def load(data: Data, *, say: Say) -> Dataset:
+def load(data: Data, *, keep_colour: bool = False, say: Say) -> Dataset:
     """Returns the checked data set at `data.path`, and says in one line what was converted.
 
     Raises:
@@ -22,7 +22,7 @@ def load(data: Data, *, say: Say) -> Dataset:
         raise InputError(
             "data.path is null, but data.dataset is own; expected the path of a file of arrays or a folder of images"
         )
-    path, form, notes = user_path(data.path, name="data.path"), form_of(data), Notes()
+    path, form, notes = user_path(data.path, name="data.path"), _form(data, keep_colour=keep_colour), Notes()
     try:
         dataset = _dataset(_read(path, form, notes), form, source=as_utf8(str(path)), notes=notes)
     except OSError as error:
@@ -32,13 +32,13 @@ def load(data: Data, *, say: Say) -> Dataset:
     return dataset
 
 
-def form_of(data: Data) -> Form:
+def _form(data: Data, *, keep_colour: bool) -> Form:
     """What an experiment says of its images."""
     return Form(
         pixel_max=data.pixel_max,
         shape=data.shape,
         size=data.size,
-        channels=data.channels or "grey",
+        channels=data.channels or (None if keep_colour else "grey"),
         background=data.background,
     )
 
@@ -50,17 +50,23 @@ def _read(path: Path, form: Form, notes: Notes) -> RawData:
             f"data.path is {path}, one array; expected the folder that has it, with images.npy and labels.npy, or "
             "x_train.npy, y_train.npy and so on"
         )
+    if path.is_file() and tables.is_table(path):
+        return tables.read(path, form, notes)
     if path.is_file():
         return archive.read(path, notes)
     if not path.is_dir():
         raise InputError(
-            f"data.path is {path}: there is no such file or folder; expected an npz file or a folder of images"
+            f"data.path is {path}: there is no such file or folder; expected an npz, CSV or Parquet file, or a "
+            "folder of images"
         )
     if any(path.glob("train-*-ubyte*")):
         has_test = any(path.glob("t10k-*-ubyte*"))
         return RawData({TRAIN: _read_idx(path, "train")} | ({TEST: _read_idx(path, "t10k")} if has_test else {}))
     if any(path.glob("*.npy")):
         return archive.read_folder(path, notes)
+    inside = [each for each in path.iterdir() if not tree.is_leftover(each) or tables.is_table(each)]
+    if any(map(tables.is_table, inside)) and not any(each.is_dir() for each in inside):
+        return tables.read_folder(path, form, notes)
     return tree.read_tree(path, form, notes)
 
 
@@ -105,4 +111,5 @@ def _dataset(raw: RawData, form: Form, *, source: str, notes: Notes) -> Dataset:
         images_validation=images.get(VALIDATION),
         labels_validation=indices.get(VALIDATION),
         notes=notes.lines,
+        files={part: each.files for part, each in parts.items() if each.files},
     )

@@ -24,6 +24,8 @@ class RawPart:
     images_name: str
     """For messages: array and file."""
     labels_name: str
+    files: Sequence[str] = ()
+    """The file of each image, if each has one."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data import formats
 from pipeline.data.dataset import Images
 from pipeline.data.own.parts import PARTS, TRAIN, Form, Notes, RawData, RawPart, part_named
-from pipeline.data.own.pictures import SUFFIXES, as_grey, as_rgb, read_picture
-from pipeline.data.own.sizes import fitted
-from pipeline.errors import InputError
+from pipeline.data.own.pictures import SUFFIXES
+from pipeline.data.own.stack import stacked
+from pipeline.errors import InputError, as_utf8
 from pipeline.formatting import few
 
 LEFTOVERS = {
@@ -54,9 +53,20 @@ def read_tree(folder: Path, form: Form, notes: Notes) -> RawData:
     listings = _listings(folder, skipped, notes)
     if skipped:
         names = sorted({path.name for path in skipped})
-        notes.add(f"{len(skipped):,} files and folders that are no pictures skipped ({few(names, most=3)})")
-    shape = _shape([path for each in listings.values() for files in each.files.values() for path in files], form, notes)
-    return RawData({part: _read_part(each, shape, form, notes) for part, each in listings.items()})
+        notes.add(f"skipped, as no pictures: {len(skipped):,} ({few(names, most=3)})")
+    files = {part: [path for each in listing.files.values() for path in each] for part, listing in listings.items()}
+    images = stacked(files, form, notes)
+    return RawData({part: _part(listing, images[part]) for part, listing in listings.items()})
+
+
+def _part(listing: Listing, images: Images) -> RawPart:
+    labels = np.repeat(list(listing.files), [len(each) for each in listing.files.values()])
+    files = [
+        as_utf8(f"{listing.folder.name}/{path.relative_to(listing.folder)}")
+        for each in listing.files.values()
+        for path in each
+    ]
+    return RawPart(images, labels, str(listing.folder), str(listing.folder), files)
 
 
 def is_leftover(path: Path) -> bool:
@@ -140,61 +150,3 @@ def _entries(folder: Path, skipped: list[Path]) -> list[Path]:
     inside = sorted(folder.iterdir())
     skipped += [path for path in inside if is_leftover(path)]
     return [path for path in inside if not is_leftover(path)]
-
-
-def _shape(paths: list[Path], form: Form, notes: Notes) -> tuple[int, ...]:
-    """The shape of every image; refuses data that would not fit into memory."""
-    first = read_picture(paths[0], background=form.background, notes=notes)
-    size = form.size or first.shape[:2]
-    colour = form.channels == "rgb" or (form.channels is None and any(_has_colour(path, form) for path in paths))
-    shape = (*size, 3) if colour else size
-    if int(np.prod(shape)) * len(paths) > formats.LARGEST:
-        raise InputError(
-            f"there are {len(paths):,} pictures of {size[1]}x{size[0]} pixels (width x height), more than "
-            f"{formats.LARGEST / 2**30:g} GiB; scale them down, such as with -P data.size=64"
-        )
-    return shape
-
-
-def _has_colour(path: Path, form: Form) -> bool:
-    return read_picture(path, background=form.background).ndim == 3
-
-
-def _read_part(listing: Listing, shape: tuple[int, ...], form: Form, notes: Notes) -> RawPart:
-    paths = [path for each in listing.files.values() for path in each]
-    images = np.empty((len(paths), *shape), np.uint8)
-    first, sizes = paths[0], set()
-    for row, path in enumerate(paths):
-        image = read_picture(path, background=form.background, notes=notes)
-        sizes.add(image.shape[:2])
-        if form.size is None and image.shape[:2] != shape[:2]:
-            raise InputError(
-                f"{path} has {_size(image.shape)} pixels and {first} {_size(shape)} (width x height); expected one size: "
-                f"-P data.size={_asked(shape)} scales all"
-            )
-        images[row] = _image(image, shape, form, notes)
-    if form.size is not None and sizes != {form.size}:
-        notes.add(
-            f"pictures of {len(sizes):,} sizes scaled to {form.size[0]}x{form.size[1]}"
-            if len(sizes) > 1
-            else f"pictures scaled to {form.size[0]}x{form.size[1]}"
-        )
-    labels = np.repeat(list(listing.files), [len(each) for each in listing.files.values()])
-    return RawPart(images, labels, str(listing.folder), str(listing.folder))
-
-
-def _image(image: Images, shape: tuple[int, ...], form: Form, notes: Notes) -> Images:
-    if (len(shape) == 3 and image.ndim == 2 and form.channels == "rgb") or len(shape) == 3:
-        image = as_rgb(image)
-    elif image.ndim == 3:
-        notes.add("colour turned grey (data.channels=rgb keeps it)")
-        image = as_grey(image)
-    return fitted(image, (shape[0], shape[1]))
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}x{shape[0]}"
-
-
-def _asked(shape: tuple[int, ...]) -> str:
-    return str(shape[0]) if shape[0] == shape[1] else f"'[{shape[0]}, {shape[1]}]'"

@@ -15,6 +15,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     """Scores per class and the images that are misclassified with the highest confidence."""
     split, probabilities = result.split, result.chosen.median_refit.test
     table = per_class.per_class(split.test.labels, probabilities, split.class_names)
+    scores = per_class.class_scores(split.test.labels, probabilities)
     bars = png(classes_figure.classes(table, part="test"))
     weakest = table.sort_values("f1", kind="stable").iloc[0]
     lowest = (
@@ -27,7 +28,8 @@ def analyse(result: EvaluationResult) -> Analysis:
     )
     section = Section(
         "Classes and mistakes",
-        f"On test, {lowest}",
+        f"On test, {lowest} Balanced accuracy, the mean recall of the classes, is {percent(scores.balanced_accuracy)} %; "
+        f"macro F1 is {percent(scores.macro_f1)} %.",
         pictures=[
             Picture(bars, f"Precision and recall of every class on test; {lowest}", "Scores per class, on test"),
             Picture(

@@ -9,6 +9,7 @@ from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Picture, Report, Table, render
 from pipeline.experiment import Experiment, load, names
 from pipeline.session import Session
+from pipeline.statistics.data_quality.imbalance import imbalance
 from pipeline.tracking.names import METRICS, SEARCH_RUN_TAG
 from pipeline.tracking.store import Run
 
@@ -21,9 +22,11 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
     experiment, prepared = session.experiment, session.prepared
     search = run.tags[SEARCH_RUN_TAG]
     parts = ", ".join(f"{len(part):,} {name}" for name, part in prepared.split.parts())
+    shares = imbalance(prepared.split.train.labels, prepared.split.class_names)
     facts = [
         ("Experiment", experiment.name),
         ("Data", f"{prepared.dataset.name}: {parts}"),
+        ("Classes", f"{prepared.split.classes}; {shares.text}"),
         ("Trials", str(len(result.trials))),
         ("Networks retrained", f"{len(result.groups)}, {result.seeds} seeds each"),
         ("Parameters of the chosen network", f"{result.chosen.parameters:,}"),

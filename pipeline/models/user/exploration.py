@@ -116,7 +116,7 @@ def _refuse_random(code: ModelCode, first: Built, build: Callable[..., Built]) -
     if [each.tobytes() for each in build({}).model.get_weights()] != facts[1]:
         raise InputError(
             f"model is {code.name}: two calls with the same values and seed gave different initial weights; draw them with "
-            "Keras' initializers, or with numpy.random, which are seeded for every trial"
+            "Keras' initializers, which are seeded for every trial"
         )
 
 

@@ -1,12 +1,15 @@
 """The Keras model of a user's function, and the plain model that is saved and served: from raw pixels to probabilities."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
+from keras.src.random import seed_generator
 
 from pipeline.errors import InputError
 from pipeline.experiment import ModelCode
@@ -90,18 +93,31 @@ def build(
     """
     made = function(code)
     keras.backend.clear_session()
-    keras.utils.set_random_seed(seed % 2**32)
     hp = keras_tuner.HyperParameters()
     hp.values = dict(values)
-    with told(code):
+    with _seeded(seed), told(code):
         model = made(hp, image_shape, classes)
-    if not isinstance(model, keras.Model):
-        raise InputError(f"model is {code.name}: it returns {_kind(model)}; expected a Keras model")
-    asked = {each.name: hp.values[each.name] for each in hp.space if hp.is_active(each)}
-    with told(code):
+        if not isinstance(model, keras.Model):
+            raise InputError(f"model is {code.name}: it returns {_kind(model)}; expected a Keras model")
         _ensure_built(model, image_shape)
+    asked = {each.name: hp.values[each.name] for each in hp.space if hp.is_active(each)}
     logits = _logits(code, model, image_shape, classes)
     return Built(model, tuple(asked.items()), hp, image_shape, logits)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seeds all random numbers that Keras and NumPy draw. Keras draws the seeds of layers from Python's own generator, which
+    other threads of a worker use too: here it has one to itself.
+    """
+    keras.utils.set_random_seed(seed % 2**32)
+    shared = seed_generator.python_random
+    seed_generator.python_random = random.Random(seed)  # noqa: S311 - no secret
+    try:
+        keras.random.uniform(())  # makes the generator of everything that has no seed of its own
+        yield
+    finally:
+        seed_generator.python_random = shared
 
 
 def refuse_unsaved(code: ModelCode, model: keras.Model) -> None:

@@ -24,7 +24,7 @@ from pipeline.tracking.names import (
 from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run
 
-STEPS = ("main", "prepare", "search", "trial", "evaluate", "refit", "retrain", "rollback", "predict", "prune")
+STEPS = ("main", "prepare", "check", "search", "trial", "evaluate", "refit", "retrain", "rollback", "predict", "prune")
 """Steps whose runs are looked at; others belong to somebody else."""
 CHAMPIONS = 5
 """How many former champions stay, for a rollback."""

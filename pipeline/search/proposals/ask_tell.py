@@ -104,7 +104,7 @@ class Proposals:
 
 
 def _common(experiment: Experiment, space: SearchSpace) -> dict[str, Any]:
-    direction = "max" if experiment.search.objective == "val_accuracy" else "min"
+    direction = "min" if experiment.search.objective == "val_loss" else "max"
     return {
         "objective": keras_tuner.Objective(experiment.search.objective, direction),
         "hyperparameters": space.hyperparameters(),

@@ -59,7 +59,7 @@ class DataSummary:
     sd: float
     """Of all pixels of all images."""
     mean_image: NDArray[np.float64]
-    """(h, w)."""
+    """(h, w), or (h, w, 3)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,18 +34,18 @@ class ImageFigures:
     brightness: NDArray[np.float64]
     """(n,): mean pixel of each image."""
     figures: NDArray[np.float32]
-    """(n, figures): blocks, histogram and roughness of each image."""
+    """(n, figures): blocks, histogram and roughness of each image, for each colour."""
     sd: float
     """Of all pixels of all images."""
     mean_image: NDArray[np.float64]
-    """(h, w)."""
+    """(h, w), or (h, w, 3)."""
 
     def __len__(self) -> int:
         return len(self.digests)
 
 
 def image_figures(images: Images, labels: Labels, *, classes: int, pixel_max: int) -> ImageFigures:
-    """Describes images (n, h, w) and labels (n,) from 0 to `classes` - 1.
+    """Describes images (n, h, w) or (n, h, w, 3) and labels (n,) from 0 to `classes` - 1.
 
     Raises:
         ValueError: Without images, or with another number of labels.
@@ -56,7 +56,7 @@ def image_figures(images: Images, labels: Labels, *, classes: int, pixel_max: in
     return ImageFigures(
         counts=np.bincount(labels, minlength=classes),
         digests=digests(images),
-        brightness=np.concatenate([part.mean(axis=(1, 2)) for part in parts]) / pixel_max,
+        brightness=np.concatenate([part.reshape(len(part), -1).mean(axis=1) for part in parts]) / pixel_max,
         figures=np.concatenate([_described((part / pixel_max).astype(np.float32)) for part in parts]),
         sd=_scatter(parts, pixel_max),
         mean_image=images.mean(axis=0) / pixel_max,
@@ -69,9 +69,9 @@ def digests(images: Images) -> NDArray[np.void]:
     return np.frombuffer(b"".join(found), np.dtype((np.void, DIGEST_BYTES)))
 
 
-def described_by(height: int, width: int) -> int:
+def described_by(height: int, width: int, colours: int = 1) -> int:
     """Number of figures of an image of this size."""
-    return 2 * _blocks(height) * _blocks(width) + LEVELS + 2
+    return colours * (2 * _blocks(height) * _blocks(width) + LEVELS + 2)
 
 
 def _blocks(side: int) -> int:
@@ -80,6 +80,8 @@ def _blocks(side: int) -> int:
 
 def _described(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, figures) of images with pixels 0 to 1."""
+    if images.ndim == 4:  # each colour by itself
+        return np.concatenate([_described(images[..., colour]) for colour in range(images.shape[3])], axis=1)
     columns: list[NDArray[np.float32]] = []
     for block in _cut(images):
         columns += [block.mean(axis=(1, 2)), block.std(axis=(1, 2))]

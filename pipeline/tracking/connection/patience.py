@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from mlflow.exceptions import MlflowException
+from mlflow.entities import Experiment, Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
@@ -25,7 +27,7 @@ T = TypeVar("T")
 AWAY_CODES = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
 """MLflow's error codes of a store that may answer later."""
 DENIED_CODES = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
-DENIED_STATUS = {401, 403}
+NOT_FOUND = 404
 AWAY_STATUS = {408, 425, 429}
 """Besides every status of the server's own failures."""
 FIRST_OF_SERVER = 500
@@ -51,6 +53,8 @@ MAX_PAUSE = 20
 """Longest pause between two tries, seconds."""
 REASONS = (
     (r"too many (\d+) error responses", "it answers {}"),
+    (r"failed with error code (\d+)", "it answers {}, not as an MLflow server does"),
+    (r"not in a valid JSON format|Failed to parse", "its answer is not that of an MLflow server"),
     (r"connection refused", "connection refused"),
     (r"timed out|timeout", "no answer in time"),
     (r"name or service not known|name resolution|getaddrinfo", "unknown host"),
@@ -66,18 +70,24 @@ RETRIES, TIMEOUT = "0", "60"
 """MLflow's own retries, and the seconds that it waits for an answer, unless the environment sets them."""
 
 
+class ForeignAnswerError(Exception):
+    """The answer to a request is not one of an MLflow server, such as a proxy's page for signing in."""
+
+
 def away(error: BaseException) -> bool:
     """Whether an error means that the store, or its artifacts, cannot be used now; false where it has answered."""
     if isinstance(error, NarrowgapError):
         return False
     if isinstance(error, MlflowException):
-        lost = _lost_connection(error.__cause__)
+        failed_there = isinstance(error, RestException) and error.error_code == "INTERNAL_ERROR"
+        lost = failed_there or _lost_connection(error.__cause__)
         return error.error_code in AWAY_CODES | DENIED_CODES or _no_answer(error) or lost
     if (status := _status(error)) is not None:
-        return status >= FIRST_OF_SERVER or status in AWAY_STATUS | DENIED_STATUS
+        return status != NOT_FOUND
     if isinstance(error, DBAPIError):
         return _lost_connection(error)
-    if isinstance(error, ConnectionError | TimeoutError):
+    unreadable = type(error).__module__ == "google.protobuf.json_format"  # MLflow cannot read what was answered
+    if unreadable or isinstance(error, ConnectionError | TimeoutError | ForeignAnswerError):
         return True
     cut_off = (
         type(error).__module__.partition(".")[0] in CLOUD and NO_CONNECTION.search(type(error).__name__) is not None
@@ -86,10 +96,25 @@ def away(error: BaseException) -> bool:
 
 
 def denied(error: BaseException) -> bool:
-    """Whether an error means that access is refused."""
+    """Whether an error means that access is refused, or that somebody else answers, such as a proxy with a page of its own:
+    repeating helps soon or never.
+    """
     if isinstance(error, MlflowException):
-        return error.error_code in DENIED_CODES
-    return _status(error) in DENIED_STATUS or (isinstance(error, OSError) and error.errno in DENIED_ERRNO)
+        status = _foreign_status(error)
+        return error.error_code in DENIED_CODES or (status is not None and not _passes(status))
+    status = _status(error)
+    return (status is not None and not _passes(status)) or (isinstance(error, OSError) and error.errno in DENIED_ERRNO)
+
+
+def _passes(status: int) -> bool:
+    """Whether a status means a failure that may pass by itself."""
+    return status >= FIRST_OF_SERVER or status in AWAY_STATUS
+
+
+def _foreign_status(error: MlflowException) -> int | None:
+    """The status of an answer that has none of MLflow's own errors in it; None if there was none."""
+    found = None if isinstance(error, RestException) else re.search(r"failed with error code (\d+)", str(error))
+    return int(found[1]) if found and error.error_code != "RESOURCE_DOES_NOT_EXIST" else None
 
 
 def _status(error: BaseException) -> int | None:
@@ -108,9 +133,27 @@ def _no_answer(error: MlflowException) -> bool:
     text = str(error)
     if "failures occurred while downloading" in text:  # of an artifact that the store has listed
         return True
-    if status := re.search(r"failed with error code (\d+)", text):
-        return int(status[1]) >= FIRST_OF_SERVER or int(status[1]) in AWAY_STATUS | DENIED_STATUS
-    return "API request to" in text
+    return _foreign_status(error) is not None or ("API request to" in text and "failed with error code" not in text)
+
+
+def _whole(answer: T) -> T:
+    """The answer, if it has what every answer of its kind has.
+
+    Raises:
+        ForeignAnswerError: It has not: MLflow takes `{}` for a run without an id.
+    """
+    for each in answer if isinstance(answer, list) else [answer]:
+        if isinstance(each, Run):
+            ids: tuple[Any, ...] = (each.info.run_id, each.info.experiment_id, each.info.status, each.info.artifact_uri)
+        elif isinstance(each, Experiment):
+            ids = (each.experiment_id, each.name)
+        elif isinstance(each, ModelVersion):
+            ids = (each.name, each.version)
+        else:
+            continue
+        if not all(ids):
+            raise ForeignAnswerError("its answer is not that of an MLflow server")
+    return answer
 
 
 def _lost_connection(error: BaseException | None) -> bool:
@@ -270,7 +313,7 @@ class PatientClient:
         def fenced() -> T:
             for fence in () if reads else tuple(self.fences):
                 fence()
-            return ask()
+            return _whole(ask())
 
         return (self._artifacts if artifacts else self._runs).call(fenced)
 

@@ -1,0 +1,1 @@
+"""The step `check`: reads and judges the data without training."""

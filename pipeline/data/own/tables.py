@@ -1,0 +1,353 @@
+"""Reads CSV and Parquet files: a column of labels, and a column per pixel, of paths, of pictures or of arrays."""
+
+import io
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.data import formats
+from pipeline.data.own.parts import PARTS, TRAIN, Form, Notes, RawData, RawPart, part_named
+from pipeline.data.own.stack import Source, Stored, stacked
+from pipeline.errors import InputError
+from pipeline.formatting import few
+
+CSV, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
+LABEL = ("label", "labels", "class", "target", "y", "category", "class_name")
+PATH = ("path", "file", "filename", "file_name", "filepath", "image_path", "image", "img")
+"""Names of columns, in small letters; earlier ones are preferred."""
+SPLIT = ("split", "subset", "part", "usage")
+"""Of the column that says which part a row is of."""
+INDEX = ("", "index", "id")
+"""Of columns that number the rows; so do those that pandas calls `Unnamed: …`."""
+SEPARATORS = (",", ";", "\t")
+NUMBERS = re.compile(r"\s*\d+(\.\d+)?(\s+\d+(\.\d+)?)+\s*")
+"""A text of many numbers: the pixels of an image in one column."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A file, or several of one part, as columns."""
+
+    name: str
+    """For messages."""
+    folder: Path
+    """What paths in it are below."""
+    frame: pd.DataFrame
+    label: Any
+    """The column of labels; None if there is none."""
+    class_names: Sequence[str] | None = None
+    """Where the file itself names the classes of its numbers."""
+
+
+def is_table(path: Path) -> bool:
+    return path.name.lower().removesuffix(".gz").endswith((*CSV, *PARQUET))
+
+
+def read(path: Path, form: Form, notes: Notes) -> RawData:
+    """Reads one file; a column such as `split` may divide its rows into parts."""
+    table = _table([path], notes)
+    return _data(_divided(table), form, notes)
+
+
+def read_folder(folder: Path, form: Form, notes: Notes) -> RawData:
+    """Reads the files of a folder by the parts that their names tell, such as `train.csv` and `test.csv`; several of one
+    part are put together. A single file needs no part in its name.
+    """
+    files = sorted(path for path in folder.iterdir() if is_table(path) and not path.name.startswith("."))
+    by_part = {part: [path for path in files if _part_of(path) == part] for part in PARTS}
+    if not by_part[TRAIN]:
+        if len(files) == 1:
+            return read(files[0], form, notes)
+        raise InputError(
+            f"{folder} has {few([path.name for path in files])}; expected train.csv (and validation.csv, test.csv), or a "
+            "single file: name it in data.path"
+        )
+    unread = [path.name for path in files if _part_of(path) is None]
+    if unread:
+        notes.add(f"files left unread: {few(unread)}")
+    tables = {part: _table(paths, notes) for part, paths in by_part.items() if paths}
+    for part in [part for part, table in tables.items() if part != TRAIN and table.label is None]:
+        notes.add(f"{tables.pop(part).name} has no labels and is left unread")
+    return _data(tables, form, notes)
+
+
+def read_images(path: Path, form: Form) -> tuple[str, NDArray[Any]]:
+    """Returns the images of a file whose labels nobody asks for, with their name for messages."""
+    table = _table([path], Notes())
+    return f"the rows of {table.name}", _images({TRAIN: table}, form, Notes())[TRAIN]
+
+
+def _part_of(path: Path) -> str | None:
+    words = re.split(r"[^a-z0-9]+", path.name.lower())
+    found = [part for word in words if (part := part_named(word)) is not None]
+    return found[0] if len(set(found)) == 1 else None
+
+
+def _data(tables: Mapping[str, Table], form: Form, notes: Notes) -> RawData:
+    images = _images(tables, form, notes)
+    parts = {
+        part: RawPart(
+            images[part],
+            _labels(table),
+            f"the {part} rows of {table.name}",
+            f"column {table.label} of {table.name}",
+            _files(table),
+        )
+        for part, table in tables.items()
+    }
+    return RawData(parts, tables[TRAIN].class_names)
+
+
+def _files(table: Table) -> Sequence[str]:
+    """The file of each row, if each names one."""
+    column = _named(table.frame, PATH)
+    given = [] if column is None else table.frame[column].tolist()
+    return given if all(isinstance(each, str) for each in given) else ()
+
+
+def _divided(table: Table) -> dict[str, Table]:
+    """The rows of each part, by a column that names one for every row."""
+    column = _named(table.frame, SPLIT)
+    if column is None or not _is_text(table.frame[column]):
+        return {TRAIN: table}
+    given = table.frame[column].map(lambda value: part_named(str(value)))
+    if given.isna().any() or TRAIN not in set(given):
+        return {TRAIN: table}
+    rest = table.frame.drop(columns=[column])
+    return {part: replace(table, frame=rest[given == part]) for part in PARTS if (given == part).any()}
+
+
+def _labels(table: Table) -> NDArray[Any]:
+    if table.label is None:
+        raise InputError(
+            f"{table.name} has the columns {few(list(map(str, table.frame.columns)))}; expected one of labels, named label"
+        )
+    column = table.frame[table.label]
+    if column.isna().any():
+        raise InputError(
+            f"{table.name} has no {table.label} in row {int(column.isna().to_numpy().argmax()) + 1}; expected a label per "
+            "image"
+        )
+    return np.asarray(column.astype(str).to_numpy(np.str_) if _is_text(column) else column.to_numpy())
+
+
+def _images(tables: Mapping[str, Table], form: Form, notes: Notes) -> dict[str, Any]:
+    """The images of each part, as arrays that are not yet checked."""
+    frames = {part: _without_index(table) for part, table in tables.items()}
+    column = _named(frames[TRAIN], PATH)
+    if column is not None and _holds_pictures(frames[TRAIN][column]):
+        sources = {part: _sources(tables[part], frame, column) for part, frame in frames.items()}
+        return dict(stacked(sources, form, notes))
+    nested = next((name for name in frames[TRAIN] if _is_nested(frames[TRAIN][name])), None)
+    if nested is not None:
+        return {part: _arrays(tables[part], frame, nested) for part, frame in frames.items()}
+    columns = _pixel_columns(tables[TRAIN].name, frames[TRAIN], notes)
+    return {part: _pixels(tables[part].name, frame, columns) for part, frame in frames.items()}
+
+
+def _without_index(table: Table) -> pd.DataFrame:
+    """The columns that are neither labels nor row numbers."""
+    numbers = [name for name in table.frame if str(name).lower() in INDEX or str(name).startswith("Unnamed:")]
+    return table.frame.drop(columns=[*numbers, *([] if table.label is None else [table.label])])
+
+
+def _holds_pictures(column: pd.Series) -> bool:
+    first = column.iloc[0] if len(column) else None
+    return isinstance(first, str | bytes) or (isinstance(first, Mapping) and "bytes" in first)
+
+
+def _sources(table: Table, frame: pd.DataFrame, column: str) -> list[Source]:
+    if column not in frame:
+        raise InputError(f"{table.name} has no column {column}, as the file to train on has; expected the same columns")
+    return [_source(table, column, row, value) for row, value in enumerate(frame[column], start=1)]
+
+
+def _source(table: Table, column: str, row: int, value: Any) -> Source:
+    """A picture: a path below the folder of the table, or content."""
+    content = value.get("bytes") if isinstance(value, Mapping) else value
+    if content is None and isinstance(value, Mapping):
+        content = value.get("path")
+    if isinstance(content, bytes):
+        return Stored(f"{column} in row {row} of {table.name}", content)
+    if not isinstance(content, str) or not content:
+        raise InputError(f"{table.name} has no {column} in row {row}; expected the path of a picture")
+    path = table.folder / content
+    if not path.exists():
+        raise InputError(
+            f"{column} in row {row} of {table.name} is {content!r}: there is no such file below {table.folder}"
+        )
+    return path
+
+
+def _is_nested(column: pd.Series) -> bool:
+    """Whether the values are arrays, or texts of many numbers."""
+    first = column.iloc[0] if len(column) else None
+    return isinstance(first, np.ndarray | list) or (isinstance(first, str) and bool(NUMBERS.fullmatch(first)))
+
+
+def _arrays(table: Table, frame: pd.DataFrame, column: Any) -> NDArray[Any]:
+    try:
+        return np.array([_plain(value) for value in frame[column]])
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{column} of {table.name} has arrays of several shapes; expected one size") from error
+
+
+def _plain(value: Any) -> Any:
+    """A text of numbers, or nested arrays of arrays as Parquet gives them, as lists."""
+    if isinstance(value, str):
+        return np.array(value.split(), np.float64)
+    return [_plain(each) for each in value] if isinstance(value, np.ndarray) and value.dtype.kind == "O" else value
+
+
+def _numbered(frame: pd.DataFrame) -> list[Any]:
+    """The most columns whose names are the same but for a number (`pixel7`, `7`) or two (`1x7`), in the order of these."""
+    groups: dict[str, dict[tuple[int, ...], Any]] = {}
+    for column in frame:
+        found = re.fullmatch(r"(\D*)(\d+)(?:[xX_,](\d+))?", str(column))
+        if found and not _is_text(frame[column]):
+            places = tuple(int(each) for each in found.groups()[1:] if each is not None)
+            groups.setdefault(f"{found[1]}{len(places)}", {})[places] = column
+    largest = max(groups.values(), key=len, default={})
+    return [largest[place] for place in sorted(largest)] if len(largest) > 1 else []
+
+
+def _pixel_columns(name: str, frame: pd.DataFrame, notes: Notes) -> list[Any]:
+    """The columns of pixels in the order of their numbers; others are left unread."""
+    columns = _numbered(frame) or [column for column in frame if not _is_text(frame[column])]
+    if not columns:
+        raise InputError(
+            f"{name} has the columns {few(list(map(str, frame.columns)))}; expected one per pixel, or one named path with "
+            "the files of pictures"
+        )
+    if columns != [column for column in frame if column in set(columns)]:
+        notes.add("columns of pixels put in the order of their numbers")
+    unread = [str(column) for column in frame if column not in set(columns)]
+    if unread:
+        notes.add(f"columns left unread: {few(unread)}")
+    return columns
+
+
+def _pixels(name: str, frame: pd.DataFrame, columns: list[Any]) -> NDArray[Any]:
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise InputError(f"{name} has no column {missing[0]}, as the file to train on has; expected the same columns")
+    values = frame[columns].to_numpy()
+    if values.dtype == object:
+        bad = next((column for column in columns if _is_text(frame[column])), columns[0])
+        raise InputError(f"column {bad} of {name} has text; expected the values of a pixel")
+    return values
+
+
+def _is_text(column: pd.Series) -> bool:
+    return not pd.api.types.is_numeric_dtype(column) and not _is_nested(column)
+
+
+def _named(frame: pd.DataFrame, names: Sequence[str]) -> Any:
+    """The column of the first of some names."""
+    lower = {str(column).strip().lower(): column for column in reversed(list(frame.columns))}
+    return next((lower[name] for name in names if name in lower), None)
+
+
+def _table(paths: Sequence[Path], notes: Notes) -> Table:
+    """Reads files of one part, one below the other."""
+    read_one = [_parquet(path) if path.suffix.lower() in PARQUET else (_csv(path, notes), None) for path in paths]
+    frames = [frame for frame, _ in read_one]
+    for path, frame in zip(paths, frames, strict=True):
+        if list(frame.columns) != list(frames[0].columns):
+            raise InputError(f"{path} has other columns than {paths[0].name}; expected the same")
+        if not len(frame):
+            raise InputError(f"{path} has no rows; expected one per image")
+    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    name = few([path.name for path in paths], most=2)
+    return Table(name, paths[0].parent, frame, _label_column(frame, notes), read_one[0][1])
+
+
+def _label_column(frame: pd.DataFrame, notes: Notes) -> Any:
+    """A column of a known name, or the only one that is nothing else."""
+    named = _named(frame, LABEL)
+    if named is not None:
+        return named
+    known = {*_numbered(frame), *(column for column in frame if _is_nested(frame[column]))}
+    rest = [column for column in frame if column not in known and str(column).lower() not in (*PATH, *SPLIT, *INDEX)]
+    if len(rest) != 1 or len(rest) == len(frame.columns):
+        return None
+    notes.add(f"column {rest[0]} read as labels")
+    return rest[0]
+
+
+def _csv(path: Path, notes: Notes) -> pd.DataFrame:
+    content = formats.inflate(path.name, formats.read_file(path))
+    try:
+        first = content[: content.find(b"\n") if b"\n" in content else len(content)].decode("utf-8-sig").strip()
+        separator = max(SEPARATORS, key=first.count)
+        fields = first.split(separator)
+        headless = len(fields) > 1 and all(map(_is_number, fields)) and _is_square(len(fields) - 1)
+        frame = pd.read_csv(
+            io.BytesIO(content),
+            sep=separator,
+            header=None if headless else 0,
+            encoding="utf-8-sig",
+            keep_default_na=False,  # a class may be called None or NA
+            na_values=[""],
+            low_memory=False,
+        )
+    except Exception as error:  # whatever pandas raises at damage
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path} cannot be read as CSV ({reason}); write the file again with to_csv") from error
+    if headless:
+        notes.add(f"{path.name} has no header; its first column read as labels")
+        frame.columns = pd.Index([LABEL[0], *(f"pixel{place}" for place in range(len(fields) - 1))])
+    return frame
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_square(count: int) -> bool:
+    return math.isqrt(count) ** 2 == count
+
+
+def _parquet(path: Path) -> tuple[pd.DataFrame, Sequence[str] | None]:
+    from pyarrow import parquet  # noqa: PLC0415 - takes a while, only for such files
+
+    try:
+        file = parquet.ParquetFile(path)
+        _refuse_large(
+            path, sum(file.metadata.row_group(row).total_byte_size for row in range(file.metadata.num_row_groups))
+        )
+        table = file.read()
+        return table.to_pandas(), _names_of_hugging_face(table.schema.metadata or {})
+    except InputError:
+        raise
+    except Exception as error:  # whatever pyarrow raises at damage
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"{path} cannot be read as Parquet ({reason}); write the file again with to_parquet"
+        ) from error
+
+
+def _refuse_large(path: Path, size: int) -> None:
+    if size > formats.LARGEST:
+        raise InputError(f"{path} unpacks to {size / 2**30:,.1f} GiB; expected {formats.LARGEST / 2**30:g} at most")
+
+
+def _names_of_hugging_face(metadata: Mapping[bytes, bytes]) -> Sequence[str] | None:
+    """Class names, as the library `datasets` stores them in a Parquet file."""
+    try:
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return next(tuple(each["names"]) for name in LABEL if (each := features.get(name)) and "names" in each)
+    except (KeyError, ValueError, TypeError, AttributeError, StopIteration):
+        return None

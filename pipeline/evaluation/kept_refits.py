@@ -1,0 +1,132 @@
+"""What is kept of a refit until its evaluation has ended, so that one that is stopped trains nothing twice."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import InputError
+from pipeline.search.recording.outbox import Outbox, TrialRecord
+from pipeline.search.recording.run_journal import recover
+from pipeline.session import Session
+from pipeline.statistics import trial_metrics
+from pipeline.tracking import deletion
+from pipeline.tracking.names import KEPT_REFIT, ROLE_TAG, STEP_TAG
+from pipeline.tracking.store import Run, Store
+from pipeline.training.result import Probabilities, TrialResult
+
+MOST_STOPPED = 3
+"""Stopped runs, the latest ones, whose refits are looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRefit:
+    """A network trained with one seed, with the arrays that analyses need."""
+
+    seed: int
+    metrics: Mapping[str, float]
+    """By their names in the tracking store."""
+    validation: Probabilities
+    test: Probabilities
+    weights: tuple[NDArray[np.float32], ...]
+    """Those kept, in the order of `keras.Model.get_weights()`."""
+    pictures: Mapping[str, bytes]
+    """PNG files by name; none where they could not be drawn."""
+
+    @classmethod
+    def of(cls, result: TrialResult, seed: int, pictures: Mapping[str, bytes]) -> Self:
+        """What is kept of a result."""
+        found = result.probabilities
+        metrics = trial_metrics.trial_metrics(result)
+        return cls(seed, metrics, found["validation"], found["test"], result.weights, pictures)
+
+    def to_bytes(self) -> bytes:
+        """All of it as one npz file, without pickle."""
+        facts = {"seed": self.seed, "metrics": dict(self.metrics), "pictures": list(self.pictures)}
+        arrays: dict[str, Any] = {"validation": self.validation, "test": self.test, "facts": _bytes(json.dumps(facts))}
+        arrays |= {f"weights_{place}": array for place, array in enumerate(self.weights)}
+        arrays |= {f"picture_{place}": _bytes(content) for place, content in enumerate(self.pictures.values())}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """The refit that `to_bytes` wrote, bit by bit."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            facts = json.loads(file["facts"].tobytes())
+            count = sum(name.startswith("weights_") for name in file.files)
+            weights = tuple(file[f"weights_{place}"] for place in range(count))
+            pictures = {name: file[f"picture_{place}"].tobytes() for place, name in enumerate(facts["pictures"])}
+            return cls(facts["seed"], facts["metrics"], file["validation"], file["test"], weights, pictures)
+
+
+class EarlierRefits:
+    """Finished refits of runs of the same step that were stopped: of the same networks, settings, seeds and data.
+
+    Args:
+        session: What every step is given.
+        run: The run of this step.
+        folder: Where records wait for the store.
+    """
+
+    def __init__(self, session: Session, run: Run, folder: Path) -> None:
+        self._store, self._run = session.store, run
+        self._found: list[Run] = []
+        for stopped in _stopped(session, run):
+            self._found += [
+                each
+                for each in session.store.children(stopped)
+                if each.tags.get(STEP_TAG) == "refit" and each.status == "FINISHED"
+            ]
+            recover(Outbox(folder / stopped.id), self._create, lambda _record: False, self._found.append)
+
+    def take(self, record: TrialRecord) -> tuple[Run, KeptRefit] | None:
+        """The refit that `record` describes, moved below this run; None if there is none, or its arrays are gone."""
+        for run in [each for each in self._found if _same(each, record)]:
+            self._found.remove(run)
+            try:
+                kept = KeptRefit.from_bytes(run.read(KEPT_REFIT))
+            except InputError:
+                continue
+            self._store.move(run, below=self._run)
+            run.log(tags={ROLE_TAG: record.tags[ROLE_TAG]})
+            return run, kept
+        return None
+
+    def _create(self, record: TrialRecord) -> Run:
+        return self._store.child(self._run, step="refit", name=record.name, tags=record.tags, params=record.params)
+
+
+def drop(store: Store, run: Run) -> None:
+    """Deletes what the refits below `run` keep, when nothing needs it any more."""
+    for refit in store.children(run):
+        if refit.tags.get(STEP_TAG) == "refit":
+            deletion.drop_artifact(store, refit, KEPT_REFIT)
+
+
+def _stopped(session: Session, run: Run) -> Iterator[Run]:
+    """The latest runs of the step of `run` and its experiment that were stopped or failed."""
+    step = run.tags[STEP_TAG]
+    found = [
+        each
+        for status in ("KILLED", "FAILED")
+        for each in session.store.runs(step=step, experiment=session.experiment.name, status=status)
+        if each.id != run.id and each.experiment_id == run.experiment_id
+    ]
+    yield from sorted(found, key=lambda each: each.start_time_ms)[-MOST_STOPPED:]
+
+
+def _same(run: Run, record: TrialRecord) -> bool:
+    tags = {name: value for name, value in record.tags.items() if name != ROLE_TAG}
+    params = {name: str(value) for name, value in record.params.items()}
+    return run.tags.items() >= tags.items() and run.params == params
+
+
+def _bytes(content: str | bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(content.encode() if isinstance(content, str) else content, np.uint8)

@@ -1,0 +1,1 @@
+"""Records of trained networks on their way to the tracking store."""

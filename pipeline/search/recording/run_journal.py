@@ -1,0 +1,138 @@
+"""The runs of trained networks below one run, created, completed and ended in the background.
+
+While the store is away, training goes on, and what is trained waits in the outbox.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.errors import NarrowgapError
+from pipeline.search.recording.outbox import Outbox, TrialRecord
+from pipeline.search.recording.recorder import Recorder
+from pipeline.tracking.connection.patience import away
+from pipeline.tracking.store import Run, Store
+
+JOIN_SECONDS = 10
+"""How long a step that is stopped writes what has ended; the rest waits in the outbox."""
+
+
+class RunJournal:
+    """Used as a context: at its end everything is in the store.
+
+    Args:
+        store: The store.
+        parent: The run below which each network has its run.
+        step: `trial` or `refit`.
+        stopped: The reason of a run that has not ended when the step is stopped.
+        folder: Where records wait for the store; a folder below it belongs to `parent`.
+
+    Raises:
+        StoreError: By any method: the store is away for longer than `tracking.wait_minutes`.
+    """
+
+    def __init__(self, store: Store, parent: Run, *, step: str, stopped: str, folder: Path) -> None:
+        self._store, self._parent, self._step, self._stopped = store, parent, step, stopped
+        self._open: dict[int, Run] = {}
+        """Runs that nobody ends yet. Who ends one takes it out first: a run is never ended twice."""
+        self._lock, self._closed = threading.Lock(), False
+        self._outbox, self._recorder = Outbox(folder / parent.id), Recorder()
+        self.ended: dict[int, Run] = {}
+        """Runs that this journal has ended, by number; all of them after `drain`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.drain()
+            self._recorder.close(seconds=JOIN_SECONDS)
+            return
+        # What cannot be written within seconds stays in the outbox.
+        self._recorder.close(seconds=0 if self._store.client.waiting else JOIN_SECONDS)
+        with self._lock:
+            self._closed = True
+            unfinished = [self._open.pop(number) for number in list(self._open)]
+        # A run that the recorder is just ending is not among them: its record waits in the outbox if that fails.
+        for run in unfinished:
+            run.give_up("KILLED", self._stopped)
+
+    def begin(self, record: TrialRecord) -> None:
+        """Creates the run of a network that is about to be trained."""
+        self._recorder.submit(lambda: self._leave_open(record.number, self._create(record)))
+
+    def end(self, record: TrialRecord) -> None:
+        """Completes and ends the run of a network whose training has ended."""
+        with contextlib.suppress(OSError):  # a full disk: it is still written to the store, or trained again
+            self._outbox.keep(record)
+        self._recorder.submit(lambda: self._write(record))
+        if self._outbox.full:
+            self.drain()
+
+    def drain(self) -> None:
+        """Waits until everything is in the store."""
+        self._recorder.drain()
+
+    def waiting(self, number: int, path: str) -> bytes | None:
+        """An artifact of a record that waits for the store; None if the record is there already."""
+        return self._outbox.artifact(number, path)
+
+    def recover(self, known: Callable[[TrialRecord], bool], recovered: Callable[[Run], None]) -> None:
+        """Writes what earlier processes trained below the same parent and could not record; `recovered` is handed each run.
+        A record that is `known` is in the store already.
+        """
+        recover(self._outbox, self._create, known, recovered)
+
+    def _create(self, record: TrialRecord) -> Run:
+        return self._store.child(
+            self._parent, step=self._step, name=record.name, tags=record.tags, params=record.params
+        )
+
+    def _write(self, record: TrialRecord) -> None:
+        """Completes and ends a run, unless the step was stopped: then the record waits in the outbox."""
+        with self._lock:
+            run = self._open.pop(record.number, None)
+        if run is None:
+            return
+        try:
+            record.write(run)
+        except BaseException:
+            self._leave_open(record.number, run)
+            raise
+        self.ended[record.number] = run
+        self._outbox.drop(record.number)
+
+    def _leave_open(self, number: int, run: Run) -> None:
+        """Keeps a run that is to be ended later; at once if the step was stopped."""
+        with self._lock:
+            if not self._closed:
+                self._open[number] = run
+                return
+        run.give_up("KILLED", self._stopped)
+
+
+def recover(
+    outbox: Outbox,
+    create: Callable[[TrialRecord], Run],
+    known: Callable[[TrialRecord], bool],
+    recovered: Callable[[Run], None],
+) -> None:
+    """Writes the records of an outbox to new runs, as `RunJournal.recover` does."""
+    for record in outbox.kept():
+        if not known(record):
+            run = create(record)
+            try:
+                record.write(run)
+            except Exception as error:
+                if away(error) or isinstance(error, NarrowgapError):
+                    raise
+                # The store has answered that it does not take it, and would do so at every call: it is trained again.
+                run.give_up("KILLED", f"its record cannot be written: {error}")
+            else:
+                recovered(run)
+        outbox.drop(record.number)
