@@ -17,12 +17,16 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.fixtures.tables import lay_out
+
 pytestmark = pytest.mark.tensorflow
 
 ROOT = Path(__file__).parent.parent
 
 
 def environment(folder: Path, **changes: str) -> dict[str, str]:
+    """The environment of a process whose store is in `folder`; the store is there already, empty, if it is new."""
+    lay_out(folder / "mlflow.db")
     bare = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}

@@ -108,7 +108,7 @@ def _labels(found: Findings, prepared: PreparedData) -> Section:
         figure = sheet(
             [split.train.images[each.row] for each in shown],
             [
-                (f"{names[each.label]}? {names[each.suggested]}", _end(prepared.source_of("train", each.row)))
+                (f"{names[each.label]} → {names[each.suggested]}?", _end(prepared.source_of("train", each.row)))
                 for each in shown
             ],
             pixel_max=split.pixel_max,

@@ -29,6 +29,9 @@ class Search(Section):
     minutes: Annotated[float, Field(gt=0), BeforeValidator(no_bool)] | None = None
     """Time budget in minutes from the start or resumption of the search; a trial starts only if it is expected to finish in
     time. Null sets no limit."""
+    trial_minutes: Annotated[float, Field(gt=0), BeforeValidator(no_bool)] | None = None
+    """Longest training of one network in minutes, refits included. One that takes longer ends as FAILED, and the others go
+    on. Null sets no limit."""
     wait_minutes: Annotated[float, Field(gt=0)] = 120
     """Longest time without any worker of `cluster`, in minutes. After that the command ends with exit code 5, and the same
     command resumes."""

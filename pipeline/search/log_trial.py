@@ -28,7 +28,7 @@ def logged(result: TrialResult, split: Split, pictures: Mapping[str, bytes], *, 
     table = result.layers or describe(dense(result.recipe.spec), split)
     return Logged(
         metrics={name: float(value) for name, value in trial_metrics.trial_metrics(result).items()}
-        | trial_metrics.class_metrics(result, split)
+        | dict(result.class_metrics)
         | {"seconds": seconds},
         series=[(name, float(value), epoch) for name, value, epoch in trial_metrics.epoch_metrics(result)],
         artifacts={**pictures, NETWORK_TXT: table.encode()},

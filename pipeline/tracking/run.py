@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 from requests import HTTPError
 
 from pipeline.errors import InputError, NarrowgapError, StoreError
@@ -99,7 +101,12 @@ class Run:
             file.write_bytes(data)
             parent = str(Path(path).parent)
             try:
-                self._client.log_artifact(self.id, str(file), None if parent == "." else parent)
+                # `MlflowClient.log_artifact` asks the server where; half an answer would mean the working directory.
+                uri = self._client.impatient.tracking_uri
+                target = add_databricks_profile_info_to_artifact_uri(self.artifact_uri, uri)
+                place = get_artifact_repository(target, tracking_uri=uri)
+                within = None if parent == "." else parent
+                self._client.call(lambda: place.log_artifact(str(file), within), artifacts=True)
             except ImportError as error:
                 raise StoreError(
                     f"artifacts go to {shown(self.artifact_uri)}, which needs a package that is not installed ({error})"

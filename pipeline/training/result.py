@@ -85,3 +85,5 @@ class TrialResult:
     """The network as a text table of its layers, where its trainer made one."""
     seconds: Mapping[str, float]
     """Wall-clock seconds by phase: `build`, `compile` (nearly 0 with a kept program), `train`, `score`."""
+    class_metrics: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    """What counts every class alike, by its names in the tracking store: computed where the probabilities are."""

@@ -5,6 +5,7 @@ from pipeline.experiment import Training
 from pipeline.models.recipe import Recipe
 from pipeline.models.user.spec import UserSpec
 from pipeline.training import compiled
+from pipeline.training.epochs import OnEpoch
 from pipeline.training.result import TrainingState, TrialResult
 
 
@@ -16,10 +17,11 @@ def train(
     seed: int,
     state: TrainingState | None = None,
     until: int | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> TrialResult:
     """Trains one network; arguments, result and errors are those of `compiled.train`, whatever the kind of model."""
     if isinstance(recipe.spec, UserSpec):
         from pipeline.training import keras_trainer  # noqa: PLC0415 - Keras Tuner, only for a user's own model
 
-        return keras_trainer.train(recipe, settings, split, seed=seed, state=state, until=until)
-    return compiled.train(recipe, settings, split, seed=seed, state=state, until=until)
+        return keras_trainer.train(recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch)
+    return compiled.train(recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch)

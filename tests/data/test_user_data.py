@@ -242,6 +242,12 @@ class TestNpz:
             InputError, match=r"x.npy, one array; expected the folder that has it, with images.npy and labels.npy"
         ):
             load(own(tmp_path / "x.npy"))
+        with zipfile.ZipFile(tmp_path / "kaggle.zip", "w") as file:
+            file.writestr("train.csv", "label,pixel0")
+        with pytest.raises(
+            InputError, match=r"kaggle.zip, a zip file; unpack it and name the folder or the file in it"
+        ):
+            load(own(tmp_path / "kaggle.zip"))
         with zipfile.ZipFile(path, "w") as file:
             file.writestr("images_train", "text")
             file.writestr("labels_train", "text")

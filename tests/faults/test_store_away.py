@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from mlflow.tracking import MlflowClient
 
+from pipeline.errors import StoreError
 from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store
 from tests.faults.search import EACH_ONCE, TRIALS, finished, searching, trial
@@ -56,6 +58,19 @@ def test_a_version_whose_creation_was_answered_by_nobody_is_there_once(server, g
         assert gate.swallow == ""
     assert [each.number for each in registry.versions()] == ["1", "2"]
     assert (version.number, version.tags["origin"]) == ("2", "1")
+
+
+def test_half_an_answer_about_a_run_sends_no_artifact_elsewhere(server, gate, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", gate.address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "half answers")
+    store = Store.connect()
+    root = store.root(step="search", experiment="one", tags={})
+    gate.change = lambda path, answer: replace(answer, content=b'{"run": null}') if "runs/get" in path else answer
+    root.write("deep/trials.csv", b"trial\n")
+    with pytest.raises(StoreError, match="its answer is not that of an MLflow server"):
+        store.get(root.id)
+    gate.change = None
+    assert [each.path for each in MlflowClient(server.address).list_artifacts(root.id, "deep")] == ["deep/trials.csv"]
 
 
 def test_training_goes_on_while_the_server_is_away_and_everything_is_written_when_it_is_back(server, gate, tmp_path):

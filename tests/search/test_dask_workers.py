@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -19,15 +20,25 @@ from pipeline.errors import InputError, StoreError
 from pipeline.experiment import Data, Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
-from pipeline.search.workers import dask_workers, run_job
+from pipeline.search.workers import dask_workers, fork_server, run_job
 from pipeline.search.workers.jobs import Job
 from pipeline.search.workers.memory_need import GIB, MemoryNeed
+from pipeline.training.runtime import gpus
 from tests.search.processes import Cluster, kill, training, wait_until
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
 
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = Training(epochs=3, batch_size=32, learning_rate=0.01, patience=None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """The server of which workers are copies, as steps start it."""
+    fork_server.start()
+    assert fork_server.method() == ("forkserver" if sys.platform == "linux" and not gpus() else "spawn")
+    yield
+    fork_server._started = False  # the tests of other files start their workers anew
 
 
 def no_pictures(_result, _split):
@@ -38,6 +49,14 @@ def dies(result, _split):
     """Kills its worker, as a crash of the process would."""
     if result.recipe.spec.hidden == (13,):
         os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def hangs(result, _split):
+    """Never returns, in a call that nothing interrupts."""
+    if result.recipe.spec.hidden == (13,):
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.Signals)
+        threading.Event().wait()
     return {}
 
 
@@ -110,6 +129,22 @@ def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_
     assert outcomes[1].failure == "killed its worker 3 times (out of memory, a crash, or ended from outside)"
     assert outcomes[0].result is not None
     assert outcomes[2].result is not None
+
+
+def test_a_job_that_hangs_longer_than_a_trial_may_take_fails_its_worker_is_restarted_and_the_others_finish(
+    digits_split, monkeypatch
+):
+    monkeypatch.setattr(dask_workers, "HUNG_SECONDS", 0)
+    with dask_workers.local(2, digits_split, hangs) as workers:
+        workers.trial_minutes = 0.2
+        for number, width in enumerate((13, 8, 9, 8)):
+            workers.submit(job(number, width))
+        outcomes = collect(workers, 4)
+        assert outcomes[0].failure == "did not stop after search.trial_minutes=0.2; its worker was restarted"
+        assert all(outcomes[number].result is not None for number in (1, 2, 3))
+        workers.submit(job(4))
+        workers.submit(job(5))
+        assert {each.failure for each in collect(workers, 2).values()} == {None}
 
 
 @pytest.mark.parametrize(

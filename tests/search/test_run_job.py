@@ -34,6 +34,14 @@ def test_a_picture_that_fails_costs_the_picture_and_not_the_trained_network(digi
     assert (outcome.failure, outcome.warning, dict(outcome.pictures)) == (None, FULL, {})
 
 
+def test_a_network_that_takes_too_long_is_stopped_after_its_epoch_with_the_key_that_says_so(
+    digits_split: Split,
+) -> None:
+    outcome = run_job.run_job(JOB, digits_split, full, minutes=1e-9)
+    assert outcome.result is None
+    assert outcome.failure == "stopped after epoch 1: longer than search.trial_minutes=1e-09"
+
+
 def test_a_network_that_fails_is_a_failure_and_nothing_is_drawn(digits_split: Split) -> None:
     broken = Training.model_construct(**{**SETTINGS.model_dump(), "learning_rate": 1e38})
     outcome = run_job.run_job(dataclasses.replace(JOB, settings=broken), digits_split, full)
@@ -45,19 +53,20 @@ def test_a_network_that_fails_is_a_failure_and_nothing_is_drawn(digits_split: Sp
 def test_three_trials_without_pictures_are_finished_each_with_the_reason_on_the_screen_and_in_its_tag(
     session: Session,
 ) -> None:
-    """Three failures in a row would have ended the search."""
+    """Three failures in a row would have ended the search. Balanced accuracy is logged and may be the objective."""
     from pipeline.search.step import search
 
     screen = io.StringIO()
     session = dataclasses.replace(
         session,
-        experiment=load("smoke", {"training.epochs": "1"}),
+        experiment=load("smoke", {"training.epochs": "1", "search.objective": "val_balanced_accuracy"}),
         console=Console(file=screen, width=200),
     )
     run = session.store.root(step="search", experiment="smoke", tags={})
     search(session, run, InProcess(partial(run_job.run_job, split=session.prepared.split, draw=full)))
     trials = list(session.store.children(run))
     assert [(trial.status, trial.tags["narrowgap.reason"]) for trial in trials] == [("FINISHED", FULL)] * 3
+    assert all({"val_balanced_accuracy", "train_macro_f1", "test_recall/9"} <= trial.metrics.keys() for trial in trials)
     assert screen.getvalue().count(f": {FULL}\n") == 3
     assert "warning: trial 1, 64-" in screen.getvalue()
 

@@ -50,6 +50,8 @@ def _read(path: Path, form: Form, notes: Notes) -> RawData:
             f"data.path is {path}, one array; expected the folder that has it, with images.npy and labels.npy, or "
             "x_train.npy, y_train.npy and so on"
         )
+    if path.suffix.lower() == ".zip" and path.is_file():
+        raise InputError(f"data.path is {path}, a zip file; unpack it and name the folder or the file in it")
     if path.is_file() and tables.is_table(path):
         return tables.read(path, form, notes)
     if path.is_file():

@@ -8,7 +8,7 @@ from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.models.spaces import space_of
 from pipeline.search.trial_figures import draw_trial
-from pipeline.search.workers import machine, run_job
+from pipeline.search.workers import fork_server, machine, run_job
 from pipeline.search.workers.jobs import InProcess, Workers
 from pipeline.search.workers.memory_need import GPU_BYTES, LEAST_BYTES, MemoryNeed, gib, memory_need
 from pipeline.session import Session
@@ -30,7 +30,7 @@ def start_workers(session: Session) -> Iterator[Workers]:
         from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
 
         with dask_workers.remote(asked.cluster, split, draw_trial, need) as remote:
-            remote.wait_minutes = asked.wait_minutes
+            remote.wait_minutes, remote.trial_minutes = asked.wait_minutes, asked.trial_minutes
             here = f"workers: {remote.present or 'none yet'} of the Dask scheduler {asked.cluster}"
             ahead = (
                 "training begins when one comes, one network at a time (with workers there first, as many as they are)"
@@ -51,14 +51,25 @@ def start_workers(session: Session) -> Iterator[Workers]:
     if line := memory_line(wanted, count, need, free):
         session.say(line)
     if count == 1:
-        yield InProcess(partial(run_job.run_job, split=split, draw=draw_trial))
+        yield InProcess(partial(run_job.run_job, split=split, draw=draw_trial, minutes=asked.trial_minutes))
         return
     from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
 
     limit = need.limit + (GPU_BYTES if seen else 0)
     data = session.prepared.shared or split
     with dask_workers.local(count, data, draw_trial, seen, memory_limit=limit) as local:
+        local.trial_minutes = asked.trial_minutes
         yield local
+
+
+def start_early(step: str, experiment: Experiment) -> None:
+    """Begins with what the workers' processes on this machine need, before the data say how many there will be. A
+    retraining may find nothing to do.
+    """
+    asked = experiment.search
+    wanted = workers_of_use(jobs(experiment), machine.cores()) if asked.workers == "auto" else asked.workers
+    if step in {"main", "search", "evaluate"} and asked.cluster is None and wanted > 1:
+        fork_server.start()
 
 
 def _room(session: Session, need: MemoryNeed) -> int:

@@ -23,7 +23,7 @@ import distributed
 from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
 from pipeline.errors import InputError, StoreError
-from pipeline.search.workers import dask_connection, run_job
+from pipeline.search.workers import dask_connection, fork_server, run_job
 from pipeline.search.workers.jobs import Draw, Job, Outcome, match
 from pipeline.search.workers.memory_need import AMPLE_BYTES, MemoryNeed, gib
 from pipeline.training.programs import PROGRAMS, program_key
@@ -43,6 +43,10 @@ def dask_setup(worker):
 """A worker sees one GPU, set before it imports TensorFlow, which would reserve memory on each."""
 RENEWED_AFTER = 24
 """Compiled networks after which a worker process is restarted: TensorFlow keeps about 15 MB of each for ever."""
+HUNG_SECONDS = 60
+"""How long after its time a job may still be compiling, in its last epoch, or drawing."""
+RESTART_SECONDS = 60
+"""How long a worker that hangs is waited for, to be there again."""
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.5
 GONE = (OSError, distributed.client.ClosedClientError)
@@ -91,6 +95,10 @@ class DaskWorkers:
         self._own = count is not None
         self.wait_minutes = math.inf
         """How long a scheduler may be without workers while jobs wait."""
+        self.trial_minutes: float | None = None
+        """Longest training of a job; a worker that goes on after that is restarted."""
+        self._began: dict[int, float] = {}
+        """When jobs were first seen to have begun, by number; `time.monotonic` seconds."""
         self._had_room = False
         """Whether there has been a worker with enough memory."""
         self._data_deaths = 0
@@ -180,11 +188,13 @@ class DaskWorkers:
             job,
             self._data,
             self._draw,
+            self.trial_minutes,
             key=f"narrowgap-{job.number}-{time.monotonic_ns()}",
             pure=False,
             workers=[address],
         )
         self._open[job.number] = job, future, address
+        self._began.pop(job.number, None)
         self._programs[address].add(program_key(job.recipe.spec, job.settings))
         future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
 
@@ -196,7 +206,7 @@ class DaskWorkers:
             job, future = self._done.get(timeout=POLL_SECONDS)
             outcomes += self._ended(job, future)
         if time.monotonic() - self._looked > POLL_SECONDS:
-            outcomes += self._requeue_lost_jobs()
+            outcomes += self._requeue_lost_jobs() + self._stop_hung_jobs()
             self._looked = time.monotonic()
         self._dispatch()  # a worker is free, or one has come
         absent = time.monotonic() - self._seen if self._waiting else 0
@@ -260,6 +270,24 @@ class DaskWorkers:
                 else:
                     self._waiting.appendleft(job)
                 future.cancel()
+        return outcomes
+
+    def _stop_hung_jobs(self) -> list[Outcome]:
+        """Restarts the workers of jobs that should have stopped by themselves, and returns the failures."""
+        if self.trial_minutes is None or not self._connected():
+            return []
+        now, outcomes = time.monotonic(), list[Outcome]()
+        with self._unless_gone():
+            for job, future, address in list(self._open.values()):
+                if job.number not in self._began and self._has_begun(future):
+                    self._began[job.number] = now
+                if now - self._began.get(job.number, now) > 60 * self.trial_minutes + HUNG_SECONDS:
+                    del self._open[job.number]
+                    self._client.restart_workers([address], timeout=RESTART_SECONDS, raise_for_error=False)
+                    failure = (
+                        f"did not stop after search.trial_minutes={self.trial_minutes:g}; its worker was restarted"
+                    )
+                    outcomes.append(Outcome(job.number, None, {}, failure, now - self._began[job.number]))
         return outcomes
 
     def _worker_crashed(self, address: str) -> bool:
@@ -381,6 +409,7 @@ def local(
                 "distributed.worker.memory.pause": False,
                 # A worker that is not back by then is given up for ever; on a busy machine its imports take a minute.
                 "distributed.deploy.lost-worker-timeout": "1h",
+                "distributed.worker.multiprocessing-method": fork_server.method(),
             }
         ),
         distributed.LocalCluster(
@@ -435,14 +464,14 @@ def remote(address: str, split: Split, draw: Draw, need: MemoryNeed | None = Non
             workers.close()
 
 
-def _work(job: Job, data: Split | SharedSplit, draw: Draw) -> Outcome:
+def _work(job: Job, data: Split | SharedSplit, draw: Draw, minutes: float | None) -> Outcome:
     """Runs one job on a worker."""
     worker = distributed.get_worker()
     if PROGRAMS.compiled >= RENEWED_AFTER and worker.nanny:
         _renew(worker)
     worker.log_event(BEGUN, {"key": worker.get_current_task()})
     split = data.open() if isinstance(data, SharedSplit) else data
-    return run_job.run_job(job, split, draw)
+    return run_job.run_job(job, split, draw, minutes)
 
 
 def _renew(worker: distributed.Worker) -> NoReturn:

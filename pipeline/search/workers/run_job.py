@@ -1,18 +1,29 @@
 """Runs one job, wherever a worker is: trains, draws, and describes what failed."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pipeline.data.split import Split
 from pipeline.search.workers.jobs import Draw, Job, Keeps, Outcome
+from pipeline.statistics.trial_metrics import class_metrics
 from pipeline.training.result import TrialResult
 from pipeline.training.runtime import init_tensorflow
 
 
-def run_job(job: Job, split: Split, draw: Draw) -> Outcome:
+class TrialTimeoutError(Exception):
+    """A network trains longer than `search.trial_minutes`."""
+
+
+def run_job(job: Job, split: Split, draw: Draw, minutes: float | None = None) -> Outcome:
     """Trains a job on the split; any error of this network becomes the `failure` of the outcome, any error of its pictures
     the `warning`.
+
+    Args:
+        job: The job.
+        split: The data.
+        draw: Draws the pictures.
+        minutes: Longest training; looked at after each epoch. None sets no limit.
     """
     init_tensorflow()
     from pipeline.training import trainers  # noqa: PLC0415 - TensorFlow, only where trials are trained
@@ -22,7 +33,12 @@ def run_job(job: Job, split: Split, draw: Draw) -> Outcome:
     pictures: Mapping[str, bytes] = {}
     failure = warning = None
     try:
-        result = trainers.train(job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state)
+        result = trainers.train(
+            job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state,
+            on_epoch=_limit(minutes, start),
+        )  # fmt: skip
+    except TrialTimeoutError as error:
+        failure = str(error)
     except Exception as error:  # noqa: BLE001 - one network's failure is a result, and the search goes on
         failure = describe_error(error)
     if result is not None:
@@ -30,8 +46,20 @@ def run_job(job: Job, split: Split, draw: Draw) -> Outcome:
             pictures = draw(result, split)
         except Exception as error:  # noqa: BLE001 - the network is trained; what is lost is a picture
             warning = f"no pictures: {describe_error(error)}"
-        result = reduced(result, job.keeps)
+        result = replace(reduced(result, job.keeps), class_metrics=class_metrics(result, split))
     return Outcome(job.number, result, pictures, failure, time.perf_counter() - start, warning)
+
+
+def _limit(minutes: float | None, start: float) -> Callable[[int, Mapping[str, float]], None] | None:
+    """Called after each epoch: ends the training when its time is up."""
+    if minutes is None:
+        return None
+
+    def check(epoch: int, _metrics: Mapping[str, float]) -> None:
+        if time.perf_counter() - start > 60 * minutes:
+            raise TrialTimeoutError(f"stopped after epoch {epoch + 1}: longer than search.trial_minutes={minutes:g}")
+
+    return check
 
 
 def reduced(result: TrialResult, keeps: Keeps) -> TrialResult:

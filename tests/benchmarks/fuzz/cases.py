@@ -16,6 +16,8 @@ from tests.fixtures.commands import _forget
 CODES = {0, 2, 4, 5}
 SECRET = "hunter2"  # noqa: S105 - it is looked for on the screen
 MOST_SECONDS = 60
+ENDED = 128 + signal.SIGTERM
+"""Exit code of a program that somebody ends."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def call(words: Sequence[str], *, codes: set[int] = CODES, most_seconds: float =
             code = main(list(words))
     except HangError:
         findings.append(f"did not end within {most_seconds} s")
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it is a finding
+    except BaseException as error:
+        if isinstance(error, SystemExit) and error.code == ENDED:
+            raise
         findings.append(f"raised {type(error).__name__}: {error}")
     else:
         if code not in codes:
