@@ -1,9 +1,9 @@
-"""Kills a search again and again and looks at what is left: `python -m tests.benchmarks.kill [--times N]`.
+"""Kills searches and their evaluations again and again and looks at what is left: `python -m tests.benchmarks.kill`.
 
-For each oracle and number of workers, one search on digits runs undisturbed. Then, N times, the same search's driver is
-killed with SIGKILL at random moments and started again until it finishes. What must hold each time: the same trials with the
-same values and the same scores, exactly one FINISHED run per trial, and no run that is still RUNNING. Prints a table; exit
-code 1 when anything differs.
+For each oracle and number of workers, one `main` on digits runs undisturbed. Then, `--times` times, the same command is
+killed with SIGKILL at random moments, in its search and in its evaluation, and started again until it finishes. What must
+hold each time: the same trials and refits with the same scores, exactly one FINISHED run for each of them, no run that is
+still RUNNING, and nothing that still waits for the store. Prints a table; exit code 1 when anything differs.
 
 The drivers are forked from one process that has imported the libraries (and used none), to spare each its seconds of
 start; all else is as from the command line: a real store in SQLite, real training, real processes. Two workers are those of
@@ -25,19 +25,28 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
+from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 TUNERS = ("random", "grid", "bayesian", "hyperband")
-KILLS = 3
+KILLS = 4
+"""At most, of one command: the first half at any moment, the others in the evaluation."""
 TRIALS = 9
-OVERRIDES = {"search.trials": str(TRIALS), "training.epochs": "4", "space.hidden": "[8, 12, 16]"}
+OVERRIDES = {
+    "search.trials": str(TRIALS),
+    "training.epochs": "4",
+    "space.hidden": "[8, 12, 16]",
+    "evaluation.seeds": "3",
+}
+STEPS = ("trial", "refit")
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--times", type=int, default=20, help="how often each search is killed and resumed")
+    options.add_argument("--times", type=int, default=20, help="how often each command is killed and resumed")
     options.add_argument("--tuners", nargs="+", default=TUNERS, choices=TUNERS)
     options.add_argument("--workers", nargs="+", type=int, default=(1, 2))
     options.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
@@ -49,9 +58,12 @@ def main() -> int:
 
 def _table(given: argparse.Namespace, cluster: str | None) -> int:
     _import_everything()
-    print(f"{TRIALS} trials on digits; {given.times} times, at most {KILLS} kills each\n")
-    print("| oracle | workers | times | kills | same trials and scores | one FINISHED run each | none RUNNING |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print(f"{TRIALS} trials on digits and their refits; {given.times} times, at most {KILLS} kills each\n")
+    print(
+        "| oracle | workers | times | kills | in the evaluation | same trials, refits and scores | one FINISHED run each | "
+        "nothing left open |"
+    )
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     chance = random.Random(given.seed)  # noqa: S311 - moments, not secrets
     bad = 0
     for tuner in given.tuners:
@@ -95,37 +107,64 @@ def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: 
         start = time.monotonic()
         _driver(Path(folder), tuner, workers, cluster)
         whole = time.monotonic() - start
+        evaluation = _seconds_of_evaluation(Path(folder))
         expected = _left(Path(folder))
     counted: Counter[str] = Counter()
     for _ in range(times):
         with tempfile.TemporaryDirectory() as folder:
-            moments = [chance.uniform(0.05, 0.7) * whole for _ in range(KILLS)]
-            for seconds in (*moments, None):
-                if not _driver(Path(folder), tuner, workers, cluster, seconds=seconds):
-                    break
-                counted["kills"] += 1
-                if _over(Path(folder)):
-                    break  # killed on the way out: to start again would be another search
-            found = _left(Path(folder))
-        counted["same"] += found["trials"] == expected["trials"]
-        once = all(count == 1 for count in found["finished"].values()) and len(found["finished"]) == TRIALS
-        counted["once"] += once
-        if not once:
-            print(f"FINISHED runs by trial: {dict(found['finished'])}", file=sys.stderr)
-        counted["none"] += found["running"] == 0
+            moments = [chance.uniform(0.05, 0.9) * whole for _ in range(KILLS // 2)]
+            moments += [chance.uniform(0, 0.9) * evaluation for _ in range(KILLS // 2)]
+            over = _killed(Path(folder), tuner, workers, cluster, counted, moments)
+            found = _left(Path(folder), over=over)
+        counted["same"] += found["scores"] == expected["scores"]
+        counted["once"] += (
+            set(found["finished"].values()) == {1} and found["finished"].keys() == expected["finished"].keys()
+        )
+        counted["none"] += not found["open"]
+        for name in ("finished", "open"):
+            if found[name] != expected[name]:
+                print(f"{name}: {found[name]}", file=sys.stderr)
     checks = [f"{counted[name]} of {times}" for name in ("same", "once", "none")]
-    print(f"| {tuner} | {workers} | {times} | {counted['kills']} | {' | '.join(checks)} |", flush=True)
+    kills = f"{counted['kills']} | {counted['in the evaluation']}"
+    print(f"| {tuner} | {workers} | {times} | {kills} | {' | '.join(checks)} |", flush=True)
     return 3 * times - counted["same"] - counted["once"] - counted["none"]
 
 
-def _driver(folder: Path, tuner: str, workers: int, cluster: str | None, *, seconds: float | None = None) -> bool:
-    """Runs the step `search` in a process of its own; True when it was killed after so many seconds."""
+def _killed(
+    folder: Path, tuner: str, workers: int, cluster: str | None, counted: Counter[str], moments: list[float]
+) -> bool:
+    """Runs and kills the command until it finishes; True when it was killed on the way out, after its evaluation."""
+    for number, seconds in enumerate((*moments, None)):
+        if not _driver(folder, tuner, workers, cluster, seconds=seconds, of_evaluation=number >= KILLS // 2):
+            return False
+        counted["kills"] += 1
+        if _count(folder, "evaluate", "FINISHED"):
+            return True  # to start again would be another search
+        counted["in the evaluation"] += _count(folder, "evaluate", "RUNNING") > 0
+    return False
+
+
+def _driver(
+    folder: Path,
+    tuner: str,
+    workers: int,
+    cluster: str | None,
+    *,
+    seconds: float | None = None,
+    of_evaluation: bool = False,
+) -> bool:
+    """Runs the step `main` in a process of its own; True when it was killed after so many seconds, or so many of its
+    evaluation.
+    """
+    before = _count(folder, "evaluate", "%")
     child = os.fork()
     if child == 0:
-        _search(folder, tuner, workers, cluster)
+        _main(folder, tuner, workers, cluster)
     try:
-        end = None if seconds is None else time.monotonic() + seconds
+        end = None if seconds is None or of_evaluation else time.monotonic() + seconds
         while True:
+            if seconds is not None and end is None and _count(folder, "evaluate", "%") > before:
+                end = time.monotonic() + seconds
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
                 if status:
@@ -155,7 +194,7 @@ def _wait_for_orphans(folder: Path) -> None:
         time.sleep(0.1)
 
 
-def _search(folder: Path, tuner: str, workers: int, cluster: str | None) -> None:
+def _main(folder: Path, tuner: str, workers: int, cluster: str | None) -> None:
     """The child: the command line's own entry, its screen in a file; never returns."""
     code = 1
     try:
@@ -163,13 +202,14 @@ def _search(folder: Path, tuner: str, workers: int, cluster: str | None) -> None
         log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        os.environ["NARROWGAP_CACHE"] = str(folder / "cache")
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         from pipeline.__main__ import main as command
 
         overrides = {**OVERRIDES, "search.tuner": tuner, "search.workers": str(workers)}
         overrides |= {"search.cluster": cluster} if cluster else {}
         words = [word for key, value in overrides.items() for word in (f"--{key}", value)]
-        code = command(["search", "--experiment", "smoke", *words])
+        code = command(["main", "--experiment", "smoke", *words])
     except BaseException:  # noqa: BLE001 - the child tells in its log and by its exit code
         traceback.print_exc()
     finally:
@@ -177,37 +217,51 @@ def _search(folder: Path, tuner: str, workers: int, cluster: str | None) -> None
         os._exit(code)
 
 
-def _over(folder: Path) -> bool:
-    """Whether the search has finished. Asked of the file itself: MLflow's client would keep it open over the next fork."""
-    finished = """
+def _count(folder: Path, step: str, status: str) -> int:
+    """How many such runs there are. Asked of the file itself: MLflow's client would keep it open over the next fork."""
+    runs = """
         SELECT count(*) FROM runs JOIN tags USING (run_uuid)
-        WHERE status = 'FINISHED' AND key = 'narrowgap.step' AND value = 'search'
+        WHERE status LIKE ? AND key = 'narrowgap.step' AND value = ?
     """
     try:
         with closing(sqlite3.connect(f"file:{folder}/mlflow.db?mode=rw", uri=True)) as store:
-            return bool(store.execute(finished).fetchone()[0])
+            return int(store.execute(runs, (status, step)).fetchone()[0])
     except sqlite3.OperationalError:  # killed before it had a store
-        return False
+        return 0
 
 
-def _left(folder: Path) -> dict:
-    """What the store holds: trials by number with values and score, FINISHED runs per trial, RUNNING runs."""
+def _left(folder: Path, *, over: bool = False) -> dict[str, Any]:
+    """What the store holds: scores of trials and refits, FINISHED runs of each, and what is open.
+
+    Args:
+        folder: Of the store.
+        over: Whether the command was killed after its evaluation: nobody has ended the run of `main` yet.
+    """
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     ids = [each.experiment_id for each in client.search_experiments()]
     runs = client.search_runs(ids, max_results=1000)
-    trials = [run for run in runs if run.data.tags.get("narrowgap.step") == "trial" and run.info.status == "FINISHED"]
+    done = [run for run in runs if run.data.tags.get("narrowgap.step") in STEPS and run.info.status == "FINISHED"]
+    waiting = [file.name for file in (folder / "cache").rglob("*") if file.is_file()]
+    running = [run.data.tags.get("narrowgap.step", "?") for run in runs if run.info.status == "RUNNING"]
     return {
-        "trials": {
-            int(run.data.tags["narrowgap.asked"]): (
-                json.loads(run.data.tags["narrowgap.proposal"]),
-                run.data.metrics["val_loss"],
-                run.data.metrics["test_accuracy"],
-            )
-            for run in trials
-        },
-        "finished": Counter(run.data.tags["narrowgap.asked"] for run in trials),
-        "running": sum(run.info.status == "RUNNING" for run in runs),
+        "scores": {_trained(run): (run.data.metrics["val_loss"], run.data.metrics["test_accuracy"]) for run in done},
+        "finished": Counter(_trained(run) for run in done),
+        "open": waiting + [step for step in running if not (over and step == "main")],
     }
+
+
+def _seconds_of_evaluation(folder: Path) -> float:
+    with closing(sqlite3.connect(f"file:{folder}/mlflow.db?mode=rw", uri=True)) as store:
+        took = "SELECT end_time - start_time FROM runs JOIN tags USING (run_uuid) WHERE value = 'evaluate'"
+        return float(store.execute(took).fetchone()[0]) / 1000
+
+
+def _trained(run: Run) -> str:
+    """What was trained: a trial's number and proposal, a refit's network and seed."""
+    tags, params = run.data.tags, run.data.params
+    if tags["narrowgap.step"] == "trial":
+        return f"trial {tags['narrowgap.asked']}: {tags['narrowgap.proposal']}"
+    return f"refit {params['architecture']}, seed {params['seed']}"
 
 
 def _import_everything() -> None:

@@ -161,11 +161,19 @@ def _child(world: World, scenario: Scenario, words: list[str]) -> None:
 
 
 def finish(process: subprocess.Popen | int) -> int:
-    """The exit code; minus the signal that ended it."""
+    """The exit code; minus the signal that ended it. A call that takes longer than `PATIENCE` is killed."""
     if isinstance(process, subprocess.Popen):
         return process.wait(PATIENCE)
-    _, status = os.waitpid(process, 0)
-    return os.waitstatus_to_exitcode(status)
+    end = time.monotonic() + PATIENCE
+    while True:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            raise subprocess.TimeoutExpired(str(process), PATIENCE)
+        time.sleep(0.02)
 
 
 def play(world: World, scenario: Scenario) -> str:

@@ -127,6 +127,25 @@ def test_an_address_is_private_if_only_its_own_network_knows_it(uri, private):
     assert private_host(uri) == private
 
 
+@pytest.mark.parametrize(
+    ("addresses", "private"),
+    [
+        (["10.0.0.5"], True),
+        (["192.168.0.7", "fe80::1%eth0"], True),
+        (["10.0.0.5", "8.8.8.8"], False),
+        (["8.8.8.8"], False),
+        ([], False),
+    ],
+)
+def test_a_name_is_private_if_all_its_addresses_are_by_a_simulated_resolver(addresses, private):
+    found = private_host("https://mlflow.example.org:5000", resolved={"mlflow.example.org": addresses}.__getitem__)
+    assert found == ("mlflow.example.org" if private else None)
+
+
+def test_a_name_without_addresses_is_not_called_private():
+    assert private_host("https://mlflow.example.invalid") is None
+
+
 def test_a_private_cluster_or_a_certificate_of_this_machine_needs_a_runner_here(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
     text = text_of(overrides={"search.cluster": "tls://10.0.0.5:8786"})

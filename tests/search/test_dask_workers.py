@@ -298,6 +298,73 @@ def held(folder):
     return waits
 
 
+def test_another_package_named_pipeline_on_the_workers_is_refused_before_it_is_replaced(
+    digits_split, dask_cluster, tmp_path
+):
+    (tmp_path / "pipeline").mkdir()  # where the workers are started
+    (tmp_path / "pipeline" / "__init__.py").write_text('"""Cleans the sales figures."""\nprice = 7\n')
+
+    def price():
+        import pipeline
+
+        return vars(pipeline)["price"]
+
+    dask_cluster.start_worker()
+    with dask_cluster.aside() as aside:
+        aside.wait_for_workers(1)
+        for imported in (False, True):
+            if imported:
+                assert aside.submit(price).result() == 7
+            refused = pytest.raises(InputError, match=r"another package named pipeline \(.*/__init__\.py\)")
+            with refused, dask_workers.remote(dask_cluster.address, digits_split, by_process()):
+                pass
+        assert aside.submit(price, pure=False).result() == 7
+
+
+def test_a_worker_that_joins_later_with_other_code_ends_the_search_and_no_network_is_blamed(
+    digits_split, dask_cluster, tmp_path
+):
+    (tmp_path / "later.py").write_text(
+        "import sys, types\n"
+        "sys.modules['pipeline'] = types.ModuleType('pipeline')\n"
+        "sys.modules['pipeline'].__path__ = []\n"
+        "sys.modules['pipeline.search'] = types.ModuleType('pipeline.search')\n"
+    )
+    with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+        dask_cluster.start_worker("--preload", str(tmp_path / "later.py"))
+        workers.submit(job(0))
+        with pytest.raises(InputError, match="has another package named pipeline, or another version of Narrowgap"):
+            collect(workers, 1)
+
+
+def test_a_search_of_another_version_leaves_the_workers_of_one_that_trains_alone(digits_split, dask_cluster, tmp_path):
+    def other():
+        import pipeline
+
+        vars(pipeline)["sent"] = "another version"
+
+    dask_cluster.start_worker()
+    (tmp_path / "hold").touch()
+    with (
+        dask_cluster.aside() as aside,
+        dask_workers.remote(dask_cluster.address, digits_split, held(tmp_path)) as workers,
+    ):
+        workers.submit(job(0))
+        wait_until(lambda: list(tmp_path.glob("trial-*")))
+        aside.run_on_scheduler(other)  # for this one, the search above has another version
+        with (
+            pytest.raises(InputError, match="train for a search with another version of Narrowgap: wait for it"),
+            dask_workers.remote(dask_cluster.address, digits_split, by_process()),
+        ):
+            pass
+        (tmp_path / "hold").unlink()
+        assert collect(workers, 1)[0].failure is None
+        aside.run(other)  # and now another one's code is there
+        workers.submit(job(1))
+        with pytest.raises(InputError, match="or another version of Narrowgap"):
+            collect(workers, 1)
+
+
 def test_a_worker_that_leaves_gracefully_in_the_middle_of_a_trial_loses_nothing(digits_split, dask_cluster, tmp_path):
     (tmp_path / "hold").touch()
     for _ in range(2):
@@ -348,7 +415,7 @@ def test_a_scheduler_that_came_back_while_the_driver_was_busy_is_given_everythin
             kill(scheduler)
             dask_cluster.start_scheduler()
             dask_cluster.start_worker()
-            wait_until(lambda: workers._client.status == "running" and workers._data.cancelled())
+            wait_until(lambda: workers._client.status == "running" and workers._data and workers._data.cancelled())
             workers.submit(job(0))
             outcomes = collect(workers, 1)
     finally:

@@ -7,7 +7,7 @@ import distributed
 
 from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
-from pipeline.search.workers import run_job
+from pipeline.search.workers import dask_package, run_job
 from pipeline.search.workers.jobs import Draw, Job, Outcome
 from pipeline.training.programs import PROGRAMS
 from pipeline.training.runtime import init_tensorflow
@@ -18,8 +18,18 @@ BEGUN = "narrowgap-begun"
 """Topic of the events by which workers tell that they begin with a job, the data at hand."""
 
 
-def work(job: Job, data: Split | SharedSplit, draw: Draw, minutes: float | None) -> Outcome:
-    """Runs one job on a worker."""
+class OtherCodeError(Exception):
+    """This worker has other code that is named `pipeline` than the driver."""
+
+
+def work(job: Job, data: Split | SharedSplit, draw: Draw, minutes: float | None, code: str | None) -> Outcome:
+    """Runs one job on a worker.
+
+    Raises:
+        OtherCodeError: If this process has imported anything but the package of version `code`; None does not ask.
+    """
+    if code is not None and (place := dask_package.other_code(code)()) is not None:
+        raise OtherCodeError(place)
     worker = distributed.get_worker()
     if PROGRAMS.compiled >= RENEWED_AFTER and worker.nanny:
         _renew(worker)

@@ -11,7 +11,7 @@ import queue
 import time
 import warnings
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -21,11 +21,12 @@ import distributed
 from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
 from pipeline.errors import InputError, StoreError
-from pipeline.search.workers import dask_connection, run_job
+from pipeline.search.workers import dask_connection, dask_package, run_job
 from pipeline.search.workers.dask_connection import UNREACHABLE
 from pipeline.search.workers.dask_job import BEGUN, same, warm, work
 from pipeline.search.workers.jobs import Draw, Job, Outcome, match
 from pipeline.search.workers.memory_need import MemoryNeed, gib
+from pipeline.search.workers.silence import Silence
 from pipeline.training.programs import program_key
 
 DEATHS = 3
@@ -62,7 +63,9 @@ class DaskWorkers:
         draw: Draw,
         count: int | None = None,
         need: MemoryNeed | None = None,
+        code: str | None = None,
     ) -> None:
+        self._code = dask_package.CodeCheck(code)
         self._connect, self._split, self._draw, self._need = connect, data, draw, need
         self._done: queue.Queue[tuple[Job, distributed.Future]] = queue.Queue()
         self._open: dict[int, tuple[Job, distributed.Future, str]] = {}
@@ -80,6 +83,8 @@ class DaskWorkers:
         """How long a scheduler may be without workers while jobs wait."""
         self.trial_minutes: float | None = None
         """Longest training of a job; a worker that goes on after that is restarted."""
+        self.silence = Silence(lambda _line: None)
+        """Says on the screen that no result comes."""
         self._began: dict[int, float] = {}
         """When jobs were first seen to have begun, by number; `time.monotonic` seconds."""
         self._had_room = False
@@ -90,7 +95,8 @@ class DaskWorkers:
         """Workers with too little memory for the data, with their limits in bytes; they are given no jobs."""
         self.present = len(self._ready())
         """Workers that there were at the start."""
-        self._data = self._send_data()
+        self._data: distributed.Future | None = None
+        """The data, once there is a worker that may have them."""
         self.count = count or max(1, self.present)
 
     def submit(self, job: Job) -> None:
@@ -135,7 +141,7 @@ class DaskWorkers:
 
     def _connected(self) -> bool:
         """Whether the scheduler is there, and is the one that has the data."""
-        return self._client.status == "running" and not self._data.cancelled()
+        return self._client.status == "running" and not (self._data is not None and self._data.cancelled())
 
     @contextmanager
     def _unless_gone(self) -> Iterator[None]:
@@ -155,10 +161,14 @@ class DaskWorkers:
         if not self._waiting or not self._connected():
             return
         with self._unless_gone():
-            if self._data.status == "error":
+            if self._data is not None and self._data.status == "error":
                 self._data.retry()
-            idle = self._ready() - {address for _, _, address in self._open.values()}
+            ready = self._ready()
             self.refuse_without_room()
+            sound = self._code.sound(self._client, ready)
+            if self._data is None and sound:
+                self._data = self._send_data(sound)
+            idle = sound - {address for _, _, address in self._open.values()}
             while self._waiting and idle:
                 job, address = match(self._waiting, idle, self._programs)
                 self._hand_out(job, address)
@@ -172,6 +182,7 @@ class DaskWorkers:
             self._data,
             self._draw,
             self.trial_minutes,
+            self._code.code,
             key=f"narrowgap-{job.number}-{time.monotonic_ns()}",
             pure=False,
             workers=[address],
@@ -192,6 +203,7 @@ class DaskWorkers:
             outcomes += self._requeue_lost_jobs() + self._stop_hung_jobs()
             self._looked = time.monotonic()
         self._dispatch()  # a worker is free, or one has come
+        self._hear(outcomes)
         absent = time.monotonic() - self._seen if self._waiting else 0
         if self._own and absent > ABSENT_SECONDS:
             raise RuntimeError(f"none of this machine's worker processes has come back in {ABSENT_SECONDS} s")
@@ -201,6 +213,15 @@ class DaskWorkers:
                 f"start one with `dask worker {self._address} --nthreads 1`, then run the same command to resume"
             )
         return outcomes
+
+    def _hear(self, outcomes: list[Outcome]) -> None:
+        """Notes when outcomes come, or none do."""
+        for outcome in outcomes:
+            self.silence.came(outcome.seconds)
+        if self._open:
+            self.silence.look(len(self._open))
+        else:
+            self.silence.idle()
 
     def _ended(self, job: Job, future: distributed.Future) -> list[Outcome]:
         _, current, address = self._open.get(job.number, (job, None, ""))
@@ -230,9 +251,11 @@ class DaskWorkers:
             return self._count_death(job, future) if self._worker_crashed(address) else None
         if isinstance(error, distributed.scheduler.KilledWorker):  # each time come back at its old address
             times = error.allowed_failures + 1
-            if error.task == self._data.key:
+            if self._data is not None and error.task == self._data.key:
                 self._count_data_death(times)
             return self._count_death(job, future, times) if error.task == future.key else None
+        with self._unless_gone():  # errors of a worker that has other code are no fault of the network
+            self._code.refuse(self._client, address)
         return Outcome(job.number, None, {}, run_job.describe_error(error), 0.0)
 
     def _requeue_lost_jobs(self) -> list[Outcome]:
@@ -336,7 +359,7 @@ class DaskWorkers:
         self._waiting.clear()
         dask_connection.close_client(self._client)
 
-    def _send_data(self) -> distributed.Future:
+    def _send_data(self, workers: Collection[str]) -> distributed.Future:
         """Sends the split once per worker, as a task instead of scattered data: the result of a task is recomputed when
         its holders die.
         """
@@ -346,8 +369,8 @@ class DaskWorkers:
                 same,
                 self._split,
                 key=f"narrowgap-split-{self._split.fingerprint}",
-                workers=self._ready() if self.small else None,  # not on one with too little memory
-                allow_other_workers=bool(self.small),  # should those go
+                workers=sorted(workers),  # not on one with too little memory, or other code
+                allow_other_workers=True,  # should those go
             )
 
     def _reconnect(self) -> None:
@@ -362,6 +385,8 @@ class DaskWorkers:
             try:
                 self._client = self._connect()
                 break
+            except InputError:
+                raise
             except UNREACHABLE as error:
                 if time.monotonic() > deadline:
                     raise StoreError(
@@ -369,7 +394,7 @@ class DaskWorkers:
                         "the same command resumes the search once it is there again"
                     ) from error
                 time.sleep(1)
-        self._data = self._send_data()
+        self._data = None
         self._waiting.extendleft(job for job, *_ in reversed(self._open.values()))
         self._open.clear()
         self._dispatch()

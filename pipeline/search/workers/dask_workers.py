@@ -9,8 +9,8 @@ import distributed
 
 from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
-from pipeline.errors import StoreError
-from pipeline.search.workers import dask_connection, fork_server
+from pipeline.errors import InputError, StoreError
+from pipeline.search.workers import dask_connection, dask_package, fork_server
 from pipeline.search.workers.dask_connection import UNREACHABLE
 from pipeline.search.workers.dask_pool import DaskWorkers
 from pipeline.search.workers.jobs import Draw
@@ -72,13 +72,14 @@ def remote(address: str, split: Split, draw: Draw, need: MemoryNeed | None = Non
     less memory than `need` get no jobs.
 
     Raises:
-        InputError: If all have less.
+        InputError: If all have less, or have other code that is named `pipeline`.
     """
+    code = dask_package.version()
 
     def connect() -> distributed.Client:
         client = dask_connection.Client(address, timeout=CONNECT_SECONDS)
         try:
-            dask_connection.send_package(client)
+            dask_package.send_package(client, code)
         except BaseException:
             dask_connection.close_client(client)
             raise
@@ -86,7 +87,9 @@ def remote(address: str, split: Split, draw: Draw, need: MemoryNeed | None = Non
 
     with dask_connection.quiet_logs():
         try:
-            workers = DaskWorkers(connect, split, draw, need=need)
+            workers = DaskWorkers(connect, split, draw, need=need, code=code)
+        except InputError:
+            raise
         except UNREACHABLE as error:
             raise StoreError(
                 f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, or set "

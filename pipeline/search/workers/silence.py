@@ -1,0 +1,45 @@
+"""Says when no outcome has come for much longer than any job took: a worker may hang."""
+
+import time
+from collections.abc import Callable
+
+from pipeline.formatting import duration
+
+LEAST_SECONDS = 600
+TIMES = 5
+"""How much longer than the longest job so far."""
+
+
+class Silence:
+    """Looks at the time since the last outcome, and says once what is unusual, then again after twice the time.
+
+    Args:
+        say: Prints a line.
+        clock: Seconds; of `time.monotonic`, but for tests.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._clock = say, clock
+        self._since, self._longest, self._said = clock(), 0.0, 0.0
+
+    def came(self, seconds: float) -> None:
+        """An outcome came, of a job that took so many seconds."""
+        self._longest = max(self._longest, seconds)
+        self.idle()
+
+    def idle(self) -> None:
+        """No job is open."""
+        self._since, self._said = self._clock(), 0.0
+
+    def look(self, jobs: int) -> None:
+        """Says what is unusual while so many jobs are open."""
+        silent = self._clock() - self._since
+        if silent < max(LEAST_SECONDS, TIMES * self._longest, 2 * self._said):
+            return
+        self._said = silent
+        when = time.strftime("%H:%M", time.localtime(time.time() - silent))
+        longest = f", the longest training took {duration(self._longest)}" if self._longest else ""
+        self._say(
+            f"no result has come since {when} ({duration(silent)}) of {jobs} jobs that train{longest}; a worker may hang: "
+            "search.trial_minutes limits a training"
+        )
