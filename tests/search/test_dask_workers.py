@@ -350,7 +350,7 @@ def test_a_search_of_another_version_leaves_the_workers_of_one_that_trains_alone
         dask_workers.remote(dask_cluster.address, digits_split, held(tmp_path)) as workers,
     ):
         workers.submit(job(0))
-        wait_until(lambda: list(tmp_path.glob("trial-*")))
+        wait_until(lambda: workers.finished() == [] and list(tmp_path.glob("trial-*")))
         aside.run_on_scheduler(other)  # for this one, the search above has another version
         with (
             pytest.raises(InputError, match="train for a search with another version of Narrowgap: wait for it"),
