@@ -20,7 +20,7 @@ from pipeline.errors import InputError, StoreError
 from pipeline.experiment import Data, Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
-from pipeline.search.workers import dask_pool, dask_workers, fork_server, run_job
+from pipeline.search.workers import dask_package, dask_pool, dask_workers, fork_server, run_job
 from pipeline.search.workers.jobs import Job
 from pipeline.search.workers.memory_need import GIB, MemoryNeed
 from pipeline.training.runtime import gpus
@@ -322,8 +322,9 @@ def test_another_package_named_pipeline_on_the_workers_is_refused_before_it_is_r
 
 
 def test_a_worker_that_joins_later_with_other_code_ends_the_search_and_no_network_is_blamed(
-    digits_split, dask_cluster, tmp_path
+    digits_split, dask_cluster, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(dask_package, "JOIN_SECONDS", 2)
     (tmp_path / "later.py").write_text(
         "import sys, types\n"
         "sys.modules['pipeline'] = types.ModuleType('pipeline')\n"
