@@ -56,7 +56,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
         update={"evaluation": session.experiment.evaluation, "selection": session.experiment.selection}
     )
     finished = trials.finished_trials(session.store, search, experiment.model)
-    contestants = finalists(experiment, finished, len(prepared.split.validation))
+    contestants = finalists(experiment, trials.unpruned(finished), len(prepared.split.validation))
     seeds = fresh_seeds(experiment)
     session.say(
         f"evaluate: retraining {len(contestants)} networks, each with the same {len(seeds)} fresh seeds: "
