@@ -20,7 +20,7 @@ from pipeline.models.spaces import space_of
 from pipeline.retraining import plan
 from pipeline.retraining.plan import RetrainingOutcome
 from pipeline.search import resume
-from pipeline.search.workers.choose import start_workers
+from pipeline.search.workers.choose import start_early, start_workers
 from pipeline.search.workers.jobs import Workers
 from pipeline.session import Session, connect, load
 from pipeline.tracking import run_lock, views
@@ -43,6 +43,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         KeptError: A retraining kept its champion and `retrain.fail_when_kept` is set.
     """
     began, outcome, mlflow_run = time.monotonic(), None, MlflowRun()
+    start_early(step, experiment)
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False)

@@ -21,6 +21,7 @@ import pytest  # noqa: E402
 from pipeline.data.formats import digits  # noqa: E402
 from pipeline.data.split import Part, Split, split  # noqa: E402
 from pipeline.experiment import Data  # noqa: E402
+from tests.fixtures.tables import copy_tables  # noqa: E402
 
 pytest_plugins = ["tests.shared_fixtures"]
 
@@ -34,13 +35,18 @@ FIRST = (
     "faults/test_store_away",
     "test_contract",
     "faults/test_killed",
-    "search/test_dask_search",
-    "search/test_dask_workers",
     "retraining/test_retrain",
+    "search/test_dask_search",
+    "retraining/test_schedule",
+    "search/test_dask_workers",
     "test_whole",
+    "faults/test_disk",
+    "search/test_states",
+    "evaluation/test_refits",
     "tracking/test_ui",
+    "serving/test_served",
 )
-"""The slowest files, so that the processes end at about the same time."""
+"""The slowest files, longest first, so that the processes end at about the same time."""
 TOGETHER = {
     "tests/retraining/test_retrain.py": "retraining",
     "tests/retraining/test_rollback.py": "retraining",
@@ -98,6 +104,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_said_to_mlflow_but_in_the_environment():
     _forget()
+    copy_tables()
     yield
     _forget()
 

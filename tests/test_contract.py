@@ -28,6 +28,8 @@ ADDED: dict[str, str] = {
     },
     **{f"{part}_recall/{label}": "recall of one class" for part in ("val", "test") for label in range(10)},
     "class_weight": "the training setting, as all of them",
+    "weight_decay": "the same",
+    "label_smoothing": "the same",
     "largest_class_rate": "share of the largest class: the accuracy of always answering it",
     "narrowgap.run_number": "the seeds of a retraining run depend on it, also when older runs were deleted",
 }

@@ -71,7 +71,7 @@ def load(data: Data, *, keep_colour: bool = False, progress: Say = _silent) -> D
         return own.load(data, keep_colour=keep_colour, say=progress)
     if data.dataset == "digits":
         if data.path is not None:
-            raise InputError(f"data.path is {data.path!r}, but digits come with scikit-learn; leave data.path empty")
+            raise InputError(f"data.path is {data.path!r}, but digits come with scikit-learn; expected null")
         return formats.digits()
     if data.path is not None:
         return _from_path(Path(data.path))
@@ -84,7 +84,7 @@ def _from_path(folder: Path) -> Dataset:
         contents = _verified(download.from_folder(folder, FASHION_MNIST, largest=download.LARGEST), where=str(folder))
     except (UnavailableError, InputError) as error:
         raise InputError(
-            f"data.path cannot be used: {error}; expected {_expected_files()}, or leave data.path empty"
+            f"data.path cannot be used: {error}; expected {_expected_files()}, or null (data.path)"
         ) from error
     return _fashion_mnist(contents, source=str(folder))
 

@@ -1,6 +1,6 @@
-"""Retrains finalists, each with every seed: a nested run per refit."""
+"""Retrains finalists with fresh seeds: a nested run per refit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from pipeline.data.sources import cache_folder
 from pipeline.errors import SearchFailedError
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.kept_refits import EarlierRefits, KeptRefit
+from pipeline.evaluation.plan import Plan, Racer, all_seeds
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
 from pipeline.search.progress import ProgressDisplay, TrialUpdate
@@ -50,7 +51,7 @@ class Refit:
 
 @dataclass(frozen=True, eq=False)
 class RefitGroup:
-    """A finalist with all of its refits, by seed."""
+    """A finalist with its refits, by seed: the first of the evaluation's seeds."""
 
     finalist: Finalist
     architecture: str
@@ -64,8 +65,7 @@ class RefitGroup:
 
     def candidate(self, labels: Labels) -> Candidate:
         """What a selection may know: validation results over the seeds, given the labels (n,) of the validation images."""
-        outcomes = {refit.seed: refit.validation.argmax(axis=1) == labels for refit in self.refits}
-        return Candidate.of_seeds(self.architecture, self.metrics, self.parameters, outcomes)
+        return _candidate(self.architecture, self.parameters, self.refits, labels)
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:
@@ -89,32 +89,75 @@ def fresh_seeds(experiment: Experiment) -> list[int]:
 def refit(
     session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers, *, seeds: Sequence[int]
 ) -> list[RefitGroup]:
-    """Trains every finalist with every seed, the same ones for all, to be compared seed by seed; one run each, below
-    `run`. A refit of a run of the same step that was stopped is used again, not trained again.
+    """Trains every finalist with every seed, as `refit_by_plan`."""
+    everything = all_seeds(finalists, len(seeds))
+    groups, _ = refit_by_plan(
+        session, run, finalists, workers, seeds=seeds, plan=everything, following=lambda _, plan: plan
+    )
+    return groups
+
+
+def refit_by_plan(
+    session: Session,
+    run: Run,
+    finalists: Sequence[Finalist],
+    workers: Workers,
+    *,
+    seeds: Sequence[int],
+    plan: Plan,
+    following: Callable[[Sequence[Racer], Plan], Plan],
+) -> tuple[list[RefitGroup], Plan]:
+    """Trains finalists with the first of the seeds, the same ones for all, to be compared seed by seed; one run each, below
+    `run`. The plan says how many each gets; when all its refits have ended, the next one is asked for. A refit of a run of
+    the same step that was stopped is used again, not trained again.
 
     A finalist whose training fails with some seed is left out, with a message.
+
+    Args:
+        session: What every step is given.
+        run: The run of the evaluation.
+        finalists: In the order of the groups returned.
+        workers: Where the refits are trained.
+        seeds: All seeds that a network may get.
+        plan: Seeds by role.
+        following: The next plan, given the networks that were trained as the last one says; asked until one is final.
+
+    Returns:
+        The networks and the last plan.
 
     Raises:
         SearchFailedError: If no finalist remains that can be chosen.
     """
     folder = cache_folder() / "outbox"
     earlier = EarlierRefits(session, run, folder)
-    total = len(finalists) * len(seeds)
     with (
-        ProgressDisplay(session.console, total=total, objective="val_accuracy", noun="refit") as display,
+        ProgressDisplay(session.console, total=0, objective="val_accuracy", noun="refit") as display,
         RunJournal(session.store, run, step="refit", stopped=STOPPED, folder=folder) as journal,
     ):
         under_way = _RefitScheduler(session, finalists, seeds, journal, earlier)
-        under_way.train(workers, display)
+        while True:
+            display.expect(sum(plan.most.values()), at_most=not plan.final)
+            under_way.train(workers, display, plan)
+            if plan.final:
+                break
+            decided = following(under_way.racers(plan), plan)
+            _say_what_changed(session, plan, decided)
+            plan = decided
         journal.drain()
-        groups = list(under_way.groups())
+        groups = under_way.groups(plan)
     if all(group.finalist.reference for group in groups):
         raise SearchFailedError(f"no finalist could be trained again, the last failed with: {under_way.last_failure}")
-    return groups
+    return groups, plan
+
+
+def _say_what_changed(session: Session, before: Plan, after: Plan) -> None:
+    for role, note in after.notes.items():
+        if note != before.notes.get(role):
+            session.say(f"evaluate: {role}: {after.wanted[role]} seeds; {note}")
 
 
 class _RefitScheduler:
-    """Refits by number: all seeds of the first finalist, then those of the second, and so on."""
+    """Refits by number: the seeds of the first finalist, then those of the second, and so on."""
 
     def __init__(
         self,
@@ -128,14 +171,17 @@ class _RefitScheduler:
         self._journal, self._earlier = journal, earlier
         self._split = session.prepared.split
         self._open: set[int] = set()
+        self._asked: set[int] = set()
         self._done: dict[int, KeptRefit] = {}
         self._runs: dict[int, Run] = {}
         """Of refits that were not trained now."""
         self.last_failure: str | None = None
 
-    def train(self, workers: Workers, display: ProgressDisplay) -> None:
-        """Hands out the jobs, one in hand for each worker, and takes in what they become."""
-        waiting = iter(range(len(self._finalists) * len(self._seeds)))
+    def train(self, workers: Workers, display: ProgressDisplay, plan: Plan) -> None:
+        """Hands out the jobs that the plan adds, one in hand for each worker, and takes in what they become."""
+        wanted = [number for place in range(len(self._finalists)) for number in self._wanted(place, plan)]
+        waiting = iter([number for number in wanted if number not in self._asked])
+        self._asked.update(wanted)
         while True:
             while len(self._open) < 2 * workers.count and (number := next(waiting, None)) is not None:
                 if (seen := self._taken(number)) is not None:
@@ -147,19 +193,35 @@ class _RefitScheduler:
             for outcome in workers.finished():
                 display.ended(self._ended(outcome))
 
-    def groups(self) -> Iterator[RefitGroup]:
-        """The finalists that were trained with every seed."""
+    def racers(self, plan: Plan) -> list[Racer]:
+        """What a race may know of the finalists that were trained with every seed that the plan wants."""
+        labels, found = self._split.validation.labels, []
         for place, finalist in enumerate(self._finalists):
-            numbers = range(place * len(self._seeds), (place + 1) * len(self._seeds))
-            name, parameters = (
-                self._name(finalist),
-                finalist.recipe.spec.parameters(self._split.inputs, self._split.classes),
-            )
-            if all(number in self._done for number in numbers):
-                yield RefitGroup(finalist, name, parameters, [self._refit(number) for number in numbers])
-            else:
-                failed = sum(number not in self._done for number in numbers)
+            if not self._failed(place, plan):
+                refits = [self._done[number] for number in self._wanted(place, plan)]
+                candidate = _candidate(self._name(finalist), self._parameters(finalist), refits, labels)
+                found.append(Racer(finalist.role, candidate, [each.metrics for each in refits]))
+        return found
+
+    def groups(self, plan: Plan) -> list[RefitGroup]:
+        """The finalists that were trained with every seed that the plan wants; says who is left out."""
+        found = []
+        for place, finalist in enumerate(self._finalists):
+            numbers, name = self._wanted(place, plan), self._name(finalist)
+            if failed := self._failed(place, plan):
                 self._session.say(f"evaluate: {name} is left out: {failed} of {len(numbers)} refits failed")
+            else:
+                refits = [self._refit(number) for number in numbers]
+                found.append(RefitGroup(finalist, name, self._parameters(finalist), refits))
+        return found
+
+    def _wanted(self, place: int, plan: Plan) -> range:
+        """Numbers of the refits of a finalist."""
+        first = place * len(self._seeds)
+        return range(first, first + plan.wanted[self._finalists[place].role])
+
+    def _failed(self, place: int, plan: Plan) -> int:
+        return sum(number not in self._done for number in self._wanted(place, plan))
 
     def _refit(self, number: int) -> Refit:
         kept = self._done[number]
@@ -244,3 +306,11 @@ class _RefitScheduler:
 
     def _name(self, finalist: Finalist) -> str:
         return finalist.recipe.spec.architecture(self._split.inputs, self._split.classes)
+
+    def _parameters(self, finalist: Finalist) -> int:
+        return finalist.recipe.spec.parameters(self._split.inputs, self._split.classes)
+
+
+def _candidate(name: str, parameters: int, refits: Sequence[Refit | KeptRefit], labels: Labels) -> Candidate:
+    outcomes = {refit.seed: refit.validation.argmax(axis=1) == labels for refit in refits}
+    return Candidate.of_seeds(name, [refit.metrics for refit in refits], parameters, outcomes)

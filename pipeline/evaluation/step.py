@@ -5,8 +5,8 @@ Leaves a run with tables, pictures, the model and the report, and a nested run p
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
-from pipeline.data.split import Split
 from pipeline.evaluation import kept_refits
 from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
@@ -14,15 +14,14 @@ from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
 from pipeline.evaluation.finalists import finalists
 from pipeline.evaluation.find_search import recorded
 from pipeline.evaluation.log_model import log_chosen_model
-from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit
+from pipeline.evaluation.race import final_choice, first_plan, next_plan, opening
+from pipeline.evaluation.refits import fresh_seeds, refit_by_plan
 from pipeline.evaluation.report.build import build_report
-from pipeline.experiment import Experiment
 from pipeline.preparation.step import record_inputs
 from pipeline.search import trials
 from pipeline.search.workers.jobs import Workers
 from pipeline.session import Session
 from pipeline.statistics.gap_table import markdown
-from pipeline.statistics.selection import choose
 from pipeline.tracking.names import (
     CHOSEN_TAG,
     REASON_CHOSEN_TAG,
@@ -58,14 +57,21 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     finished = trials.finished_trials(session.store, search, experiment.model)
     contestants = finalists(experiment, trials.unpruned(finished), len(prepared.split.validation))
     seeds = fresh_seeds(experiment)
-    session.say(
-        f"evaluate: retraining {len(contestants)} networks, each with the same {len(seeds)} fresh seeds: "
-        f"{'; '.join(finalist.role for finalist in contestants)}"
+    labels, first = prepared.split.validation.labels, first_plan(experiment, contestants)
+    session.say(f"evaluate: {opening(first)}")
+    groups, plan = refit_by_plan(
+        session,
+        run,
+        contestants,
+        workers,
+        seeds=seeds,
+        plan=first,
+        following=partial(next_plan, experiment, len(labels)),
     )
-    groups = refit(session, run, contestants, workers, seeds=seeds)
-    result = _choose(
-        experiment.model_copy(update={"question": session.experiment.question}), prepared.split, finished, groups
-    )
+    chosen, choice = final_choice(experiment, labels, groups, plan)
+    asked = experiment.model_copy(update={"question": session.experiment.question})
+    others = [group for group in groups if group is not chosen]
+    result = EvaluationResult(asked, prepared.split, finished, [chosen, *others], choice, plan.notes)
     for refitted in result.chosen.refits:
         refitted.run.log(tags={ROLE_TAG: "chosen"})
     analyses = [analysis for analyse in ANALYSES if (analysis := analyse(result)) is not None]
@@ -76,22 +82,6 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     run.write(REPORT, page)
     kept_refits.drop(session.store, run)
     return replace(result, report=page)
-
-
-def _choose(
-    experiment: Experiment, split: Split, finished: list[trials.Trial], groups: Sequence[RefitGroup]
-) -> EvaluationResult:
-    """Chooses among the finalists by the means over their seeds; references are shown but never selected."""
-    eligible = [group for group in groups if not group.finalist.reference]
-    choice = choose(
-        [group.candidate(split.validation.labels) for group in eligible],
-        experiment.selection.rule,
-        validation_size=len(split.validation),
-        tolerance=experiment.selection.tolerance,
-    )
-    chosen = eligible[choice.index]
-    others = [group for group in groups if group is not chosen]
-    return EvaluationResult(experiment, split, finished, [chosen, *others], choice)
 
 
 def _record(session: Session, run: Run, result: EvaluationResult, analyses: Sequence[Analysis]) -> None:

@@ -13,7 +13,11 @@ class Evaluation(Section):
     finalists: Count = 3
     """Number of networks of the search that are retrained, the best by `selection.rule`; of fixed networks, all are."""
     seeds: Count = 5
-    """Number of seeds that each network is retrained with: new seeds, the same ones for every network."""
+    """Number of seeds that each network is retrained with: new seeds, the same ones for every network. With `race`, the
+    largest number."""
+    race: bool = True
+    """Whether refits race: all networks get three seeds; further seeds, up to `seeds`, go to those that the rule could still
+    choose, and to the baseline. Fixed networks do not race."""
     target_accuracy: Annotated[float, Field(gt=0, le=1), BeforeValidator(no_bool)] | None = None
     """Target accuracy on accepted predictions, 0 to 1; the rest is rejected as uncertain. Null sets no target."""
 

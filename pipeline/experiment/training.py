@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pipeline.experiment.base import Count, LearningRate, Section
+from pipeline.experiment.base import Count, LearningRate, Rate, Section
 
 
 class TrainingOverrides(Section):
@@ -23,6 +23,10 @@ class TrainingOverrides(Section):
     restore_best: bool | None = None
     """As in `training`."""
     class_weight: Literal["none", "balanced"] | None = None
+    """As in `training`."""
+    weight_decay: Rate | None = None
+    """As in `training`."""
+    label_smoothing: Rate | None = None
     """As in `training`."""
 
 
@@ -46,6 +50,13 @@ class Training(Section):
     class_weight: Literal["none", "balanced"] = "none"
     """`balanced` multiplies the training loss of an image by images / (classes x images of its class), so that every class
     counts alike; `none` counts every image alike. Scores are never weighted."""
+
+    weight_decay: Rate = 0
+    """Decoupled weight decay as in AdamW: every step shrinks the weights by this share times the learning rate, biases
+    excepted; 0 means none."""
+    label_smoothing: Rate = 0
+    """Share of every label that the training loss spreads evenly over all classes; 0 means none. Scores are by the labels
+    as they are."""
 
     def merged(self, overrides: TrainingOverrides) -> "Training":
         """These settings with what `overrides` names put in their place."""

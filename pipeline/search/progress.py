@@ -45,6 +45,7 @@ class ProgressDisplay:
         self._done = self._fresh = self._failed = self._pruned = 0
         self._best: TrialUpdate | None = None
         self._last: TrialUpdate | None = None
+        self._of = "of"
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Self:
@@ -57,6 +58,10 @@ class ProgressDisplay:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
     ) -> None:
         self._live.stop()
+
+    def expect(self, total: int, *, at_most: bool) -> None:
+        """Changes the number that is expected; `at_most` says that fewer may do."""
+        self._total, self._of = total, "of at most" if at_most else "of"
 
     def ended(self, trial: TrialUpdate) -> None:
         """Shows one more ended trial."""
@@ -84,7 +89,8 @@ class ProgressDisplay:
         return trial.objective < self._best.objective
 
     def _line(self, trial: TrialUpdate) -> str:
-        head = f"{self._noun} {self._done}/{self._total}  {trial.name}"
+        of = "/" if self._of == "of" else f" {self._of} "
+        head = f"{self._noun} {self._done}{of}{self._total}  {trial.name}"
         if trial.objective is None:
             return f"{head}  FAILED: {trial.failure}"
         mark = "  (best so far)" if trial is self._best else "  (pruned)" if trial.pruned else ""
@@ -98,7 +104,8 @@ class ProgressDisplay:
         left = self._total - self._done
         if left <= 0 or not self._fresh:
             return ""
-        return f"about {duration((time.monotonic() - self._start) / self._fresh * left)} left"
+        about = "about" if self._of == "of" else "at most about"
+        return f"{about} {duration((time.monotonic() - self._start) / self._fresh * left)} left"
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -114,5 +121,6 @@ class ProgressDisplay:
         pruned = f", {self._pruned} pruned" if self._pruned else ""
         spent = duration(time.monotonic() - self._start)
         return (
-            f"{self._done} of {self._total}{failed}{pruned}, {spent} gone{', ' if self._left() else ''}{self._left()}"
+            f"{self._done} {self._of} {self._total}{failed}{pruned}, {spent} gone"
+            f"{', ' if self._left() else ''}{self._left()}"
         )

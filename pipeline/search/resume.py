@@ -22,6 +22,9 @@ DIGEST = "sha256:"
 SEEN_IN_DIGEST = {"path", "shape", "size", "channels", "background"}
 """Keys of `data` that matter by the images alone, whose digest is compared."""
 
+NEW_TRAINING = {"class_weight": "none", "weight_decay": 0, "label_smoothing": 0}
+"""Keys of `training` that searches of earlier versions do not have, and the values that mean what they did."""
+
 
 def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
     """What must be equal for two searches to be the same: everything that affects proposals or results."""
@@ -31,18 +34,18 @@ def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
         search["pruner"] = experiment.search.pruner
     own = experiment.model
     for network in asked["space"]["networks"] or ():
-        network["training"] = _without_new(network["training"], None)
+        network["training"] = _without_new(network["training"], dict.fromkeys(NEW_TRAINING))
     return {
         "data": {key: value for key, value in asked["data"].items() if key not in SEEN_IN_DIGEST} | prepared.tags,
         **({"space": asked["space"]} if own is None else {"model": own.identity()}),
-        "training": _without_new(asked["training"], "none"),
+        "training": _without_new(asked["training"], NEW_TRAINING),
         "search": search,
     }
 
 
-def _without_new(training: dict[str, Any], default: str | None) -> dict[str, Any]:
-    """Training settings without a key that is newer than searches of earlier versions, at the value of what they did."""
-    return {key: value for key, value in training.items() if (key, value) != ("class_weight", default)}
+def _without_new(training: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Training settings without keys that earlier versions did not have, where they mean what those did."""
+    return {key: value for key, value in training.items() if key not in new or value != new[key]}
 
 
 def lease(session: Session, root: Run) -> None:

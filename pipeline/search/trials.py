@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.experiment import ModelCode
 from pipeline.models.recipe import Recipe
+from pipeline.models.user.spec import UserSpec
 from pipeline.statistics.selection import Candidate
 from pipeline.tracking.names import ASKED_TAG, PROPOSAL_TAG, PRUNED_TAG, STEP_TAG
 from pipeline.tracking.store import Run, Store
@@ -58,6 +59,12 @@ class Trial:
         """Hyperparameters and metrics by name, without those of layers that it lacks."""
         return {**self.recipe.spec.coordinates(), **{name: self.run.metrics[name] for name in MEASURES}}
 
+    def texts(self) -> dict[str, str]:
+        """Hyperparameters of a user's own model that are choices of texts, by name."""
+        spec = self.recipe.spec
+        values = dict(spec.values) if isinstance(spec, UserSpec) else {}
+        return {name: value for name, value in values.items() if isinstance(value, str)}
+
 
 def finished_trials(store: Store, search: Run, code: ModelCode | None = None) -> list[Trial]:
     """The finished trials of a search, in the order of proposals; `code` is that of a user's own model."""
@@ -91,9 +98,16 @@ def hyperparameters(trials: Sequence[Trial]) -> list[str]:
     return list(dict.fromkeys(name for names in longest_first for name in names))
 
 
+def own_hyperparameters(trials: Sequence[Trial]) -> list[str]:
+    """Names of all hyperparameters of a user's own model, texts too; none of dense networks."""
+    specs = [trial.recipe.spec for trial in trials]
+    return list(dict.fromkeys(name for spec in specs if isinstance(spec, UserSpec) for name in spec.names))
+
+
 def table(trials: Sequence[Trial]) -> pd.DataFrame:
     """One row per trial: `trials.csv`."""
-    columns = ["trial", "architecture", "parameters", *hyperparameters(trials), *MEASURES, "pruned", "run_id"]
+    names = own_hyperparameters(trials) or hyperparameters(trials)
+    columns = ["trial", "architecture", "parameters", *names, *MEASURES, "pruned", "run_id"]
     rows = [
         {
             "trial": trial.number,
@@ -102,6 +116,7 @@ def table(trials: Sequence[Trial]) -> pd.DataFrame:
             "pruned": trial.pruned,
             "run_id": trial.run.id,
             **trial.coordinates(),
+            **trial.texts(),
         }
         for trial in trials
     ]

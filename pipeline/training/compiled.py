@@ -22,8 +22,8 @@ from pipeline.training import epochs, scoring
 from pipeline.training.call_size import MOST_TRAINING_ROWS, rows_per_call
 from pipeline.training.dropout import DropoutMasks
 from pipeline.training.epochs import Clock, OnEpoch, Weights
-from pipeline.training.program import Program
-from pipeline.training.programs import PROGRAMS, program_key
+from pipeline.training.program import Program, Rates
+from pipeline.training.programs import PROGRAMS, dense_key
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult
 
 
@@ -75,13 +75,19 @@ class _Trainer:
         self._flat = split.train.images.reshape(count, -1)
         self._masks = DropoutMasks(spec, split.inputs, seed)
         self._class_weights = epochs.class_weights(settings, split)
+        self._rates = Rates(
+            np.float32(settings.learning_rate),
+            phase_per_step(settings, self._steps),
+            np.float32(settings.weight_decay),
+            np.float32(settings.label_smoothing),
+        )
         sizes = (self._batch, self._stack, split.inputs, split.classes, split.pixel_max)
-        key = (program_key(spec, settings), *sizes, self._class_weights)
+        key = (dense_key(spec, settings), *sizes, self._class_weights)
         self._program = PROGRAMS.get(key, spec.parameters(split.inputs, split.classes), self._new_program)
 
     def _new_program(self) -> Program:
         return Program(
-            self._spec,
+            dense_key(self._spec, self._settings),
             inputs=self._split.inputs,
             classes=self._split.classes,
             pixel_max=self._split.pixel_max,
@@ -121,7 +127,7 @@ class _Trainer:
                 self._flat[padded].reshape(*shape, -1),
                 self._split.train.labels[padded].reshape(shape).astype(np.int32),
                 len(rows),
-                (np.float32(self._settings.learning_rate), phase_per_step(self._settings, self._steps)),
+                self._rates,
                 self._masks.draw(number, call, shape),
                 self._masks.thresholds(),
             )

@@ -81,7 +81,9 @@ class _Trainer:
         PROGRAMS.compiled += 1  # a worker is renewed after so many: TensorFlow keeps memory of each
         self._xla = _xla_pays(self._model)
         weights = epochs.class_weights(settings, split)
-        self._run = _compiled(built, self._optimizer, _loss(spec, built), split, class_weights=weights, xla=self._xla)
+        self._run = _compiled(
+            built, self._optimizer, _loss(spec, built, settings), split, class_weights=weights, xla=self._xla
+        )
         self._answer = _answers(built, split.pixel_max)
         self._scoring_rows = rows_per_call(MOST_SCORING_ROWS, max(split.inputs, built.activations))
 
@@ -160,16 +162,22 @@ def _optimizer(built: Built, settings: Training, steps: int) -> keras.optimizers
     rate: Any = settings.learning_rate
     if settings.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, settings.epochs * steps)
-    return keras.optimizers.Adam(rate)
+    adam = keras.optimizers.Adam(rate, weight_decay=settings.weight_decay or None)
+    if settings.weight_decay:
+        adam.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return adam
 
 
-def _loss(spec: UserSpec, built: Built) -> tuple[Any, bool]:
+def _loss(spec: UserSpec, built: Built, settings: Training) -> tuple[Any, bool]:
     """The loss of labels and outputs, and whether its labels are one-hot rows.
 
     Raises:
         InputError: A model that comes compiled has a loss that does not fit its outputs.
     """
     given = built.model.loss if built.compiled else None
+    if given is None and settings.label_smoothing:
+        smooth = settings.label_smoothing
+        return keras.losses.CategoricalCrossentropy(from_logits=built.logits, label_smoothing=smooth), True
     if given is None:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=built.logits), False
     if isinstance(given, dict | list | tuple):

@@ -7,16 +7,30 @@ is enough.
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline.models.dense import DenseSpec
 from pipeline.training.dropout import dropped
+from pipeline.training.programs import ProgramKey
 
 Weights = tuple[NDArray[np.float32], ...]
+
+
+class Rates(NamedTuple):
+    """Numbers that a program takes as inputs."""
+
+    first: np.float32 = np.float32(0)
+    """The first learning rate."""
+    phase: np.float32 = np.float32(0)
+    """Radians per step of the half cosine by which the learning rate falls; 0 leaves it constant."""
+    decay: np.float32 = np.float32(0)
+    """Weight decay, a share of the learning rate."""
+    smoothing: np.float32 = np.float32(0)
+    """Share of a label that is spread over all classes."""
 
 
 class Program:
@@ -24,7 +38,7 @@ class Program:
 
     def __init__(
         self,
-        spec: DenseSpec,
+        key: ProgramKey,
         *,
         inputs: int,
         classes: int,
@@ -33,7 +47,7 @@ class Program:
         class_weights: tuple[float, ...] | None = None,
     ) -> None:
         """Args:
-        spec: The network; its rates count only as far as they are 0 or not.
+        key: What it is compiled for.
         inputs: Pixels per image.
         classes: Number of outputs.
         pixel_max: Largest pixel value.
@@ -41,13 +55,13 @@ class Program:
         class_weights: What the loss of an image of each class is multiplied by; None leaves it as it is.
         """
         keras.backend.clear_session()  # what other programs of this process left in Keras' global state
-        sizes = (inputs, *spec.hidden, classes)
+        sizes = (inputs, *key.hidden, classes)
         self._kernels = [
             keras.Variable(np.zeros((before + 1, after), np.float32)) for before, after in itertools.pairwise(sizes)
         ]
-        self._activations = [keras.activations.get(name) for name in spec.activations]
-        self._places = [place for place, rate in enumerate(spec.dropout) if rate]
-        self._class_weights = class_weights
+        self._activations = [keras.activations.get(name) for name in key.activations]
+        self._places = key.places
+        self._class_weights, self._decays, self._smooths = class_weights, key.decays, key.smooths
         self._widths, self._stack, self._pixel_max = sizes[:-1], stack, pixel_max
         # The rate is an input. As a function here it is not a variable, which would be part of the state.
         self._optimizer = keras.optimizers.Adam(lambda: 0.0)
@@ -65,7 +79,7 @@ class Program:
             random = [np.zeros((*self._stack, self._widths[place]), np.uint16) for place in self._places]
             images = np.zeros((*self._stack, self._widths[0]), np.uint8)
             self.run(
-                images, np.zeros((steps, batch), np.int32), 0, (np.float32(0), np.float32(0)), random,
+                images, np.zeros((steps, batch), np.int32), 0, Rates(), random,
                 np.zeros(len(self._places), np.int32),
             )  # fmt: skip
         self._compiled = True
@@ -106,7 +120,7 @@ class Program:
         images: NDArray[np.uint8],
         labels: NDArray[np.int32],
         count: int,
-        rate: tuple[np.float32, np.float32],
+        rates: Rates,
         random: Sequence[NDArray[np.uint16]],
         thresholds: NDArray[np.int32],
     ) -> tuple[float, float]:
@@ -116,17 +130,22 @@ class Program:
             images: (steps, batch, pixels).
             labels: (steps, batch).
             count: Rows that count; those after them are padding.
-            rate: The first learning rate, and radians per step of the half cosine by which it falls; 0 leaves it constant.
+            rates: Of learning, weight decay and label smoothing.
             random: (steps, batch, width) per position with dropout.
             thresholds: (positions,); random numbers below it are dropped.
         """
-        loss, right = self._steps(images, labels, np.int32(count), *rate, thresholds, *random)
+        loss, right = self._steps(images, labels, np.int32(count), rates, thresholds, *random)
         return float(loss), float(right)
 
     def _train_stack(
-        self, images: tf.Tensor, labels: tf.Tensor, count: tf.Tensor, first_rate: tf.Tensor, phase: tf.Tensor,
-        thresholds: tf.Tensor, *random: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:  # fmt: skip
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        count: tf.Tensor,
+        rates: Rates,
+        thresholds: tf.Tensor,
+        *random: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         batch = images.shape[1]
 
         def step(number: tf.Tensor, loss_sum: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -140,15 +159,18 @@ class Program:
             }
             with tf.GradientTape() as tape:
                 answers = self._forward(rows, here)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[number], answers)
+                losses = self._losses(labels[number], answers, rates.smoothing)
                 total = tf.reduce_sum(losses * importance)
                 loss = total / tf.cast(counted, tf.float32)
             # Not `optimizer.apply`: it sums over replicas by a custom gradient, which TensorFlow registers for ever and
             # the whole graph with it (6 MB per network).
             gradients = tape.gradient(loss, [kernel.value for kernel in self._kernels])
             done = tf.cast(self._optimizer.iterations.value, tf.float32)
-            rate = first_rate * (0.5 * (1.0 + tf.cos(done * phase)))
+            rate = rates.first * (0.5 * (1.0 + tf.cos(done * rates.phase)))
             for gradient, kernel in zip(gradients, self._kernels, strict=True):
+                if self._decays:
+                    shrunk = kernel.value[:-1] * (rates.decay * rate)
+                    kernel.assign_sub(tf.pad(shrunk, [[0, 1], [0, 0]]))  # the last row is the bias
                 self._optimizer.update_step(gradient, kernel, rate)
             self._optimizer.iterations.assign_add(1)
             hits = tf.cast(tf.argmax(answers, axis=1, output_type=tf.int32) == labels[number], tf.float32)
@@ -157,6 +179,14 @@ class Program:
         start = tf.constant(0), tf.constant(0.0), tf.constant(0.0)
         _, loss_sum, right = tf.while_loop(lambda number, *_: number * batch < count, step, start)
         return loss_sum, right
+
+    def _losses(self, labels: tf.Tensor, answers: tf.Tensor, smoothing: tf.Tensor) -> tf.Tensor:
+        """Cross-entropy per image; with label smoothing, that share of it is the mean over all classes as labels."""
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, answers)
+        if not self._smooths:
+            return losses
+        even = -tf.reduce_mean(tf.nn.log_softmax(answers), axis=1)
+        return losses + smoothing * (even - losses)
 
     def _weights_of(self, labels: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.constant(self._class_weights, tf.float32), labels)

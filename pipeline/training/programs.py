@@ -30,14 +30,31 @@ class ProgramKey:
     """Positions with dropout: 0 after the input, i after hidden layer i."""
     batch_size: int
     class_weight: str
+    decays: bool
+    """Whether there is weight decay; how much is an input."""
+    smooths: bool
+    """Whether there is label smoothing; how much is an input."""
 
 
 def program_key(spec: ModelSpec, settings: Training) -> Hashable:
     """Equal for jobs on the same data that can share a program."""
     if not isinstance(spec, DenseSpec):
         return spec, settings
+    return dense_key(spec, settings)
+
+
+def dense_key(spec: DenseSpec, settings: Training) -> ProgramKey:
+    """What a dense network with these settings needs compiled."""
     places = tuple(place for place, rate in enumerate(spec.dropout) if rate)
-    return ProgramKey(spec.hidden, spec.activations, places, settings.batch_size, settings.class_weight)
+    return ProgramKey(
+        hidden=spec.hidden,
+        activations=spec.activations,
+        places=places,
+        batch_size=settings.batch_size,
+        class_weight=settings.class_weight,
+        decays=settings.weight_decay > 0,
+        smooths=settings.label_smoothing > 0,
+    )
 
 
 class Programs:

@@ -1,5 +1,5 @@
 """From `mlflow run` to the first training step, piece by piece: `python -m tests.benchmarks.startup`, with the options
-`--experiments smoke fashion_mnist --repeats 3`.
+`--experiments smoke fashion_mnist --repeats 3 --against ../other`: another checkout to measure in turns with this one.
 
 Real runs, watched from outside: when our process is there and which libraries it has mapped (from /proc, hence on Linux
 alone), and the times that the tracking store has. The first run of an experiment finds no store and makes one; the later
@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -51,30 +53,42 @@ def main() -> int:
     options.add_argument("--experiments", nargs="+", default=["smoke", "fashion_mnist"])
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--against", type=Path)
     options.add_argument("--imports", action="store_true")
     given = options.parse_args()
     if given.imports:
         imports(given.repeats)
         return 0
+    roots = [ROOT, *([given.against.resolve()] if given.against else [])]
     for experiment in given.experiments:
-        with tempfile.TemporaryDirectory() as folder:
-            first, *later = [whole(experiment, given.workers, Path(folder)) for _ in range(1 + given.repeats)]
-        print(f"\n{experiment}, {given.workers} workers\n\n| until | first run, s | later, s | of that, s |")
-        print("|---|---|---|---|")
-        before = 0.0
-        for stage, told in STAGES.items():
-            if stage in first:
-                usual = statistics.median(marks[stage] for marks in later)
-                print(f"| {told} | {first[stage]:.1f} | {usual:.1f} | {usual - before:.1f} |", flush=True)
-                before = usual
+        with ExitStack() as stack:
+            folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in roots]
+            rounds = [
+                [whole(experiment, given.workers, folder, root) for folder, root in zip(folders, roots, strict=True)]
+                for _ in range(1 + given.repeats)
+            ]
+        for root, runs in zip(roots, zip(*rounds, strict=True), strict=True):
+            print(f"\n{experiment}, {given.workers} workers{'' if root == ROOT else f', {given.against}'}\n")
+            table(runs[0], runs[1:])
     return 0
 
 
-def whole(experiment: str, workers: int, folder: Path) -> dict[str, float]:
-    """Seconds since the command at which each stage had ended; one run in a store in `folder`."""
+def table(first: dict[str, float], later: Sequence[dict[str, float]]) -> None:
+    """Prints the stages of the first run, and the medians of the later ones."""
+    print("| until | first run, s | later, s | of that, s |\n|---|---|---|---|")
+    before = 0.0
+    for stage, told in STAGES.items():
+        if stage in first:
+            usual = statistics.median(marks[stage] for marks in later)
+            print(f"| {told} | {first[stage]:.1f} | {usual:.1f} | {usual - before:.1f} |", flush=True)
+            before = usual
+
+
+def whole(experiment: str, workers: int, folder: Path, root: Path) -> dict[str, float]:
+    """Seconds since the command at which each stage had ended; one run of the checkout `root` in a store in `folder`."""
     words = {"experiment": experiment, "search.trials": workers, "training.epochs": 1, "search.tuner": "random"}
     words |= {"search.workers": workers, "search.resume": "never"}
-    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "search", "--env-manager", "local"]
+    command = [sys.executable, "-m", "mlflow", "run", str(root), "-e", "search", "--env-manager", "local"]
     command += ["--experiment-name", experiment]
     command += [word for key, value in words.items() for word in ("-P", f"{key}={value}")]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}

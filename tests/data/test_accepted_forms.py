@@ -315,3 +315,11 @@ def test_a_model_of_your_own_gets_images_as_they_are(tmp_path):
         assert np.array_equal(kept.images_train, images)
         found = load(own(tree(tmp_path / f"{images.ndim}", images)), keep_colour=True)
         assert found.images_train.shape == images.shape
+
+
+def test_scaling_keeps_the_largest_pixel_and_the_remark_is_about_the_input(tmp_path):
+    images = np.zeros((12, 8, 8), np.uint8)
+    images[:, 2:5, 3:7] = 16
+    dataset, _ = read(tmp_path, images, size=13, pixel_max=16)
+    assert (dataset.images_train.max(), dataset.pixel_max) == (16, 16)
+    assert "the largest pixel is 16 of 255" in read(tmp_path, images, size=13)[1]

@@ -63,7 +63,7 @@ def test_a_folder_of_gzipped_files_is_read_too(copy):
 
 def test_a_path_without_the_files_is_reported_with_what_was_expected(tmp_path):
     with pytest.raises(
-        InputError, match=r"data\.path cannot be used: .* has no train-images-idx3-ubyte .*expected the four .*or leave"
+        InputError, match=r"data\.path cannot be used: .* has no train-images-idx3-ubyte .*expected the four .*or null"
     ):
         load(Data(path=str(tmp_path)), progress=ignore)
 

@@ -332,12 +332,12 @@ class TestSelection:
         assert "by +4.50 ± 6.35 points on test" in section(look).text
 
     def test_a_finalist_that_turned_out_better_on_test_is_told_and_changes_nothing(self, digits_split: Split) -> None:
-        def told(*groups: RefitGroup) -> str:
+        def text_of(*groups: RefitGroup) -> str:
             return section(selection.analyse(evaluated(digits_split, *groups))).text
 
         chosen = group(finalist("finalist 1", relu(8)), [figures(accuracy=0.90, gap=0.03)])
         other = group(finalist("finalist 2", relu(4)), [figures(accuracy=0.91, gap=0.02)])
-        assert told(chosen, other) == (
+        assert text_of(chosen, other) == (
             "It is the best. On test, finalist 2 (91.00 %, gap +2.00 points) is at least as good as the chosen network "
             "(90.00 %, gap +3.00 points) in both. The choice does not use the test set: test scores would no longer be "
             "unbiased."
@@ -345,7 +345,7 @@ class TestSelection:
         wider = group(finalist("finalist 2", relu(4)), [figures(accuracy=0.91, gap=0.04)])
         same = group(finalist("finalist 3", relu(2)), chosen.metrics)
         plain = group(finalist(BASELINE, relu(16), reference=True), other.metrics)
-        assert told(chosen, wider, same, plain) == "It is the best."
+        assert text_of(chosen, wider, same, plain) == "It is the best."
 
     def test_the_fall_to_test_stands_beside_that_of_networks_that_no_search_selected(self, digits_split: Split) -> None:
         """All fall by 2 points from validation to test, so none of it is the selection's."""

@@ -86,14 +86,14 @@ class Read(HTMLParser):
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
 
-    def told(self, *tags: str) -> list[str]:
+    def texts_of(self, *tags: str) -> list[str]:
         return [text for tag, text in self.texts if tag in tags]
 
 
 def cells(table: Table) -> list[str]:
     """The texts of the table's body, row by row; those of columns of short texts and numbers in one piece each."""
     page = render(report(Section("One", tables=[table])))
-    return Read(page[page.index("<tbody>") : page.index("</tbody>") + 8]).told("td", "th")
+    return Read(page[page.index("<tbody>") : page.index("</tbody>") + 8]).texts_of("td", "th")
 
 
 class TestWholePage:
@@ -102,7 +102,7 @@ class TestWholePage:
         read = Read(page)
         assert page.startswith("<!doctype html>")
         assert read.all("html") == [{"lang": "en"}]
-        assert read.told("title") == ["Fashion-MNIST"]
+        assert read.texts_of("title") == ["Fashion-MNIST"]
         assert {"charset": "utf-8"} in read.all("meta")
         assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in read.all("meta")
 
@@ -117,7 +117,7 @@ class TestWholePage:
         ]
         assert len([each for each in references if each.startswith("data:image/png;base64,")]) == 1
         assert [each for each in references if not each.startswith(("data:", "#"))] == []
-        (style,) = read.told("style")
+        (style,) = read.texts_of("style")
         assert "url(" not in style
         assert "@import" not in style
         assert "://" not in page
@@ -131,11 +131,11 @@ class TestWholePage:
 
     def test_question_answer_facts_and_commands_stand_in_it(self) -> None:
         read = Read(render(report()))
-        assert "Which sizes, and dropout where?" in read.told("p")
-        assert "Dropout behind the input." in read.told("p")
-        assert read.told("dt") == ["test accuracy", "run", "All of it"]
-        assert read.told("dd")[0] == "89.46 %"
-        assert read.told("span")[-5:] == [
+        assert "Which sizes, and dropout where?" in read.texts_of("p")
+        assert "Dropout behind the input." in read.texts_of("p")
+        assert read.texts_of("dt") == ["test accuracy", "run", "All of it"]
+        assert read.texts_of("dd")[0] == "89.46 %"
+        assert read.texts_of("span")[-5:] == [
             "run",
             ".",
             "--env-manager",
@@ -147,7 +147,7 @@ class TestWholePage:
         read = Read(render(report(Section("One"), Section("Two"), Section("Two"))))
         links = [each["href"] for each in read.all("a")]
         assert links == ["#section-1", "#section-2", "#section-3", "#commands"]
-        assert read.told("a") == ["One", "Two", "Two", "How to run it again"]
+        assert read.texts_of("a") == ["One", "Two", "Two", "How to run it again"]
         assert [f"#{each['id']}" for each in read.all("section")] == links
 
     def test_no_identifier_is_given_twice(self) -> None:
@@ -165,7 +165,7 @@ class TestWholePage:
 
     def test_paragraphs_are_parted_by_empty_lines(self) -> None:
         read = Read(render(report(Section("One", "\nFirst,\nstill first.\n\n \n\nSecond.\n"))))
-        assert read.told("p")[-2:] == ["First,\nstill first.", "Second."]
+        assert read.texts_of("p")[-2:] == ["First,\nstill first.", "Second."]
 
     def test_the_lines_of_a_command_are_kept(self) -> None:
         page = render(replace(report(), commands=[("Two", "first \\\n  --long-option 1\nsecond -P x=1")]))
@@ -180,11 +180,11 @@ class TestWholePage:
         read = Read(render(Report(ATTACK, ATTACK, ATTACK, [(ATTACK, ATTACK)], [section], [(ATTACK, ATTACK)])))
         assert {"b", "i"}.isdisjoint(tag for tag, _ in read.tags)
         assert len(read.all("script")) == 1
-        assert "taken" not in read.told("script")[0]
+        assert "taken" not in read.texts_of("script")[0]
         (image,) = read.all("img")
         assert image["alt"] == ATTACK
         assert [each for each in read.tags if "onerror" in each[1]] == []
-        assert {"<b>", "<i>"} <= set(read.told("td"))
+        assert {"<b>", "<i>"} <= set(read.texts_of("td"))
 
     def test_half_a_surrogate_pair_does_not_keep_the_page_from_being_written(self) -> None:
         page = render(replace(report(), title="caf\udce9 \N{SNOWMAN}"))
@@ -203,7 +203,7 @@ class TestPicture:
         (image,) = read.all("img")
         assert (image["width"], image["height"]) == ("550", "330")  # 110 dots per inch
         assert image["alt"] == "A line that falls from 2 to 1."
-        assert read.told("figcaption") == ["A falling line"]
+        assert read.texts_of("figcaption") == ["A falling line"]
 
     @pytest.mark.parametrize("alt", ["", " \n"])
     def test_one_without_alternative_text_is_refused(self, alt: str) -> None:
@@ -226,8 +226,8 @@ class TestTable:
         page = render(report(Section("One", tables=[Table("Classes", frame)])))
         read = Read(page)
         assert [each["scope"] for each in read.all("th")] == ["col", "col", "row", "row"]
-        assert read.told("th") == ["class", "images", "Bag", "Coat"]
-        assert read.told("td") == ["3", "4"]
+        assert read.texts_of("th") == ["class", "images", "Bag", "Coat"]
+        assert read.texts_of("td") == ["3", "4"]
         assert ">70<" not in page
 
     def test_numbers_and_what_has_a_format_stand_to_the_right(self) -> None:
@@ -280,8 +280,8 @@ class TestTable:
     def test_underscores_of_a_column_are_spaces_and_a_name_may_come_twice(self) -> None:
         frame = pd.DataFrame([["a", 1, 2]], columns=["class_name", "gap", "gap"])
         read = Read(render(report(Section("One", tables=[Table("One", frame)]))))
-        assert read.told("th") == ["class name", "gap", "gap", "a"]
-        assert read.told("td") == ["1", "2"]
+        assert read.texts_of("th") == ["class name", "gap", "gap", "a"]
+        assert read.texts_of("td") == ["1", "2"]
 
     def test_one_row_is_pointed_out(self) -> None:
         rows = Read(render(report(Section("One", tables=[replace(wide_table(), highlight=1)])))).all("tr")
@@ -363,6 +363,13 @@ BELOW = "return Math.round(document.querySelector('#commands').getBoundingClient
 """How far the last section reaches below the window, in CSS pixels."""
 
 
+def wait_for_section(page: Any) -> None:
+    """Until the last section is in sight: the browser may still be scrolling after a click."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(page, 20, poll_frequency=0.05).until(lambda shown: shown.execute_script(BELOW) <= 0)
+
+
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_nothing_overflows_and_every_picture_has_loaded(opened: Any, width: int) -> None:
     page = opened(crowded(), width)
@@ -397,7 +404,7 @@ def test_the_contents_lead_to_their_sections(opened: Any) -> None:
     page = opened(crowded(), DESK)
     page.find_element("css selector", "nav li:last-child a").click()
     assert page.execute_script("return location.hash") == "#commands"
-    assert page.execute_script(BELOW) <= 0
+    wait_for_section(page)
 
 
 def test_in_the_sandboxed_frame_of_the_mlflow_ui_they_do_so_too(browser: Any, tmp_path: Path) -> None:
@@ -414,7 +421,7 @@ def test_in_the_sandboxed_frame_of_the_mlflow_ui_they_do_so_too(browser: Any, tm
     try:
         assert browser.execute_script(BELOW) > 600
         browser.find_element("css selector", "nav li:last-child a").click()
-        assert browser.execute_script(BELOW) <= 0
+        wait_for_section(browser)
     finally:
         browser.switch_to.default_content()
 

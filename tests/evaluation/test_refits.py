@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from statistics import mean, stdev
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from rich.console import Console
 
 from pipeline.errors import SearchFailedError, StoreError
-from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit
+from pipeline.evaluation.finalists import NOTEBOOK
+from pipeline.evaluation.race import first_plan, next_plan
+from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit, refit_by_plan
 from pipeline.experiment import load
 from pipeline.models.recipe import Recipe
 from pipeline.search.recording.outbox import TrialRecord
@@ -252,6 +255,47 @@ def test_the_screen_counts_refits_and_names_their_role(session: Session) -> None
     accuracy = made_up(epochs=1, spec=SMALL.recipe.spec).validation.accuracy
     assert first.startswith(f"refit 1/2  finalist 1: 64-16(0.2)-10  val_accuracy {accuracy:.4f}")
     assert second.startswith("refit 2/2  finalist 1: 64-16(0.2)-10")
+
+
+def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(session: Session) -> None:
+    """All are trained alike, so the first is chosen after three seeds, since ties go to the first."""
+    screen = io.StringIO()
+    watched = replace(session, console=Console(file=screen, width=300))
+    run = session.store.root(step="evaluate", experiment="smoke", tags={})
+    experiment = load("digits", {"evaluation.seeds": "5"})
+    contestants = [SMALL, replace(SMALL, role="finalist 2"), PLAIN, replace(PLAIN, role=NOTEBOOK)]
+    groups, plan = refit_by_plan(
+        watched, run, contestants, InProcess(answered), seeds=fresh_seeds(experiment),
+        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, 1),
+    )  # fmt: skip
+    assert [len(each.refits) for each in groups] == [5, 3, 5, 3]
+    assert [refit.seed for refit in groups[1].refits] == fresh_seeds(experiment)[:3]
+    assert plan.chosen == SMALL.role
+    names = sorted(each.name for each in session.store.children(run))
+    assert len(names) == len(set(names)) == 16
+    lines = screen.getvalue().splitlines()
+    assert lines[0].startswith("refit 1 of at most 18  finalist 1: ")
+    decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; its interval is in the headline")
+    assert lines[decided + 1] == (
+        "evaluate: finalist 2: 3 seeds; after 3 seeds, the rule chose it in 0 % of simulated ends"
+    )
+    assert lines[decided - 1].startswith("refit 14 of at most 18")
+    assert lines[-1].startswith("refit 16/16  finalist 1: ")
+
+
+def test_a_finalist_that_fails_in_a_race_gets_no_more_seeds_and_is_left_out(session: Session) -> None:
+    screen = io.StringIO()
+    watched = replace(session, console=Console(file=screen, width=300))
+    run = session.store.root(step="evaluate", experiment="smoke", tags={})
+    experiment = load("digits", {"evaluation.seeds": "5"})
+    contestants = [SMALL, replace(SMALL, role="finalist 2")]
+    groups, plan = refit_by_plan(
+        watched, run, contestants, failing(lambda job: job.number == 1), seeds=fresh_seeds(experiment),
+        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, 1),
+    )  # fmt: skip
+    assert [(each.finalist.role, len(each.refits)) for each in groups] == [("finalist 2", 5)]
+    assert plan.wanted[SMALL.role] == 3
+    assert "64-16(0.2)-10 is left out: 1 of 3 refits failed" in screen.getvalue()
 
 
 def test_no_network_that_is_only_compared_with_is_said_to_be_the_best_so_far(refitted: Refitted) -> None:

@@ -10,9 +10,12 @@ import pytest
 from rich.console import Console
 
 from pipeline.data.split import Part, Split
-from pipeline.evaluation.analyses import ANALYSES
+from pipeline.evaluation.analyses import ANALYSES, selection
+from pipeline.evaluation.analyses import gaps as gap_analysis
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
-from pipeline.evaluation.finalists import BASELINE, Finalist
+from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, Finalist
+from pipeline.evaluation.plan import Racer
+from pipeline.evaluation.race import final_choice, first_plan, next_plan, opening
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.build import _answer, _summary
 from pipeline.evaluation.report.page import Picture
@@ -70,6 +73,48 @@ def test_the_reports_texts_read_as_agreed(result: EvaluationResult) -> None:
             captions = [each.caption for each in section.tables] + [each.caption for each in section.pictures]
             parts += [f"# {section.title}", section.text, *(f"[{each}]" for each in captions), section.method]
     check("report.txt", "\n\n".join(part for part in parts if part) + "\n")
+
+
+LABELS = np.zeros(1000, int)
+"""Of the validation images of a race."""
+
+
+def racer(role: str, *hidden: int, wrong: int, gap: float, start: int = 0) -> RefitGroup:
+    """A finalist with three seeds: `wrong` validation images from `start` are wrong with the second seed, and one fewer
+    and one more with the others.
+    """
+    counts = (wrong - 1, wrong, wrong + 1)
+    made = group(
+        Finalist(role, Recipe(relu(*hidden)), SETTINGS), [figures(accuracy=1 - each / 1000, gap=gap) for each in counts]
+    )
+    numbers = np.arange(1000)
+    right = [(numbers < start) | (numbers >= start + each) for each in counts]
+    answers = [np.eye(10, dtype=np.float32)[np.where(each, 0, 1)] for each in right]
+    refits = [replace(refit, validation=rows) for refit, rows in zip(made.refits, answers, strict=True)]
+    return replace(made, refits=refits)
+
+
+def test_the_texts_of_a_race_read_as_agreed(result: EvaluationResult) -> None:
+    asked = load("digits", {"evaluation.seeds": "5"})
+    racers = [
+        racer("finalist 1", 64, wrong=100, gap=0.06),
+        racer("finalist 2", 32, wrong=101, gap=0.03, start=20),
+        racer("finalist 3", 16, wrong=150, gap=0.02),
+    ]
+    shown = group(Finalist(NOTEBOOK, Recipe(notebook_network()), SETTINGS, reference=True), PLAIN.metrics)
+    first = first_plan(asked, [each.finalist for each in (*racers, PLAIN, shown)])
+    known = [Racer(each.finalist.role, each.candidate(LABELS), each.metrics) for each in racers]
+    plan = next_plan(asked, len(LABELS), known, first)
+    chosen, choice = final_choice(asked, LABELS, racers, plan)
+    trained_on = replace(chosen, refits=[*chosen.refits, *chosen.refits[:2]])
+    groups = [trained_on, *(each for each in racers if each is not chosen), PLAIN, shown]
+    raced = replace(result, groups=groups, choice=choice, seed_notes=plan.notes)
+    section, gaps = selection.analyse(raced).section, gap_analysis.analyse(raced).section
+    assert section is not None
+    assert gaps is not None
+    seeds_table = section.tables[0].frame.to_csv(index=False)
+    parts = [opening(first), choice.reason, seeds_table, section.method, gaps.text]
+    check("race.txt", "\n\n".join(parts) + "\n")
 
 
 def summary(result: EvaluationResult, *groups: RefitGroup) -> tuple[str, list[str], int | None]:

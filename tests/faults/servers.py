@@ -14,6 +14,8 @@ from pathlib import Path
 
 import requests
 
+from tests.fixtures.tables import lay_out
+
 START_SECONDS = 180
 
 
@@ -30,6 +32,8 @@ class Server:
     def __init__(self, folder: Path, *, store: str | None = None) -> None:
         self.folder, self.port = folder, free_port()
         self._store = store or f"sqlite:///{folder}/server.db"
+        if store is None:
+            lay_out(folder / "server.db")
         self._process: subprocess.Popen | None = None
 
     @property

@@ -16,8 +16,8 @@ WORDS = ["--experiment", "smoke", "--search.trials", str(TRIALS), "--training.ep
 MAIN = ["main", *WORDS, "--evaluation.finalists", "1", "--evaluation.seeds", "1"]
 IMPATIENT = (
     "import sys\n"
-    "from pipeline.search.workers import dask_workers\n"
-    "dask_workers.RECONNECT_SECONDS = 1\n"
+    "from pipeline.search.workers import dask_pool\n"
+    "dask_pool.RECONNECT_SECONDS = 1\n"
     "from pipeline.__main__ import main\n"
     "sys.exit(main(sys.argv[1:]))\n"
 )

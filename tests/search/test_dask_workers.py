@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -19,15 +20,25 @@ from pipeline.errors import InputError, StoreError
 from pipeline.experiment import Data, Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
-from pipeline.search.workers import dask_workers, run_job
+from pipeline.search.workers import dask_pool, dask_workers, fork_server, run_job
 from pipeline.search.workers.jobs import Job
 from pipeline.search.workers.memory_need import GIB, MemoryNeed
+from pipeline.training.runtime import gpus
 from tests.search.processes import Cluster, kill, training, wait_until
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
 
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = Training(epochs=3, batch_size=32, learning_rate=0.01, patience=None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """The server of which workers are copies, as steps start it."""
+    fork_server.start()
+    assert fork_server.method() == ("forkserver" if sys.platform == "linux" and not gpus() else "spawn")
+    yield
+    fork_server._started = False  # the tests of other files start their workers anew
 
 
 def no_pictures(_result, _split):
@@ -123,7 +134,7 @@ def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_
 def test_a_job_that_hangs_longer_than_a_trial_may_take_fails_its_worker_is_restarted_and_the_others_finish(
     digits_split, monkeypatch
 ):
-    monkeypatch.setattr(dask_workers, "HUNG_SECONDS", 0)
+    monkeypatch.setattr(dask_pool, "HUNG_SECONDS", 0)
     with dask_workers.local(2, digits_split, hangs) as workers:
         workers.trial_minutes = 0.2
         for number, width in enumerate((13, 8, 9, 8)):
@@ -351,7 +362,7 @@ def test_a_worker_is_renewed_between_trials_once_it_has_compiled_so_many_network
     def renews_after_2(_result, _split):
         import os
 
-        from pipeline.search.workers import dask_workers as there
+        from pipeline.search.workers import dask_job as there
 
         there.RENEWED_AFTER = 2
         return {"process": str(os.getpid()).encode()}
@@ -372,7 +383,7 @@ def test_each_worker_sees_a_gpu_of_its_own_and_a_renewed_one_the_same_again(digi
     def sees(_result, _split):
         import os
 
-        from pipeline.search.workers import dask_workers as there
+        from pipeline.search.workers import dask_job as there
 
         there.RENEWED_AFTER = 1
         return {"process": os.environ["CUDA_VISIBLE_DEVICES"].encode()}
@@ -389,7 +400,7 @@ def test_what_killed_workers_as_a_trial_is_not_held_against_a_refit_of_the_same_
         for width, failed in ((13, True), (8, False)):
             workers.submit(job(0, width, epochs=1))
             assert (collect(workers, 1)[0].result is None) == failed
-            assert workers._deaths[0] == (dask_workers.DEATHS if failed else 0)
+            assert workers._deaths[0] == (dask_pool.DEATHS if failed else 0)
 
 
 NEED = MemoryNeed(data=2 * GIB, call=GIB // 4, network=0)

@@ -75,8 +75,8 @@ def test_a_space_of_more_networks_than_the_limit_is_not_listed():
 def test_a_row_and_its_values_name_the_same_network():
     rows = lattice(SMALL)
     values = {"depth": 1, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5}
-    assert rows.row(values) == [0, 0, 1, 1, INACTIVE, INACTIVE]
-    assert rows.values(np.array(rows.row(values), np.int16)) == values
+    assert rows.rows([values]).tolist() == [[0, 0, 1, 1, INACTIVE, INACTIVE]]
+    assert rows.values(rows.rows([values])[0]) == values
 
 
 def test_samples_are_networks_of_the_space_with_every_depth_as_often():

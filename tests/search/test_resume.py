@@ -45,6 +45,9 @@ def test_keys_that_are_newer_than_a_search_are_no_difference_where_they_change_n
     assert not {"shape", "size", "channels", "background"} & set(plain["data"])  # type: ignore[call-overload]
     assert "class_weight" not in plain["training"]  # type: ignore[operator]
     assert identified(training={"class_weight": "balanced"}) != plain
+    assert not {"weight_decay", "label_smoothing"} & set(plain["training"])  # type: ignore[call-overload]
+    assert identified(training={"weight_decay": 0.1}) != plain
+    assert identified(training={"label_smoothing": 0.1}) != plain
 
 
 def test_a_searched_space_is_part_of_what_makes_a_search(session: Session) -> None:

@@ -21,7 +21,7 @@ TOLD = effects(known(200))
 """Two hundred networks with the effects of `trials.TRUTH`, told once."""
 
 
-def told(found: Effects, column: str) -> tuple[str, str]:
+def verdict_on(found: Effects, column: str) -> tuple[str, str]:
     """Verdict and reason, of the honest gap."""
     effect = found.fit("accuracy_gap").effect(column)
     return effect.verdict, effect.why
@@ -121,8 +121,8 @@ def test_the_tenth_position_comes_after_the_ninth() -> None:
 
 def test_a_position_that_never_varied_is_not_told_and_the_others_are() -> None:
     found = effects(known(100).assign(dropout_0=0.2))
-    assert told(found, "dropout_0") == ("cannot tell", "never varied")
-    assert told(found, "dropout_1") == ("lowers", "")
+    assert verdict_on(found, "dropout_0") == ("cannot tell", "never varied")
+    assert verdict_on(found, "dropout_1") == ("lowers", "")
 
 
 def test_two_positions_that_always_move_together_are_neither_told_and_the_others_are() -> None:
@@ -133,8 +133,8 @@ def test_two_positions_that_always_move_together_are_neither_told_and_the_others
     trials = trials.assign(dropout_4=0.0)
     found = effects(trials)
     for column in ("dropout_1", "dropout_2"):
-        assert told(found, column) == ("cannot tell", "never varied alone")
-    assert told(found, "dropout_0") == ("lowers", "")
+        assert verdict_on(found, column) == ("cannot tell", "never varied alone")
+    assert verdict_on(found, "dropout_0") == ("lowers", "")
 
 
 def test_the_only_network_of_a_depth_tells_of_nothing_but_itself() -> None:
@@ -161,7 +161,7 @@ def test_too_few_networks_tell_nothing_at_all(count: int) -> None:
 
 
 def test_an_outcome_that_never_varied_is_not_told() -> None:
-    assert told(effects(known(60).assign(accuracy_gap=0.03)), "dropout_1") == (
+    assert verdict_on(effects(known(60).assign(accuracy_gap=0.03)), "dropout_1") == (
         "cannot tell",
         "the outcome never varied",
     )

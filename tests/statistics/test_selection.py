@@ -177,10 +177,10 @@ def test_the_error_is_that_of_the_difference_on_the_same_images() -> None:
     choice = choose([BEST, others], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
     assert choice.reason == (
-        "others has the smallest gap of the 2 networks within one standard error of the difference of the best mean "
+        "others has the smallest gap of the 2 networks within one standard error of the best mean "
         "validation accuracy; mean validation accuracy 89.60 %, validation gap 1.00 points (4 seeds). The best accuracy is "
-        "that of best, ahead by 0.40 points with a standard error of 0.87 points (over the same 1,000 images and 4 seeds); "
-        "mean validation accuracy 90.00 %, validation gap 5.00 points (4 seeds)."
+        "that of best, ahead by 0.40 points (standard error of the difference 0.87 points, over the same 1,000 images and 4 "
+        "seeds); mean validation accuracy 90.00 %, validation gap 5.00 points (4 seeds)."
     )
 
 
@@ -190,8 +190,8 @@ def test_a_network_alone_within_the_error_of_its_difference_names_the_nearest() 
     choice = choose([far, BEST, few], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
     assert choice.reason.endswith(
-        "The nearest, few, is behind by 0.40 points with a standard error of 0.20 points (over the same 1,000 images and 4 "
-        "seeds)."
+        "The nearest, few, is behind by 0.40 points (standard error of the difference 0.20 points, over the same "
+        "1,000 images and 4 seeds)."
     )
 
 
@@ -205,14 +205,14 @@ def test_the_same_answers_are_within_no_error_and_the_gap_decides() -> None:
     twin = answers("twin", [range(100)] * 4, 0.01)
     choice = choose([BEST, twin], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "ahead by 0.00 points with a standard error of 0.00 points" in choice.reason
+    assert "ahead by 0.00 points (standard error of the difference 0.00 points" in choice.reason
 
 
 def test_one_seed_has_the_error_of_the_images_alone_and_says_so() -> None:
     best, others = answers("best", [range(100)], 0.05), answers("others", [range(36, 140)], 0.01)
     choice = choose([best, others], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "a standard error of 0.87 points (over the same 1,000 images, one seed)" in choice.reason
+    assert "(standard error of the difference 0.87 points, over the same 1,000 images, one seed)" in choice.reason
 
 
 def test_the_best_network_with_the_smallest_gap_is_said_to_be_and_how_far_the_nearest_is() -> None:

@@ -304,6 +304,41 @@ def test_a_cosine_epoch_equals_plain_keras_with_its_schedule(tiny_split):
         np.testing.assert_allclose(mine, theirs, rtol=2e-4, atol=2e-6)
 
 
+def test_an_epoch_with_weight_decay_and_label_smoothing_equals_plain_keras(tiny_split):
+    """AdamW without decay of biases, and the loss of one-hot labels of which a tenth is spread over the three classes."""
+    import keras
+
+    from pipeline.models.keras_model import build
+
+    asked = settings(weight_decay=0.4, label_smoothing=0.1)
+    ours = train(PLAIN, tiny_split, until=1, settings=asked)
+    model = build(PLAIN, image_shape=(4, 4), classes=3, pixel_max=255, seed=3)
+    adam = keras.optimizers.AdamW(0.01, weight_decay=0.4)
+    adam.exclude_from_weight_decay(var_names=["bias"])
+    model.compile(adam, keras.losses.CategoricalCrossentropy(label_smoothing=0.1), jit_compile=False)
+    order = np.random.Generator(np.random.Philox([3, 0])).permutation(37)
+    total = 0.0
+    for start in range(0, 37, 8):
+        rows = order[start : start + 8]
+        truth = keras.ops.one_hot(tiny_split.train.labels[rows], 3)
+        total += len(rows) * float(model.train_on_batch(tiny_split.train.images[rows], truth, return_dict=True)["loss"])
+        model.reset_metrics()
+    for mine, theirs in zip(ours.weights, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-4, atol=2e-6)
+    assert ours.history["loss"][0] == pytest.approx(total / 37, rel=1e-4)
+
+
+def test_decay_and_smoothing_of_another_size_share_a_program_and_are_told_apart(digits_split):
+    from pipeline.training.programs import PROGRAMS
+
+    first = train(SMALL, digits_split, settings=settings(weight_decay=0.1, label_smoothing=0.1), until=2)
+    compiled = PROGRAMS.compiled
+    other = train(SMALL, digits_split, settings=settings(weight_decay=0.2, label_smoothing=0.05), until=2)
+    again = train(SMALL, digits_split, settings=settings(weight_decay=0.1, label_smoothing=0.1), until=2)
+    assert PROGRAMS.compiled == compiled
+    assert fingerprint(again) == fingerprint(first) != fingerprint(other)
+
+
 def test_a_kept_program_gives_the_bits_of_a_new_one(digits_split):
     """Between the two, the program trains with other rates, another learning rate, schedule and seed."""
     from pipeline.training.programs import PROGRAMS

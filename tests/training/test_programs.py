@@ -47,6 +47,8 @@ def test_networks_share_a_program_that_differ_in_rates_learning_rate_and_schedul
         (dataclasses.replace(SPEC, dropout=(0.1, 0.1, 0.2)), {}),
         (dataclasses.replace(SPEC, dropout=(0, 0, 0.2)), {}),
         (SPEC, {"batch_size": 32}),
+        (SPEC, {"weight_decay": 0.1}),
+        (SPEC, {"label_smoothing": 0.1}),
         (SPEC, {"class_weight": "balanced"}),
     ],
 )

@@ -100,6 +100,8 @@ def _dataset(raw: RawData, form: Form, *, source: str, notes: Notes) -> Dataset:
     if not images[TRAIN].any():
         raise InputError(f"{parts[TRAIN].images_name} is blank: every pixel is 0; expected images that differ")
     indices, names = labels.classes(parts, raw.class_names, notes)
+    if VALIDATION in parts:
+        notes.add("the validation part of the data is used (data.validation is not)")
     none = images[TRAIN][:0], indices[TRAIN][:0]
     return Dataset(
         "own",

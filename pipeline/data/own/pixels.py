@@ -66,12 +66,11 @@ def uint8_images(given: Mapping[str, NDArray[Any]], form: Form, notes: Notes) ->
     ranges = {name: _range(name, array) for name, array in arranged.items()}
     scales = _scales(arranged, ranges, form, notes)
     colour = _colour(arranged, form, notes)
-    images = []
-    for name, array in arranged.items():
-        made = _converted(name, array, scales[name], colour=colour)
-        images.append(made if form.size is None else _sized(made, form.size, notes))
     pixel_max = next(iter(scales.values())).pixel_max
+    images = [_converted(name, array, scales[name], colour=colour) for name, array in arranged.items()]
     _remark_on_dim(form, scales, images, notes)
+    if form.size is not None:
+        images = [_sized(array, form.size, pixel_max, notes) for array in images]
     return images, pixel_max
 
 
@@ -253,13 +252,13 @@ def _refuse_transparent(name: str, alpha: NDArray[np.uint8], pixel_max: int, sta
         )
 
 
-def _sized(images: Images, size: tuple[int, int], notes: Notes) -> Images:
+def _sized(images: Images, size: tuple[int, int], pixel_max: int, notes: Notes) -> Images:
     if images.shape[1:3] == size:
         return images
     notes.add(f"images of {shape_text(images.shape[1:3])} scaled to {shape_text(size)}")
     made = np.empty((len(images), *size, *images.shape[3:]), np.uint8)
     for row, image in enumerate(images):
-        made[row] = fitted(image, size)
+        made[row] = np.minimum(fitted(image, size), pixel_max)  # scaling overshoots at edges
     return made
 
 

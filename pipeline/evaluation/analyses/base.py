@@ -59,6 +59,8 @@ class EvaluationResult:
     """The chosen network first, then the other finalists, then the references."""
     choice: Choice
     """Among the finalists, by means over seeds."""
+    seed_notes: Mapping[str, str] = field(default_factory=dict)
+    """Why a network has as many seeds as it has, by the role of its finalist; empty if all have the same."""
     report: str = ""
     """The HTML page; empty until it is built."""
 
@@ -82,8 +84,16 @@ class EvaluationResult:
 
     @property
     def rival(self) -> RefitGroup | None:
-        """The network that the chosen one is compared with: the baseline or, if that was chosen, the next network."""
-        return self.of_role(BASELINE) or next(iter(self.groups[1:]), None)
+        """The network that the chosen one is compared with: the baseline or, if that was chosen, the next network with
+        most seeds.
+        """
+        return self.of_role(BASELINE) or max(self.groups[1:], key=lambda group: len(group.refits), default=None)
+
+    @property
+    def seeds(self) -> str:
+        """The number of seeds of the networks, such as `5` or `3 to 5`."""
+        counts = [len(group.refits) for group in self.groups]
+        return str(max(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
     def role(self, group: RefitGroup) -> str:
         """The group's name in tables and pictures."""

@@ -26,7 +26,6 @@ def analyse(result: EvaluationResult) -> Analysis:
     """The gap table, and the picture on top of the report."""
     table = result.gap_table
     picture = png(gaps_figure.gaps(result.first_gaps(MOST_IN_PICTURE)))
-    seeds = len(result.chosen.refits)
     tables = []
     for measure in ("honest", "fit"):
         frame = _formatted(table[table["measure"] == measure])
@@ -34,7 +33,9 @@ def analyse(result: EvaluationResult) -> Analysis:
         tables.append(Table(f"{measure.capitalize()} measure", frame, numbers, highlight=0))
     section = Section(
         "Gaps between train and test",
-        f"Means over {seeds} seeds, ± half of the 95 % interval." if seeds > 1 else "One seed: no intervals.",
+        "One seed: no intervals."
+        if result.seeds == "1"
+        else f"Means over {result.seeds} seeds, ± half of the 95 % interval.",
         tables,
         method=METHOD,
     )

@@ -1,4 +1,6 @@
-"""Where dropout should go: effects of dropout positions and sizes on accuracy and gap, over all trials of a search."""
+"""Where dropout should go: effects of dropout positions and sizes, or of the hyperparameters of a user's own model, on
+accuracy and gap, over all trials of a search.
+"""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +17,14 @@ from pipeline.search import trials
 from pipeline.statistics.effects import model
 from pipeline.statistics.effects.model import FLOOR, LEVEL, Effect, Effects, Fit
 
-STEPS = {"dropout": "0.1 of rate", "hidden": "doubling", "depth": "fewest layers"}
+STEPS = {
+    "dropout": "0.1 of rate",
+    "hidden": "doubling",
+    "depth": "fewest layers",
+    "size": "doubling",
+    "range": "lowest value",
+    "choice": "the first",
+}
 """What an estimate is for, by kind of effect."""
 OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
 CAPTION = (
@@ -25,12 +34,13 @@ CAPTION = (
 
 
 def analyse(result: EvaluationResult) -> Analysis | None:
-    """Estimates the effects; None for a list of fixed networks, and for a user's own model."""
-    if result.experiment.space.networks or result.experiment.model is not None:
+    """Estimates the effects; None for a list of fixed networks."""
+    if result.experiment.space.networks:
         return None
     eligible = trials.unpruned(result.trials)
     complete = trials.fully_trained(eligible)
-    effects = model.effects(trials.table(complete))
+    own = trials.own_hyperparameters(complete)
+    effects = model.effects(trials.table(complete), own=own)
     text = f"{sentence(effects)}{stopped_early(len(eligible) - len(complete), 'left out')}"
     text += left_out(len(result.trials) - len(eligible))
     artifacts: dict[str, bytes | str] = {"effects.csv": model.table(effects).to_csv(index=False)}
@@ -42,7 +52,9 @@ def analyse(result: EvaluationResult) -> Analysis | None:
         verdicts = _verdicts(effects)
         formats = {name: "{:+.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
         tables.append(Table(CAPTION, verdicts, formats))
-    section = Section("Where dropout should go", text, tables, pictures, model_text(effects))
+    places = any(each.kind == "dropout" for each in effects.fit("accuracy_gap").effects)
+    title = "Where dropout should go" if places else "What the hyperparameters do"
+    section = Section(title, text, tables, pictures, model_text(effects, own=own))
     return Analysis(artifacts, section=section)
 
 
@@ -62,28 +74,43 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
 def sentence(found: Effects) -> str:
     """Where dropout closes the honest gap most, at what cost in test accuracy, and where the data are inconclusive."""
     gap, accuracy = found.fit("accuracy_gap"), found.fit("test_accuracy")
+    others = _others(gap)
     places = [each for each in gap.effects if each.kind == "dropout"]
     closing = sorted((each for each in places if each.verdict == "lowers"), key=lambda each: each.estimate)
     widening = [each for each in places if each.verdict == "raises"]
     unknown = [each for each in places if each.verdict == "cannot tell"]
+    if not places:
+        return others or f"With {_networks(found)}, no hyperparameter has a significant effect on the gap."
     if len(unknown) == len(places):
-        return f"With {_networks(found)}, dropout has no significant effect on the gap at any position."
+        return f"With {_networks(found)}, dropout has no significant effect on the gap at any position.{others}"
     parts = _closing(closing, gap, accuracy) if closing else ["Dropout closes the gap significantly at no position."]
     parts += [f"It widens the gap {_named(widening)}."] if widening else []
     parts += (
         [f"Its effect on the gap is not significant {listed([_spanned(each) for each in unknown])}."] if unknown else []
     )
-    return " ".join(parts)
+    return " ".join(parts) + others
 
 
-def model_text(found: Effects) -> str:
+def _others(gap: Fit) -> str:
+    """Hyperparameters of a user's own model, besides dropout, with a significant effect on the gap."""
+    known = [each for each in gap.effects if each.kind in {"size", "range", "choice"} and each.verdict != "cannot tell"]
+    if not known:
+        return ""
+    named = [f"{each.label} ({each.estimate:+.2f} points {model.STEPS[each.kind]})" for each in known]
+    return f" The gap also depends significantly on {listed(named)}."
+
+
+def model_text(found: Effects, *, own: Sequence[str] = ()) -> str:
     """The method: the model and its fit."""
     left_out = f" ({found.failed} left out: no finite scores, or below {100 * FLOOR:g} % of the best test accuracy)"
+    families = "each kind of hyperparameter" if own else "positions, within sizes and within depths"
     parts = (
         f"Least squares over {_networks(found)}{left_out if found.failed else ''} on the rate at each position,",
-        "the doublings of each hidden size, and the depth; straight lines, no interactions.",
+        "each number by its doublings or its range, and each choice; straight lines, no interactions."
+        if own
+        else "the doublings of each hidden size, and the depth; straight lines, no interactions.",
         "Intervals: 95 %, heteroscedasticity-robust (HC3), one at a time;",
-        f"verdicts: at {100 * LEVEL:g} % after Holm's correction within positions, within sizes and within depths.",
+        f"verdicts: at {100 * LEVEL:g} % after Holm's correction within {families}.",
         "A search that learns draws networks near its best ones; the effects describe that region.",
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )

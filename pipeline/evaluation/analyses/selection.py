@@ -3,7 +3,7 @@
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_points
-from pipeline.evaluation.report.page import Section
+from pipeline.evaluation.report.page import Section, Table
 from pipeline.formatting import listed, percent, points
 from pipeline.statistics.seed_summary import over_seeds, summarise
 from pipeline.statistics.selection_bias import selection_bias
@@ -14,6 +14,11 @@ METHOD = (
     "refits with fresh seeds: on the same validation images it is the luck of the seed; on test it also contains the "
     "optimism about the validation images and the difference in difficulty between validation and test. "
     "± is half of the 95 % interval over seeds. A negative value means that the selection score was not optimistic."
+)
+RACE = (
+    "Refits race: after each round, the spread of the seeds is used to simulate how all seeds would end, and the rule is "
+    "applied to each simulated end. Networks that it chooses in less than 5 % of them get no more seeds; their intervals "
+    "are wider."
 )
 
 
@@ -41,7 +46,23 @@ def analyse(result: EvaluationResult) -> Analysis:
             f"on test. {_validation_to_test(result)}"
         )
     artifacts = {REFITS_CSV: refits.to_csv(index=False), SEEDS_CSV: _seed_table(result).to_csv(index=False)}
-    return Analysis(artifacts, metrics, Section("Why this network", text, method=method))
+    tables = [_seeds_of_the_race(result)] if result.seed_notes else []
+    method = "\n\n".join(part for part in (method, RACE if tables else "") if part)
+    return Analysis(artifacts, metrics, Section("Why this network", text, tables, method=method))
+
+
+def _seeds_of_the_race(result: EvaluationResult) -> Table:
+    """Who got how many seeds, and why."""
+    rows = [
+        {
+            "network": result.role(group),
+            "architecture": group.architecture,
+            "seeds": len(group.refits),
+            "why": result.seed_notes.get(group.finalist.role, ""),
+        }
+        for group in result.groups
+    ]
+    return Table("Seeds per network", pd.DataFrame(rows), highlight=0)
 
 
 def _better_on_test(result: EvaluationResult) -> str:

@@ -44,7 +44,8 @@ def analyse(result: EvaluationResult) -> Analysis | None:
 
 def _seed_by_seed(result: EvaluationResult, rival: RefitGroup) -> str:
     """The mean difference between refits that share a seed."""
-    pairs = list(zip(result.chosen.metrics, rival.metrics, strict=True))
+    theirs_by_seed = {refit.seed: refit.metrics for refit in rival.refits}
+    pairs = [(ours.metrics, theirs_by_seed[ours.seed]) for ours in result.chosen.refits if ours.seed in theirs_by_seed]
     if len(pairs) < 2:
         return "One seed cannot show how results vary between seeds."
     accuracy, gap = (

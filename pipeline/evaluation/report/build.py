@@ -28,7 +28,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         ("Data", f"{prepared.dataset.name}: {parts}"),
         ("Classes", f"{prepared.split.classes}; {shares.text}"),
         ("Trials", _trials(result)),
-        ("Networks retrained", f"{len(result.groups)}, {len(result.chosen.refits)} seeds each"),
+        ("Networks retrained", f"{len(result.groups)}, {result.seeds} seeds each"),
         ("Parameters of the chosen network", f"{result.chosen.parameters:,}"),
         ("Times this test set was scored", f"{run.metrics['test_uses']:.0f}"),
         ("Evaluate run", run.id),
@@ -61,8 +61,8 @@ def _summary(result: EvaluationResult, analyses: Sequence[Analysis]) -> tuple[Ta
         | {METRICS[name].heading: mean_text(name, group.summaries[name]) for name in shown}
         for group in groups
     ]
-    seeds = len(result.chosen.refits)
-    spread = f"means over {seeds} seeds, ± half of the 95 % interval" if seeds > 1 else "one seed"
+    seeds = result.seeds
+    spread = f"means over {seeds} seeds, ± half of the 95 % interval" if seeds != "1" else "one seed"
     count = f"; {len(groups)} of {len(result.groups)} networks" if len(groups) < len(result.groups) else ""
     numbers = {METRICS[name].heading: str for name in shown}
     table = Table(

@@ -14,6 +14,9 @@ HEADINGS = {
     "dropout": "Dropout, per 0.1 of rate",
     "hidden": "Size, per doubling",
     "depth": "Depth, against the fewest layers",
+    "size": "Numbers, per doubling",
+    "range": "From the lowest to the highest value",
+    "choice": "Choices, against the first",
 }
 PANELS = {
     "test_accuracy": ("Test accuracy", {"raises": MARK, "lowers": TEST}),

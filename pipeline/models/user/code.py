@@ -55,7 +55,7 @@ def function(code: ModelCode) -> Build:
     Raises:
         InputError: There is no such function, or it cannot be called with hyperparameters.
     """
-    module = run(code)
+    module = _module(code.file, code.source)
     found = getattr(module, code.function, None)
     if found is None:
         known = [name for name, each in vars(module).items() if inspect.isfunction(each) and not name.startswith("_")]
@@ -72,6 +72,12 @@ def function(code: ModelCode) -> Build:
             "build(hp, input_shape, classes), or a HyperModel"
         )
     return _fitting(found)
+
+
+@functools.lru_cache(maxsize=8)
+def _module(file: str, source: str) -> types.ModuleType:
+    """The file, run once per process, whichever of its functions is asked for."""
+    return run(ModelCode(file, "", source))
 
 
 def _of_hypermodel(code: ModelCode, make: Callable[..., Any]) -> Build:
@@ -114,7 +120,7 @@ def told(code: ModelCode) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"model is {code.name}: {describe(code, error)}") from error
+        raise InputError(f"model is {code.name.rstrip(':')}: {describe(code, error)}") from error
 
 
 def describe(code: ModelCode, error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """The Keras model of a user's function, and the plain model that is saved and served: from raw pixels to probabilities."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +99,8 @@ def build(
         model = made(hp, image_shape, classes)
         if not isinstance(model, keras.Model):
             raise InputError(f"model is {code.name}: it returns {_kind(model)}; expected a Keras model")
-        _ensure_built(model, image_shape)
+        if not (model.built and model.inputs):
+            model = _built(model, lambda: made(hp, image_shape, classes), image_shape)
     asked = {each.name: hp.values[each.name] for each in hp.space if hp.is_active(each)}
     logits = _logits(code, model, image_shape, classes)
     return Built(model, tuple(asked.items()), hp, image_shape, logits)
@@ -190,20 +191,22 @@ def _declared(model: keras.Model) -> tuple[int | None, ...] | None:
     return shape[1:]
 
 
-def _ensure_built(model: keras.Model, image_shape: tuple[int, ...]) -> None:
-    """Builds a model that has no input layer by calling it: with images, or with images that have one channel."""
-    if model.built and model.inputs:
-        return
-    *rest, last = _shapes(image_shape)
-    for shape in [*rest, last]:
+def _built(model: keras.Model, again: Callable[[], keras.Model], image_shape: tuple[int, ...]) -> keras.Model:
+    """Builds a model that has no input layer by calling it with images, or with images that have one channel; a model that
+    has failed is made again.
+    """
+    *others, last = _shapes(image_shape)
+    for shape in others:
         try:
             model(np.zeros((1, *shape), np.float32))
-        except Exception:
-            if shape == last:
-                raise
+        except Exception:  # noqa: BLE001 - whatever the layers raise; the last shape's error is the user's
+            model = again()
         else:
             model.narrowgap_input_shape = shape
-            return
+            return model
+    model(np.zeros((1, *last), np.float32))
+    model.narrowgap_input_shape = last
+    return model
 
 
 def _logits(code: ModelCode, model: keras.Model, image_shape: tuple[int, ...], classes: int) -> bool:

@@ -30,6 +30,11 @@ class UserSpec:
     """Whether it comes compiled, with an optimizer of its own."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the hyperparameters."""
+        return tuple(name for name, _ in self.values)
+
+    @property
     def own_settings(self) -> tuple[str, ...]:
         """The optimizer's, for a model that comes compiled."""
         return COMPILED if self.compiled else ()

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int16]
 """int16, (n, choices): positions of values, from 0; `INACTIVE` for a choice that the network lacks."""
 INACTIVE = -1
+NEIGHBOURS = 32
+"""Values of a long range that a network is varied to; of a shorter one it is all."""
 
 
 class GridEncoding:
@@ -27,13 +29,18 @@ class GridEncoding:
             [(self._names.index(parent.name), self._positions(parent)) for parent in choice.conditions]
             for choice in choices
         ]
-        self._codes = [_codes(values) for values in self._values]
+        self._codes = [
+            _codes(values) if getattr(choice, "ordered", True) or len(values) < 3 else _apart(len(values))
+            for choice, values in zip(choices, self._values, strict=True)
+        ]
 
     def everything(self, *, limit: int) -> Rows | None:
         """Every network once, or None if there are more than `limit`."""
         rows = np.empty((1, 0), np.int16)
         for column, count in enumerate(self._counts):
             active = self._active(rows, column)
+            if int(active.sum()) * int(count) + int((~active).sum()) > limit:
+                return None
             grown = np.repeat(rows[active], count, axis=0)
             positions = np.tile(np.arange(count, dtype=np.int16), int(active.sum()))
             rest = rows[~active]
@@ -43,8 +50,6 @@ class GridEncoding:
                     np.column_stack((rest, np.full(len(rest), INACTIVE, np.int16))),
                 )
             )
-            if len(rows) > limit:
-                return None
         return rows
 
     def sample(self, count: int, rng: np.random.Generator) -> Rows:
@@ -58,14 +63,18 @@ class GridEncoding:
         changed = []
         for column, count in enumerate(self._counts):
             having = rows[rows[:, column] != INACTIVE]
-            each = np.repeat(having, count, axis=0)
-            each[:, column] = np.tile(np.arange(count, dtype=np.int16), len(having))
+            each = np.repeat(having, min(count, NEIGHBOURS), axis=0)
+            each[:, column] = np.concatenate(
+                [np.empty(0, np.int16), *(_near(row[column], count, rng) for row in having)]
+            )
             changed.append(each)
         mutants = np.concatenate(changed)
         return self._trimmed(np.where(mutants == INACTIVE, self._filled(len(mutants), rng), mutants))
 
     def encoded(self, rows: Rows) -> NDArray[np.float64]:
-        """Rows as points (n, choices) in [0, 1]: evenly spaced ranks of the values; inactive choices have rank 0."""
+        """Rows as points (n, …) in [0, 1]: evenly spaced ranks of the values; inactive choices have rank 0. A choice
+        of texts, which have no order, has a column per value.
+        """
         columns = [codes[rows[:, column]] for column, codes in enumerate(self._codes)]
         return np.column_stack(columns)
 
@@ -77,12 +86,16 @@ class GridEncoding:
             if position != INACTIVE
         }
 
-    def row(self, values: Mapping[str, Any]) -> list[int]:
-        """The inverse of `values`: positions, `INACTIVE` for missing choices."""
-        return [
-            known.index(values[name]) if name in values else INACTIVE
-            for name, known in zip(self._names, self._values, strict=True)
+    def rows(self, given: Sequence[Mapping[str, Any]]) -> Rows:
+        """The inverse of `values`, of several networks: positions, `INACTIVE` for missing choices."""
+        positions = [
+            [
+                known.index(values[name]) if values.get(name) in known else INACTIVE
+                for name, known in zip(self._names, self._values, strict=True)
+            ]
+            for values in given
         ]
+        return self._trimmed(np.array(positions, np.int16).reshape(len(given), len(self._names)))
 
     def _positions(self, parent: Any) -> list[int]:
         known = self._values[self._names.index(parent.name)]
@@ -110,3 +123,18 @@ def _codes(values: list[Any]) -> NDArray[np.float64]:
     """Encodings of the positions."""
     ranks = np.argsort(np.argsort(np.array(values)))
     return np.append((ranks + 0.5) / len(values), 0.5 / len(values))  # the last is at position -1
+
+
+def _apart(count: int) -> NDArray[np.float64]:
+    """Encodings of the positions of values without an order: two different ones are at a distance of 1."""
+    codes: NDArray[np.float64] = np.vstack((np.eye(count), np.zeros(count))) / np.sqrt(2)
+    return codes  # the last is at position -1
+
+
+def _near(position: int, count: int, rng: np.random.Generator) -> NDArray[np.int16]:
+    """Positions to vary one to: all, or of a long range half of them near it and half anywhere."""
+    if count <= NEIGHBOURS:
+        return np.arange(count, dtype=np.int16)
+    half = NEIGHBOURS // 2
+    near = np.clip(np.rint(position + rng.normal(0, count / NEIGHBOURS, half)), 0, count - 1)
+    return np.concatenate((near, rng.integers(0, count, NEIGHBOURS - half))).astype(np.int16)

@@ -171,7 +171,7 @@ class BayesianOracle(Exhaustive, keras_tuner.oracles.BayesianOptimizationOracle)
         return np.concatenate((self._encoding.sample(CANDIDATES, rng), self._encoding.neighbours(best, rng)))
 
     def _rows(self, trials: list[keras_tuner.engine.trial.Trial]) -> Rows:
-        return np.array([self._encoding.row(trial.hyperparameters.values) for trial in trials], np.int16)
+        return self._encoding.rows([trial.hyperparameters.values for trial in trials])
 
     def _make_gpr(self) -> GaussianProcessRegressor:
         stock = super()._make_gpr()

@@ -8,7 +8,7 @@ from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.models.spaces import space_of
 from pipeline.search.trial_figures import draw_trial
-from pipeline.search.workers import machine, run_job
+from pipeline.search.workers import fork_server, machine, run_job
 from pipeline.search.workers.jobs import InProcess, Workers
 from pipeline.search.workers.memory_need import GPU_BYTES, LEAST_BYTES, MemoryNeed, gib, memory_need
 from pipeline.session import Session
@@ -60,6 +60,16 @@ def start_workers(session: Session) -> Iterator[Workers]:
     with dask_workers.local(count, data, draw_trial, seen, memory_limit=limit) as local:
         local.trial_minutes = asked.trial_minutes
         yield local
+
+
+def start_early(step: str, experiment: Experiment) -> None:
+    """Begins with what the workers' processes on this machine need, before the data say how many there will be. A
+    retraining may find nothing to do.
+    """
+    asked = experiment.search
+    wanted = workers_of_use(jobs(experiment), machine.cores()) if asked.workers == "auto" else asked.workers
+    if step in {"main", "search", "evaluate"} and asked.cluster is None and wanted > 1:
+        fork_server.start()
 
 
 def _room(session: Session, need: MemoryNeed) -> int:

@@ -14,6 +14,8 @@ import distributed
 
 UPLOADS = 5
 """Number of attempts to send the package."""
+UNREACHABLE = (OSError, RuntimeError, TypeError, ValueError, ImportError)
+"""What connecting to a scheduler raises, including Dask's errors for missing TLS settings and different versions."""
 
 
 class Client(distributed.Client):  # type: ignore[misc] # Dask has no types

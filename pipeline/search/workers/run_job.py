@@ -1,13 +1,12 @@
 """Runs one job, wherever a worker is: trains, draws, and describes what failed."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pipeline.data.split import Split
 from pipeline.search.workers.jobs import Draw, Job, Keeps, Outcome
 from pipeline.statistics.trial_metrics import class_metrics
-from pipeline.training.epochs import OnEpoch
 from pipeline.training.result import TrialResult
 from pipeline.training.runtime import init_tensorflow
 
@@ -53,7 +52,7 @@ def run_job(job: Job, split: Split, draw: Draw, minutes: float | None = None) ->
     return Outcome(job.number, result, pictures, failure, time.perf_counter() - start, warning, pruned)
 
 
-def _checks(job: Job, minutes: float | None, start: float) -> OnEpoch | None:
+def _checks(job: Job, minutes: float | None, start: float) -> Callable[[int, Mapping[str, float]], bool] | None:
     """Called after each epoch: an error when the time is up, true where the pruner stops the trial."""
     if minutes is None and job.pruning is None:
         return None

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.formatting import position
-from pipeline.statistics.effects.design import design
+from pipeline.statistics.effects.design import OWN, design, own_design
 from pipeline.statistics.effects.importance import importance
 from pipeline.statistics.effects.regression import LEAST_FREEDOM, Array, Regression, regress
 from pipeline.statistics.holm import holm
@@ -29,7 +29,14 @@ UNITS = {"test_accuracy": "points", "accuracy_gap": "points", "loss_gap": "hundr
 FLOOR = 0.5
 """Share of the best test accuracy that a network must reach to count."""
 LEVEL = 0.05
-STEPS = {"dropout": "per 0.1 of rate", "hidden": "per doubling", "depth": "instead of the fewest layers"}
+STEPS = {
+    "dropout": "per 0.1 of rate",
+    "hidden": "per doubling",
+    "depth": "instead of the fewest layers",
+    "size": "per doubling",
+    "range": "from the lowest to the highest",
+    "choice": "instead of the first",
+}
 """Kinds of effects, and what an estimate is for."""
 COLUMNS = [
     "outcome", "effect", "column", "per", "unit", "estimate", "low", "high", "p", "p_holm", "verdict", "why",
@@ -43,7 +50,9 @@ class Effect:
     """The effect of one column on one outcome, in the unit of `UNITS`; NaN if it cannot be estimated."""
 
     column: str
-    """`dropout_0`…, `hidden_1`… or `depth_2`…"""
+    """`dropout_0`…, `hidden_1`… or `depth_2`…; of a user's own model `dropout:NAME`, `size:NAME`, `range:NAME LOW to HIGH`
+    or `choice:NAME=VALUE, not FIRST`.
+    """
     estimate: float
     """Per 0.1 of rate, per doubling of the size, or for that depth instead of the smallest one."""
     low: float
@@ -61,11 +70,14 @@ class Effect:
     @property
     def kind(self) -> str:
         """A key of `STEPS`."""
-        return self.column.split("_")[0]
+        return kind_of(self.column)
 
     @property
     def label(self) -> str:
         """Name for people."""
+        if self.kind in OWN and ":" in self.column:
+            name = self.column.partition(":")[2]
+            return f"at {name}" if self.kind == "dropout" else name
         kind, number = self.column.split("_")
         if kind == "dropout":
             return position(int(number))
@@ -117,18 +129,25 @@ class Effects:
         return {fit.outcome: fit for fit in self.fits}[outcome]
 
 
-def effects(trials: pd.DataFrame, *, seed: int = 1) -> Effects:
+def kind_of(column: str) -> str:
+    """The kind of a column: a key of `STEPS`, or `constant`."""
+    own, colon, _ = column.partition(":")
+    return own if colon and own in OWN else column.split("_", maxsplit=1)[0]
+
+
+def effects(trials: pd.DataFrame, *, own: Sequence[str] = (), seed: int = 1) -> Effects:
     """Estimates the effects.
 
     Args:
         trials: One row per trial with `depth`, `hidden_1`…, `dropout_0`… (NaN for missing layers) and the
             outcomes, as in `trials.csv`.
+        own: Names of the hyperparameters of a user's own model, which are the columns then.
         seed: Seed of the forests.
 
     Raises:
         ValueError: For missing columns.
     """
-    missing = [name for name in ("depth", *UNITS) if name not in trials]
+    missing = [name for name in (*(own or ["depth"]), *UNITS) if name not in trials]
     if missing:
         raise ValueError(f"the trials lack {', '.join(missing)}; expected the columns of trials.csv")
     outcomes = trials[list(UNITS)].to_numpy(float)
@@ -136,18 +155,19 @@ def effects(trials: pd.DataFrame, *, seed: int = 1) -> Effects:
     sound = np.isfinite(outcomes).all(axis=1)
     sound &= accuracy >= FLOOR * max(accuracy[sound], default=0.0)
     kept = trials[sound]
-    fits = tuple(_fit(kept, outcome, seed) for outcome in UNITS)
+    columns = own_design(kept, own) if own else design(kept)
+    fits = tuple(_fit(kept, columns, outcome, seed) for outcome in UNITS)
     return Effects(fits, len(trials), int(len(trials) - sound.sum()))
 
 
-def _fit(trials: pd.DataFrame, outcome: str, seed: int) -> Fit:
-    columns = design(trials)
+def _fit(trials: pd.DataFrame, columns: pd.DataFrame, outcome: str, seed: int) -> Fit:
     names = list(map(str, columns.columns))
     values = 100 * trials[outcome].to_numpy(float)
     regression = regress(columns.to_numpy(), values)
-    verdicts, corrected = judged(regression, [name.split("_")[0] for name in names])
-    features = [name for name in names if not name.startswith(("constant", "depth_"))]
-    seen = columns[features].assign(depth=trials["depth"]).to_numpy(float)
+    verdicts, corrected = judged(regression, [kind_of(name) for name in names])
+    features = [name for name in names if kind_of(name) not in {"constant", "depth"}]
+    depth = trials[["depth"]] if any(kind_of(name) == "depth" for name in names) else trials[[]]
+    seen = np.column_stack((columns[features].to_numpy(float), depth.to_numpy(float)))
     # The depths, last in the model, share the forest's last column.
     forest = importance(seen, values, seed=seed)
     found = tuple(

@@ -24,6 +24,12 @@ class Difference:
     seeds: int
     """Seeds that both networks were trained with; others are left out."""
     images: int
+    by_images: float = 0.0
+    """The part of the error's square that more seeds do not reduce."""
+
+    def error_with(self, seeds: int) -> float:
+        """Expected standard error with another number of seeds."""
+        return math.sqrt(self.by_images + (self.error**2 - self.by_images) * self.seeds / seeds)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Mean ± t(degrees) errors."""
@@ -53,12 +59,12 @@ def difference(first: Outcomes, second: Outcomes) -> Difference:
             f"seeds {list(first)} and {list(second)}, {sorted(lengths)} images; expected a common seed, the same images"
         )
     apart = np.array([first[seed].astype(float) - second[seed] for seed in seeds])
-    mean, (variance, degrees) = float(apart.mean()), _variance(apart)
-    return Difference(mean, math.sqrt(variance), degrees, *apart.shape)
+    variance, degrees, by_images = _variance(apart)
+    return Difference(float(apart.mean()), math.sqrt(variance), degrees, len(seeds), apart.shape[1], by_images)
 
 
-def _variance(apart: NDArray[np.float64]) -> tuple[float, float]:
-    """Variance of the mean over seeds and images (s, n), and its degrees of freedom."""
+def _variance(apart: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Variance of the mean over seeds and images (s, n), its degrees of freedom, and the part that is due to images."""
     seeds, images = apart.shape
     mean = apart.mean()
     by_seed, by_image = apart.mean(axis=1) - mean, apart.mean(axis=0) - mean
@@ -72,5 +78,7 @@ def _variance(apart: NDArray[np.float64]) -> tuple[float, float]:
     )
     parts = [(max(seed, noise), seeds - 1), (max(image, noise), images - 1), (-noise, freedom[2])]
     variance = sum(part for part, _ in parts)
+    if variance <= 0:
+        return 0.0, math.inf, 0.0
     spread = sum(part**2 / each for part, each in parts if each)
-    return (variance, variance**2 / spread) if variance > 0 else (0.0, math.inf)
+    return variance, variance**2 / spread, max(image, noise) - noise

@@ -45,22 +45,21 @@ def smallest_gap_by_difference(
     `other` is the chosen network or, if that is the best one, the nearest.
     """
     measure = f"{_mean(best)}validation accuracy"
-    within = "one standard error of the difference"
-    amount = f"{points(behind.mean)} with a standard error of {points(behind.error)} ({_basis(behind)})"
+    amount = f"{points(behind.mean)} (standard error of the difference {points(behind.error)}, {_basis(behind)})"
     if len(near) == 1:
         text = (
-            f"{chosen.name} has the highest {measure}, and no other network comes within {within} of it; "
+            f"{chosen.name} has the highest {measure}, and no other network comes within one standard error of it; "
             f"{_figures(chosen)}. The nearest, {other.name}, is behind by {amount}."
         )
     elif chosen is best:
         text = (
             f"{chosen.name} has both the highest {measure} and the smallest gap of the {len(near)} networks within "
-            f"{within} of it; {_figures(chosen)}. The nearest, {other.name}, is behind by {amount}."
+            f"one standard error of it; {_figures(chosen)}. The nearest, {other.name}, is behind by {amount}."
         )
     else:
         text = (
-            f"{chosen.name} has the smallest gap of the {len(near)} networks within {within} of the best {measure}; "
-            f"{_figures(chosen)}. The best accuracy is that of {best.name}, ahead by {amount}; {_figures(best)}."
+            f"{chosen.name} has the smallest gap of the {len(near)} networks within one standard error of the best "
+            f"{measure}; {_figures(chosen)}. The best accuracy is that of {best.name}, ahead by {amount}; {_figures(best)}."
         )
     return text + _tie(chosen, near)
 

@@ -1,7 +1,7 @@
 """The rules that choose among candidates."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,8 @@ from pipeline.statistics.selection.candidate import Candidate
 from pipeline.statistics.selection.difference import Difference, difference
 
 Rule = Literal["one_standard_error", "best_loss", "best_accuracy"]
+Allowance = Callable[[int, int], float]
+"""By how much the second network may be less accurate than the first, the best one; both by position."""
 
 
 @dataclass(frozen=True)
@@ -54,41 +56,75 @@ def choose(
     if not sound:
         raise ValueError(f"none of {len(candidates)} candidates has finite figures; expected at least one")
     if len(sound) == 1:
-        return Choice(
-            sound[0],
-            reasons.only(candidates[sound[0]], "to choose from" if len(candidates) == 1 else "with finite figures"),
-        )
-    by_loss = min(sound, key=lambda each: (candidates[each].val_loss, candidates[each].parameters))
-    by_accuracy = min(sound, key=lambda each: (-candidates[each].val_accuracy, candidates[each].val_loss))
+        why = "to choose from" if len(candidates) == 1 else "with finite figures"
+        return Choice(sound[0], reasons.only(candidates[sound[0]], why))
+    those = [candidates[index] for index in sound]
+    index = pick(those, rule, allowed := allowance(those, validation_size, tolerance))
+    return Choice(sound[index], _reason(those, index, rule, allowed, tolerance))
+
+
+def allowance(candidates: Sequence[Candidate], validation_size: int, tolerance: float | None) -> Allowance:
+    """What `one_standard_error` allows: the tolerance; with outcomes, the error of the difference; else the binomial
+    error of the best.
+    """
+    if tolerance is not None:
+        return lambda _best, _other: tolerance
+    if not all(each.outcomes for each in candidates):
+        return lambda best, _other: candidates[best].binomial_error(validation_size)
+    return lambda best, other: difference(candidates[best].outcomes, candidates[other].outcomes).error
+
+
+def pick(candidates: Sequence[Candidate], rule: Rule, allowed: Allowance) -> int:
+    """Position of the candidate that the rule chooses; all figures are finite."""
     if rule == "best_loss":
-        return Choice(by_loss, reasons.lowest_loss(candidates[by_loss], len(sound)))
-    best = candidates[by_accuracy]
+        return min(range(len(candidates)), key=lambda each: (candidates[each].val_loss, candidates[each].parameters))
+    best = most_accurate(candidates)
     if rule == "best_accuracy":
-        return Choice(by_accuracy, reasons.highest_accuracy(best, len(sound)))
-    if tolerance is None and all(candidates[each].outcomes for each in sound):
-        return _by_difference(candidates, sound, by_accuracy)
-    error = best.binomial_error(validation_size) if tolerance is None else tolerance
-    near = [each for each in sound if candidates[each].val_accuracy >= best.val_accuracy - error]
-    index = min(near, key=lambda each: _gap_first(candidates[each]))
-    within = reasons.points(error) if tolerance is not None else f"one standard error ({reasons.points(error)})"
-    return Choice(index, reasons.smallest_gap(candidates[index], best, [candidates[each] for each in near], within))
+        return best
+    return min(_near(candidates, best, allowed), key=lambda each: _gap_first(candidates[each]))
 
 
-def _by_difference(candidates: Sequence[Candidate], sound: Sequence[int], by_accuracy: int) -> Choice:
-    """`one_standard_error` with a standard error for each candidate: that of its difference to the best."""
-    best = candidates[by_accuracy]
-    behind = {each: difference(best.outcomes, candidates[each].outcomes) for each in sound if each != by_accuracy}
-    near = [each for each in sound if each == by_accuracy or _within(behind[each])]
-    index = min(near, key=lambda each: _gap_first(candidates[each]))
-    shown = index if index != by_accuracy else min(behind, key=lambda each: _errors(behind[each]))
-    text = reasons.smallest_gap_by_difference(
-        candidates[index], best, [candidates[each] for each in near], candidates[shown], behind[shown]
-    )
-    return Choice(index, text)
+def most_accurate(candidates: Sequence[Candidate]) -> int:
+    """Position of the best validation accuracy; of equals, that of the lower loss."""
+    return min(range(len(candidates)), key=lambda each: (-candidates[each].val_accuracy, candidates[each].val_loss))
 
 
-def _within(behind: Difference) -> bool:
-    return behind.mean <= behind.error
+def _near(candidates: Sequence[Candidate], best: int, allowed: Allowance) -> list[int]:
+    """Positions of the networks that are accurate enough, the best one among them."""
+    floor = candidates[best].val_accuracy
+    return [
+        each
+        for each, candidate in enumerate(candidates)
+        if each == best or candidate.val_accuracy >= floor - allowed(best, each)
+    ]
+
+
+def _gap_first(candidate: Candidate) -> tuple[float, int, float]:
+    return candidate.val_accuracy_gap, candidate.parameters, candidate.val_loss
+
+
+def _reason(
+    candidates: Sequence[Candidate], index: int, rule: Rule, allowed: Allowance, tolerance: float | None
+) -> str:
+    if rule == "best_loss":
+        return reasons.lowest_loss(candidates[index], len(candidates))
+    best = most_accurate(candidates)
+    if rule == "best_accuracy":
+        return reasons.highest_accuracy(candidates[best], len(candidates))
+    near = [candidates[each] for each in _near(candidates, best, allowed)]
+    if tolerance is None and all(each.outcomes for each in candidates):
+        behind = {
+            each: difference(candidates[best].outcomes, other.outcomes)
+            for each, other in enumerate(candidates)
+            if each != best
+        }
+        shown = index if index != best else min(behind, key=lambda each: _errors(behind[each]))
+        return reasons.smallest_gap_by_difference(
+            candidates[index], candidates[best], near, candidates[shown], behind[shown]
+        )
+    amount = reasons.points(allowed(best, index))
+    within = amount if tolerance is not None else f"one standard error ({amount})"
+    return reasons.smallest_gap(candidates[index], candidates[best], near, within)
 
 
 def _errors(behind: Difference) -> float:
@@ -96,7 +132,3 @@ def _errors(behind: Difference) -> float:
     if behind.error:
         return behind.mean / behind.error
     return math.copysign(math.inf, behind.mean) if behind.mean else 0.0
-
-
-def _gap_first(candidate: Candidate) -> tuple[float, int, float]:
-    return candidate.val_accuracy_gap, candidate.parameters, candidate.val_loss

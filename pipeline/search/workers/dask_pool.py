@@ -1,0 +1,375 @@
+"""The workers of a Dask scheduler: hands them jobs, and notices which were lost, hang, or kill their worker.
+
+A worker that dies loses nothing: its job is trained again elsewhere, with the same result, since a trial is a pure
+function of its job. A job that kills three workers fails with that reason. Only the driver has state. If the scheduler
+restarts, the driver submits the open jobs again. The driver also counts deaths itself, since Dask would blame every job
+in a dead worker's queue.
+"""
+
+import math
+import queue
+import time
+import warnings
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import distributed
+
+from pipeline.data.shared_split import SharedSplit
+from pipeline.data.split import Split
+from pipeline.errors import InputError, StoreError
+from pipeline.search.workers import dask_connection, run_job
+from pipeline.search.workers.dask_connection import UNREACHABLE
+from pipeline.search.workers.dask_job import BEGUN, same, warm, work
+from pipeline.search.workers.jobs import Draw, Job, Outcome, match
+from pipeline.search.workers.memory_need import MemoryNeed, gib
+from pipeline.training.programs import program_key
+
+DEATHS = 3
+"""Workers that may die of one job before it counts as failed."""
+RECONNECT_SECONDS = 300
+"""How long a search waits for a scheduler that went away."""
+HUNG_SECONDS = 60
+"""How long after its time a job may still be compiling, in its last epoch, or drawing."""
+RESTART_SECONDS = 60
+"""How long a worker that hangs is waited for, to be there again."""
+POLL_SECONDS = 0.5
+GONE = (OSError, distributed.client.ClosedClientError)
+"""What a request to a scheduler that has just gone away raises."""
+ABSENT_SECONDS = 600
+"""How long all workers of this machine may be away before that is an error."""
+ANSWER_SECONDS = 30
+"""Time limit for the scheduler to list its workers."""
+FETCH_SECONDS = 60
+"""Time limit for fetching a result; a worker that died meanwhile has none."""
+MORE_ROOM = (
+    "expected room for the data: start workers with more memory (--memory-limit), or take fewer or smaller images "
+    "(data.path)"
+)
+"""The cure for data that do not fit."""
+
+
+class DaskWorkers:
+    """Trains on all workers of a Dask scheduler; workers may join and leave."""
+
+    def __init__(
+        self,
+        connect: Callable[[], distributed.Client],
+        data: Split | SharedSplit,
+        draw: Draw,
+        count: int | None = None,
+        need: MemoryNeed | None = None,
+    ) -> None:
+        self._connect, self._split, self._draw, self._need = connect, data, draw, need
+        self._done: queue.Queue[tuple[Job, distributed.Future]] = queue.Queue()
+        self._open: dict[int, tuple[Job, distributed.Future, str]] = {}
+        """Handed out: the job, its future, and the worker it was meant for."""
+        self._waiting: deque[Job] = deque()
+        self._programs: defaultdict[str, set[Hashable]] = defaultdict(set)
+        """Compiled programs by worker, as far as the driver knows: a worker that was renewed has fewer."""
+        self._deaths: Counter[int] = Counter()
+        """Workers that died of each job."""
+        self._client = connect()
+        self._address = self._client.scheduler.address
+        self._looked = self._seen = time.monotonic()
+        self._own = count is not None
+        self.wait_minutes = math.inf
+        """How long a scheduler may be without workers while jobs wait."""
+        self.trial_minutes: float | None = None
+        """Longest training of a job; a worker that goes on after that is restarted."""
+        self._began: dict[int, float] = {}
+        """When jobs were first seen to have begun, by number; `time.monotonic` seconds."""
+        self._had_room = False
+        """Whether there has been a worker with enough memory."""
+        self._data_deaths = 0
+        """Workers that died before their job began, since the last job that ended."""
+        self.small: dict[str, int] = {}
+        """Workers with too little memory for the data, with their limits in bytes; they are given no jobs."""
+        self.present = len(self._ready())
+        """Workers that there were at the start."""
+        self._data = self._send_data()
+        self.count = count or max(1, self.present)
+
+    def submit(self, job: Job) -> None:
+        self._deaths.pop(job.number, None)  # refits count from 0 again, as trials did
+        self._waiting.append(job)
+        self._dispatch()
+
+    def _present(self) -> Mapping[str, Any]:
+        """The scheduler's workers by address. `scheduler_info` is not used: it answers from the client's cache,
+        sometimes with no workers.
+        """
+        asked = self._client.scheduler.identity
+        workers: Mapping[str, Any] = self._client.sync(asked, n_workers=-1, callback_timeout=ANSWER_SECONDS)["workers"]
+        if workers:
+            self._seen = time.monotonic()
+        return workers
+
+    def _ready(self) -> set[str]:
+        """Addresses of workers that accept jobs; a worker that is leaving does not, nor one with too little memory."""
+        ready = {address: each for address, each in self._present().items() if each["status"] == "running"}
+        self.small = {address: limit for address, each in ready.items() if (limit := self._too_small(each))}
+        self._had_room = self._had_room or len(ready) > len(self.small)
+        return set(ready) - set(self.small)
+
+    def _too_small(self, worker: Mapping[str, Any]) -> int | None:
+        """The memory limit of a worker that cannot hold the data and train; None for others, and where none is set."""
+        limit: int = worker["memory_limit"] or 0
+        return limit if self._need is not None and 0 < limit < self._need.least else None
+
+    def refuse_without_room(self) -> None:
+        """Refuses data for which all workers so far have had too little memory.
+
+        Raises:
+            InputError: With the figures and the cure.
+        """
+        if self.small and not self._had_room and self._need is not None:
+            most = gib(max(self.small.values()))
+            raise InputError(
+                f"training needs {self._need.text()}, and the {len(self.small)} workers of the Dask scheduler "
+                f"{self._address} have at most {most}; {MORE_ROOM}"
+            )
+
+    def _connected(self) -> bool:
+        """Whether the scheduler is there, and is the one that has the data."""
+        return self._client.status == "running" and not self._data.cancelled()
+
+    @contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        """Ignores requests that fail because the scheduler has gone away; `finished` reconnects later."""
+        try:
+            yield
+        except GONE:
+            pass
+        except (RuntimeError, AttributeError):  # a client that has closed itself has parts that are closed, or none
+            if self._connected():
+                raise
+
+    def _dispatch(self) -> None:
+        """Gives a job to every idle worker; the others wait here. Dask alone would give two jobs to a worker that has
+        the data and none to one that still has to fetch them, and would not move them.
+        """
+        if not self._waiting or not self._connected():
+            return
+        with self._unless_gone():
+            if self._data.status == "error":
+                self._data.retry()
+            idle = self._ready() - {address for _, _, address in self._open.values()}
+            self.refuse_without_room()
+            while self._waiting and idle:
+                job, address = match(self._waiting, idle, self._programs)
+                self._hand_out(job, address)
+                self._waiting.remove(job)
+                idle.remove(address)
+
+    def _hand_out(self, job: Job, address: str) -> None:
+        future = self._client.submit(
+            work,
+            job,
+            self._data,
+            self._draw,
+            self.trial_minutes,
+            key=f"narrowgap-{job.number}-{time.monotonic_ns()}",
+            pure=False,
+            workers=[address],
+        )
+        self._open[job.number] = job, future, address
+        self._began.pop(job.number, None)
+        self._programs[address].add(program_key(job.recipe.spec, job.settings))
+        future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
+
+    def finished(self) -> list[Outcome]:
+        if not self._connected():
+            self._reconnect()
+        outcomes = []
+        with suppress(queue.Empty):
+            job, future = self._done.get(timeout=POLL_SECONDS)
+            outcomes += self._ended(job, future)
+        if time.monotonic() - self._looked > POLL_SECONDS:
+            outcomes += self._requeue_lost_jobs() + self._stop_hung_jobs()
+            self._looked = time.monotonic()
+        self._dispatch()  # a worker is free, or one has come
+        absent = time.monotonic() - self._seen if self._waiting else 0
+        if self._own and absent > ABSENT_SECONDS:
+            raise RuntimeError(f"none of this machine's worker processes has come back in {ABSENT_SECONDS} s")
+        if not self._own and absent > 60 * self.wait_minutes:
+            raise StoreError(
+                f"the scheduler {self._address} has had no worker for {self.wait_minutes:g} min (search.wait_minutes); "
+                f"start one with `dask worker {self._address} --nthreads 1`, then run the same command to resume"
+            )
+        return outcomes
+
+    def _ended(self, job: Job, future: distributed.Future) -> list[Outcome]:
+        _, current, address = self._open.get(job.number, (job, None, ""))
+        if current is not future:
+            return []  # of a worker or a connection that was lost; its job has been handed out again
+        outcome = self._outcome(job, future, address)
+        del self._open[job.number]
+        if outcome is None:
+            self._waiting.appendleft(job)
+            return []
+        self._data_deaths = 0
+        return [outcome]
+
+    def _outcome(self, job: Job, future: distributed.Future, address: str) -> Outcome | None:
+        """The outcome of a job; None if it was lost and must be trained again."""
+        error: BaseException | None = None
+        try:
+            if future.status == "finished":
+                outcome: Outcome = future.result(timeout=FETCH_SECONDS)
+                return outcome
+            error = future.exception(timeout=FETCH_SECONDS) if future.status == "error" else None
+        except (*GONE, CancelledError):
+            pass
+        except Exception as raised:  # noqa: BLE001 - what cannot be read here is a result like any other
+            error = raised
+        if error is None:
+            return self._count_death(job, future) if self._worker_crashed(address) else None
+        if isinstance(error, distributed.scheduler.KilledWorker):  # each time come back at its old address
+            times = error.allowed_failures + 1
+            if error.task == self._data.key:
+                self._count_data_death(times)
+            return self._count_death(job, future, times) if error.task == future.key else None
+        return Outcome(job.number, None, {}, run_job.describe_error(error), 0.0)
+
+    def _requeue_lost_jobs(self) -> list[Outcome]:
+        """Requeues the jobs of lost workers; returns failures for jobs over the death limit."""
+        outcomes: list[Outcome] = []
+        if not self._open or not self._connected():
+            return outcomes
+        with self._unless_gone():
+            present = self._present()
+            gone = [each for each in self._open.values() if each[2] not in present and each[1].status == "pending"]
+            for job, future, address in reversed(gone):
+                if not self._connected():
+                    break  # what is open is given to the scheduler again when it is back
+                failed = self._count_death(job, future) if self._worker_crashed(address) else None
+                del self._open[job.number]
+                if failed:
+                    outcomes.append(failed)
+                else:
+                    self._waiting.appendleft(job)
+                future.cancel()
+        return outcomes
+
+    def _stop_hung_jobs(self) -> list[Outcome]:
+        """Restarts the workers of jobs that should have stopped by themselves, and returns the failures."""
+        if self.trial_minutes is None or not self._connected():
+            return []
+        now, outcomes = time.monotonic(), list[Outcome]()
+        with self._unless_gone():
+            for job, future, address in list(self._open.values()):
+                if job.number not in self._began and self._has_begun(future):
+                    self._began[job.number] = now
+                if now - self._began.get(job.number, now) > 60 * self.trial_minutes + HUNG_SECONDS:
+                    del self._open[job.number]
+                    self._client.restart_workers([address], timeout=RESTART_SECONDS, raise_for_error=False)
+                    failure = (
+                        f"did not stop after search.trial_minutes={self.trial_minutes:g}; its worker was restarted"
+                    )
+                    outcomes.append(Outcome(job.number, None, {}, failure, now - self._began[job.number]))
+        return outcomes
+
+    def _worker_crashed(self, address: str) -> bool:
+        """Whether a worker disappeared without announcing that it leaves. Its address may have belonged to earlier
+        workers.
+        """
+        events: list[Mapping[str, Any]] = []
+        with self._unless_gone():
+            events += [event for _, event in self._client.get_events(address)]
+        came = [place for place, event in enumerate(events) if event.get("action") == "add-worker"]
+        last = events[came[-1] :] if came else events
+        announced = any(event.get("action") == "closing-worker" or event.get("expected") for event in last)
+        return not announced and any(event.get("action") == "remove-worker" for event in last)
+
+    def _count_death(self, job: Job, future: distributed.Future, times: int = 1) -> Outcome | None:
+        """Counts a death; returns a failure once there are too many. A job that had not begun is not charged with it: what
+        its worker did until then was to fetch the data.
+        """
+        if self._need is not None and not self._has_begun(future):
+            self._count_data_death(times)
+            return None
+        self._deaths[job.number] += times
+        if self._deaths[job.number] < DEATHS:
+            return None
+        failure = f"killed its worker {self._deaths[job.number]} times (out of memory, a crash, or ended from outside)"
+        return Outcome(job.number, None, {}, failure, 0.0)
+
+    def _has_begun(self, future: distributed.Future) -> bool:
+        """Whether a worker has begun with a job."""
+        events: list[Mapping[str, Any]] = []
+        with self._unless_gone():
+            events += [event for _, event in self._client.get_events(BEGUN)]
+        return any(event["key"] == future.key for event in events)
+
+    def _count_data_death(self, times: int) -> None:
+        """Counts a death that came before training.
+
+        Raises:
+            InputError: Once there are too many in a row; with the figures and the cure.
+        """
+        self._data_deaths += times
+        if self._need is None or self._data_deaths < DEATHS:
+            return
+        limits: list[int] = []
+        with self._unless_gone():
+            limits += [each["memory_limit"] for each in self._present().values() if each["memory_limit"]]
+        have = f", and the workers have at most {gib(max(limits))}" if limits else ""
+        raise InputError(
+            f"the data killed their workers {self._data_deaths} times before training began (out of memory, a crash, or "
+            f"ended from outside): training needs {self._need.text()}{have}; {MORE_ROOM}"
+        )
+
+    def warm_up(self) -> None:
+        """Lets every worker import TensorFlow now, in parallel with the driver, not with its first job."""
+        for address in self._ready():
+            distributed.fire_and_forget(self._client.submit(warm, workers=[address], pure=False))
+
+    def close(self) -> None:
+        if self._connected():
+            with self._unless_gone(), suppress(CancelledError):
+                self._client.cancel([future for _, future, _ in self._open.values()], force=True)
+        self._open.clear()
+        self._waiting.clear()
+        dask_connection.close_client(self._client)
+
+    def _send_data(self) -> distributed.Future:
+        """Sends the split once per worker, as a task instead of scattered data: the result of a task is recomputed when
+        its holders die.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            return self._client.submit(
+                same,
+                self._split,
+                key=f"narrowgap-split-{self._split.fingerprint}",
+                workers=self._ready() if self.small else None,  # not on one with too little memory
+                allow_other_workers=bool(self.small),  # should those go
+            )
+
+    def _reconnect(self) -> None:
+        """Waits for the scheduler and gives it the open jobs.
+
+        Raises:
+            StoreError: If it stays away.
+        """
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        dask_connection.close_client(self._client)
+        while True:
+            try:
+                self._client = self._connect()
+                break
+            except UNREACHABLE as error:
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"the Dask scheduler at {self._address} went away and did not come back in {RECONNECT_SECONDS} s; "
+                        "the same command resumes the search once it is there again"
+                    ) from error
+                time.sleep(1)
+        self._data = self._send_data()
+        self._waiting.extendleft(job for job, *_ in reversed(self._open.values()))
+        self._open.clear()
+        self._dispatch()

@@ -1,0 +1,257 @@
+"""A user's own model: what its function asks for, how its code is kept, and what is refused."""
+
+import itertools
+import json
+import textwrap
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.experiment import ModelCode, Training
+from pipeline.models.recipe import Recipe
+
+# ruff: noqa: ISC004, E501 - code of one line each
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tensorflow")]
+HEAD = """
+import keras
+import keras_tuner
+
+def dense(inputs, classes, units=4, **options):
+    x = keras.layers.Flatten()(inputs)
+    x = keras.layers.Dense(units, activation="relu")(x)
+    return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax", **options)(x))
+"""
+LAYERS = """
+def build(hp, input_shape, classes):
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Flatten()(inputs)
+    for layer in range(hp.Int("layers", 1, 3)):
+        x = keras.layers.Dense(hp.Choice(f"units_{layer}", [4, 8]), activation="relu")(x)
+    if hp.Choice("end", ["plain", "noisy"]) == "noisy":
+        x = keras.layers.Dropout(hp.Float("dropout", 0, .4, step=.2))(x)
+    hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
+    return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x))
+"""
+
+
+def code(body: str, function: str = "build") -> ModelCode:
+    return ModelCode("net.py", function, HEAD + textwrap.dedent(body))
+
+
+def space(body: str, function: str = "build", *, grid: bool = False, shape=(4, 4), classes=3):
+    from pipeline.models.user.space import user_space
+
+    return user_space(code(body, function), shape, classes, grid=grid)
+
+
+def conditions(found) -> dict[str, list]:
+    return {each.name: [(of.parent, of.values) for of in each.conditions] for each in found.explored.hyperparameters}
+
+
+def test_a_hyperparameter_of_a_loop_or_a_branch_depends_on_what_decides_it():
+    found = conditions(space(LAYERS))
+    assert found["units_0"] == found["layers"] == found["end"] == []
+    assert found["units_1"] == [("layers", (2, 3))]
+    assert found["units_2"] == [("layers", (3,))]
+    assert found["dropout"] == [("end", ("noisy",))]
+
+
+def test_combinations_are_counted_by_hand():
+    # Layers of 2 sizes: 2 + 4 + 8 = 14. Without dropout 1, with 3 rates: 1 + 3 = 4. Learning rates: 10 of a grid.
+    assert space(LAYERS, grid=True).size() == 14 * 4 * 10
+    rates = {each.name: each.values for each in space(LAYERS, grid=True).hyperparameters().space}["learning_rate"]
+    assert rates[0] == 1e-4
+    assert rates[-1] == 1e-2
+    assert [round(later / earlier, 2) for earlier, later in itertools.pairwise(rates)] == [1.67] * 9
+
+
+def test_scopes_that_the_function_declares_are_kept_one_in_another():
+    found = conditions(
+        space("""
+        def build(hp, input_shape, classes):
+            kind = hp.Choice("kind", ["small", "large"])
+            with hp.conditional_scope("kind", ["large"]):
+                if kind == "large":
+                    deep = hp.Boolean("deep")
+                    with hp.conditional_scope("deep", [True]):
+                        hp.Int("more", 1, 3)
+            hp.Fixed("version", 2)
+            return dense(keras.Input(input_shape), classes)
+        """)
+    )
+    assert found["deep"] == [("kind", ("large",))]
+    assert found["more"] == [("kind", ("large",)), ("deep", (True,))]
+    assert found["version"] == []
+
+
+def test_what_appears_where_two_values_meet_is_found_and_the_user_is_told():
+    found = space("""
+    def build(hp, input_shape, classes):
+        if hp.Boolean("one") and hp.Boolean("other"):
+            hp.Int("both", 1, 2)
+        first, second = hp.Boolean("first"), hp.Boolean("second")
+        if first and second:
+            hp.Int("meeting", 1, 2)
+        return dense(keras.Input(input_shape), classes)
+    """)
+    assert conditions(found)["other"] == [("one", (True,))]
+    assert conditions(found)["both"] == [("one", (True,)), ("other", (True,))]
+    assert conditions(found)["meeting"] == []
+    assert "meeting" in found.notes[0]
+    # What was not asked for is no part of the recipe: equal networks are equal.
+    values = {"one": False, "first": True, "second": False}
+    recipes = {found.recipe({**values, "meeting": number}) for number in (1, 2)}
+    assert [dict(each.spec.values) for each in recipes] == [values]
+
+
+def test_a_recipe_has_the_names_and_numbers_of_its_hyperparameters():
+    values = {"layers": 1, "units_0": 8, "end": "noisy", "dropout": 0.2, "learning_rate": 0.002}
+    recipe = space(LAYERS).recipe({**values, "tuner/epochs": 2})
+    assert recipe.name(16, 3) == "layers 1, units_0 8, end noisy, dropout 0.2, learning_rate 0.002"
+    # 16 pixels to 8 units, 8 units to 3 classes, with their biases.
+    assert recipe.spec.parameters(16, 3) == 17 * 8 + 9 * 3
+    assert recipe.spec.has_dropout
+    assert recipe.spec.coordinates() == {name: each for name, each in values.items() if name != "end"}
+    settings = recipe.settings(Training())
+    assert settings.learning_rate == 0.002
+    params = recipe.params(settings, seed=7, inputs=16, classes=3)
+    assert values.items() <= params.items()
+    assert (params["seed"], params["batch_size"]) == (7, 64)
+
+
+def test_json_gives_an_equal_recipe_back_if_the_code_is_the_same():
+    recipe = space(LAYERS).recipe({"layers": 1, "units_0": 8, "end": "plain", "learning_rate": 0.002})
+    assert Recipe.from_json(recipe.to_json(), code(LAYERS)) == recipe
+    assert "def build" not in recipe.to_json()
+    with pytest.raises(InputError, match="made by other code"):
+        Recipe.from_json(recipe.to_json(), code(LAYERS + "\n# changed"))
+    with pytest.raises(InputError, match="made by other code"):
+        Recipe.from_tags(recipe.tags())
+    assert json.loads(recipe.to_json())["training"] == {"learning_rate": 0.002}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def build(hp):\n    hp.Int('a', 1, 2)\n    return dense(keras.Input((4, 4)), 3)",
+        "def build(hp):\n    hp.Int('a', 1, 2)\n    return dense(keras.Input((4, 4, 1)), 3)",
+        "def build(hp, **more):\n    hp.Int('a', 1, 2)\n    return dense(keras.Input((16,)), more['classes'])",
+        "def build(hp):\n    hp.Int('a', 1, 2)\n"
+        "    return keras.Sequential([keras.layers.Conv2D(2, 2), keras.layers.Flatten(), keras.layers.Dense(3)])",
+        "class build(keras_tuner.HyperModel):\n    def build(self, hp):\n"
+        "        hp.Int('a', 1, 2)\n        return dense(keras.Input((4, 4)), 3)",
+        "class Net(keras_tuner.HyperModel):\n    def __init__(self, shape):\n        super().__init__()\n"
+        "        self.shape = shape\n    def build(self, hp):\n        hp.Int('a', 1, 2)\n"
+        "        return dense(keras.Input(self.shape), 3)\nbuild = Net((4, 4))",
+    ],
+)
+def test_every_way_to_write_the_function_works(body):
+    assert [each.name for each in space(body).explored.hyperparameters] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("import no_such_library", "ModuleNotFoundError"),
+        ("def build(hp:", r"line \d+ is no Python"),
+        ("def other(hp): pass", "net.py has no build; it has dense, other"),
+        ("build = 3", "build is a int; expected a function"),
+        ("def build(hp, input_shape, classes):\n    hp.Int('a', 1, 2)\n    return 1 / 0", "in line 11: return 1 / 0"),
+        ("def build(hp):\n    hp.Int('a', 1, 2)", "it returns None; expected a Keras model"),
+        ("def build(hp):\n    return dense(keras.Input((4, 4)), 3)", "asks for no hyperparameters"),
+        ("def build(hp):\n    hp.Int('a', 1, 2)\n    return dense(keras.Input((4, 4)), 5)", r"shape \(5,\) per image; expected \(3,\)"),
+        ("def build(hp):\n    hp.Int('a', 1, 2)\n    return dense(keras.Input((5, 5)), 3)", r"takes inputs \(5, 5\); expected images"),
+        (
+            "def build(hp):\n    hp.Int('a', 1, 2)\n    x = keras.Input((4, 4))\n"
+            "    return keras.Model(x, keras.layers.Dense(3, activation='sigmoid')(keras.layers.Flatten()(x)))",
+            "do not sum to 1",
+        ),
+        (
+            "import random\nhidden = random.Random()\n"
+            "def build(hp):\n    hp.Int('a', 1, 2)\n    return dense(keras.Input((4, 4)), 3, hidden.randint(1, 10**4))",
+            "gave different networks",
+        ),
+        (
+            "import itertools\ncount = itertools.count()\n"
+            "def build(hp):\n    hp.Int(f'a_{next(count)}', 1, 2)\n    return dense(keras.Input((4, 4)), 3)",
+            "asked for different hyperparameters",
+        ),
+        (
+            "import os\ndef build(hp):\n    hp.Int('a', 1, 2)\n    model = dense(keras.Input((4, 4)), 3)\n"
+            "    model.layers[-1].bias.assign([int.from_bytes(os.urandom(2)) for _ in range(3)])\n    return model",
+            "different initial weights",
+        ),
+        (
+            "class Scale(keras.layers.Layer):\n    def call(self, x):\n        return 2 * x\n"
+            "def build(hp):\n    hp.Int('a', 1, 2)\n    x = keras.Input((4, 4))\n"
+            "    return keras.Model(x, dense(keras.Input((4, 4)), 3)(Scale(name='twice')(x)))",
+            "the layer twice is a Scale, which cannot be loaded.*register_keras_serializable",
+        ),
+        (
+            "def build(hp):\n    hp.Int('a', 1, 2)\n    x = keras.Input((4, 4))\n"
+            "    return keras.Model(x, dense(keras.Input((4, 4)), 3)(keras.layers.Lambda(lambda y: 2 * y)(x)))",
+            "is a Lambda",
+        ),
+        (
+            "class build(keras_tuner.HyperModel):\n    def build(self, hp):\n        return dense(keras.Input((4, 4)), 3)\n"
+            "    def fit(self, hp, model, *a, **k):\n        pass",
+            "has a method fit of its own",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_told_in_one_line(body, told):
+    with pytest.raises(InputError, match=told) as refused:
+        space(body)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(("model is net.py:build: ", "model is net.py: "))
+
+
+def test_a_hyperparameter_called_as_a_setting_must_be_one():
+    found = space("def build(hp):\n    hp.Choice('batch_size', [0, 32])\n    return dense(keras.Input((4, 4)), 3)")
+    assert found.recipe({"batch_size": 32}).settings(Training()).batch_size == 32
+    with pytest.raises(InputError, match="batch_size is called as a key of training, and 0 is no value"):
+        found.recipe({"batch_size": 0})
+
+
+def test_values_with_which_the_function_raises_make_a_trial_that_will_fail():
+    found = space(
+        "def build(hp):\n    if hp.Int('a', 1, 2) == 2:\n        raise ValueError('too deep')\n"
+        "    return dense(keras.Input((4, 4)), 3)"
+    )
+    assert found.recipe({"a": 2}).spec.values == (("a", 2),)
+
+
+def test_a_grid_of_thousands_of_millions_is_refused_in_one_line():
+    from pipeline.experiment import parse
+    from pipeline.search.proposals.ask_tell import Proposals
+
+    body = "def build(hp):\n    [hp.Int(f'a_{place}', 1, 100) for place in range(5)]\n    return dense(keras.Input((4, 4)), 3)"
+    content = {"name": "x", "question": "?", "search": {"tuner": "grid"}}
+    with pytest.raises(InputError, match=r"the grid holds 10,000,000,000 networks; .* 1,000,000,000 at most"):
+        Proposals(parse(content, where="test"), space(body, grid=True))
+
+
+@pytest.mark.parametrize("tuner", ["random", "grid", "bayesian", "hyperband"])
+def test_every_oracle_repeats_its_proposals_never_repeats_a_network_and_ends_with_the_space(tuner):
+    from pipeline.experiment import parse
+    from pipeline.search.proposals.ask_tell import NoProposal, Proposals
+
+    found = space(
+        "def build(hp):\n    kind = hp.Choice('kind', ['a', 'b', 'c'])\n    if kind == 'b':\n        hp.Boolean('yes')\n"
+        "    hp.Int('n', 1, 3)\n    return dense(keras.Input((4, 4)), 3)"
+    )
+    content = {"name": "x", "question": "?", "search": {"tuner": tuner}, "training": {"epochs": 3}}
+
+    def proposed() -> list[str]:
+        asking = Proposals(parse(content, where="test"), found)
+        seen: list[str] = []
+        while not isinstance(asked := asking.ask(), NoProposal):
+            asking.tell(asked.trial_id, len(seen) / 10)
+            seen.append(json.dumps(asked.recipe.spec.to_dict()["values"]) + str(asked.until))
+        return seen
+
+    first = proposed()
+    assert first == proposed()
+    assert len(first) == len(set(first))
+    if tuner != "hyperband":
+        assert len(first) == found.size() == 2 * 3 + 2 * 3  # a and c with 3 numbers each; b with yes or no as well
