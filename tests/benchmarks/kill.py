@@ -1,4 +1,4 @@
-"""Kills a search again and again and looks at what is left: `python -m tests.benchmarks.kill [--times N]`.
+"""Kills a search again and again and looks at what is left: `python -m tests.benchmarks.kill [--times N] [--pruner median]`.
 
 For each oracle and number of workers, one search on digits runs undisturbed. Then, N times, the same search's driver is
 killed with SIGKILL at random moments and started again until it finishes. What must hold each time: the same trials with the
@@ -41,6 +41,7 @@ def main() -> int:
     options.add_argument("--tuners", nargs="+", default=TUNERS, choices=TUNERS)
     options.add_argument("--workers", nargs="+", type=int, default=(1, 2))
     options.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
+    options.add_argument("--pruner", default="none", help="search.pruner; not with hyperband")
     options.add_argument("--own", action="store_true", help="two workers are the driver's own")
     given = options.parse_args()
     with _cluster(needed=2 in given.workers and not given.own) as cluster:
@@ -49,14 +50,17 @@ def main() -> int:
 
 def _table(given: argparse.Namespace, cluster: str | None) -> int:
     _import_everything()
-    print(f"{TRIALS} trials on digits; {given.times} times, at most {KILLS} kills each\n")
+    pruner = "" if given.pruner == "none" else f", search.pruner={given.pruner}"
+    print(f"{TRIALS} trials on digits{pruner}; {given.times} times, at most {KILLS} kills each\n")
     print("| oracle | workers | times | kills | same trials and scores | one FINISHED run each | none RUNNING |")
     print("|---|---|---|---|---|---|---|", flush=True)
     chance = random.Random(given.seed)  # noqa: S311 - moments, not secrets
     bad = 0
     for tuner in given.tuners:
         for workers in given.workers:
-            bad += _case(tuner, workers, given.times, chance, cluster if workers > 1 else None)
+            if given.pruner != "none" and tuner == "hyperband":
+                continue  # refused: it stops trials by itself
+            bad += _case(tuner, workers, given.times, chance, cluster if workers > 1 else None, given.pruner)
     return 1 if bad else 0
 
 
@@ -89,11 +93,11 @@ def _cluster(*, needed: bool) -> Iterator[str | None]:
                 process.wait()
 
 
-def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: str | None) -> int:
+def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: str | None, pruner: str) -> int:
     """One line of the table; returns how many of its checks failed."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.monotonic()
-        _driver(Path(folder), tuner, workers, cluster)
+        _driver(Path(folder), tuner, workers, cluster, pruner)
         whole = time.monotonic() - start
         expected = _left(Path(folder))
     counted: Counter[str] = Counter()
@@ -101,7 +105,7 @@ def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: 
         with tempfile.TemporaryDirectory() as folder:
             moments = [chance.uniform(0.05, 0.7) * whole for _ in range(KILLS)]
             for seconds in (*moments, None):
-                if not _driver(Path(folder), tuner, workers, cluster, seconds=seconds):
+                if not _driver(Path(folder), tuner, workers, cluster, pruner, seconds=seconds):
                     break
                 counted["kills"] += 1
                 if _over(Path(folder)):
@@ -113,16 +117,21 @@ def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: 
         if not once:
             print(f"FINISHED runs by trial: {dict(found['finished'])}", file=sys.stderr)
         counted["none"] += found["running"] == 0
+    if pruner != "none":
+        pruned = sum(trial[3] == "true" for trial in expected["trials"].values())
+        print(f"{tuner}, {workers}: {pruned} of {TRIALS} trials are pruned", file=sys.stderr)
     checks = [f"{counted[name]} of {times}" for name in ("same", "once", "none")]
     print(f"| {tuner} | {workers} | {times} | {counted['kills']} | {' | '.join(checks)} |", flush=True)
     return 3 * times - counted["same"] - counted["once"] - counted["none"]
 
 
-def _driver(folder: Path, tuner: str, workers: int, cluster: str | None, *, seconds: float | None = None) -> bool:
+def _driver(
+    folder: Path, tuner: str, workers: int, cluster: str | None, pruner: str, *, seconds: float | None = None
+) -> bool:
     """Runs the step `search` in a process of its own; True when it was killed after so many seconds."""
     child = os.fork()
     if child == 0:
-        _search(folder, tuner, workers, cluster)
+        _search(folder, tuner, workers, cluster, pruner)
     try:
         end = None if seconds is None else time.monotonic() + seconds
         while True:
@@ -155,7 +164,7 @@ def _wait_for_orphans(folder: Path) -> None:
         time.sleep(0.1)
 
 
-def _search(folder: Path, tuner: str, workers: int, cluster: str | None) -> None:
+def _search(folder: Path, tuner: str, workers: int, cluster: str | None, pruner: str) -> None:
     """The child: the command line's own entry, its screen in a file; never returns."""
     code = 1
     try:
@@ -166,7 +175,7 @@ def _search(folder: Path, tuner: str, workers: int, cluster: str | None) -> None
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         from pipeline.__main__ import main as command
 
-        overrides = {**OVERRIDES, "search.tuner": tuner, "search.workers": str(workers)}
+        overrides = {**OVERRIDES, "search.tuner": tuner, "search.workers": str(workers), "search.pruner": pruner}
         overrides |= {"search.cluster": cluster} if cluster else {}
         words = [word for key, value in overrides.items() for word in (f"--{key}", value)]
         code = command(["search", "--experiment", "smoke", *words])
@@ -202,6 +211,8 @@ def _left(folder: Path) -> dict:
                 json.loads(run.data.tags["narrowgap.proposal"]),
                 run.data.metrics["val_loss"],
                 run.data.metrics["test_accuracy"],
+                run.data.tags.get("narrowgap.pruned"),
+                run.data.metrics["epochs_run"],
             )
             for run in trials
         },
