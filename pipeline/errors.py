@@ -22,7 +22,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class NarrowgapError(Exception):
-    """A failure that is reported in one line, without a traceback. A line break in what was given is shown as two signs, a backslash and n."""
+    """A failure that is reported in one line, without a traceback; a line break in what was given is shown as in Python."""
 
     exit_code: ClassVar[int] = 1
 
