@@ -7,6 +7,7 @@ from rich.table import Table
 
 from pipeline.__main__ import COMMANDS, _console, main, read
 from pipeline.errors import InputError
+from pipeline.experiment import load as experiment_of
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,13 @@ def test_what_cannot_be_read_is_refused_with_what_was_expected(words, message):
 def test_an_abbreviated_option_is_an_unknown_key_not_a_guess():
     _, overrides = read(["search", "--exp", "smoke"])
     assert overrides == {"exp": "smoke"}
+
+
+def test_a_line_break_in_what_was_given_leaves_the_message_one_line():
+    with pytest.raises(InputError) as caught:
+        experiment_of("smoke", {"DATA.SHAPE": "{|\n xa: 1"})
+    assert str(caught.value).startswith("DATA.SHAPE={|\\n xa: 1 cannot be read as a YAML value")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_without_words_the_usage_is_printed_and_the_exit_code_is_2(capsys):

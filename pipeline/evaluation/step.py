@@ -55,7 +55,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
         update={"evaluation": session.experiment.evaluation, "selection": session.experiment.selection}
     )
     finished = trials.finished_trials(session.store, search, experiment.model)
-    contestants = finalists(experiment, finished, len(prepared.split.validation))
+    contestants = finalists(experiment, trials.unpruned(finished), len(prepared.split.validation))
     seeds = fresh_seeds(experiment)
     labels, first = prepared.split.validation.labels, first_plan(experiment, contestants)
     session.say(f"evaluate: {opening(first)}")

@@ -1,8 +1,8 @@
 """The section `search`: how the space is searched."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.experiment.base import SCHEDULER, Count, Section, Seed, no_bool
 
@@ -16,6 +16,10 @@ class Search(Section):
     objective: Literal["val_loss", "val_accuracy", "val_balanced_accuracy"] = "val_loss"
     """Metric that the search minimises (`val_loss`) or maximises (the others). `val_balanced_accuracy` is the mean recall of
     the classes: it counts rare classes as much as frequent ones."""
+    pruner: Literal["none", "median", "successive_halving"] = "none"
+    """Stops weak trials early: `median` those that are worse than the median of the trials before, after a quarter and after
+    half of the epochs; `successive_halving` those that are not among the best third, after a ninth and after a third.
+    Pruned trials are never chosen. `hyperband` stops trials by itself and takes `none` only."""
     trials: Count = 24
     """Maximum number of trials."""
     seed: Seed = 1
@@ -38,3 +42,12 @@ class Search(Section):
     cluster: Annotated[str, Field(pattern=SCHEDULER)] | None = None
     """Address of a Dask scheduler, `tcp://host:port` or `tls://host:port`, whose workers train; null trains on this
     machine."""
+
+    @model_validator(mode="after")
+    def _prunes_once(self) -> Self:
+        if self.tuner == "hyperband" and self.pruner != "none":
+            raise ValueError(
+                f"pruner is {self.pruner}, and tuner=hyperband stops weak trials by itself; expected pruner=none, or "
+                "another tuner"
+            )
+        return self

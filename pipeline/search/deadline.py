@@ -56,7 +56,8 @@ class Deadline:
         """Records that a trial has ended, and its time for the next estimate."""
         self._open.pop(proposal.number, None)
         if self._end is not None and outcome.result is not None:
-            self._work.append(self._size(proposal))
+            done = min(proposal.until, outcome.result.epochs_run) if outcome.pruned else proposal.until
+            self._work.append(self._size(proposal) * done / proposal.until)
             self._seconds.append(outcome.seconds)
 
     def _estimate(self, proposal: Proposal) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
-from pipeline.search import log_trial
+from pipeline.search import log_trial, pruning
 from pipeline.search.loop import TrialScore
 from pipeline.search.progress import TrialUpdate
 from pipeline.search.proposals.ask_tell import Proposal
@@ -22,7 +22,16 @@ from pipeline.search.workers.jobs import Outcome
 from pipeline.session import PreparedData
 from pipeline.statistics.gaps import gaps
 from pipeline.tracking import deletion
-from pipeline.tracking.names import ASKED_TAG, EXPERIMENT_TAG, PROPOSAL_TAG, REASON_TAG, STATE, STEP_TAG
+from pipeline.tracking.names import (
+    ASKED_TAG,
+    EXPERIMENT_TAG,
+    PROPOSAL_TAG,
+    PRUNED_TAG,
+    REASON_TAG,
+    RUNGS_TAG,
+    STATE,
+    STEP_TAG,
+)
 from pipeline.tracking.store import Run, Store
 from pipeline.training import state
 from pipeline.training.result import TrainingState
@@ -40,6 +49,7 @@ class _Past:
     outcome: TrialScore
     accuracy_gap: float | None
     seconds: float
+    pruned: bool
 
 
 class StoreJournal:
@@ -102,9 +112,10 @@ class StoreJournal:
         outcome = TrialScore(
             None if failed else run.metrics[self._experiment.search.objective],
             run.tags.get(REASON_TAG) if failed else None,
+            tuple(json.loads(run.tags.get(RUNGS_TAG, "[]"))),
         )
         gap, seconds = run.metrics.get("val_accuracy_gap"), run.metrics.get("seconds", 0.0)
-        return _Past(run.id, run.tags[PROPOSAL_TAG], outcome, gap, seconds)
+        return _Past(run.id, run.tags[PROPOSAL_TAG], outcome, gap, seconds, PRUNED_TAG in run.tags)
 
     def known(self, proposal: Proposal) -> TrialScore | None:
         past = self._past.pop(proposal.number, None)
@@ -118,7 +129,11 @@ class StoreJournal:
             )
         outcome = past.outcome
         name = self._name(proposal)
-        self._seen(TrialUpdate(name, outcome.score, past.accuracy_gap, past.seconds, outcome.failure, earlier=True))
+        self._seen(
+            TrialUpdate(
+                name, outcome.score, past.accuracy_gap, past.seconds, outcome.failure, earlier=True, pruned=past.pruned
+            )
+        )
         if self._keeps_states:
             self._states[proposal.number] = past.run_id
         return outcome
@@ -132,8 +147,10 @@ class StoreJournal:
         score = None if result is None else record.metrics[self._experiment.search.objective]
         gap = None if result is None else gaps(result).val_accuracy_gap
         name, warning = self._name(proposal), outcome.warning
-        self._seen(TrialUpdate(name, score, gap, outcome.seconds, outcome.failure, warning=warning))
-        return TrialScore(score, outcome.failure)
+        self._seen(
+            TrialUpdate(name, score, gap, outcome.seconds, outcome.failure, warning=warning, pruned=outcome.pruned)
+        )
+        return TrialScore(score, outcome.failure, self._rungs(proposal, outcome))
 
     def state(self, number: int) -> TrainingState | None:
         kept = self._runs.waiting(number, STATE)  # the store may be away, and training goes on
@@ -154,6 +171,22 @@ class StoreJournal:
     def _state_runs(self) -> dict[int, str]:
         """Ids of the runs that keep where a trial's training stopped."""
         return self._states | {number: run.id for number, run in self._runs.ended.items() if self._keeps_states}
+
+    def _rungs(self, proposal: Proposal, outcome: Outcome) -> tuple[float, ...]:
+        """Scores at the rungs of the pruner."""
+        if outcome.result is None:
+            return ()
+        asked, history = self._experiment.search, outcome.result.history
+        return pruning.reached(
+            asked.pruner, asked.objective, history, epochs=proposal.settings.epochs, pruned=outcome.pruned
+        )
+
+    def _end_tags(self, proposal: Proposal, outcome: Outcome | None) -> dict[str, str]:
+        """What a resumed search and readers need to know of the pruner; empty without one."""
+        if outcome is None or outcome.result is None or self._experiment.search.pruner == "none":
+            return {}
+        rungs = {RUNGS_TAG: json.dumps(self._rungs(proposal, outcome))}
+        return rungs | ({PRUNED_TAG: "true"} if outcome.pruned else {})
 
     def _record(self, proposal: Proposal, outcome: Outcome | None = None) -> TrialRecord:
         """Everything that the run of a trial holds, as far as it is known."""
@@ -183,6 +216,7 @@ class StoreJournal:
             artifacts=artifacts,
             failure=outcome.failure if outcome is not None else None,
             warning=outcome.warning if outcome is not None else None,
+            end_tags=self._end_tags(proposal, outcome),
         )
 
     def _name(self, proposal: Proposal) -> str:

@@ -26,6 +26,8 @@ class TrialScore:
     """Of the objective; None for a trial that failed."""
     failure: str | None
     """Why it failed, one line."""
+    rungs: tuple[float, ...] = ()
+    """Its scores at the rungs of the pruner that it reached."""
 
 
 class Journal(Protocol):
@@ -149,7 +151,7 @@ class _Loop:
         """Tells the score of the oldest pending trial, and counts failures."""
         proposal = self._pending.popleft()
         scored = self._early.pop(proposal.number)
-        self._proposals.tell(proposal.trial_id, scored.score)
+        self._proposals.tell(proposal.trial_id, scored.score, scored.rungs)
         failed = scored.score is None
         if failed:
             self._last_failure = f"the last with: {scored.failure}"
@@ -168,4 +170,5 @@ def _job(proposal: Proposal, journal: Journal) -> Job:
         until=proposal.until,
         state=journal.state(proposal.parent) if proposal.parent is not None else None,
         keeps="state" if "tuner/epochs" in proposal.values else "scores",  # Hyperband continues trials
+        pruning=proposal.pruning,
     )

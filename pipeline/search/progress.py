@@ -32,6 +32,8 @@ class TrialUpdate:
     """Trained for comparison only; never the best."""
     warning: str | None = None
     """What is missing of a trained network, one line."""
+    pruned: bool = False
+    """Stopped early by the search's pruner; never the best."""
 
 
 class ProgressDisplay:
@@ -40,7 +42,7 @@ class ProgressDisplay:
     def __init__(self, console: Console, *, total: int, objective: str, noun: str = "trial") -> None:
         self._console, self._total, self._objective, self._noun = console, total, objective, noun
         self._start = time.monotonic()
-        self._done = self._fresh = self._failed = 0
+        self._done = self._fresh = self._failed = self._pruned = 0
         self._best: TrialUpdate | None = None
         self._last: TrialUpdate | None = None
         self._of = "of"
@@ -66,6 +68,7 @@ class ProgressDisplay:
         self._done += 1
         self._fresh += not trial.earlier
         self._failed += trial.objective is None
+        self._pruned += trial.pruned
         self._last = trial
         if self._better(trial):
             self._best = trial
@@ -77,7 +80,7 @@ class ProgressDisplay:
             )
 
     def _better(self, trial: TrialUpdate) -> bool:
-        if trial.objective is None or trial.reference:
+        if trial.objective is None or trial.reference or trial.pruned:
             return False
         if self._best is None or self._best.objective is None:
             return True
@@ -90,7 +93,7 @@ class ProgressDisplay:
         head = f"{self._noun} {self._done}{of}{self._total}  {trial.name}"
         if trial.objective is None:
             return f"{head}  FAILED: {trial.failure}"
-        mark = "  (best so far)" if trial is self._best else ""
+        mark = "  (best so far)" if trial is self._best else "  (pruned)" if trial.pruned else ""
         return f"{head}  {self._measured(trial)}  {duration(trial.seconds)}{mark}  {self._left()}".rstrip()
 
     def _measured(self, trial: TrialUpdate) -> str:
@@ -115,7 +118,9 @@ class ProgressDisplay:
 
     def _counts(self) -> str:
         failed = f", {self._failed} failed" if self._failed else ""
+        pruned = f", {self._pruned} pruned" if self._pruned else ""
         spent = duration(time.monotonic() - self._start)
         return (
-            f"{self._done} {self._of} {self._total}{failed}, {spent} gone{', ' if self._left() else ''}{self._left()}"
+            f"{self._done} {self._of} {self._total}{failed}{pruned}, {spent} gone"
+            f"{', ' if self._left() else ''}{self._left()}"
         )

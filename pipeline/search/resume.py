@@ -30,6 +30,8 @@ def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
     """What must be equal for two searches to be the same: everything that affects proposals or results."""
     asked = experiment.model_dump(mode="json", exclude={"space": {"networks": {"__all__": {"published"}}}})
     search = {key: asked["search"][key] for key in ("tuner", "objective", "seed")}
+    if experiment.search.pruner != "none":  # newer than searches of earlier versions
+        search["pruner"] = experiment.search.pruner
     own = experiment.model
     for network in asked["space"]["networks"] or ():
         network["training"] = _without_new(network["training"], dict.fromkeys(NEW_TRAINING))

@@ -93,7 +93,7 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
             journal.drop_states()
             raise
     found = trials.finished_trials(session.store, run, experiment.model)
-    if not found:
+    if not trials.unpruned(found):
         raise SearchFailedError(f"no trial could be finished within search.minutes={experiment.search.minutes:g}")
     if ending.reason == "minutes":
         run.log(tags={TRIALS_ASKED_TAG: str(ending.trials)})  # the same command goes on with the rest
@@ -102,7 +102,7 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
         ending.reason != "minutes"
     ):  # after that, the same command goes on; with more `search.trials`, from the beginning
         journal.drop_states()
-    _say_ending(session, run, ending, len(found))
+    _say_ending(session, run, ending, found)
     return run
 
 
@@ -122,9 +122,11 @@ def _begin(run: Run, prepared: PreparedData, experiment: Experiment, window: int
         run.write(experiment.model.artifact, experiment.model.source)
 
 
-def _say_ending(session: Session, run: Run, ending: loop.Ending, finished: int) -> None:
+def _say_ending(session: Session, run: Run, ending: loop.Ending, found: list[Trial]) -> None:
     wished = session.experiment.search.trials
-    counted = f"{finished} trials{f', {ending.failed} more failed' if ending.failed else ''}"
+    pruned = sum(trial.pruned for trial in found)
+    counted = f"{len(found)} trials{f', {pruned} of them pruned' if pruned else ''}"
+    counted += f", {ending.failed} more failed" if ending.failed else ""
     why = {
         "trials": "",
         "exhausted": ", the space is exhausted",
@@ -148,26 +150,28 @@ def _window(workers: Workers, experiment: Experiment) -> int:
 
 def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     """Records the table, the pictures, and the chosen network with its scores and reason."""
-    experiment = session.experiment
+    experiment, eligible = session.experiment, trials.unpruned(found)
     choice = choose(
-        [trial.candidate() for trial in found],
+        [trial.candidate() for trial in eligible],
         experiment.selection.rule,
         validation_size=len(session.prepared.split.validation),
         tolerance=experiment.selection.tolerance,
     )
-    chosen = found[choice.index]
+    chosen = eligible[choice.index]
     run.write(TRIALS_CSV, trials.table(found).to_csv(index=False))
-    points = [pareto.Point(trial.run.metrics["accuracy_gap"], trial.run.metrics["test_accuracy"]) for trial in found]
+    points = [_point(trial) for trial in eligible]
+    pruned = [_point(trial) for trial in found if trial.pruned]
     best = front([point.accuracy for point in points], [point.gap for point in points])
     mark = pareto.Mark(points[choice.index], f"chosen on validation: {chosen.name}")
-    run.write(PARETO_PNG, png(pareto.pareto(points, list(best), [mark])))
-    coordinates = [trial.coordinates() for trial in found]
-    names = [name for name in trials.hyperparameters(found) if name != "depth"]
+    run.write(PARETO_PNG, png(pareto.pareto(points, list(best), [mark], pruned)))
+    coordinates = [trial.coordinates() for trial in eligible]  # the scores of fewer epochs are not comparable
+    names = [name for name in trials.hyperparameters(eligible) if name != "depth"]
     names.sort(key=lambda name: name.rstrip("0123456789"))  # by kind; within a kind by layer, as they came
     names += ["val_accuracy", "test_accuracy", "accuracy_gap"]
     run.write(PARALLEL_PNG, png(parallel_coordinates.parallel(coordinates, names, colour_by="test_accuracy")))
     run.log(
-        metrics={**{name: chosen.run.metrics[name] for name in trials.MEASURES}, "trials": len(found)},
+        metrics={**{name: chosen.run.metrics[name] for name in trials.MEASURES}, "trials": len(found)}
+        | ({"pruned": len(pruned)} if experiment.search.pruner != "none" else {}),
         tags={
             CHOSEN_TAG: chosen.name,
             CHOSEN_RUN_TAG: chosen.run.id,
@@ -175,3 +179,7 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
         },
     )
     run.note(f"**{experiment.question}**\n\nChosen by `{experiment.selection.rule}`: {choice.reason}")
+
+
+def _point(trial: Trial) -> pareto.Point:
+    return pareto.Point(trial.run.metrics["accuracy_gap"], trial.run.metrics["test_accuracy"])

@@ -11,7 +11,7 @@ from pipeline.experiment import ModelCode
 from pipeline.models.recipe import Recipe
 from pipeline.models.user.spec import UserSpec
 from pipeline.statistics.selection import Candidate
-from pipeline.tracking.names import ASKED_TAG, PROPOSAL_TAG, STEP_TAG
+from pipeline.tracking.names import ASKED_TAG, PROPOSAL_TAG, PRUNED_TAG, STEP_TAG
 from pipeline.tracking.store import Run, Store
 
 MEASURES = (
@@ -32,6 +32,11 @@ class Trial:
     @property
     def name(self) -> str:
         return self.run.params["architecture"]
+
+    @property
+    def pruned(self) -> bool:
+        """Whether `search.pruner` stopped it early: it is shown, and never chosen."""
+        return PRUNED_TAG in self.run.tags
 
     @property
     def parameters(self) -> int:
@@ -72,8 +77,16 @@ def finished_trials(store: Store, search: Run, code: ModelCode | None = None) ->
     return [trials[number] for number in sorted(trials)]
 
 
+def unpruned(found: Sequence[Trial]) -> list[Trial]:
+    """The trials that can be chosen: those that no pruner stopped."""
+    return [trial for trial in found if not trial.pruned]
+
+
 def fully_trained(found: Sequence[Trial]) -> list[Trial]:
-    """The trials that were trained to the last epoch; Hyperband stops others on lower rungs."""
+    """The trials that were trained to the last epoch; Hyperband stops others on lower rungs, and a pruner those that are
+    weak.
+    """
+    found = unpruned(found)
     rungs = [trial.proposed.get("tuner/epochs", 0) for trial in found]
     highest = max(rungs, default=0)
     return [trial for trial, rung in zip(found, rungs, strict=True) if rung == highest]
@@ -94,12 +107,13 @@ def own_hyperparameters(trials: Sequence[Trial]) -> list[str]:
 def table(trials: Sequence[Trial]) -> pd.DataFrame:
     """One row per trial: `trials.csv`."""
     names = own_hyperparameters(trials) or hyperparameters(trials)
-    columns = ["trial", "architecture", "parameters", *names, *MEASURES, "run_id"]
+    columns = ["trial", "architecture", "parameters", *names, *MEASURES, "pruned", "run_id"]
     rows = [
         {
             "trial": trial.number,
             "architecture": trial.name,
             "parameters": trial.parameters,
+            "pruned": trial.pruned,
             "run_id": trial.run.id,
             **trial.coordinates(),
             **trial.texts(),

@@ -48,7 +48,7 @@ def train(
         state: Continues another trial of the same recipe, settings, split and seed, with its best epoch and
             patience.
         until: Epoch to stop at; all epochs if None. Early stopping can end training sooner.
-        on_epoch: Called after each epoch with its number and metrics.
+        on_epoch: Called after each epoch with its number and metrics; training ends there if it returns true.
 
     Raises:
         FloatingPointError: If a loss is NaN or infinite.

@@ -15,7 +15,8 @@ from pipeline.models.recipe import Recipe
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult
 from pipeline.training.scoring import score
 
-OnEpoch = Callable[[int, Mapping[str, float]], None]
+OnEpoch = Callable[[int, Mapping[str, float]], bool | None]
+"""Called with the number of an epoch (from 0) and its metrics; true ends the training there."""
 Weights = tuple[NDArray[np.float32], ...]
 
 
@@ -81,8 +82,8 @@ def run(  # noqa: PLR0913 - those of `compiled.train`, and its trainer
         clock.lap("score")
         refuse_nan(measured, state.epoch)
         state = after(trainer, settings, state, measured)
-        if on_epoch is not None:
-            on_epoch(state.epoch - 1, measured)
+        if on_epoch is not None and on_epoch(state.epoch - 1, measured):
+            break
     if settings.restore_best:
         trainer.set_weights(state.early.weights)
     logs = {name: trainer.log_probabilities(part) for name, part in split.parts()}

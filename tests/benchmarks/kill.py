@@ -24,6 +24,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,24 @@ OVERRIDES = {
 STEPS = ("trial", "refit")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a command searches with."""
+
+    tuner: str
+    workers: int
+    cluster: str | None
+    """Address of the scheduler with the workers; None for the driver's own."""
+    pruner: str
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--times", type=int, default=20, help="how often each command is killed and resumed")
     options.add_argument("--tuners", nargs="+", default=TUNERS, choices=TUNERS)
     options.add_argument("--workers", nargs="+", type=int, default=(1, 2))
     options.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
+    options.add_argument("--pruner", default="none", help="search.pruner; not with hyperband")
     options.add_argument("--own", action="store_true", help="two workers are the driver's own")
     given = options.parse_args()
     with _cluster(needed=2 in given.workers and not given.own) as cluster:
@@ -58,7 +71,8 @@ def main() -> int:
 
 def _table(given: argparse.Namespace, cluster: str | None) -> int:
     _import_everything()
-    print(f"{TRIALS} trials on digits and their refits; {given.times} times, at most {KILLS} kills each\n")
+    pruner = "" if given.pruner == "none" else f", search.pruner={given.pruner}"
+    print(f"{TRIALS} trials on digits and their refits{pruner}; {given.times} times, at most {KILLS} kills each\n")
     print(
         "| oracle | workers | times | kills | in the evaluation | same trials, refits and scores | one FINISHED run each | "
         "nothing left open |"
@@ -68,7 +82,10 @@ def _table(given: argparse.Namespace, cluster: str | None) -> int:
     bad = 0
     for tuner in given.tuners:
         for workers in given.workers:
-            bad += _case(tuner, workers, given.times, chance, cluster if workers > 1 else None)
+            if given.pruner != "none" and tuner == "hyperband":
+                continue  # refused: it stops trials by itself
+            asked = Asked(tuner, workers, cluster if workers > 1 else None, given.pruner)
+            bad += _case(asked, given.times, chance)
     return 1 if bad else 0
 
 
@@ -101,11 +118,11 @@ def _cluster(*, needed: bool) -> Iterator[str | None]:
                 process.wait()
 
 
-def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: str | None) -> int:
+def _case(asked: Asked, times: int, chance: random.Random) -> int:
     """One line of the table; returns how many of its checks failed."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.monotonic()
-        _driver(Path(folder), tuner, workers, cluster)
+        _driver(Path(folder), asked)
         whole = time.monotonic() - start
         evaluation = _seconds_of_evaluation(Path(folder))
         expected = _left(Path(folder))
@@ -114,7 +131,7 @@ def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: 
         with tempfile.TemporaryDirectory() as folder:
             moments = [chance.uniform(0.05, 0.9) * whole for _ in range(KILLS // 2)]
             moments += [chance.uniform(0, 0.9) * evaluation for _ in range(KILLS // 2)]
-            over = _killed(Path(folder), tuner, workers, cluster, counted, moments)
+            over = _killed(Path(folder), asked, counted, moments)
             found = _left(Path(folder), over=over)
         counted["same"] += found["scores"] == expected["scores"]
         counted["once"] += (
@@ -124,18 +141,19 @@ def _case(tuner: str, workers: int, times: int, chance: random.Random, cluster: 
         for name in ("finished", "open"):
             if found[name] != expected[name]:
                 print(f"{name}: {found[name]}", file=sys.stderr)
+    if asked.pruner != "none":
+        pruned = sum(scores[2] == "true" for scores in expected["scores"].values())
+        print(f"{asked.tuner}, {asked.workers}: {pruned} of {TRIALS} trials are pruned", file=sys.stderr)
     checks = [f"{counted[name]} of {times}" for name in ("same", "once", "none")]
     kills = f"{counted['kills']} | {counted['in the evaluation']}"
-    print(f"| {tuner} | {workers} | {times} | {kills} | {' | '.join(checks)} |", flush=True)
+    print(f"| {asked.tuner} | {asked.workers} | {times} | {kills} | {' | '.join(checks)} |", flush=True)
     return 3 * times - counted["same"] - counted["once"] - counted["none"]
 
 
-def _killed(
-    folder: Path, tuner: str, workers: int, cluster: str | None, counted: Counter[str], moments: list[float]
-) -> bool:
+def _killed(folder: Path, asked: Asked, counted: Counter[str], moments: list[float]) -> bool:
     """Runs and kills the command until it finishes; True when it was killed on the way out, after its evaluation."""
     for number, seconds in enumerate((*moments, None)):
-        if not _driver(folder, tuner, workers, cluster, seconds=seconds, of_evaluation=number >= KILLS // 2):
+        if not _driver(folder, asked, seconds=seconds, of_evaluation=number >= KILLS // 2):
             return False
         counted["kills"] += 1
         if _count(folder, "evaluate", "FINISHED"):
@@ -144,22 +162,14 @@ def _killed(
     return False
 
 
-def _driver(
-    folder: Path,
-    tuner: str,
-    workers: int,
-    cluster: str | None,
-    *,
-    seconds: float | None = None,
-    of_evaluation: bool = False,
-) -> bool:
+def _driver(folder: Path, asked: Asked, *, seconds: float | None = None, of_evaluation: bool = False) -> bool:
     """Runs the step `main` in a process of its own; True when it was killed after so many seconds, or so many of its
     evaluation.
     """
     before = _count(folder, "evaluate", "%")
     child = os.fork()
     if child == 0:
-        _main(folder, tuner, workers, cluster)
+        _main(folder, asked)
     try:
         end = None if seconds is None or of_evaluation else time.monotonic() + seconds
         while True:
@@ -194,7 +204,7 @@ def _wait_for_orphans(folder: Path) -> None:
         time.sleep(0.1)
 
 
-def _main(folder: Path, tuner: str, workers: int, cluster: str | None) -> None:
+def _main(folder: Path, asked: Asked) -> None:
     """The child: the command line's own entry, its screen in a file; never returns."""
     code = 1
     try:
@@ -206,8 +216,8 @@ def _main(folder: Path, tuner: str, workers: int, cluster: str | None) -> None:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         from pipeline.__main__ import main as command
 
-        overrides = {**OVERRIDES, "search.tuner": tuner, "search.workers": str(workers)}
-        overrides |= {"search.cluster": cluster} if cluster else {}
+        overrides = {**OVERRIDES, "search.tuner": asked.tuner, "search.workers": str(asked.workers)}
+        overrides |= {"search.pruner": asked.pruner} | ({"search.cluster": asked.cluster} if asked.cluster else {})
         words = [word for key, value in overrides.items() for word in (f"--{key}", value)]
         code = command(["main", "--experiment", "smoke", *words])
     except BaseException:  # noqa: BLE001 - the child tells in its log and by its exit code
@@ -244,7 +254,7 @@ def _left(folder: Path, *, over: bool = False) -> dict[str, Any]:
     waiting = [file.name for file in (folder / "cache").rglob("*") if file.is_file()]
     running = [run.data.tags.get("narrowgap.step", "?") for run in runs if run.info.status == "RUNNING"]
     return {
-        "scores": {_trained(run): (run.data.metrics["val_loss"], run.data.metrics["test_accuracy"]) for run in done},
+        "scores": {_trained(run): _scores(run) for run in done},
         "finished": Counter(_trained(run) for run in done),
         "open": waiting + [step for step in running if not (over and step == "main")],
     }
@@ -254,6 +264,11 @@ def _seconds_of_evaluation(folder: Path) -> float:
     with closing(sqlite3.connect(f"file:{folder}/mlflow.db?mode=rw", uri=True)) as store:
         took = "SELECT end_time - start_time FROM runs JOIN tags USING (run_uuid) WHERE value = 'evaluate'"
         return float(store.execute(took).fetchone()[0]) / 1000
+
+
+def _scores(run: Run) -> tuple[float, float, str | None, float]:
+    metrics, pruned = run.data.metrics, run.data.tags.get("narrowgap.pruned")
+    return metrics["val_loss"], metrics["test_accuracy"], pruned, metrics["epochs_run"]
 
 
 def _trained(run: Run) -> str:

@@ -32,6 +32,8 @@ from pipeline.evaluation.report.page import Section
 from pipeline.experiment import Experiment, Published
 from pipeline.models.dense import DenseSpec, notebook_network
 from pipeline.models.recipe import Recipe
+from pipeline.search.trials import fully_trained, unpruned
+from pipeline.search.trials import table as trials_table
 from pipeline.statistics.selection import Choice
 from pipeline.statistics.selective import thresholds as on_validation
 from tests.evaluation.refitted import Refitted
@@ -397,6 +399,19 @@ class TestPareto:
         assert found["on_front"].tolist() == [True, False, True, False]
         # Against (.8, .15): .1 wide from gap .03 to .06, then .11 wide to .15.
         assert look.metrics["hypervolume"] == pytest.approx(0.10 * 0.03 + 0.11 * 0.09)
+
+    def test_a_pruned_trial_has_no_part_in_the_front_and_is_counted(self, digits_split: Split) -> None:
+        best, pruned = (trial(number, relu(8), figures(accuracy=0.91, gap=0.01 * (2 - number))) for number in (0, 1))
+        pruned.run.tags = {**pruned.run.tags, "narrowgap.pruned": "true"}
+        chosen = group(finalist("finalist 1", relu(8)), WORSE)
+        result = evaluated(digits_split, chosen, trials=[best, pruned])
+        look = pareto.analyse(result)
+        assert table(look, "pareto.csv")["kind"].tolist() == ["trial", "chosen"]
+        assert (
+            "1 of 2 networks are on the Pareto front. 1 trial that the search pruned is left out" in section(look).text
+        )
+        assert fully_trained([best, pruned]) == unpruned([pruned, best]) == [best]
+        assert trials_table([best, pruned])["pruned"].tolist() == [False, True]
 
 
 class TestPlacement:

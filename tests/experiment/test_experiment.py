@@ -400,3 +400,46 @@ def test_a_network_can_override_every_training_setting_and_by_default_none():
 def test_space_and_training_default_to_the_designs():
     assert Space().depth == [1, 4]
     assert Training().schedule == "cosine"
+
+
+def own(folder, model, **more):
+    (folder / "net.py").write_text("def build(hp):\n    raise RuntimeError  # not run on loading\n", encoding="utf-8")
+    (folder / "own.yaml").write_text(f"name: own\nquestion: q\nmodel: {model}\n", encoding="utf-8")
+    return experiment.load(str(folder / "own.yaml"), more)
+
+
+def test_a_model_of_ones_own_is_read_from_beside_the_experiments_file_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    read = own(tmp_path, "net.py:build")
+    assert read.model is not None
+    assert (read.model.name, read.model.artifact) == ("net.py:build", "net.py")
+    assert "not run on loading" in read.model.source
+    # The resolved experiment holds the text, so it needs no file.
+    assert experiment.parse(yaml.safe_load(read.to_yaml()), where="test") == read
+    assert own(tmp_path, "pipeline.formatting:few").model.artifact == "formatting.py"
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("other.py:build", r"other\.py cannot be read \(No such file"),
+        ("no.such.module:build", "there is no module no.such.module"),
+        ("net.py", "expected file.py:function beside the experiment's file"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told_in_one_line(tmp_path, model, told):
+    with pytest.raises(InputError, match=told) as refused:
+        own(tmp_path, model)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_model_of_ones_own_has_no_space_of_dense_networks(tmp_path):
+    with pytest.raises(InputError, match=r"space is for dense networks, and model is net\.py:build"):
+        own(tmp_path, "net.py:build", **{"space.depth": "[1, 2]"})
+
+
+def test_the_digest_of_a_model_is_that_of_its_text_whatever_the_file_is_called():
+    first, renamed, changed = (
+        experiment.ModelCode(file, "build", text) for file, text in (("a.py", "x"), ("b.py", "x"), ("a.py", "y"))
+    )
+    assert first.identity() == renamed.identity() != changed.identity()

@@ -228,6 +228,10 @@ def test_every_third_run_that_trains_is_a_search_if_search_every_is_3(modes, exp
     assert plan.choose_modes(Retrain(search_every=None), champion, completed * 5) == ("refit", "search")
     assert plan.choose_modes(Retrain(mode="refit", search_every=1), champion, completed) == ("refit",)
     assert plan.choose_modes(asked, None, completed) == ("search",)
+    # A champion of other code cannot be trained again.
+    assert plan.choose_modes(Retrain(search_every=None), champion, completed, same_code=False) == ("search",)
+    with pytest.raises(InputError, match="made by other code than the experiment's model"):
+        plan.choose_modes(Retrain(mode="refit"), champion, completed, same_code=False)
 
 
 def test_a_search_that_is_due_replaces_the_refit(loop):

@@ -14,7 +14,7 @@ from pipeline.search.recording.outbox import TrialRecord
 from pipeline.session import Session
 from pipeline.tracking.store import Run
 
-OUTCOME: Any = SimpleNamespace(result=None, failure=None, warning=None, seconds=1.0)
+OUTCOME: Any = SimpleNamespace(result=None, failure=None, warning=None, seconds=1.0, pruned=False)
 """Stands for what a worker returns; the records below are made by hand."""
 
 

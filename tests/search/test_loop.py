@@ -13,6 +13,7 @@ from pipeline.models.dense import dense
 from pipeline.search.deadline import Deadline
 from pipeline.search.loop import TrialScore, search
 from pipeline.search.proposals.ask_tell import Proposal, Proposals
+from pipeline.search.pruning import PrunerName, reached
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.search.workers.run_job import describe_error
 from pipeline.training.result import EarlyStopping, Score, TrainingState, TrialResult
@@ -324,3 +325,53 @@ def test_trials_have_seeds_of_their_own_and_a_promoted_one_keeps_its_parents():
 )  # fmt: skip
 def test_a_failure_is_told_in_one_line(error, line):
     assert describe_error(error) == line
+
+
+PRUNED = {"search.trials": "14", "training.epochs": "8", "space.hidden": "[8, 12, 16]"}
+
+
+def halting(job: Job) -> Outcome:
+    """An outcome without training, of a network that gets better by a tenth with every epoch and stops where it has to."""
+    start = 1 / sum(dense(job.recipe.spec).hidden) + 0.1 * sum(dense(job.recipe.spec).dropout)
+    values: list[float] = []
+    while len(values) < job.until and not (job.pruning and job.pruning.stops(values)):
+        values.append(start * 0.9 ** len(values))
+    outcome = simulated(job)
+    assert outcome.result is not None
+    result = dataclasses.replace(
+        outcome.result, history={"val_loss": tuple(values)}, validation=Score(values[-1], 0.5), epochs_run=len(values)
+    )
+    return dataclasses.replace(outcome, result=result, pruned=len(values) < job.until)
+
+
+class RememberingRungs(Remembering):
+    """A journal in memory that knows scores at the rungs too."""
+
+    def __init__(self, pruner: PrunerName) -> None:
+        super().__init__()
+        self.pruner: PrunerName = pruner
+        self.epochs: dict[int, int] = {}
+
+    def ended(self, proposal, outcome):
+        scored = super().ended(proposal, outcome)
+        self.epochs[proposal.number] = outcome.result.epochs_run
+        at_rungs = reached(self.pruner, "val_loss", outcome.result.history, epochs=8, pruned=outcome.pruned)
+        self.told[proposal.number] = dataclasses.replace(scored, rungs=at_rungs)
+        return self.told[proposal.number]
+
+
+@pytest.mark.parametrize("pruner", ["median", "successive_halving"])
+@pytest.mark.parametrize("tuner", ["random", "grid", "bayesian"])
+def test_a_pruned_search_stops_the_same_trials_with_workers_in_any_order_and_when_it_is_resumed(tuner, pruner):
+    experiment = asked(tuner, **{**PRUNED, "search.pruner": pruner})
+    whole = run(experiment, InProcess(halting), RememberingRungs(pruner), window=4)[1]
+    assert set(whole.epochs.values()) > {8}
+    assert whole.epochs[0] == 8  # nothing was known
+    resumed = RememberingRungs(pruner)
+    for source in ("told", "values", "epochs"):
+        getattr(resumed, source).update({number: getattr(whole, source)[number] for number in range(9)})
+    for journal in (RememberingRungs(pruner), resumed):
+        again = run(experiment, OutOfOrder(2, 3, halting), journal, window=4)[1]
+        assert (again.told, again.epochs) == (whole.told, whole.epochs)
+    assert resumed.trained
+    assert min(resumed.trained) == 9

@@ -235,3 +235,19 @@ def test_the_stock_oracle_is_keras_tuners_own_but_for_files_and_screen(capsys):
     assert isinstance(stock, keras_tuner.oracles.BayesianOptimizationOracle)
     assert stock.gpr.n_restarts_optimizer == 20
     assert capsys.readouterr().out == ""
+
+
+def test_texts_have_no_order_and_a_long_range_is_varied_near_and_far():
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("end", ["a", "b", "c"])
+    hp.Choice("rate", [place / 1000 for place in range(1000)])
+    rows = GridEncoding(hp.space)
+    points = rows.encoded(rows.rows([{"end": end, "rate": 0.5} for end in "abc"]))
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+    assert apart == pytest.approx(1 - np.eye(3))
+    assert rows.everything(limit=2_999) is None
+    found = rows.neighbours(rows.rows([{"end": "a", "rate": 0.5}]), np.random.default_rng(1))
+    assert len(found) == 3 + 32
+    changed = found[3:, 1]
+    assert (np.abs(changed[:16] - 500) < 150).all()
+    assert np.ptp(changed[16:]) > 500

@@ -13,6 +13,7 @@ from pipeline.data.split import Split
 from pipeline.experiment import Training, load
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
+from pipeline.search.pruning import Pruning
 from pipeline.search.workers import run_job
 from pipeline.search.workers.jobs import InProcess, Job, Keeps
 from pipeline.session import Session
@@ -40,6 +41,21 @@ def test_a_network_that_takes_too_long_is_stopped_after_its_epoch_with_the_key_t
     outcome = run_job.run_job(JOB, digits_split, full, minutes=1e-9)
     assert outcome.result is None
     assert outcome.failure == "stopped after epoch 1: longer than search.trial_minutes=1e-09"
+
+
+def test_a_network_that_misses_a_score_stops_there_with_the_scores_of_the_weights_it_had(digits_split: Split) -> None:
+    job = dataclasses.replace(
+        JOB, settings=SETTINGS.model_copy(update={"epochs": 4}), until=4, pruning=Pruning("val_loss", {2: 0.0})
+    )
+    outcome = run_job.run_job(job, digits_split, full)
+    assert outcome.result is not None
+    assert (outcome.pruned, outcome.failure, outcome.result.epochs_run) == (True, None, 2)
+    assert len(outcome.result.history["val_loss"]) == 2
+    kept = run_job.run_job(dataclasses.replace(job, pruning=Pruning("val_loss", {2: 9.9})), digits_split, full)
+    assert kept.result is not None
+    assert (kept.pruned, kept.result.epochs_run) == (False, 4)
+    assert kept.result.history["val_loss"][:2] == outcome.result.history["val_loss"]
+    assert outcome.result.validation.loss == pytest.approx(min(outcome.result.history["val_loss"]), abs=1e-6)
 
 
 def test_a_network_that_fails_is_a_failure_and_nothing_is_drawn(digits_split: Split) -> None:

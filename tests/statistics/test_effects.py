@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
 
 from pipeline.evaluation.analyses.placement_effects import model_text, sentence
-from pipeline.statistics.effects.design import design
+from pipeline.statistics.effects.design import design, own_design
 from pipeline.statistics.effects.importance import importance
 from pipeline.statistics.effects.model import Effects, effects, judged, table
 from pipeline.statistics.effects.regression import regress
@@ -303,3 +303,42 @@ def test_absent_layers_are_nan_in_the_samples_as_in_trials_csv() -> None:
     drawn = networks(50, np.random.default_rng(1))
     assert (drawn["hidden_4"].isna() == (drawn["depth"] < 4)).all()
     assert drawn["dropout_0"].notna().all()
+
+
+def test_a_row_of_a_users_own_design_is_the_one_worked_by_hand() -> None:
+    # Rates in tenths; log2(32) = 5, and a missing size has the mean of 5 and 7; blocks from 2 to 3 are 0 to 1.
+    trials = pd.DataFrame(
+        {
+            "dropout_dense": [0.2, np.nan, 0.4],
+            "filters": [32.0, np.nan, 128.0],
+            "blocks": [2, 3, 3],
+            "norm": [True, False, True],
+            "optimizer": ["sgd", "adam", "sgd"],
+        }
+    )
+    columns = own_design(trials, [str(name) for name in trials])
+    assert list(columns) == [
+        "constant",
+        "dropout:dropout_dense",
+        "size:filters",
+        "range:blocks 2 to 3",
+        "range:norm 0 to 1",
+        "choice:optimizer=sgd, not adam",
+    ]
+    assert columns.to_numpy().tolist() == [
+        pytest.approx([1, 2, 5, 0, 1, 1]),
+        pytest.approx([1, 0, 6, 1, 0, 0]),
+        pytest.approx([1, 4, 7, 1, 1, 1]),
+    ]
+
+
+def test_the_effects_of_a_users_own_model_are_told_by_name() -> None:
+    generator = np.random.default_rng(1)
+    rate, filters = generator.choice([0, 0.2, 0.4], 40), generator.choice([16, 32, 64], 40)
+    noise = generator.normal(0, 1e-3, 40)
+    trials = pd.DataFrame({"dropout": rate, "filters": filters, "test_accuracy": 0.9 + noise, "loss_gap": noise})
+    found = effects(trials.assign(accuracy_gap=0.05 - 0.1 * rate + noise), own=["dropout", "filters"])
+    lowers, nothing = found.fit("accuracy_gap").effects
+    assert (lowers.kind, lowers.label, lowers.verdict) == ("dropout", "at dropout", "lowers")
+    assert lowers.estimate == pytest.approx(-1, abs=0.05)  # points per 0.1 of rate
+    assert (nothing.kind, nothing.label, nothing.verdict) == ("size", "filters", "cannot tell")

@@ -1,6 +1,7 @@
 """Reads picture files into uint8 arrays: any mode, upright, the first frame, on a background."""
 
 import io
+import logging
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,10 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from pipeline.data.dataset import Images
 from pipeline.data.own.parts import Notes
 from pipeline.errors import InputError
+
+logging.getLogger("PIL").addHandler(
+    logging.NullHandler()
+)  # its remarks on a damaged file; what is refused is said in one line
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """What the content of a picture may be, by Pillow's names."""

@@ -7,7 +7,7 @@ from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
 from pipeline.evaluation.report.page import Picture, Section
 from pipeline.figures.comparisons import pareto as pareto_figure
 from pipeline.figures.style import png
-from pipeline.search.trials import fully_trained
+from pipeline.search.trials import Trial, fully_trained, unpruned
 from pipeline.statistics.pareto import front, hypervolume
 from pipeline.tracking.names import PARETO_PNG
 
@@ -20,10 +20,11 @@ METHOD = (
 
 def analyse(result: EvaluationResult) -> Analysis:
     """The front, its picture and its hypervolume."""
+    trials, pruned = unpruned(result.trials), [trial for trial in result.trials if trial.pruned]
     rows = [
         {"kind": "trial", "architecture": trial.name, "test_accuracy": trial.run.metrics["test_accuracy"],
          "accuracy_gap": trial.run.metrics["accuracy_gap"]}
-        for trial in result.trials
+        for trial in trials
     ] + [
         {"kind": result.role(group), "architecture": group.architecture,
          "test_accuracy": group.summaries["test_accuracy"].mean, "accuracy_gap": group.summaries["accuracy_gap"].mean}
@@ -35,21 +36,34 @@ def analyse(result: EvaluationResult) -> Analysis:
     table["on_front"] = table.index.isin(best)
     dots = [pareto_figure.Point(*pair) for pair in zip(gap, accuracy, strict=True)]
     marks = [
-        pareto_figure.Mark(dots[len(result.trials) + index], f"{result.role(group)}: {group.architecture}")
+        pareto_figure.Mark(dots[len(trials) + index], f"{result.role(group)}: {group.architecture}")
         for index, group in enumerate(result.groups)
         if group is result.chosen or group.finalist.role in {BASELINE, NOTEBOOK}
     ]
-    picture = png(pareto_figure.pareto(dots, list(best), marks))
+    picture = png(pareto_figure.pareto(dots, list(best), marks, [_point(trial) for trial in pruned]))
     alt = f"{len(dots)} networks by honest gap and test accuracy; {len(best)} of them are on the Pareto front."
-    stopped = len(result.trials) - len(fully_trained(result.trials))
+    stopped = len(trials) - len(fully_trained(trials))
     section = Section(
         "Accuracy against gap",
-        f"{len(best)} of {len(dots)} networks are on the Pareto front.{stopped_early(stopped, 'included')}",
+        f"{len(best)} of {len(dots)} networks are on the Pareto front.{stopped_early(stopped, 'included')}"
+        f"{left_out(len(pruned))}",
         pictures=[Picture(picture, alt, "Pareto front of test accuracy and honest gap")],
         method=METHOD,
     )
     artifacts: dict[str, bytes | str] = {"pareto.csv": table.to_csv(index=False), PARETO_PNG: picture}
     return Analysis(artifacts, {"hypervolume": hypervolume(accuracy, gap)}, section)
+
+
+def _point(trial: Trial) -> pareto_figure.Point:
+    return pareto_figure.Point(trial.run.metrics["accuracy_gap"], trial.run.metrics["test_accuracy"])
+
+
+def left_out(pruned: int) -> str:
+    """States that pruned trials have no part; empty if there are none."""
+    if not pruned:
+        return ""
+    trials = "1 trial that the search pruned is" if pruned == 1 else f"{pruned} trials that the search pruned are"
+    return f" {trials} left out: fewer epochs change the gap."
 
 
 def stopped_early(count: int, use: str) -> str:

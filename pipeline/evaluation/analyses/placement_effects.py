@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
-from pipeline.evaluation.analyses.pareto import stopped_early
+from pipeline.evaluation.analyses.pareto import left_out, stopped_early
 from pipeline.evaluation.report.page import Picture, Section, Table
 from pipeline.figures.comparisons import effects as effects_figure
 from pipeline.figures.style import png
@@ -37,10 +37,12 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     """Estimates the effects; None for a list of fixed networks."""
     if result.experiment.space.networks:
         return None
-    complete = trials.fully_trained(result.trials)
+    eligible = trials.unpruned(result.trials)
+    complete = trials.fully_trained(eligible)
     own = trials.own_hyperparameters(complete)
     effects = model.effects(trials.table(complete), own=own)
-    text = f"{sentence(effects)}{stopped_early(len(result.trials) - len(complete), 'left out')}"
+    text = f"{sentence(effects)}{stopped_early(len(eligible) - len(complete), 'left out')}"
+    text += left_out(len(result.trials) - len(eligible))
     artifacts: dict[str, bytes | str] = {"effects.csv": model.table(effects).to_csv(index=False)}
     pictures, tables = [], []
     if any(math.isfinite(effect.estimate) for fit in effects.fits for effect in fit.effects):

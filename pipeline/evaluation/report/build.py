@@ -27,7 +27,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         ("Experiment", experiment.name),
         ("Data", f"{prepared.dataset.name}: {parts}"),
         ("Classes", f"{prepared.split.classes}; {shares.text}"),
-        ("Trials", str(len(result.trials))),
+        ("Trials", _trials(result)),
         ("Networks retrained", f"{len(result.groups)}, {result.seeds} seeds each"),
         ("Parameters of the chosen network", f"{result.chosen.parameters:,}"),
         ("Times this test set was scored", f"{run.metrics['test_uses']:.0f}"),
@@ -99,3 +99,9 @@ def _commands(experiment: Experiment, run: Run, search: str) -> list[tuple[str, 
 def _figures(group: RefitGroup) -> str:
     accuracy, gap = (mean_text(name, group.summaries[name]) for name in ("test_accuracy", "accuracy_gap"))
     return f"{accuracy} % test accuracy with an honest gap of {gap} points"
+
+
+def _trials(result: EvaluationResult) -> str:
+    """Number of trials, and how many of them were pruned."""
+    pruned = sum(trial.pruned for trial in result.trials)
+    return f"{len(result.trials)}{f', {pruned} of them pruned' if pruned else ''}"

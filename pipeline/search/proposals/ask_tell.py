@@ -4,7 +4,7 @@ A fresh `Proposals` of the same experiment that is told the same scores in the s
 search is resumed that way.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -17,6 +17,7 @@ from pipeline.experiment import Experiment, Training
 from pipeline.models.recipe import Recipe
 from pipeline.models.spaces import DenseSpace, SearchSpace
 from pipeline.search.proposals import oracles
+from pipeline.search.pruning import Pruner, Pruning
 from pipeline.search.seeds import seed_of
 
 MOST_IN_GRID = 10**9
@@ -44,6 +45,8 @@ class Proposal:
     """Epoch to train to; `settings.epochs` unless Hyperband stops the trial on a lower rung."""
     parent: int | None
     """Number of the trial that this one continues (Hyperband)."""
+    pruning: Pruning | None
+    """The scores that it has to reach to go on (`search.pruner`)."""
 
 
 class NoProposal(Enum):
@@ -56,12 +59,15 @@ class NoProposal(Enum):
 
 
 class Proposals:
-    """One oracle: ask for a network, tell its score. The score of every proposed trial must be told, in any order."""
+    """One oracle and its pruner: ask for a network, tell its score. The score of every proposed trial must be told, in any
+    order.
+    """
 
     def __init__(self, experiment: Experiment, space: SearchSpace | None = None) -> None:
         """`space` is that of the experiment; None that of its dense networks."""
         self._experiment, self._space = experiment, space or DenseSpace(experiment.space)
         self._oracle = _ORACLES[experiment.search.tuner](experiment, self._space)
+        self._pruner = Pruner(experiment.search.pruner, experiment.search.objective)
         self._numbers: dict[str, int] = {}
         self._seeds: list[int] = []
 
@@ -90,10 +96,14 @@ class Proposals:
             seed=seed,
             until=values.get("tuner/epochs", settings.epochs),
             parent=parent,
+            pruning=self._pruner.ask(settings.epochs),
         )
 
-    def tell(self, trial_id: str, score: float | None) -> None:
-        """Records the objective value of a trial; None if it failed."""
+    def tell(self, trial_id: str, score: float | None, rungs: Sequence[float] = ()) -> None:
+        """Records the objective value of a trial, None if it failed, and its scores at the rungs of the pruner. The value of
+        a pruned trial is that of the weights it had when it was stopped.
+        """
+        self._pruner.tell(rungs)
         trial = self._oracle.trials[trial_id]
         if score is None or not np.isfinite(score):
             trial.status = "FAILED"

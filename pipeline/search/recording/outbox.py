@@ -11,7 +11,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline.tracking.store import Point, Run
@@ -39,13 +39,15 @@ class TrialRecord:
     """Why the trial failed; None if it finished."""
     warning: str | None
     """What is missing from a trial that finished, such as its pictures."""
+    end_tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of a trial that finished, known at its end only."""
 
     def write(self, run: Run) -> None:
         """Writes the record to its run and ends the run. May be repeated."""
         if self.failure is not None:
             run.finish("FAILED", self.failure)
             return
-        run.log(metrics=self.metrics, series=(Point(*each) for each in self.series))
+        run.log(metrics=self.metrics, series=(Point(*each) for each in self.series), tags=self.end_tags)
         for path, content in self.artifacts.items():
             run.write(path, content)
         run.finish("FINISHED", self.warning)

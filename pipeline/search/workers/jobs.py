@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from pipeline.data.split import Split
 from pipeline.experiment import Training
 from pipeline.models.recipe import Recipe
+from pipeline.search.pruning import Pruning
 from pipeline.training.programs import program_key
 from pipeline.training.result import TrainingState, TrialResult
 
@@ -37,6 +38,8 @@ class Job:
     state: TrainingState | None = None
     """State to continue from; None starts anew."""
     keeps: Keeps = "model"
+    pruning: Pruning | None = None
+    """What the trial has to reach to go on; None trains it to the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,8 @@ class Outcome:
     """Wall-clock seconds from start to end, pictures included."""
     warning: str | None = None
     """Why a trained network has no pictures, one line."""
+    pruned: bool = False
+    """Whether the trial missed a score of `Job.pruning`; the result is that of the epochs trained."""
 
 
 class Workers(Protocol):

@@ -32,34 +32,48 @@ def run_job(job: Job, split: Split, draw: Draw, minutes: float | None = None) ->
     result: TrialResult | None = None
     pictures: Mapping[str, bytes] = {}
     failure = warning = None
+    pruned = False
     try:
         result = trainers.train(
             job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state,
-            on_epoch=_limit(minutes, start),
+            on_epoch=_checks(job, minutes, start),
         )  # fmt: skip
     except TrialTimeoutError as error:
         failure = str(error)
     except Exception as error:  # noqa: BLE001 - one network's failure is a result, and the search goes on
         failure = describe_error(error)
     if result is not None:
+        pruned = _pruned(job, result)
         try:
             pictures = draw(result, split)
         except Exception as error:  # noqa: BLE001 - the network is trained; what is lost is a picture
             warning = f"no pictures: {describe_error(error)}"
         result = replace(reduced(result, job.keeps), class_metrics=class_metrics(result, split))
-    return Outcome(job.number, result, pictures, failure, time.perf_counter() - start, warning)
+    return Outcome(job.number, result, pictures, failure, time.perf_counter() - start, warning, pruned)
 
 
-def _limit(minutes: float | None, start: float) -> Callable[[int, Mapping[str, float]], None] | None:
-    """Called after each epoch: ends the training when its time is up."""
-    if minutes is None:
+def _checks(job: Job, minutes: float | None, start: float) -> Callable[[int, Mapping[str, float]], bool] | None:
+    """Called after each epoch: an error when the time is up, true where the pruner stops the trial."""
+    if minutes is None and job.pruning is None:
         return None
+    values: list[float] = []
 
-    def check(epoch: int, _metrics: Mapping[str, float]) -> None:
-        if time.perf_counter() - start > 60 * minutes:
+    def check(epoch: int, metrics: Mapping[str, float]) -> bool:
+        if minutes is not None and time.perf_counter() - start > 60 * minutes:
             raise TrialTimeoutError(f"stopped after epoch {epoch + 1}: longer than search.trial_minutes={minutes:g}")
+        if job.pruning is None:
+            return False
+        values.append(metrics[job.pruning.metric])
+        return job.pruning.stops(values)
 
     return check
+
+
+def _pruned(job: Job, result: TrialResult) -> bool:
+    """Whether the pruner stopped the training; not if its patience ended in the same epoch."""
+    if job.pruning is None or not job.pruning.stops(result.history[job.pruning.metric]):
+        return False
+    return result.state is None or not result.state.early.exhausted(job.settings.patience)
 
 
 def reduced(result: TrialResult, keeps: Keeps) -> TrialResult:
