@@ -100,7 +100,7 @@ def test_searched_settings_multiply_the_space_and_become_the_recipes_own():
     recipe = search_space.recipe(
         both, values | {"learning_rate": 2e-4, "batch_size": 128, "weight_decay": 0.1}, SEARCHED
     )
-    assert recipe.spec.activations == ("gelu",)
+    assert recipe.spec == DenseSpec((64,), (0.0, 0.5), ("gelu",))
     settings = recipe.settings(SEARCHED)
     assert (settings.learning_rate, settings.batch_size, settings.weight_decay) == (2e-4, 128, 0.1)
     assert not settings.searched
