@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.experiment import Experiment, FixedNetwork, Published, Training
+from pipeline.experiment import Experiment, FixedNetwork, Published, Training, TrainingOverrides
 from pipeline.models.dense import DenseSpec, notebook_network
 from pipeline.models.recipe import Recipe
 from pipeline.models.spec import ModelSpec
@@ -37,6 +37,9 @@ class Finalist:
 def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Finalist]:
     """All fixed networks that were trained; otherwise the search's best by the experiment's rule, followed by the two
     networks of the notebook, which no search space contains: their layers differ in activation.
+
+    The references train with the searched training settings of the search's best network. With any others, a difference to
+    it could come from the learning rate rather than from the layers.
     """
     if experiment.space.networks is not None:
         return _fixed(experiment.space.networks, experiment.training, found)
@@ -51,7 +54,9 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
         for rank, trial in enumerate(_best(experiment, found, validation_size), start=1)
     ]
     references = ((BASELINE, notebook_network()), (NOTEBOOK, notebook_network(dropout=NOTEBOOK_DROPOUT)))
-    return best + [Finalist(role, Recipe(spec), experiment.training, reference=True) for role, spec in references]
+    own = best[0].recipe.own if best and experiment.training.searched else TrainingOverrides()
+    settings = experiment.training.merged(own)
+    return best + [Finalist(role, Recipe(spec, own), settings, reference=True) for role, spec in references]
 
 
 def _best(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Trial]:

@@ -1,7 +1,7 @@
 """The section `space`: the networks to search over, as ranges or as a list of fixed networks."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -10,6 +10,15 @@ from pipeline.experiment.training import TrainingOverrides
 
 Activation = Literal["relu", "linear", "tanh", "sigmoid", "elu", "selu", "gelu", "silu"]
 """Names of Keras activations that a hidden layer may have."""
+
+
+def _known_activations(value: Any) -> Any:
+    """Refuses unknown names in one line."""
+    known = get_args(Activation)
+    given = value if isinstance(value, list) else [value]
+    if not given or not all(isinstance(name, str) and name in known for name in given):
+        raise ValueError(f"expected one of {', '.join(known)}, or a list of them")
+    return value
 
 
 def check_layers(hidden: Sequence[int], dropout: Sequence[float], activations: Sequence[str]) -> None:
@@ -88,8 +97,8 @@ class Space(Section):
     """Possible dropout rates after a hidden layer; 0 means no dropout there."""
     input_dropout: Annotated[list[Rate], Field(min_length=1)] = [0, 0.1, 0.2]
     """Possible dropout rates after the input."""
-    activation: Activation = "relu"
-    """Activation of every hidden layer."""
+    activation: Annotated[Activation | list[Activation], BeforeValidator(_known_activations)] = "relu"
+    """Activation of every hidden layer; a list such as `[relu, gelu]` is searched."""
     networks: Annotated[list[FixedNetwork], Field(min_length=1)] | None = None
     """Fixed networks to train instead of the values above."""
 
@@ -102,4 +111,11 @@ class Space(Section):
             values = getattr(self, key)
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} is {values}: contains a duplicate value")
+        if len(set(self.activations)) < len(self.activations):
+            raise ValueError(f"activation is {self.activation}: contains a duplicate value")
         return self
+
+    @property
+    def activations(self) -> list[Activation]:
+        """The possible activations; all hidden layers of a network have the same."""
+        return self.activation if isinstance(self.activation, list) else [self.activation]

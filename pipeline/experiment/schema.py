@@ -13,7 +13,7 @@ from pipeline.experiment.networks import Space
 from pipeline.experiment.retraining import Promotion, Retrain
 from pipeline.experiment.search import Search
 from pipeline.experiment.tracking import Tracking
-from pipeline.experiment.training import Training
+from pipeline.experiment.training import Range, Training
 
 
 class Experiment(Section):
@@ -52,6 +52,26 @@ class Experiment(Section):
                 f"space is for dense networks, and model is {self.model.name}; leave one of them out: what a model's "
                 "function asks for is its space"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _can_search_its_training(self) -> Self:
+        for key, values in self.training.searched.items():
+            if self.model is not None:
+                raise ValueError(
+                    f"training.{key} is {values.plain()}, and model is {self.model.name}; expected one value: let "
+                    f"the model's function ask for it, such as hp.Choice('{key}', [...])"
+                )
+            if isinstance(values, Range) and self.search.tuner == "grid":
+                raise ValueError(
+                    f"training.{key} is a range, of which a grid has no end; give a list, such as [{values.low}, "
+                    f"{values.typical()}, {values.high}], or take search.tuner=bayesian or random"
+                )
+            if self.space.networks is not None:
+                raise ValueError(
+                    f"training.{key} is {values.plain()}, and space.networks lists fixed networks; expected one value: give "
+                    "a network per value, with training of its own"
+                )
         return self
 
     def to_yaml(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.data.split import Split
-from pipeline.experiment import Experiment, Space
+from pipeline.experiment import Experiment, Space, Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
 
@@ -44,21 +44,22 @@ class SearchSpace(Protocol):
 
 @dataclass(frozen=True)
 class DenseSpace:
-    """Dense networks: values to choose from, or a list of fixed networks."""
+    """Dense networks: values to choose from, or a list of fixed networks; and training settings that are searched."""
 
     space: Space
+    training: Training
     notes = ()
     activations = 0
 
     def hyperparameters(self) -> "keras_tuner.HyperParameters":
         from pipeline.models import search_space  # noqa: PLC0415 - Keras Tuner
 
-        return search_space.hyperparameters(self.space)
+        return search_space.hyperparameters(self.space, self.training)
 
     def recipe(self, values: Mapping[str, Any]) -> Recipe:
         from pipeline.models import search_space  # noqa: PLC0415 - Keras Tuner
 
-        return search_space.recipe(self.space, values)
+        return search_space.recipe(self.space, values, self.training)
 
     def charts(self) -> Sequence[Sequence[str]]:
         return ()
@@ -66,7 +67,7 @@ class DenseSpace:
     def size(self) -> int:
         from pipeline.models import search_space  # noqa: PLC0415 - Keras Tuner
 
-        return search_space.size(self.space)
+        return search_space.size(self.space, self.training)
 
     def largest(self, inputs: int, classes: int) -> int:
         if self.space.networks is not None:
@@ -84,7 +85,7 @@ def space_of(experiment: Experiment, split: Split) -> SearchSpace:
         InputError: The user's function cannot be used.
     """
     if experiment.model is None:
-        return DenseSpace(experiment.space)
+        return DenseSpace(experiment.space, experiment.training)
     from pipeline.models.user.space import user_space  # noqa: PLC0415 - Keras, only for a user's own model
 
     shape = tuple(split.train.images.shape[1:])

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.experiment import ModelCode
+from pipeline.experiment.training import SEARCHABLE
 from pipeline.models.recipe import Recipe
 from pipeline.models.user.spec import UserSpec
 from pipeline.statistics.selection import Candidate
@@ -55,9 +56,15 @@ class Trial:
             self.name, measured["val_loss"], measured["val_accuracy"], measured["val_accuracy_gap"], self.parameters
         )
 
+    def hyperparameters(self) -> dict[str, int | float]:
+        """Numeric hyperparameters by name, searched training settings included."""
+        own = self.recipe.own.model_dump(exclude_none=True)
+        searched = {key: value for key, value in own.items() if key in SEARCHABLE and key in self.proposed}
+        return {**self.recipe.spec.coordinates(), **searched}
+
     def coordinates(self) -> dict[str, float | None]:
         """Hyperparameters and metrics by name, without those of layers that it lacks."""
-        return {**self.recipe.spec.coordinates(), **{name: self.run.metrics[name] for name in MEASURES}}
+        return {**self.hyperparameters(), **{name: self.run.metrics[name] for name in MEASURES}}
 
     def texts(self) -> dict[str, str]:
         """Hyperparameters of a user's own model that are choices of texts, by name."""
@@ -94,7 +101,7 @@ def fully_trained(found: Sequence[Trial]) -> list[Trial]:
 
 def hyperparameters(trials: Sequence[Trial]) -> list[str]:
     """Names of the numeric hyperparameters of all trials: those of the trial that has the most first."""
-    longest_first = sorted((list(trial.recipe.spec.coordinates()) for trial in trials), key=len, reverse=True)
+    longest_first = sorted((list(trial.hyperparameters()) for trial in trials), key=len, reverse=True)
     return list(dict.fromkeys(name for names in longest_first for name in names))
 
 

@@ -153,6 +153,21 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
         ("training.learning_rate", "11", r"training\.learning_rate is 11: expected 10\.0 or less"),
         ("training.learning_rate", "true", r"training\.learning_rate is true: expected a number"),
         ("training.learning_rate", ".nan", r"training\.learning_rate is nan: expected a finite number"),
+        ("training.learning_rate", "[1e-3, 20]", r"training\.learning_rate is 20: expected 10\.0 or less"),
+        ("training.learning_rate", "[]", r"learning_rate is \[\]: expected one value or more"),
+        ("training.learning_rate", "[0.1, 0.1]", r"learning_rate is \[0\.1, 0\.1\]: contains a duplicate value"),
+        ("training.learning_rate", "{from: 0.1}", r"learning_rate is .*; expected a range such as \{from: 0\.0001, to"),
+        ("training.learning_rate", "{from: 0.1, to: 0.01}", r"learning_rate is .*: an empty range"),
+        ("training.learning_rate", "{from: 0.1, to: 1, log: 2}", r"learning_rate is .*; expected log: true or false"),
+        (
+            "training.weight_decay",
+            "{from: 0, to: 0.1, log: true}",
+            r"weight_decay is .*; with log: true, expected from mo",
+        ),
+        ("training.batch_size", "[32, 0.5]", r"training\.batch_size is 0\.5: expected a whole number"),
+        ("training.epochs", "[10, 20]", r"epochs is \[10, 20\], which cannot be searched; expected one value"),
+        ("space.activation", "[relu, rely]", r"space\.activation is \['relu', 'rely'\]: expected one of relu, linear"),
+        ("space.activation", "[relu, relu]", r"space: activation is \['relu', 'relu'\]: contains a duplicate value"),
         ("training.schedule", "cos", r"training\.schedule is 'cos': expected 'constant' or 'cosine'"),
         ("training.restore_best", "maybe", r"training\.restore_best is 'maybe': expected true or false"),
         ("training.patience", "0", r"training\.patience is 0: expected 1 or more"),
@@ -365,6 +380,22 @@ def test_a_resolved_experiment_reads_back_as_itself(
         selection={"tolerance": tolerance},
     )
     assert parse(yaml.safe_load(asked.to_yaml()), where="here") == asked
+
+
+def test_a_range_that_a_grid_or_fixed_networks_cannot_take_is_refused_with_the_cure():
+    wide = {"training.learning_rate": "{from: 1e-4, to: 1e-2, log: true}"}
+    with pytest.raises(
+        InputError, match=r"learning_rate is a range, .* give a list, such as \[0\.0001, 0\.001, 0\.01\]"
+    ):
+        load("smoke", wide | {"search.tuner": "grid"})
+    with pytest.raises(InputError, match=r"learning_rate is .* fixed networks; expected one value: give a network per"):
+        load("notebook_digits", wide | {"search.tuner": "random"})
+
+
+def test_lists_and_ranges_of_training_read_back_as_they_were():
+    asked = load("smoke", {"training.learning_rate": "{from: 1e-4, to: 1e-2}", "training.batch_size": "[32, 64]"})
+    assert parse(yaml.safe_load(asked.to_yaml()), where="here") == asked != load("smoke")
+    assert asked.training.searched.keys() == {"learning_rate", "batch_size"}
 
 
 def _sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:

@@ -70,6 +70,43 @@ def test_the_size_of_a_space_is_known_beforehand(given, networks):
     assert search_space.size(given) == networks
 
 
+SEARCHED = Training.model_validate(
+    {
+        "learning_rate": {"from": "1e-4", "to": 1e-2, "log": True},
+        "batch_size": [64, 128],
+        "weight_decay": [0, 0.01, 0.1],
+    }
+)
+
+
+def test_a_logarithmic_range_is_spread_over_its_decades_and_keeps_its_ends():
+    values = search_space.values_of(SEARCHED.searched["learning_rate"])
+    assert (values[0], values[-1], len(values)) == (1e-4, 1e-2, 1000)
+    assert sum(value < 1e-3 for value in values) == 500
+    assert SEARCHED.learning_rate == 1e-3
+
+
+def test_a_range_of_whole_numbers_has_each_of_them_once():
+    training = Training.model_validate({"batch_size": {"from": 30, "to": 33}})
+    assert search_space.values_of(training.searched["batch_size"]) == [30, 31, 32, 33]
+
+
+def test_searched_settings_multiply_the_space_and_become_the_recipes_own():
+    both = SMALL.model_copy(update={"activation": ["relu", "gelu"]})
+    # Depth 1: 2 sizes x 2 rates; depth 2: 16; twice for the activations.
+    assert search_space.size(both) == 40
+    assert search_space.size(both, SEARCHED) == 40 * 1000 * 2 * 3
+    values = {"depth": 1, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5, "activation": "gelu"}
+    recipe = search_space.recipe(
+        both, values | {"learning_rate": 2e-4, "batch_size": 128, "weight_decay": 0.1}, SEARCHED
+    )
+    assert recipe.spec == DenseSpec((64,), (0.0, 0.5), ("gelu",))
+    settings = recipe.settings(SEARCHED)
+    assert (settings.learning_rate, settings.batch_size, settings.weight_decay) == (2e-4, 128, 0.1)
+    assert not settings.searched
+    assert settings.model_dump()["batch_size"] == 128
+
+
 def test_copies_have_values_of_their_own_and_share_the_choices():
     original = search_space.hyperparameters(SMALL)
     copied = original.copy()

@@ -149,6 +149,54 @@ def test_the_grid_lists_the_default_values_first_and_the_last_choice_moves_faste
     assert len(seen) == 20
 
 
+@pytest.mark.parametrize("tuner", ["random", "grid", "bayesian"])
+def test_every_combination_of_network_and_training_in_lists_is_proposed_once(tuner):
+    small = {"depth": [1, 1], "hidden": [32], "dropout": [0, 0.5], "input_dropout": [0], "activation": ["relu", "gelu"]}
+    asking = parse(
+        {
+            "name": "x",
+            "question": "y?",
+            "space": small,
+            "training": {"batch_size": [32, 64]},
+            "search": {"tuner": tuner},
+        },
+        where="a test",
+    )
+    seen = run_through(Proposals(asking))
+    combinations = {(each.recipe.spec, each.settings.batch_size) for each in seen}
+    assert len(seen) == len(combinations) == 2 * 2 * 2
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
+def test_a_searched_range_is_drawn_inside_its_ends_and_again_the_same(tuner):
+    rate = {"from": 1e-4, "to": 1e-2, "log": True}
+    asking = parse(
+        {
+            "name": "x",
+            "question": "y?",
+            "space": LAYERED | {"activation": ["relu", "gelu", "tanh"]},
+            "training": {"epochs": 9, "learning_rate": rate, "label_smoothing": [0, 0.1]},
+            "search": {"tuner": tuner},
+        },
+        where="a test",
+    )
+
+    def first_fourteen():
+        proposals, seen = Proposals(asking), []
+        for number in range(14):
+            seen.append(asked(proposals))
+            proposals.tell(seen[-1].trial_id, (number * 37 % 17) / 50)
+        return seen
+
+    drawn = first_fourteen()
+    assert drawn == first_fourteen()
+    rates = {each.settings.learning_rate for each in drawn}
+    assert all(1e-4 <= each <= 1e-2 for each in rates)
+    assert len(rates) > 5
+    assert {each.recipe.own.learning_rate for each in drawn} == rates
+    assert {each.settings.label_smoothing for each in drawn} == {0.0, 0.1}
+
+
 def test_fixed_networks_are_proposed_as_given_with_their_own_training():
     networks = [
         {"hidden": [128, 64], "dropout": [0, 0.1, 0], "activations": ["linear", "relu"]},

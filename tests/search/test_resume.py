@@ -50,6 +50,17 @@ def test_keys_that_are_newer_than_a_search_are_no_difference_where_they_change_n
     assert identified(training={"label_smoothing": 0.1}) != plain
 
 
+def test_a_range_of_training_is_part_of_what_makes_a_search(session: Session) -> None:
+    def identified(rate: object) -> dict[str, object]:
+        content = {"name": "x", "question": "y?", "training": {"learning_rate": rate}}
+        return identity(parse(content, where="here"), session.prepared)
+
+    ranges = [{"from": 0.001, "to": end} for end in (0.1, 0.1, 0.2)]
+    assert identified(ranges[0]) == identified(ranges[1]) != identified(ranges[2])
+    # The middle, 0.0505, is what the plain field has.
+    assert identified(ranges[0]) != identified(0.0505) != identified([0.0505])
+
+
 def test_a_searched_space_is_part_of_what_makes_a_search(session: Session) -> None:
     def identified(hidden: list[int]) -> dict[str, object]:
         content = {"name": "x", "question": "y?", "space": {"hidden": hidden}}

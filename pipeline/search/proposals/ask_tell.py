@@ -65,7 +65,7 @@ class Proposals:
 
     def __init__(self, experiment: Experiment, space: SearchSpace | None = None) -> None:
         """`space` is that of the experiment; None that of its dense networks."""
-        self._experiment, self._space = experiment, space or DenseSpace(experiment.space)
+        self._experiment, self._space = experiment, space or DenseSpace(experiment.space, experiment.training)
         self._oracle = _ORACLES[experiment.search.tuner](experiment, self._space)
         self._pruner = Pruner(experiment.search.pruner, experiment.search.objective)
         self._numbers: dict[str, int] = {}

@@ -57,8 +57,9 @@ class MemoryNeed:
 
 def memory_need(experiment: Experiment, split: Split, space: SearchSpace | None = None) -> MemoryNeed:
     """What a worker needs for the networks of an experiment on these data; without a space, for its dense networks."""
-    space = space or DenseSpace(experiment.space)
-    batches = [experiment.training.batch_size]
+    space = space or DenseSpace(experiment.space, experiment.training)
+    searched = experiment.training.searched.get("batch_size")
+    batches = [experiment.training.batch_size if searched is None else int(searched.largest())]
     batches += [each.training.batch_size or 0 for each in experiment.space.networks or ()]
     most = max(rows_per_call(most, split.inputs) for most in (MOST_TRAINING_ROWS, MOST_SCORING_ROWS))
     rows = min(max(most, *batches), len(split.train))
