@@ -136,6 +136,8 @@ def test_a_trial_carries_the_names_of_the_contract(smoke):
         once = {f"{part}_{measure}" for part in ("train", "val", "test") for measure in ("loss", "accuracy")}
         once |= {"accuracy_gap", "loss_gap", "val_accuracy_gap", "val_loss_gap", "fit_accuracy_gap", "fit_loss_gap"}
         once |= {"best_epoch", "epochs_run", "seconds"}
+        once |= {f"{part}_{name}" for part in ("train", "val", "test") for name in ("balanced_accuracy", "macro_f1")}
+        once |= {f"{part}_recall/{digit}" for part in ("val", "test") for digit in range(10)}
         epoch = {
             "loss",
             "accuracy",
@@ -380,7 +382,7 @@ def test_one_tiny_trial_on_the_real_fashion_mnist_through_mlflow_run(tmp_path):
     ("words", "told"),
     [
         ((), "usage: python -m pipeline"),
-        (("serch",), "narrowgap: unknown step 'serch'; expected one of main, prepare, search, evaluate, retrain"),
+        (("serch",), "narrowgap: unknown step 'serch'; expected one of main, prepare, check, search, evaluate, retrain"),
         (("search", "--experiment", "nope"), "narrowgap: unknown experiment 'nope'"),
         (("search", "--search.trails", "5"), r"narrowgap: unknown key search.trails (did you mean search.trials?)"),
         (("search", "--search.trials", "0"), "narrowgap: search.trials is 0"),
