@@ -407,16 +407,23 @@ def test_a_scheduler_that_goes_away_and_comes_back_at_its_address_loses_no_job(d
     assert len(set(processes(outcomes))) == 2
 
 
-def test_a_scheduler_that_came_back_while_the_driver_was_busy_is_given_everything_anew(digits_split, tmp_path):
+@pytest.mark.parametrize("trained", [False, True], ids=["before any job", "after a job"])
+def test_a_scheduler_that_came_back_while_the_driver_was_busy_is_given_everything_anew(digits_split, tmp_path, trained):
     """Dask's client has connected again by itself; but this scheduler knows neither the split nor the package."""
     dask_cluster = Cluster(tmp_path)
     scheduler = dask_cluster.start_scheduler()
     try:
         with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+            if trained:
+                worker = dask_cluster.start_worker()
+                workers.submit(job(1))
+                assert collect(workers, 1)[1].failure is None
+                kill(worker)
             kill(scheduler)
+            wait_until(lambda: workers._client.status != "running")
             dask_cluster.start_scheduler()
             dask_cluster.start_worker()
-            wait_until(lambda: workers._client.status == "running" and workers._data and workers._data.cancelled())
+            wait_until(lambda: workers._client.status == "running")
             workers.submit(job(0))
             outcomes = collect(workers, 1)
     finally:

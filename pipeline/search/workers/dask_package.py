@@ -83,6 +83,11 @@ class CodeCheck:
         self._other: dict[str, float] = {}
         """Workers with other code, and since when."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether there are workers that may still be importing the package."""
+        return bool(self._other)
+
     def sound(self, client: distributed.Client, workers: Collection[str]) -> set[str]:
         """Those of the workers, by address, that have the code. One that has just joined is waited for.
 
@@ -93,14 +98,16 @@ class CodeCheck:
             return set(workers)
         self._sound &= set(workers)
         new = sorted(set(workers) - self._sound)
-        found = client.run(other_code(self.code), workers=new, on_error="ignore") if new else {}
+        found = client.run(other_code(self.code), workers=new, on_error="return") if new else {}
         self._sound |= {address for address, place in found.items() if place is None}
         self._other = {
-            address: self._other.get(address, time.monotonic()) for address, place in found.items() if place is not None
+            address: self._other.get(address, time.monotonic())
+            for address, place in found.items()
+            if place is not None and not isinstance(place, OSError)  # does not answer
         }
         for address, since in self._other.items():
             if time.monotonic() - since > JOIN_SECONDS:
-                self._refuse(address, found[address])
+                self._refuse(address, str(found[address]))
         return self._sound & set(workers)
 
     def refuse(self, client: distributed.Client, worker: str) -> None:

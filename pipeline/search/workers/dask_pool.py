@@ -11,7 +11,7 @@ import queue
 import time
 import warnings
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -77,6 +77,10 @@ class DaskWorkers:
         """Workers that died of each job."""
         self._client = connect()
         self._address = self._client.scheduler.address
+        self._scheduler: str | None = None
+        """Id of the scheduler process that has the package; another one may come back at its address."""
+        self._replaced = False
+        """Whether one has; Dask's client connects to it by itself."""
         self._looked = self._seen = time.monotonic()
         self._own = count is not None
         self.wait_minutes = math.inf
@@ -109,7 +113,10 @@ class DaskWorkers:
         sometimes with no workers.
         """
         asked = self._client.scheduler.identity
-        workers: Mapping[str, Any] = self._client.sync(asked, n_workers=-1, callback_timeout=ANSWER_SECONDS)["workers"]
+        found: Mapping[str, Any] = self._client.sync(asked, n_workers=-1, callback_timeout=ANSWER_SECONDS)
+        self._scheduler = self._scheduler or found["id"]
+        self._replaced = found["id"] != self._scheduler
+        workers: Mapping[str, Any] = {} if self._replaced else found["workers"]
         if workers:
             self._seen = time.monotonic()
         return workers
@@ -140,8 +147,9 @@ class DaskWorkers:
             )
 
     def _connected(self) -> bool:
-        """Whether the scheduler is there, and is the one that has the data."""
-        return self._client.status == "running" and not (self._data is not None and self._data.cancelled())
+        """Whether the scheduler is there, and is the one that has the package and the data."""
+        lost = self._replaced or (self._data is not None and self._data.cancelled())
+        return self._client.status == "running" and not lost
 
     @contextmanager
     def _unless_gone(self) -> Iterator[None]:
@@ -166,8 +174,10 @@ class DaskWorkers:
             ready = self._ready()
             self.refuse_without_room()
             sound = self._code.sound(self._client, ready)
-            if self._data is None and sound:
-                self._data = self._send_data(sound)
+            if self._data is None and sound and not self._code.waits:
+                self._data = self._send_data()
+            if self._data is None:
+                return
             idle = sound - {address for _, _, address in self._open.values()}
             while self._waiting and idle:
                 job, address = match(self._waiting, idle, self._programs)
@@ -359,7 +369,7 @@ class DaskWorkers:
         self._waiting.clear()
         dask_connection.close_client(self._client)
 
-    def _send_data(self, workers: Collection[str]) -> distributed.Future:
+    def _send_data(self) -> distributed.Future:
         """Sends the split once per worker, as a task instead of scattered data: the result of a task is recomputed when
         its holders die.
         """
@@ -369,8 +379,9 @@ class DaskWorkers:
                 same,
                 self._split,
                 key=f"narrowgap-split-{self._split.fingerprint}",
-                workers=sorted(workers),  # not on one with too little memory, or other code
-                allow_other_workers=True,  # should those go
+                # Where there is no need, no preference: once those workers are gone, Dask would never compute it again.
+                workers=self._ready() if self.small else None,  # not on one with too little memory
+                allow_other_workers=bool(self.small),  # should those go
             )
 
     def _reconnect(self) -> None:
@@ -394,7 +405,7 @@ class DaskWorkers:
                         "the same command resumes the search once it is there again"
                     ) from error
                 time.sleep(1)
-        self._data = None
+        self._data, self._scheduler, self._replaced = None, None, False
         self._waiting.extendleft(job for job, *_ in reversed(self._open.values()))
         self._open.clear()
         self._dispatch()
