@@ -170,6 +170,9 @@ class DaskWorkers:
             return
         with self._unless_gone():
             if self._data is not None and self._data.status == "error":
+                error = self._data.exception(timeout=FETCH_SECONDS)
+                if isinstance(error, distributed.scheduler.KilledWorker):  # while no job was handed out
+                    self._count_data_death(error.allowed_failures + 1)
                 self._data.retry()
             ready = self._ready()
             self.refuse_without_room()
