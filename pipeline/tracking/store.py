@@ -14,7 +14,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient, get_tracking_uri
 
-from pipeline.errors import InputError, NarrowgapError
+from pipeline.errors import InputError, NarrowgapError, StoreError
 from pipeline.tracking import provenance
 from pipeline.tracking.connection import address, sqlite
 from pipeline.tracking.connection.health import check_reachable, connection_error
@@ -252,12 +252,18 @@ class Store:
         if found is not None:
             return _active(found, self.shown)
         try:
-            return str(self.client.create_experiment(name))
+            if made := self.client.create_experiment(name):
+                return str(made)
         except MlflowException:
-            found = self.client.get_experiment_by_name(name)  # another process was quicker
-            if found is None:
+            if self.client.get_experiment_by_name(name) is None:
                 raise
-            return _active(found, self.shown)
+        # Another process was quicker, or the answer had no id.
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            raise StoreError(
+                f"the tracking store {self.shown} says that it has made the experiment {name!r}, and has none"
+            )
+        return _active(found, self.shown)
 
     def _given_experiment(self, experiment_id: str) -> str:
         try:

@@ -73,6 +73,14 @@ def test_half_an_answer_about_a_run_sends_no_artifact_elsewhere(server, gate, mo
     assert [each.path for each in MlflowClient(server.address).list_artifacts(root.id, "deep")] == ["deep/trials.csv"]
 
 
+def test_an_experiment_whose_id_was_lost_in_the_answer_is_found_by_its_name(server, gate, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", gate.address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "lost id")
+    gate.change = lambda path, answer: replace(answer, content=b"{}") if "experiments/create" in path else answer
+    root = Store.connect(wait_minutes=1).root(step="search", experiment="one", tags={})
+    assert root.experiment_id == MlflowClient(server.address).get_experiment_by_name("lost id").experiment_id
+
+
 def test_training_goes_on_while_the_server_is_away_and_everything_is_written_when_it_is_back(server, gate, tmp_path):
     search = searching(tmp_path, gate.address, "away")
     search.until(trial(2))

@@ -276,6 +276,20 @@ def test_the_reason_is_said_in_a_few_words(text, words):
     assert reason(Exception(text)) == words
 
 
+def test_404_to_an_artifact_that_is_written_is_somebody_elses_answer_and_to_one_that_is_read_that_there_is_none():
+    def not_found() -> None:
+        response = requests.Response()
+        response.status_code = 404
+        raise requests.HTTPError("404 Client Error", response=response)
+
+    theirs: Any = TwoMethods()
+    client = PatientClient(theirs, patient(0)[0], patient(0)[0])
+    with pytest.raises(requests.HTTPError):
+        client.call(not_found, reads=True, artifacts=True)
+    with pytest.raises(StoreError, match="it answers 404 to an artifact that is written"):
+        client.call(not_found, artifacts=True)
+
+
 def test_artifacts_that_cannot_be_stored_leave_the_runs_as_they_are():
     theirs: Any = TwoMethods()
     client = PatientClient(theirs, patient(0)[0], patient(0)[0])

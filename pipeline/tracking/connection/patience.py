@@ -74,6 +74,12 @@ class ForeignAnswerError(Exception):
     """The answer to a request is not one of an MLflow server, such as a proxy's page for signing in."""
 
 
+class NotTakenError(ForeignAnswerError):
+    """A write of an artifact is answered with 404. To a read that means that there is none; to a write, that somebody else
+    answers.
+    """
+
+
 def away(error: BaseException) -> bool:
     """Whether an error means that the store, or its artifacts, cannot be used now; false where it has answered."""
     if isinstance(error, NarrowgapError):
@@ -102,6 +108,8 @@ def denied(error: BaseException) -> bool:
     if isinstance(error, MlflowException):
         status = _foreign_status(error)
         return error.error_code in DENIED_CODES or (status is not None and not _passes(status))
+    if isinstance(error, NotTakenError):
+        return True
     status = _status(error)
     return (status is not None and not _passes(status)) or (isinstance(error, OSError) and error.errno in DENIED_ERRNO)
 
@@ -313,7 +321,12 @@ class PatientClient:
         def fenced() -> T:
             for fence in () if reads else tuple(self.fences):
                 fence()
-            return _whole(ask())
+            try:
+                return _whole(ask())
+            except Exception as error:
+                if artifacts and not reads and _status(error) == NOT_FOUND:
+                    raise NotTakenError("it answers 404 to an artifact that is written") from error
+                raise
 
         return (self._artifacts if artifacts else self._runs).call(fenced)
 
