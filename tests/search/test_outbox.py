@@ -45,7 +45,15 @@ def test_a_damaged_record_is_removed_and_its_trial_trained_again(tmp_path):
     box.keep(record(1))
     (tmp_path / "1.zip").write_bytes((tmp_path / "1.zip").read_bytes()[:-30])
     assert box.kept() == []
-    assert list(tmp_path.iterdir()) == []
+    assert not tmp_path.exists()
+
+
+def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
+    box = Outbox(tmp_path / "search")
+    box.keep(record(2))
+    (tmp_path / "search" / ".10.2541").write_bytes(b"PK")
+    assert Outbox(tmp_path / "search").kept() == [record(2)]
+    assert [each.name for each in (tmp_path / "search").iterdir()] == ["2.zip"]
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):

@@ -105,21 +105,23 @@ class Outbox:
 
     def drop(self, number: int) -> None:
         """Removes a record that is in the store, and the folder with the last one."""
-        with self._lock, contextlib.suppress(OSError):  # another process that resumes the search may do the same
+        with self._lock, contextlib.suppress(OSError):
             self._path(number).unlink(missing_ok=True)
-            if self._folder.is_dir() and not any(self._folder.iterdir()):
-                self._folder.rmdir()
+            self._remove_if_empty()
 
     def kept(self) -> list[TrialRecord]:
         """The records that an earlier process could not write, by number; a damaged one is removed: its trial is trained
-        again.
+        again. Half-written ones of processes that were killed are removed too: who reads has the lease, so nobody writes.
         """
+        for draft in self._folder.glob(".*"):
+            draft.unlink(missing_ok=True)
         found = []
         for path in sorted(self._folder.glob("*.zip"), key=lambda each: int(each.stem)):
             try:
                 found.append(TrialRecord.from_bytes(path.read_bytes()))
             except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
                 path.unlink()
+        self._remove_if_empty()
         return found
 
     @property
@@ -133,6 +135,10 @@ class Outbox:
         with self._lock, contextlib.suppress(FileNotFoundError):
             return TrialRecord.from_bytes(self._path(number).read_bytes()).artifacts.get(path)
         return None
+
+    def _remove_if_empty(self) -> None:
+        with contextlib.suppress(OSError):  # there is none, it has records, or another process is doing the same
+            self._folder.rmdir()
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number}.zip"
