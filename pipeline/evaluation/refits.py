@@ -4,9 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.data.dataset import Labels
 from pipeline.data.sources import cache_folder
 from pipeline.errors import SearchFailedError
@@ -26,7 +23,6 @@ from pipeline.statistics.seed_summary import Summary, summarise_metrics
 from pipeline.statistics.selection import Candidate
 from pipeline.tracking.names import EXPERIMENT_TAG, KEPT_REFIT, ROLE_TAG
 from pipeline.tracking.store import Run
-from pipeline.training.result import Probabilities
 
 FIRST_SEED = 2**32
 """A number that no trial has."""
@@ -34,19 +30,10 @@ STOPPED = "the evaluation was stopped before this refit had ended"
 
 
 @dataclass(frozen=True, eq=False)
-class Refit:
-    """A finalist trained again with one seed, with the arrays that analyses need."""
+class Refit(KeptRefit):
+    """A finalist trained again with one seed, and its run."""
 
     run: Run
-    seed: int
-    metrics: Mapping[str, float]
-    """By their names in the tracking store."""
-    validation: Probabilities
-    test: Probabilities
-    weights: tuple[NDArray[np.float32], ...]
-    """Those kept, in the order of `keras.Model.get_weights()`."""
-    pictures: Mapping[str, bytes]
-    """PNG files by name; none where they could not be drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +213,7 @@ class _RefitScheduler:
     def _refit(self, number: int) -> Refit:
         kept = self._done[number]
         run = self._runs.get(number) or self._journal.ended[number]
-        return Refit(run, kept.seed, kept.metrics, kept.validation, kept.test, kept.weights, kept.pictures)
+        return Refit(**vars(kept), run=run)
 
     def _taken(self, number: int) -> TrialUpdate | None:
         """Takes over a refit that was trained earlier, if there is one, and returns what the screen shows of it."""
@@ -251,10 +238,10 @@ class _RefitScheduler:
         self._journal.begin(self._record(number))
         return Job(number, finalist.recipe, finalist.settings, seed, finalist.settings.epochs)
 
-    def _record(self, number: int, outcome: Outcome | None = None) -> TrialRecord:
-        """Everything that the run of a refit holds, as far as it is known."""
+    def _record(self, number: int) -> TrialRecord:
+        """What the run of a refit holds before it is trained."""
         finalist, seed = self._of(number)
-        record = TrialRecord(
+        return TrialRecord(
             number=number,
             name=f"refit {finalist.role}, seed {number % len(self._seeds) + 1}",
             tags={
@@ -272,29 +259,26 @@ class _RefitScheduler:
             failure=None,
             warning=None,
         )
-        if outcome is None:
-            return record
-        if outcome.result is None:
-            return replace(record, failure=outcome.failure)
-        logged = log_trial.logged(outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
-        kept = KeptRefit.of(outcome.result, seed, outcome.pictures).to_bytes()
-        return replace(
-            record,
-            metrics=logged.metrics,
-            series=logged.series,
-            artifacts={**logged.artifacts, KEPT_REFIT: kept},
-            warning=outcome.warning,
-        )
 
     def _ended(self, outcome: Outcome) -> TrialUpdate:
         finalist, seed = self._of(outcome.number)
-        name = f"{finalist.role}: {self._name(finalist)}"
-        self._journal.end(self._record(outcome.number, outcome))
+        name, record = f"{finalist.role}: {self._name(finalist)}", self._record(outcome.number)
         self._open.remove(outcome.number)
         if outcome.result is None:
             self.last_failure = outcome.failure
+            self._journal.end(replace(record, failure=outcome.failure))
             return TrialUpdate(name, None, None, outcome.seconds, outcome.failure)
-        self._done[outcome.number] = KeptRefit.of(outcome.result, seed, outcome.pictures)
+        kept = self._done[outcome.number] = KeptRefit.of(outcome.result, seed, outcome.pictures)
+        logged = log_trial.logged(outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
+        self._journal.end(
+            replace(
+                record,
+                metrics=logged.metrics,
+                series=logged.series,
+                artifacts={**logged.artifacts, KEPT_REFIT: kept.to_bytes()},
+                warning=outcome.warning,
+            )
+        )
         validation = outcome.result.validation.accuracy
         gap = gaps(outcome.result).val_accuracy_gap
         return TrialUpdate(

@@ -64,7 +64,7 @@ def group(finalist: Finalist, seeds: Sequence[Mapping[str, float]], *, labels: S
     picture = png(canvas(1, 1)[0])
     pictures = {"curves.png": picture, "confusion_matrix.png": picture}
     refits = [
-        Refit(run(f"{finalist.role} {seed}"), seed, each, rows, rows, (), pictures) for seed, each in enumerate(seeds)
+        Refit(seed, each, rows, rows, (), pictures, run(f"{finalist.role} {seed}")) for seed, each in enumerate(seeds)
     ]
     spec = finalist.recipe.spec
     return RefitGroup(finalist, spec.architecture(64, 10), spec.parameters(64, 10), refits)
