@@ -25,6 +25,7 @@ import csv
 import importlib
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -126,8 +127,14 @@ def _narrowgap(given: argparse.Namespace, folder: Path) -> None:
         process.terminate()
         process.wait()
     if step == "main":
+        if process.returncode:
+            raise SystemExit(
+                f"main ended with exit code {process.returncode}: no row; give it more --minutes, or see why"
+            )
         append(given.to, given.side, given.seed, time.perf_counter() - start, 0.0, WHOLE)
         return
+    if process.returncode not in {0, -signal.SIGTERM, 128 + signal.SIGTERM}:
+        raise SystemExit(f"the search ended with exit code {process.returncode}: no rows")
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(store)
@@ -166,10 +173,15 @@ def _stock(given: argparse.Namespace, folder: Path) -> None:
     end = time.monotonic() + 60 * given.minutes
     while any(each.poll() is None for each in workers) and time.monotonic() < end:
         time.sleep(0.2)
+    failed = [each.returncode for each in workers if each.poll()]
     for each in processes:
         if each.poll() is None:
             each.kill()
         each.wait()
+    if failed:
+        raise SystemExit(
+            f"a process of {given.side} ended with exit code {failed[0]}; its rows so far are in {given.to}"
+        )
 
 
 def _process(given: argparse.Namespace) -> None:
