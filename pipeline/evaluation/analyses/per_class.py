@@ -17,7 +17,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     table = per_class.per_class(split.test.labels, probabilities, split.class_names)
     scores = per_class.class_scores(split.test.labels, probabilities)
     bars = png(classes_figure.classes(table, part="test"))
-    weakest = table.sort_values("f1", kind="stable").iloc[0]
+    weakest = table[table["images"] > 0].sort_values("f1", kind="stable").iloc[0]
     lowest = (
         f"class {weakest['class']} has the lowest F1, with a precision of {percent(weakest['precision'])} % and a recall of "
         f"{percent(weakest['recall'])} %."

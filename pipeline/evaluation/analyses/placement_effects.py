@@ -16,6 +16,7 @@ from pipeline.formatting import listed
 from pipeline.search import trials
 from pipeline.statistics.effects import model
 from pipeline.statistics.effects.model import FLOOR, LEVEL, Effect, Effects, Fit
+from pipeline.statistics.effects.regression import LEAST_FREEDOM
 
 STEPS = {
     "dropout": "0.1 of rate",
@@ -127,7 +128,10 @@ def _fitted(fit: Fit, found: Effects) -> str:
     of = fit.regression
     exact = found.trials - found.failed - of.rows
     if math.isnan(of.r_squared):
-        return f"cannot be fitted, {of.rows} networks leave {of.freedom} degrees of freedom"
+        few = of.freedom < LEAST_FREEDOM
+        return "cannot be fitted, " + (
+            f"{of.rows} networks leave {of.freedom} degrees of freedom" if few else "all networks have the same value"
+        )
     return (
         f"{of.rows} networks{f' ({exact} left out that the model fits exactly at any score)' if exact else ''}, "
         f"R² {of.r_squared:.2f} "

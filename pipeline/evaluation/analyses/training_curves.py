@@ -16,7 +16,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     refit, name = result.chosen.median_refit, result.chosen.architecture
     metrics, seeds = refit.metrics, len(result.chosen.refits)
     facts = (
-        f"{metrics['epochs_run']:.0f} epochs run, weights of epoch {metrics['best_epoch']:.0f} (counted from 0) kept; "
+        f"{metrics['epochs_run']:.0f} epochs run, the weights after {metrics['best_epoch'] + 1:.0f} of them kept; "
         f"train accuracy {percent(metrics['train_accuracy'])} %, test accuracy {percent(metrics['test_accuracy'])} %."
     )
     which = f"The median of {seeds} seeds" if seeds > 1 else "One seed"
