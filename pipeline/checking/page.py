@@ -49,14 +49,15 @@ def summary(found: Findings) -> str:
     constant = sum(map(len, found.constant.values()))
     return (
         f"{len(found.suspects):,} of {found.judged:,} training labels look wrong; {exact:,} images of validation or test "
-        f"occur in an earlier part and {near:,} nearly do; {constant:,} images are constant; {found.imbalance.text}."
+        f"occur in an earlier part and {near:,} are near-duplicates of one; {constant:,} images are "
+        f"constant; {found.imbalance.text}."
     )
 
 
 def _there(found: Findings) -> Section:
     text = f"Converted: {'; '.join(found.notes)}." if found.notes else "Nothing was converted."
     table = found.exploration.table.astype({"value": str})
-    return Section("What is there", text, [Table("The data", table[table["what"] != "converted"])])
+    return Section("Contents", text, [Table("The data", table[table["what"] != "converted"])])
 
 
 def _classes(found: Findings) -> Section:
@@ -118,7 +119,7 @@ def _labels(found: Findings, prepared: PreparedData) -> Section:
     return Section(
         "Labels that look wrong",
         f"A simple model that has not seen the image confidently disagrees with {len(found.suspects):,} of {found.judged:,} "
-        "training labels. Look at them before you believe it: hard images are among them.",
+        "training labels. Look at the images first: some are only hard.",
         pictures=pictures,
         method="Confident learning (Northcutt et al. 2021) with the out-of-fold probabilities of a logistic regression on "
         f"{label_errors.KERNELS} kernel features of {label_errors.COMPONENTS} principal components, "

@@ -42,6 +42,7 @@ def _say(session: Session, found: Findings, sizes: str) -> None:
     for overlap in found.overlaps:
         if overlap.twins:
             session.say(
-                f"check: {overlap.exact:,} images of {overlap.later} occur in {overlap.earlier}, {overlap.near:,} nearly do"
+                f"check: {overlap.exact:,} images of {overlap.later} occur in {overlap.earlier}, {overlap.near:,} are "
+                "near-duplicates of one"
             )
     session.say(f"check: {summary(found)} Page: {CHECK_HTML} among the artifacts of this run")

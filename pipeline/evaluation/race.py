@@ -97,7 +97,7 @@ def final_choice(
 
 
 def _note(standing: Standing, state: Round, known: int) -> str:
-    chance = f"after {known} seeds, the rule chose it in {100 * standing.chance:.0f} % of simulated ends"
+    chance = f"after {known} seeds, the rule chose it in {100 * standing.chance:.0f} % of simulations"
     if not standing.stays:
         return chance
     if state.choice is not None:

@@ -20,7 +20,7 @@ class SearchSpace(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user is told about it, a line each."""
+        """Remarks about it for the user, a line each."""
 
     def hyperparameters(self) -> "keras_tuner.HyperParameters":
         """The space as Keras Tuner sees it: choices, each after those that its conditions name."""

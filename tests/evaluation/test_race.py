@@ -61,7 +61,7 @@ def test_networks_that_could_be_chosen_get_twice_as_many_seeds_and_the_others_no
     assert dict(plan.wanted) == {ONE.role: 6, TWO.role: 6, THREE.role: 3, BASELINE: 10, NOTEBOOK: 3}
     assert dict(plan.most) == {ONE.role: 10, TWO.role: 10, THREE.role: 3, BASELINE: 10, NOTEBOOK: 3}
     assert (plan.chosen, plan.final) == (None, False)
-    assert plan.notes[THREE.role] == "after 3 seeds, the rule chose it in 0 % of simulated ends"
+    assert plan.notes[THREE.role] == "after 3 seeds, the rule chose it in 0 % of simulations"
     assert plan.notes[ONE.role].startswith("it could be chosen: after 3 seeds, the rule chose it in ")
     assert next_plan(asked(), 2, racers(*groups), first_plan(asked(), ALL)) == plan
 

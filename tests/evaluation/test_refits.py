@@ -277,7 +277,7 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     assert lines[0].startswith("refit 1 of at most 18  finalist 1: ")
     decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; its interval is in the headline")
     assert lines[decided + 1] == (
-        "evaluate: finalist 2: 3 seeds; after 3 seeds, the rule chose it in 0 % of simulated ends"
+        "evaluate: finalist 2: 3 seeds; after 3 seeds, the rule chose it in 0 % of simulations"
     )
     assert lines[decided - 1].startswith("refit 14 of at most 18")
     assert lines[-1].startswith("refit 16/16  finalist 1: ")

@@ -16,8 +16,8 @@ METHOD = (
     "± is half of the 95 % interval over seeds. A negative value means that the selection score was not optimistic."
 )
 RACE = (
-    "Refits race: after each round, the spread of the seeds is used to simulate how all seeds would end, and the rule is "
-    "applied to each simulated end. Networks that it chooses in less than 5 % of them get no more seeds; their intervals "
+    "Refits race: after each round, the result with all seeds is simulated from the spread of the seeds, and the rule is "
+    "applied to each simulation. Networks chosen in fewer than 5 % of the simulations get no more seeds; their intervals "
     "are wider."
 )
 

@@ -39,7 +39,7 @@ def run(code: ModelCode) -> types.ModuleType:
     before = sys.modules.get(module.__name__)
     sys.modules[module.__name__] = module  # dataclasses look there while they are made
     try:
-        with told(code):
+        with user_errors(code):
             exec(compile(code.source, _filename(code), "exec"), module.__dict__)  # noqa: S102 - the user's own code
     finally:
         del sys.modules[module.__name__]
@@ -113,7 +113,7 @@ def _accepted(found: Callable[..., Any], input_shape: tuple[int, ...], classes: 
 
 
 @contextmanager
-def told(code: ModelCode) -> Iterator[None]:
+def user_errors(code: ModelCode) -> Iterator[None]:
     """Turns an error of the user's code into an `InputError` of one line, with the line of that code."""
     try:
         yield

@@ -63,7 +63,7 @@ class Exploration:
     activations: int
     """Numbers that the layers of the largest network seen give for one image."""
     notes: tuple[str, ...]
-    """What the user is told, a line each."""
+    """Remarks for the user, a line each."""
 
 
 @dataclass(eq=False)

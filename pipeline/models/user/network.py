@@ -13,7 +13,7 @@ from keras.src.random import seed_generator
 
 from pipeline.errors import InputError
 from pipeline.experiment import ModelCode
-from pipeline.models.user.code import function, told
+from pipeline.models.user.code import function, user_errors
 from pipeline.models.user.spec import UserSpec, Value
 
 PROBES = 8
@@ -95,7 +95,7 @@ def build(
     keras.backend.clear_session()
     hp = keras_tuner.HyperParameters()
     hp.values = dict(values)
-    with _seeded(seed), told(code):
+    with _seeded(seed), user_errors(code):
         model = made(hp, image_shape, classes)
         if not isinstance(model, keras.Model):
             raise InputError(f"model is {code.name}: it returns {_kind(model)}; expected a Keras model")
@@ -216,7 +216,7 @@ def _logits(code: ModelCode, model: keras.Model, image_shape: tuple[int, ...], c
     except InputError as error:
         raise InputError(f"model is {code.name}: {error}") from error
     images = np.random.default_rng(0).random((PROBES, *shape), np.float32)
-    with told(code):
+    with user_errors(code):
         answers = np.asarray(model(images, training=False))
     if answers.shape != (PROBES, classes):
         raise InputError(

@@ -38,7 +38,7 @@ class UserSpace:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user is told, a line each."""
+        """Remarks for the user, a line each."""
         return self.explored.notes
 
     def charts(self) -> Sequence[Sequence[str]]:

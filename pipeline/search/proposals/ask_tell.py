@@ -1,6 +1,6 @@
 """Proposals by ask and tell: the only part of the search that uses Keras Tuner's oracles.
 
-A fresh `Proposals` of the same experiment that is told the same scores in the same order proposes the same networks; a
+A fresh `Proposals` of the same experiment that is given the same scores in the same order proposes the same networks; a
 search is resumed that way.
 """
 
