@@ -22,12 +22,12 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class NarrowgapError(Exception):
-    """A failure that is reported in one line, without a traceback; a line break in what was given is shown as in Python."""
+    """A failure that is reported in one line, without a traceback."""
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str) -> None:
-        super().__init__("\\n".join(as_utf8(message).splitlines()))
+        super().__init__(as_utf8(message))
 
 
 class InputError(NarrowgapError, ValueError):

@@ -80,7 +80,7 @@ def test_an_abbreviated_option_is_an_unknown_key_not_a_guess():
 def test_a_line_break_in_what_was_given_leaves_the_message_one_line():
     with pytest.raises(InputError) as caught:
         experiment_of("smoke", {"DATA.SHAPE": "{|\n xa: 1"})
-    assert str(caught.value).startswith("DATA.SHAPE={|\\n xa: 1 cannot be read as a YAML value")
+    assert str(caught.value).startswith(r"DATA.SHAPE={|\n xa: 1 cannot be read as a YAML value")
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -101,7 +101,7 @@ def _value(key: str, text: str) -> Any:
     try:
         return read_value(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(f"{key}={text[:200]} cannot be read as a YAML value") from error
+        raise InputError(f"{key}={repr(text[:200])[1:-1]} cannot be read as a YAML value") from error
 
 
 def _kinds(key: str) -> set[Any]:
