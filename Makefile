@@ -30,12 +30,12 @@ $(shell env -u PYTHONPATH -u PYTHONHOME "$(BIN)/python" -c 'import pip' >/dev/nu
 
 .PHONY: help run check test lint types pytest ui serve schedule lock pictures docs docs-serve
 help:
-	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 8 minutes)"
+	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 5 minutes)"
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 serve the champion over HTTP on this machine"
 	@echo "make schedule [EXPERIMENT=digits] [AT=03:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
 	@echo "make check                                                 lint, types and the quick tests (90 seconds)"
-	@echo "make test                                                  lint, types and every test (11 minutes)"
+	@echo "make test                                                  lint, types and every test (9 minutes)"
 	@echo "make docs                                                  the documentation as a site, in site/"
 	@echo "make docs-serve [PORT=8000]                                the same in a browser, rebuilt on every change"
 	@echo "make lock                                                  renew requirements*.lock and conda.yaml"
