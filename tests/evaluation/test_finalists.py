@@ -140,3 +140,7 @@ def test_published_figures_stay_with_their_network() -> None:
 def test_settings_of_a_searched_network_and_of_the_references_are_the_experiments() -> None:
     asked = experiment(training={"epochs": 4, "learning_rate": 0.5})
     assert {each.settings for each in finalists(asked, [SURE, CALM], 10_000)} == {Training(epochs=4, learning_rate=0.5)}
+
+
+def test_the_notebooks_dropout_is_where_the_notebook_has_it() -> None:
+    assert notebook_network(dropout=NOTEBOOK_DROPOUT).architecture(784, 10) == "784-128-64(0.1)-32-10"
