@@ -13,6 +13,7 @@ from matplotlib.image import imread
 from pipeline.figures.comparisons import effects as effects_picture
 from pipeline.figures.comparisons import placement as placement_picture
 from pipeline.figures.style import GREY, MARK, TEST, png
+from pipeline.statistics.effects.design import Factor
 from pipeline.statistics.effects.model import Effect, effects
 from pipeline.statistics.effects.placement import placement
 from tests.statistics.trials import known
@@ -78,6 +79,27 @@ def test_rows_stand_under_headings_that_give_their_step() -> None:
     headings = [label for label in labels if not label.startswith(" ")]
     assert headings == ["Dropout, per 0.1 of rate", "Size, per doubling", "Depth, against the fewest layers"]
     assert len(labels) == 3 + 5 + 4 + 3
+
+
+def test_what_is_searched_besides_layers_has_rows_under_headings_of_its_own() -> None:
+    trials = known(100).assign(
+        learning_rate=np.tile([0.0011, 0.0023, 0.0047, 0.0094], 25),
+        label_smoothing=np.repeat([0.0001, 0.1999], 50),
+        activation=np.tile(["relu", "gelu"], 50),
+    )
+    asked = {
+        "learning_rate": Factor(log=True),
+        "label_smoothing": Factor(log=False),
+        "activation": Factor(first="relu"),
+    }
+    figure = effects_picture.effects(effects(trials, asked))
+    labels = [each.get_text() for each in figure.axes[0].get_yticklabels()]
+    assert labels[-6:] == [
+        "Numbers, per doubling", "   learning_rate",
+        "From the lowest to the highest value", "   label_smoothing 0.0001 to 0.1999",
+        "Choices, against the first", "   activation=gelu, not relu",
+    ]  # fmt: skip
+    inside_the_page(figure)
 
 
 def test_a_column_without_estimate_says_why() -> None:
