@@ -9,11 +9,13 @@ import time
 import psutil
 import pytest
 
-from tests.test_whole import ROOT, environment, narrowgap, runs
+from tests.fixtures import warm
+from tests.test_whole import ROOT, environment, runs
 
 pytestmark = pytest.mark.server
-DIES_IN_ITS_EVALUATION = """
-import os, signal, sys
+DIES_IN_ITS_EVALUATION = (
+    """
+import os, signal
 from pipeline.evaluation import refits
 real = refits._RefitScheduler._ended
 def dies(self, outcome):
@@ -23,27 +25,19 @@ def dies(self, outcome):
         os.kill(os.getpid(), signal.SIGKILL)
     return seen
 refits._RefitScheduler._ended = dies
-from pipeline.__main__ import main
-sys.exit(main(sys.argv[1:]))
 """
+    + warm.COMMAND_LINE
+)
 
 
 def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search_and_trains_no_refit_again(tmp_path):
     words = ["main", "--experiment", "smoke", "--evaluation.seeds", "2"]
-    command = [sys.executable, "-c", DIES_IN_ITS_EVALUATION, *words]
-    killed = subprocess.run(
-        command,
-        env=environment(tmp_path, PYTHONPATH=str(ROOT)),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    killed = warm.run(*words, env=environment(tmp_path), cwd=tmp_path, code=DIES_IN_ITS_EVALUATION)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (search,) = runs(tmp_path)["search"]
     trained = {run.info.run_id for run in runs(tmp_path)["refit"] if run.info.status == "FINISHED"}
     assert len(trained) == 2
-    again = narrowgap(tmp_path, *words)
+    again = warm.run(*words, env=environment(tmp_path), cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     line = f"search: search {search.info.run_id} has finished, and its evaluation was stopped; it is evaluated now"
     assert line in again.stdout
@@ -57,9 +51,10 @@ def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search_and_
     refits = [run for run in found["refit"] if run.data.tags["mlflow.parentRunId"] == evaluation]
     assert {run.info.run_id for run in refits} > trained
     assert len({(run.data.params["architecture"], run.data.params["seed"]) for run in refits}) == len(refits)
-    third = narrowgap(tmp_path, *words)  # this one was evaluated: another call is another search
-    assert third.returncode == 0, third.stderr
-    assert len(runs(tmp_path)["search"]) == 2
+    third = warm.start(*words, env=environment(tmp_path), cwd=tmp_path)
+    assert any(line.startswith("trial 1/3") for line in third.stdout)
+    third.kill()
+    assert len(runs(tmp_path)["search"]) == 2  # the first was evaluated: another call is another search
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,9 @@ def test_what_is_wished_for_what_is_not_and_what_cannot_be_told_differ_in_colour
     figure = effects_picture.effects(FOUND)
     wished = [{"raises": MARK, "lowers": TEST}, {"raises": TEST, "lowers": MARK}]
     for panel, outcome in enumerate(("test_accuracy", "accuracy_gap")):
-        told = FOUND.fit(outcome).effects
-        assert {each.verdict for each in told} == {"raises", "lowers", "cannot tell"}
-        for each in told:
+        drawn = FOUND.fit(outcome).effects
+        assert {each.verdict for each in drawn} == {"raises", "lowers", "cannot tell"}
+        for each in drawn:
             assert row_of(figure, each.label, panel)[2] == wished[panel].get(each.verdict, GREY)
 
 
@@ -119,8 +119,8 @@ def test_no_interval_of_dropout_is_cut_off_and_nothing_leaves_the_page() -> None
     figure = effects_picture.effects(FOUND)
     for axes, outcome in zip(figure.axes, effects_picture.PANELS, strict=True):
         low, high = axes.get_xlim()
-        told: list[Effect] = [each for each in FOUND.fit(outcome).effects if each.kind != "depth"]
-        assert all(low < each.low and each.high < high for each in told)
+        drawn: list[Effect] = [each for each in FOUND.fit(outcome).effects if each.kind != "depth"]
+        assert all(low < each.low and each.high < high for each in drawn)
         assert low < 0 < high
     inside_the_page(figure)
 
