@@ -3,26 +3,28 @@
 import io
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
+from tests.fixtures import warm
 from tests.fixtures.commands import Commands
-from tests.test_whole import ROOT, artifact, environment, runs
-from tests.tracking.test_views import TRIALS_ASKED_TAG, state_of
+from tests.test_whole import artifact, environment, runs
+from tests.tracking.test_views import state_of
 
 pytestmark = pytest.mark.tensorflow
 
 FILE = Path(__file__).parents[1] / "fixtures" / "experiments" / "settings.yaml"
 KILLED, TRIALS = 9, 11
 """Trials before the search is killed, of which 8 are random and the others proposed by the Gaussian process; and all."""
+VIEW_TAG = "mlflow.sharedViewState.narrowgap-trials-settings"
 SEARCHED = ["activation", "learning_rate", "batch_size", "weight_decay"]
-DIES_IN_ITS_SEARCH = f"""
-import os, signal, sys
+DIES_IN_ITS_SEARCH = (
+    f"""
+import os, signal
 from pipeline.search.journal import StoreJournal
 real = StoreJournal.ended
 def dies(self, proposal, outcome):
@@ -32,23 +34,17 @@ def dies(self, proposal, outcome):
         os.kill(os.getpid(), signal.SIGKILL)
     return score
 StoreJournal.ended = dies
-from pipeline.__main__ import main
-sys.exit(main(sys.argv[1:]))
 """
+    + warm.COMMAND_LINE
+)
 
 
 @pytest.fixture(scope="module")
 def resumed(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Path:
     """The store of a whole run whose first process was killed in the search."""
     folder = tmp_path_factory.mktemp("resumed")
-    killed = subprocess.run(
-        [sys.executable, "-c", DIES_IN_ITS_SEARCH, "main", "--experiment", str(FILE)],
-        env=environment(folder, PYTHONPATH=str(ROOT)),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("main", "--experiment", str(FILE))
+    killed = warm.run(*words, env=environment(folder), cwd=folder, code=DIES_IN_ITS_SEARCH)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     with pytest.MonkeyPatch.context() as patch:
         done = Commands(folder, f"sqlite:///{folder}/mlflow.db", patch)("main", FILE)
@@ -114,8 +110,8 @@ def test_tables_views_and_the_report_show_what_was_searched(resumed):
         chosen, f"64-128-64-32-10, {settings}", f"64-128-64(0.1)-32-10, {settings}",
     ]  # fmt: skip
     assert chosen in artifact(resumed, evaluate, "report.html").decode()
-    client_tags = experiment_tags(resumed, search)
-    columns = state_of(client_tags[TRIALS_ASKED_TAG.replace("digits", "settings")])["selectedColumns"]
+    view = MlflowClient(f"sqlite:///{resumed}/mlflow.db").get_experiment(search.info.experiment_id).tags[VIEW_TAG]
+    columns = state_of(view)["selectedColumns"]
     assert columns[-4:] == [f"params.`{name}`" for name in SEARCHED]
 
 
@@ -134,10 +130,3 @@ def test_what_was_searched_is_a_factor_of_the_effects_on_its_scale(resumed):
     assert columns[5] == "range:batch_size 16 to 32"
     assert columns[6].startswith("range:weight_decay ")
     assert len(columns) == 7
-
-
-def experiment_tags(folder: Path, run: Any) -> dict[str, str]:
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    return dict(client.get_experiment(run.info.experiment_id).tags)
