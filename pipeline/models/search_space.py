@@ -52,6 +52,8 @@ def _declare_layers(hp: keras_tuner.HyperParameters, space: Space) -> None:
             hp.Choice(f"dropout_{layer}", _rates(space.dropout))
     if len(space.activations) > 1:
         hp.Choice("activation", list(space.activations))
+    if len(space.normalizations) > 1:
+        hp.Choice("normalization", list(space.normalizations))
 
 
 def _rates(rates: list[float]) -> list[float]:
@@ -69,6 +71,7 @@ def recipe(space: Space, values: Values, training: Training = PLAIN) -> Recipe:
         hidden=tuple(values[f"hidden_{layer}"] for layer in layers),
         dropout=(values["dropout_0"], *(values[f"dropout_{layer}"] for layer in layers)),
         activations=(values.get("activation", space.activations[0]),) * values["depth"],
+        normalization=values.get("normalization", space.normalizations[0]),
     )
     return Recipe(spec, TrainingOverrides(**{key: values[key] for key in training.searched}))
 
@@ -84,5 +87,5 @@ def _networks(space: Space) -> int:
         return len(space.networks)
     fewest, most = space.depth
     per_layer = len(space.hidden) * len(space.dropout)
-    each = len(space.activations) * len(space.input_dropout)
+    each = len(space.activations) * len(space.normalizations) * len(space.input_dropout)
     return each * sum(math.prod([per_layer] * depth) for depth in range(fewest, most + 1))
