@@ -20,6 +20,7 @@ ADDED: dict[str, str] = {
     "narrowgap.claim": "when a process asked for a lease; of searches too",
     "narrowgap.lease": "what a process asks to do alone, or does",
     "narrowgap.request": "a run or a version is found by it if the answer to the request that created it was lost",
+    "narrowgap.keeps_refits": "an evaluation that was stopped, whose refits can be used again",
     "unreadable": "how many pictures of a prediction cannot be read",
     **{
         f"{part}_{measure}": "counts every class alike"

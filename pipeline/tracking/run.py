@@ -151,6 +151,12 @@ class Run:
         """Sets the text that the UI shows on top of the run."""
         self.log(tags={NOTE_TAG: markdown})
 
+    def remove(self, tag: str) -> None:
+        """Removes a tag; one that is gone already is no failure."""
+        with suppress_absent():  # the answer to the first try may have been lost
+            self._client.delete_tag(self.id, tag)
+        self.tags.pop(tag, None)
+
     def finish(self, status: Status, reason: str | None = None) -> None:
         """Ends the run; the reason of a failure, or of what is missing, is in the tag `narrowgap.reason`."""
         if reason is not None:
