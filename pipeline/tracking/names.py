@@ -24,7 +24,7 @@ SPLIT_TAG = "narrowgap.split"
 TEST_DIGEST_TAG = "narrowgap.test_digest"
 """SHA-256 (hex) of the test images and labels that a run was scored on."""
 REQUEST_TAG = "narrowgap.request"
-"""Random text of the request that created a run or a version: if its answer was lost, they are found by it."""
+"""Random text of the request that created a run, a version or a model: if its answer was lost, they are found by it."""
 
 KEEPS_REFITS_TAG = "narrowgap.keeps_refits"
 """On an evaluation or a retraining run whose refits keep `refit.npz`; removed with them."""
