@@ -15,6 +15,7 @@ from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store
 from tests.faults.search import EACH_ONCE, TRIALS, finished, searching, trial
 from tests.faults.servers import Gate, Server
+from tests.fixtures.commands import _forget
 from tests.retraining.samples import SERVING, network
 
 pytestmark = pytest.mark.server
@@ -33,6 +34,7 @@ def gate(server) -> Iterator[Gate]:
     gate = Gate(server)
     yield gate
     gate.shut()
+    _forget()
 
 
 def test_a_run_whose_creation_was_answered_by_nobody_is_there_once(server, gate, monkeypatch):
