@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -70,13 +71,21 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         run_lock.end_orphans(store, root, experiment.name, say)
         if experiment.model is not None:
             init_tensorflow()  # its space is found by building networks; what is wrong with it is reported now
-        depth, own = _depth(experiment), space_of(experiment, prepared.split).charts()
-        views.ensure(store, root, question=experiment.question, depth=depth, own=own)
+        show = partial(
+            views.ensure,
+            store,
+            root,
+            question=experiment.question,
+            depth=_depth(experiment),
+            searched=experiment.searched,
+            own=space_of(experiment, prepared.split).charts(),
+        )
+        show()
         if step == "retrain":
             outcome = _retrain(session, root)
         else:
             _run_step(step, session, root, search_run_id)
-        views.ensure(store, root, question=experiment.question, depth=depth, own=own)  # now with the answer
+        show()  # now with the answer
         failing = outcome is not None and outcome.kind == "kept" and experiment.retrain.fail_when_kept
         root.adopted = root.adopted and not mlflow_run.gone
         if failing or KEEPS_REFITS_TAG in root.tags:

@@ -290,7 +290,7 @@ class _RefitScheduler:
         return self._finalists[number // len(self._seeds)], self._seeds[number % len(self._seeds)]
 
     def _name(self, finalist: Finalist) -> str:
-        return finalist.recipe.spec.architecture(self._split.inputs, self._split.classes)
+        return finalist.recipe.architecture(self._split.inputs, self._split.classes)
 
     def _parameters(self, finalist: Finalist) -> int:
         return finalist.recipe.spec.parameters(self._split.inputs, self._split.classes)

@@ -148,16 +148,16 @@ def test_a_job_that_hangs_longer_than_a_trial_may_take_fails_its_worker_is_resta
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("tcp://127.0.0.1:9", r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 .*dask scheduler"),
         ("tls://127.0.0.1:9", r"no Dask scheduler answers at tls://127\.0\.0\.1:9 .*check your TLS configuration"),
     ],
 )  # fmt: skip
-def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeypatch, address, told):
+def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeypatch, address, message):
     monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 2)
     nobody = dask_workers.remote(address, digits_split, no_pictures)
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match=message):
         nobody.__enter__()
 
 
@@ -514,11 +514,11 @@ def test_workers_of_a_scheduler_that_are_too_small_for_the_data_get_none_and_if_
     dask_cluster.start_worker("--memory-limit", "2GiB")
     with dask_cluster.aside() as aside:
         aside.wait_for_workers(1)
-        told = (
+        message = (
             r"^training needs about 3\.0 GiB of memory \(data 2\.0 GiB, one call 0\.2 GiB, TensorFlow 0\.8 GiB\), and the 1 "
             r"workers of the Dask scheduler tcp://127\.0\.0\.1:\d+ have at most 2\.0 GiB; expected .*--memory-limit"
         )
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED).__enter__()
         dask_cluster.start_worker("--memory-limit", "3GiB")
         aside.wait_for_workers(2)
@@ -592,11 +592,11 @@ def test_workers_that_the_data_kill_are_held_against_the_data_and_not_against_th
     ):
         aside.wait_for_workers(1)
         workers.submit(job(0))
-        told = (
+        message = (
             r"^the data killed their workers \d times before training began \(out of memory, a crash, or ended from "
             r"outside\): training needs about 3\.0 GiB of memory .*expected room for the data"
         )
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             collect(workers, 1)
         assert not workers._deaths
 
