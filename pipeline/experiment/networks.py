@@ -144,3 +144,9 @@ class Space(Section):
     def normalizations(self) -> list[Normalization]:
         """The possible normalizations; all hidden layers of a network have the same."""
         return self.normalization if isinstance(self.normalization, list) else [self.normalization]
+
+    @property
+    def searched(self) -> dict[str, Sequence[str]]:
+        """What all hidden layers of a network share and that is searched: the possible values by key."""
+        shared: dict[str, Sequence[str]] = {"activation": self.activations, "normalization": self.normalizations}
+        return {key: values for key, values in shared.items() if len(values) > 1 and self.networks is None}

@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.experiment import FixedNetwork, Space, Training, TrainingOverrides
 from pipeline.models import search_space
-from pipeline.models.dense import DenseSpec
+from pipeline.models.dense import DenseSpec, dense
 from pipeline.models.spaces import DenseSpace
 
 pytestmark = pytest.mark.tensorflow
@@ -106,20 +106,26 @@ def test_searched_settings_multiply_the_space_and_become_the_recipes_own():
     assert (settings.learning_rate, settings.batch_size, settings.weight_decay) == (2e-4, 128, 0.1)
     assert not settings.searched
     assert settings.model_dump()["batch_size"] == 128
+    assert recipe.architecture(784, 10) == (
+        "784-64(0.5)-10, activation gelu, learning_rate 0.0002, batch_size 128, weight_decay 0.1"
+    )
+    # One value is no choice: the name of the network is that of before.
+    one = search_space.recipe(SMALL, values)
+    assert (one.architecture(784, 10), one.searched) == ("784-64(0.5)-10", ())
 
 
 def test_a_list_of_normalizations_is_searched_and_one_is_fixed():
     listed = SMALL.model_copy(update={"normalization": ["none", "batch", "layer"]})
     assert search_space.size(listed) == 3 * 20
     values = {"depth": 1, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5}
-    assert search_space.recipe(listed, {**values, "normalization": "layer"}).spec.normalization == "layer"
+    assert dense(search_space.recipe(listed, {**values, "normalization": "layer"}).spec).normalization == "layer"
     fixed = SMALL.model_copy(update={"normalization": "batch"})
     assert search_space.size(fixed) == 20
-    assert search_space.recipe(fixed, values).spec.normalization == "batch"
+    assert dense(search_space.recipe(fixed, values).spec).normalization == "batch"
     networks = [
         FixedNetwork(hidden=[8], dropout=[0, 0], activations=["relu"], normalization=each) for each in ("none", "layer")
     ]
-    specs = [search_space.recipe(Space(networks=networks), {"network": place}).spec for place in (0, 1)]
+    specs = [dense(search_space.recipe(Space(networks=networks), {"network": place}).spec) for place in (0, 1)]
     assert [spec.normalization for spec in specs] == ["none", "layer"]
 
 
