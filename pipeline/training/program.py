@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline.training.dense_layer import DenseLayer
-from pipeline.training.dropout import dropped
+from pipeline.training.layers.dense import DenseLayer
+from pipeline.training.layers.dropout import dropped
 from pipeline.training.programs import ProgramKey
 
 Weights = tuple[NDArray[np.float32], ...]

@@ -76,7 +76,7 @@ def test_dropout_comes_after_the_activation_of_a_normalized_layer(tiny_split, ki
     import keras
     import tensorflow as tf
 
-    from pipeline.training.dropout import DropoutMasks
+    from pipeline.training.layers.dropout import DropoutMasks
 
     spec = lossy(kind)
     ours, model = train(spec, tiny_split, until=1), keras_model(spec)
