@@ -20,7 +20,8 @@ def own_design(trials: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     lacks one, it counts as no dropout, or as the mean of the others.
 
     A hyperparameter with `dropout` in its name is a rate, in tenths. A wide range of positive numbers counts in doublings,
-    any other from 0 at its lowest value to 1 at its highest. Of a choice of texts, each but the first has a column.
+    any other from 0 at its lowest value to 1 at its highest. Of a choice of texts, each but the first has a column. One that
+    no network has is a column of zeros.
     """
     columns = {"constant": pd.Series(1.0, trials.index)}
     for name in names:
@@ -34,6 +35,9 @@ def _own_columns(name: str, given: pd.Series) -> Iterator[tuple[str, pd.Series]]
         for first, other in itertools.product(sorted(set(present))[:1], sorted(set(present))[1:]):
             yield f"choice:{name}={other}, not {first}", given == other
         return
+    if present.empty:
+        yield f"range:{name}", pd.Series(0.0, given.index)
+        return
     values = given.astype(float)
     low, high = values.min(), values.max()
     if "dropout" in name.lower() and 0 <= low <= high < 1:
@@ -44,7 +48,7 @@ def _own_columns(name: str, given: pd.Series) -> Iterator[tuple[str, pd.Series]]
         yield f"size:{name}", scaled.fillna(scaled.mean())
         return
     scaled = (values - low) / ((high - low) or 1)
-    yield f"range:{name} {low:g} to {high:g}", scaled.fillna(scaled.mean())
+    yield f"range:{name} {low:g}" + (f" to {high:g}" if high > low else ""), scaled.fillna(scaled.mean())
 
 
 def design(trials: pd.DataFrame) -> pd.DataFrame:
