@@ -1,4 +1,4 @@
-"""A forest plot of the effects of dropout layers, sizes and depth."""
+"""A forest plot of the effects of dropout layers, sizes, depth and whatever else is searched."""
 
 import math
 from collections.abc import Sequence
