@@ -33,10 +33,10 @@ def opening(plan: Plan) -> str:
     """What is about to be trained, for the screen."""
     roles, fewest, most = "; ".join(plan.wanted), min(plan.wanted.values()), max(plan.most.values())
     if fewest == most:
-        return f"retraining {len(plan.wanted)} networks, each with the same {most} fresh seeds: {roles}"
+        return f"retraining {len(plan.wanted)} networks ({roles}) with the same {most} fresh seeds"
     return (
-        f"retraining {len(plan.wanted)} networks, each with the same {fewest} fresh seeds; up to {most} for those that "
-        f"could still be chosen and for the headline: {roles}"
+        f"retraining {len(plan.wanted)} networks ({roles}) with the same {fewest} fresh seeds, then up to {most} seeds for "
+        "those that could still be chosen"
     )
 
 

@@ -37,6 +37,10 @@ class Choices:
         """The largest value."""
         return max(self.values)
 
+    def asked_by(self, key: str) -> str:
+        """How a user's own model asks Keras Tuner for the same."""
+        return f"hp.Choice({key!r}, {self.plain()})"
+
 
 @dataclass(frozen=True)
 class Range:
@@ -58,6 +62,12 @@ class Range:
     def largest(self) -> float:
         """The upper end."""
         return self.high
+
+    def asked_by(self, key: str) -> str:
+        """How a user's own model asks Keras Tuner for the same."""
+        kind = "Int" if isinstance(self.low, int) else "Float"
+        scale = ", sampling='log'" if self.log else ""
+        return f"hp.{kind}({key!r}, {self.low}, {self.high}{scale})"
 
     def at(self, share: float) -> float:
         """The value at a share of the way, 0 to 1, with four significant digits; never outside the range."""
@@ -118,8 +128,8 @@ class Training(Section):
     counts alike; `none` counts every image alike. Scores are never weighted."""
 
     weight_decay: Rate = 0
-    """Decoupled weight decay as in AdamW: every step shrinks the weights by this share times the learning rate, biases
-    excepted; 0 means none. A list or a range is searched."""
+    """Decoupled weight decay as in AdamW: every step shrinks the weights by this share times the learning rate, except
+    biases, gains and offsets; 0 means none. A list or a range is searched."""
     label_smoothing: Rate = 0
     """Share of every label that the training loss spreads evenly over all classes; 0 means none. Scores are by the labels
     as they are. A list or a range is searched."""

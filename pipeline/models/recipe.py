@@ -36,9 +36,12 @@ class Recipe:
         """The network with what was searched, such as `784-128(0.2)-10, activation gelu, learning_rate 0.001`; its layers
         alone where nothing else was searched.
         """
+        searched = (
+            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in self.searched
+        )
         layers = self.spec.architecture(inputs, classes)
-        named = [f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in self.searched]
-        return ", ".join((layers, *(each for each in named if each not in layers.split(", "))))
+        named = layers.split(", ")  # of a dense network, its normalization too
+        return ", ".join((layers, *(each for each in searched if each not in named)))
 
     def name(self, inputs: int, classes: int) -> str:
         """The architecture with the training settings of its own, such as `784-128(0.2)-10, patience 3`."""

@@ -55,7 +55,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
         alt = f"Effects with 95 % intervals on accuracy and gap. {sentence(effects)}"
         pictures.append(Picture(picture, alt, "Effects over all trials"))
         verdicts = _verdicts(effects)
-        formats = {name: "{:+.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
+        formats = {name: "{:+z.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
         tables.append(Table(CAPTION, verdicts, formats))
     places = any(each.kind == "dropout" for each in effects.fit("accuracy_gap").effects)
     title = "Where dropout should go" if places else "What the hyperparameters do"
@@ -77,7 +77,7 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
         row: dict[str, str | float] = {"effect": effect.label, "per, or against": STEPS[effect.kind]}
         for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
             other = effects.fit(outcome).effects[index]
-            text = other.why or f"{other.estimate:+.2f} ({other.low:+.2f} to {other.high:+.2f})"
+            text = other.why or f"{other.estimate:+z.2f} ({other.low:+z.2f} to {other.high:+z.2f})"
             row |= {f"{title}, points": f"{other.verdict}: {text}", f"importance for {title}": other.importance}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -108,7 +108,7 @@ def sentence(found: Effects) -> str:
 def _others(gap: Fit) -> str:
     """Factors besides dropout with a significant effect on the gap; empty if there are none."""
     known = [each for each in gap.effects if each.kind in {"size", "range", "choice"} and each.verdict != "cannot tell"]
-    named = [f"{each.label} ({each.estimate:+.2f} points {model.STEPS[each.kind]})" for each in known]
+    named = [f"{each.label} ({each.estimate:+z.2f} points {model.STEPS[each.kind]})" for each in known]
     return listed(named) if named else ""
 
 
@@ -179,7 +179,7 @@ def _cost(effect: Effect) -> str:
 
 
 def _named(effects: Sequence[Effect]) -> str:
-    return listed([f"{each.label} ({each.estimate:+.2f})" for each in effects])
+    return listed([f"{each.label} ({each.estimate:+z.2f})" for each in effects])
 
 
 def _spanned(effect: Effect) -> str:
@@ -191,4 +191,4 @@ def _span(effect: Effect, unit: str = "") -> str:
     if math.isnan(effect.estimate):
         return ""
     alone = "" if effect.low <= 0 <= effect.high else ": excludes 0, but not after correction"
-    return f" ({effect.low:+.2f} to {effect.high:+.2f}{unit}{alone})"
+    return f" ({effect.low:+z.2f} to {effect.high:+z.2f}{unit}{alone})"
