@@ -37,6 +37,10 @@ class Choices:
         """The largest value."""
         return max(self.values)
 
+    def asked_by(self, key: str) -> str:
+        """How a user's own model asks Keras Tuner for the same."""
+        return f"hp.Choice({key!r}, {self.plain()})"
+
 
 @dataclass(frozen=True)
 class Range:
@@ -58,6 +62,12 @@ class Range:
     def largest(self) -> float:
         """The upper end."""
         return self.high
+
+    def asked_by(self, key: str) -> str:
+        """How a user's own model asks Keras Tuner for the same."""
+        kind = "Int" if isinstance(self.low, int) else "Float"
+        scale = ", sampling='log'" if self.log else ""
+        return f"hp.{kind}({key!r}, {self.low}, {self.high}{scale})"
 
     def at(self, share: float) -> float:
         """The value at a share of the way, 0 to 1, with four significant digits; never outside the range."""
