@@ -128,8 +128,8 @@ class Training(Section):
     counts alike; `none` counts every image alike. Scores are never weighted."""
 
     weight_decay: Rate = 0
-    """Decoupled weight decay as in AdamW: every step shrinks the weights by this share times the learning rate, biases
-    excepted; 0 means none. A list or a range is searched."""
+    """Decoupled weight decay as in AdamW: every step shrinks the weights by this share times the learning rate, except
+    biases, gains and offsets; 0 means none. A list or a range is searched."""
     label_smoothing: Rate = 0
     """Share of every label that the training loss spreads evenly over all classes; 0 means none. Scores are by the labels
     as they are. A list or a range is searched."""

@@ -168,6 +168,16 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
         ("training.epochs", "[10, 20]", r"epochs is \[10, 20\], which cannot be searched; expected one value"),
         ("space.activation", "[relu, rely]", r"space\.activation is \['relu', 'rely'\]: expected one of relu, linear"),
         ("space.activation", "[relu, relu]", r"space: activation is \['relu', 'relu'\]: contains a duplicate value"),
+        (
+            "space.normalization",
+            "[none, group]",
+            r"space\.normalization is \['none', 'group'\]: expected one of none, batch, layer",
+        ),
+        (
+            "space.normalization",
+            "[batch, batch]",
+            r"space: normalization is \['batch', 'batch'\]: contains a duplicate value",
+        ),
         ("training.schedule", "cos", r"training\.schedule is 'cos': expected 'constant' or 'cosine'"),
         ("training.restore_best", "maybe", r"training\.restore_best is 'maybe': expected true or false"),
         ("training.patience", "0", r"training\.patience is 0: expected 1 or more"),
