@@ -1,6 +1,7 @@
 """Decides whether a search resumes an earlier one.
 
-The tracking store is the only state. What makes two searches the same is in a tag of the search's run, section by
+The tracking store is the only state; `journal.py` reads the known results from it, and `loop.py` gives them to a fresh
+oracle instead of training them again. What makes two searches the same is in a tag of the search's run, section by
 section, so a difference can be named.
 """
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.experiment import FixedNetwork, Space, Training, TrainingOverrides
+from pipeline.experiment import FixedNetwork, Space, Training, TrainingOverrides, load
 from pipeline.models import search_space
 from pipeline.models.dense import DenseSpec, dense
 from pipeline.models.spaces import DenseSpace
@@ -127,6 +127,19 @@ def test_a_list_of_normalizations_is_searched_and_one_is_fixed():
     ]
     specs = [dense(search_space.recipe(Space(networks=networks), {"network": place}).spec) for place in (0, 1)]
     assert [spec.normalization for spec in specs] == ["none", "layer"]
+
+
+def test_regularisers_are_tried_in_all_combinations_with_a_network_that_has_none():
+    """Dropout after two layers, weight decay, smoothing and early stopping, on or off, and three normalizations."""
+    asked = load("regularisers")
+    assert search_space.size(asked.space, asked.training) == asked.search.trials == 2**5 * 3
+    first = {
+        choice.name: choice.values[0] for choice in search_space.hyperparameters(asked.space, asked.training).space
+    }
+    off = {"dropout_1": 0, "dropout_2": 0, "weight_decay": 0, "label_smoothing": 0, "normalization": "none"}
+    assert off.items() <= first.items()
+    settings = search_space.recipe(asked.space, first | {"patience": 30}, asked.training).settings(asked.training)
+    assert settings.patience == settings.epochs  # never stops
 
 
 def test_the_largest_network_of_a_space_has_the_normalization_with_the_most_parameters():
