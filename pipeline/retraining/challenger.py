@@ -129,7 +129,7 @@ def load_champion(champion: Version, split: Split) -> Any:
         with networks.custom_parts(file.with_name(CODE)):
             model = keras_model.load(file)
     for what, theirs, ours in (
-        ("images (height, width)", serving.image_shape, split.image_shape),
+        ("images of the shape", serving.image_shape, split.image_shape),
         ("pixels up to", serving.pixel_max, split.pixel_max),
         ("the classes", *_class_names(serving.class_names, split.class_names)),
     ):

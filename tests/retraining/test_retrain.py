@@ -329,7 +329,7 @@ def twice_as_large(images, labels):
     [
         (no_sevens, (), "expects the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; the data have 0, 1, 2, 3, 4, 5, 6, 8, 9"),
         (an_eight_for_sevens, (), "the data have 0, 1, 2, 3, 4, 5, 6, 8, 9, seven"),
-        (twice_as_large, (), r"expects images (height, width) (8, 8); the data have (16, 16)"),
+        (twice_as_large, (), r"expects images of the shape (8, 8); the data have (16, 16)"),
         (None, ("--data.pixel_max", "255"), "expects pixels up to 16; the data have 255"),
     ],
 )
