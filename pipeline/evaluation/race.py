@@ -34,10 +34,9 @@ def opening(plan: Plan) -> str:
     roles, fewest, most = "; ".join(plan.wanted), min(plan.wanted.values()), max(plan.most.values())
     if fewest == most:
         return f"retraining {len(plan.wanted)} networks, each with the same {most} fresh seeds: {roles}"
-    return (
-        f"retraining {len(plan.wanted)} networks, each with the same {fewest} fresh seeds; up to {most} for those that "
-        f"could still be chosen and for the headline: {roles}"
-    )
+    further = "for those that could still be chosen and for the headline" if plan.notes else "if there is time"
+    seeds = f"{fewest} fresh seeds; up to {most} {further}"
+    return f"retraining {len(plan.wanted)} networks, each with the same {seeds}: {roles}"
 
 
 def next_plan(experiment: Experiment, validation_size: int, racers: Sequence[Racer], plan: Plan) -> Plan:
