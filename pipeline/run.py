@@ -6,6 +6,7 @@ Cheap checks come first and TensorFlow last, so bad input is reported within sec
 import os
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import psutil
 from rich.console import Console
 
 from pipeline.data.shared_split import temporary_folder
-from pipeline.errors import KeptError
+from pipeline.errors import KeptError, StoreError
 from pipeline.evaluation import find_search
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration
@@ -27,8 +28,15 @@ from pipeline.session import Session, connect, load
 from pipeline.time_limit import TimeLimit
 from pipeline.tracking import run_lock, views
 from pipeline.tracking.connection.health import store_errors
-from pipeline.tracking.names import CHOSEN_TAG, EXPERIMENT_YAML, LEFT_OUT_TAG, NOTE_TAG, REPORT
-from pipeline.tracking.store import Run
+from pipeline.tracking.names import (
+    CHOSEN_TAG,
+    EXPERIMENT_YAML,
+    KEEPS_REFITS_TAG,
+    LEFT_OUT_TAG,
+    NOTE_TAG,
+    REPORT,
+)
+from pipeline.tracking.store import Run, Store
 from pipeline.training.runtime import init_tensorflow
 
 
@@ -71,22 +79,40 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         run_lock.end_orphans(store, root, experiment.name, say)
         if experiment.model is not None:
             init_tensorflow()  # its space is found by building networks; what is wrong with it is reported now
-        depth, own = _depth(experiment), space_of(experiment, prepared.split).charts()
-        views.ensure(store, root, question=experiment.question, depth=depth, own=own)
+        show = partial(
+            views.ensure,
+            store,
+            root,
+            question=experiment.question,
+            depth=_depth(experiment),
+            searched=experiment.searched,
+            own=space_of(experiment, prepared.split).charts(),
+        )
+        show()
         if step == "retrain":
             outcome = _retrain(session, root)
         else:
             _run_step(step, session, root, search_run_id)
-        views.ensure(store, root, question=experiment.question, depth=depth, own=own)  # now with the answer
+        show()  # now with the answer
         failing = outcome is not None and outcome.kind == "kept" and experiment.retrain.fail_when_kept
         root.adopted = root.adopted and not mlflow_run.gone
-        if failing:
+        if failing or KEEPS_REFITS_TAG in root.tags:
             root.finish("FINISHED")  # `mlflow run` goes by the exit code, unless the run has ended
+    _drop_kept_refits(step, store, root)
     _print_summary(session, root, step, seconds=time.monotonic() - began)
     if outcome is not None:
         session.say(outcome.message)
         if failing:
             raise KeptError("the champion was kept, and retrain.fail_when_kept asks to fail then")
+
+
+def _drop_kept_refits(step: str, store: Store, root: Run) -> None:
+    """Deletes what no later run needs of refits; what cannot be deleted now is left for the next run."""
+    if step in {"main", "evaluate", "retrain"}:
+        from pipeline.evaluation import kept_refits  # noqa: PLC0415 - what else it needs is imported by now
+
+        with suppress(StoreError), store_errors(store.uri), store.client.hurried():
+            kept_refits.drop(store, root)
 
 
 class MlflowRun:

@@ -54,9 +54,11 @@ TOGETHER = {
     "tests/test_contract.py": "contract",
     "tests/test_old_store.py": "contract",
     "tests/evaluation/test_refits.py": "evaluation",
-    "tests/evaluation/test_analyses.py": "evaluation",
+    "tests/evaluation/analyses": "evaluation",
 }
-"""Files that share the stores of a session fixture run in the same process; every other file is a group of its own."""
+"""Files and folders that share the stores of a session fixture run in the same process; every other file is a group of its
+own.
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,7 +88,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", maxsplit=1)[0]
-            return TOGETHER.get(file, file)
+            return TOGETHER.get(file) or TOGETHER.get(file.rpartition("/")[0], file)
 
     return ByGroup(config, log)
 

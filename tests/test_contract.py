@@ -20,6 +20,7 @@ ADDED: dict[str, str] = {
     "narrowgap.claim": "when a process asked for a lease; of searches too",
     "narrowgap.lease": "what a process asks to do alone, or does",
     "narrowgap.request": "a run or a version is found by it if the answer to the request that created it was lost",
+    "narrowgap.keeps_refits": "an evaluation that was stopped, whose refits can be used again",
     "unreadable": "how many pictures of a prediction cannot be read",
     **{
         f"{part}_{measure}": "counts every class alike"
@@ -39,14 +40,14 @@ NOT_MADE_HERE = {"evaluate", "evaluate > refit", "prepare", "search", "search > 
 Path_ = tuple[str, ...]
 
 
-def names(told: Any, path: Path_ = ()) -> dict[Path_, str]:
+def names(content: Any, path: Path_ = ()) -> dict[Path_, str]:
     """Every name of a contract by where it stands; how often is the value: `always`, `sometimes`, or `` for a plain list."""
-    if isinstance(told, list):
+    if isinstance(content, list):
         often = path[-1] if path[-1] in {"always", "sometimes"} else ""
         where = path[:-1] if often else path
-        return {(*where, name): often for name in told}
-    found = {(*path, "runs", kind): "" for kind in told.get("runs", {})} if not path else {}
-    for key, value in told.items():
+        return {(*where, name): often for name in content}
+    found = {(*path, "runs", kind): "" for kind in content.get("runs", {})} if not path else {}
+    for key, value in content.items():
         if key != "exit_codes":
             found |= names(value, (*path, key))
     return found
@@ -54,16 +55,16 @@ def names(told: Any, path: Path_ = ()) -> dict[Path_, str]:
 
 def missing(recorded: dict[str, Any], found: dict[str, Any], *, without: set[str] | None = None) -> list[str]:
     """What was recorded and is not found, or is not always there any more; kinds of run in `without` are not expected."""
-    told = []
+    lines = []
     now = names(found)
     for place, often in names(recorded).items():
         if place[0] == "exit_codes" or (place[0] == "runs" and place[1] in (without or set())):
             continue
         if place not in now:
-            told.append(": ".join(place))
+            lines.append(": ".join(place))
         elif often == "always" and now[place] == "sometimes":
-            told.append(f"{': '.join(place)} (was always there, is only sometimes)")
-    return told
+            lines.append(f"{': '.join(place)} (was always there, is only sometimes)")
+    return lines
 
 
 def added(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
@@ -118,21 +119,21 @@ def test_exit_codes_are_what_they_were(found):
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "name"),
     [
         (("main > search > trial", "metrics"), "test_accuracy"),
         (("main > evaluate", "artifacts"), "gaps.csv"),
         (("retrain", "tags"), "narrowgap.decision"),
     ],
 )
-def test_a_name_that_is_gone_or_rarer_is_told(place, told):
+def test_a_name_that_is_gone_or_rarer_is_told(place, name):
     kind, what = place
     gone, rarer = copy.deepcopy(RECORDED), copy.deepcopy(RECORDED)
     for each in (gone, rarer):
-        each["runs"][kind][what]["always"].remove(told)
-    rarer["runs"][kind][what]["sometimes"].append(told)
-    assert missing(RECORDED, gone) == [f"runs: {kind}: {what}: {told}"]
-    assert missing(RECORDED, rarer) == [f"runs: {kind}: {what}: {told} (was always there, is only sometimes)"]
+        each["runs"][kind][what]["always"].remove(name)
+    rarer["runs"][kind][what]["sometimes"].append(name)
+    assert missing(RECORDED, gone) == [f"runs: {kind}: {what}: {name}"]
+    assert missing(RECORDED, rarer) == [f"runs: {kind}: {what}: {name} (was always there, is only sometimes)"]
 
 
 def test_a_kind_of_run_that_is_gone_is_told_and_a_new_one_too():

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.fixtures import warm
 from tests.fixtures.tables import lay_out
 
 pytestmark = pytest.mark.tensorflow
@@ -385,7 +386,8 @@ def test_the_screen_shows_trials_a_summary_and_the_link(smoke):
 def test_evaluate_alone_takes_the_latest_finished_search_or_a_named_one(smoke):
     folder, _ = smoke
     named = runs(folder)["search"][0].info.run_id
-    done = narrowgap(folder, "evaluate", "--experiment", "smoke", "--search_run_id", named)
+    words = ("evaluate", "--experiment", "smoke", "--search_run_id", named)
+    done = warm.run(*words, env=environment(folder), cwd=folder)
     assert done.returncode == 0, done.stderr
     newest = runs(folder)["evaluate"][-1]
     assert newest.data.tags["narrowgap.search_run_id"] == named
@@ -407,7 +409,7 @@ def test_one_tiny_trial_on_the_real_fashion_mnist_through_mlflow_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ((), "usage: python -m pipeline"),
         (("serch",), "narrowgap: unknown step 'serch'; expected one of main, prepare, check, search, evaluate, retrain"),
@@ -423,11 +425,11 @@ def test_one_tiny_trial_on_the_real_fashion_mnist_through_mlflow_run(tmp_path):
         (("prepare", "--experiment", "smoke", "--data.validation", "5000"), "narrowgap: data.validation is 5000"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_exit_code_2(called, words, told):
+def test_bad_input_is_one_line_and_exit_code_2(called, words, message):
     code, shown, error = called(*words)
     assert code == 2
     assert "Traceback" not in error
-    assert told in (error if words else shown)
+    assert message in (error if words else shown)
     if words:
         assert len(error.strip().splitlines()) == 1, error
 
@@ -461,12 +463,7 @@ def test_a_run_of_another_store_is_refused_with_the_cure(called, tmp_path, monke
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_the_finished(tmp_path, number, code):
     words = ["search", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "200"]
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "pipeline", *words, "--training.patience", "null"],
-        env=environment(tmp_path, PYTHONPATH=str(ROOT)), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
+    process = warm.start(*words, "--training.patience", "null", env=environment(tmp_path), cwd=tmp_path)
     for line in process.stdout:
         if line.startswith("trial 2/20"):
             break
@@ -486,7 +483,7 @@ def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_th
     assert set(statuses) == {"FINISHED", "KILLED"}
 
 
-def halt(process: subprocess.Popen, database: Path) -> None:
+def halt(process: warm.Process, database: Path) -> None:
     """Stops a process, but not in the middle of a transaction: that would hold up everybody who writes to the store."""
     while True:
         process.send_signal(signal.SIGSTOP)
@@ -502,12 +499,7 @@ def halt(process: subprocess.Popen, database: Path) -> None:
 
 def test_a_killed_search_is_held_until_then_and_goes_on_afterwards_with_every_trial_once(called, tmp_path):
     words = ["search", "--experiment", "smoke", "--search.trials", "8"]
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "pipeline", *words],
-        env=environment(tmp_path, PYTHONPATH=str(ROOT)), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
+    process = warm.start(*words, env=environment(tmp_path), cwd=tmp_path)
     for line in process.stdout:
         if line.startswith("trial 3/8"):
             break
@@ -521,7 +513,7 @@ def test_a_killed_search_is_held_until_then_and_goes_on_afterwards_with_every_tr
     code, _, error = called(*words, "--training.epochs", "2")
     assert code == 2
     assert "differs: training.epochs is 3 there and 2 here" in error
-    done = narrowgap(tmp_path, *words)
+    done = warm.run(*words, env=environment(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = runs(tmp_path)
     (search,) = (run for run in found["search"] if run.info.status == "FINISHED")
@@ -566,18 +558,13 @@ def test_what_a_dead_evaluation_left_running_is_ended_by_the_next_step(tmp_path,
 def test_a_search_whose_trials_all_fail_exits_1_and_says_why(tmp_path):
     """The trainer is replaced by one that always diverges; all else is real."""
     script = (
-        "import sys\n"
         "from pipeline.training import compiled\n"
         "def diverge(*_args, **_options):\n"
         "    raise FloatingPointError('loss is nan in epoch 0: training diverged')\n"
         "compiled.train = diverge\n"
-        "from pipeline.__main__ import main\n"
-        "sys.exit(main(['search', '--experiment', 'smoke', '--search.trials', '2']))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment(tmp_path, PYTHONPATH=str(ROOT)), cwd=tmp_path,
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+    words = ("search", "--experiment", "smoke", "--search.trials", "2")
+    done = warm.run(*words, env=environment(tmp_path), cwd=tmp_path, code=script + warm.COMMAND_LINE)
     assert done.returncode == 1
     assert "narrowgap: every trial failed (2 of 2), the last with: FloatingPointError: loss is nan" in done.stderr
     assert "Traceback" not in done.stderr

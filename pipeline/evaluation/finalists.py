@@ -54,9 +54,11 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
         for rank, trial in enumerate(_best(experiment, found, validation_size), start=1)
     ]
     references = ((BASELINE, notebook_network()), (NOTEBOOK, notebook_network(dropout=NOTEBOOK_DROPOUT)))
-    own = best[0].recipe.own if best and experiment.training.searched else TrainingOverrides()
+    asked = experiment.training.searched
+    own = best[0].recipe.own if best and asked else TrainingOverrides()
+    searched = tuple(pair for pair in best[0].recipe.searched if pair[0] in asked) if best else ()
     settings = experiment.training.merged(own)
-    return best + [Finalist(role, Recipe(spec, own), settings, reference=True) for role, spec in references]
+    return best + [Finalist(role, Recipe(spec, own, searched), settings, reference=True) for role, spec in references]
 
 
 def _best(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Trial]:

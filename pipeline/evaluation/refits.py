@@ -23,7 +23,7 @@ from pipeline.session import Session
 from pipeline.statistics.gaps import gaps
 from pipeline.statistics.seed_summary import Summary, summarise_metrics
 from pipeline.statistics.selection import Candidate
-from pipeline.tracking.names import EXPERIMENT_TAG, KEPT_REFIT, LEFT_OUT_TAG, ROLE_TAG
+from pipeline.tracking.names import EXPERIMENT_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, LEFT_OUT_TAG, ROLE_TAG
 from pipeline.tracking.store import Run
 
 FIRST_SEED = 2**32
@@ -115,6 +115,7 @@ def refit_by_plan(
     Raises:
         SearchFailedError: If no finalist remains that can be chosen.
     """
+    run.log(tags={KEEPS_REFITS_TAG: "yes"})
     folder = cache_folder() / "outbox"
     earlier = EarlierRefits(session, run, folder)
     with (
@@ -300,7 +301,7 @@ class _RefitScheduler:
         return self._finalists[number // len(self._seeds)], self._seeds[number % len(self._seeds)]
 
     def _name(self, finalist: Finalist) -> str:
-        return finalist.recipe.spec.architecture(self._split.inputs, self._split.classes)
+        return finalist.recipe.architecture(self._split.inputs, self._split.classes)
 
     def _parameters(self, finalist: Finalist) -> int:
         return finalist.recipe.spec.parameters(self._split.inputs, self._split.classes)

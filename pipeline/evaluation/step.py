@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from statistics import fmean
 
-from pipeline.evaluation import kept_refits
 from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
@@ -83,7 +82,6 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     log_chosen_model(run, prepared.split, result.chosen, serving)
     page = build_report(session, run, result, analyses)
     run.write(REPORT, page)
-    kept_refits.drop(session.store, run)
     return replace(result, report=page)
 
 

@@ -29,7 +29,7 @@ def print_gaps(session: Session, run: Run, result: EvaluationResult) -> None:
             interval(row["accuracy_gap"], row["accuracy_gap_low"], row["accuracy_gap_high"], write=points),
             points(fit.loc[row["network"], "accuracy_gap"]),
             f"{row['test_loss']:.4f}",
-            f"{row['loss_gap']:+.4f}",
+            f"{row['loss_gap']:+z.4f}",
         )
     session.console.print(shown)
     session.say(f"Report: {REPORT} among the artifacts of run {run.id}")

@@ -119,3 +119,9 @@ class Space(Section):
     def activations(self) -> list[Activation]:
         """The possible activations; all hidden layers of a network have the same."""
         return self.activation if isinstance(self.activation, list) else [self.activation]
+
+    @property
+    def searched(self) -> dict[str, Sequence[str]]:
+        """What all hidden layers of a network share and that is searched: the possible values by key."""
+        shared = {"activation": self.activations}
+        return {key: values for key, values in shared.items() if len(values) > 1 and self.networks is None}

@@ -77,6 +77,11 @@ class Experiment(Section):
                 )
         return self
 
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Keys of `space` and `training` that are searched besides the layers of dense networks."""
+        return (*self.space.searched, *self.training.searched)
+
     def to_yaml(self) -> str:
         """The resolved experiment, with every default; reading it back gives an equal experiment."""
         content = self.model_dump(mode="json")

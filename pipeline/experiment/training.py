@@ -133,6 +133,11 @@ class Training(Section):
         """
         return self._searched
 
+    @property
+    def logarithmic(self) -> frozenset[str]:
+        """Keys of the ranges that are searched on a logarithmic scale."""
+        return frozenset(key for key, each in self._searched.items() if isinstance(each, Range) and each.log)
+
     @model_validator(mode="wrap")
     @classmethod
     def _reads_lists_and_ranges(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:

@@ -23,19 +23,31 @@ class Recipe:
     spec: ModelSpec
     own: TrainingOverrides = field(default_factory=TrainingOverrides)
     """Training settings of this network that differ from the experiment; empty for most."""
+    searched: tuple[tuple[str, str | float], ...] = ()
+    """What was searched besides the layers of a dense network, such as its activation and its learning rate, by name: a part
+    of the name, and of the params.
+    """
 
     def settings(self, training: Training) -> Training:
         """The experiment's training settings, overridden by the recipe's own."""
         return training.merged(self.own)
 
-    def name(self, inputs: int, classes: int) -> str:
-        """Text such as `784-128(0.2)-10, patience 3`."""
-        own = (
-            f"{key} {_plain(value)}"
-            for key, value in self.own.model_dump(exclude_none=True).items()
-            if key not in self.spec.params()  # a user's own model names it itself
+    def architecture(self, inputs: int, classes: int) -> str:
+        """The network with what was searched, such as `784-128(0.2)-10, activation gelu, learning_rate 0.001`; its layers
+        alone where nothing else was searched.
+        """
+        searched = (
+            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in self.searched
         )
-        return ", ".join((self.spec.architecture(inputs, classes), *own))
+        return ", ".join((self.spec.architecture(inputs, classes), *searched))
+
+    def name(self, inputs: int, classes: int) -> str:
+        """The architecture with the training settings of its own, such as `784-128(0.2)-10, patience 3`."""
+        named = {*dict(self.searched), *self.spec.params()}  # a user's own model names its hyperparameters itself
+        own = self.own.model_dump(exclude_none=True).items()
+        return ", ".join(
+            (self.architecture(inputs, classes), *(f"{key} {_plain(value)}" for key, value in own if key not in named))
+        )
 
     def params(self, settings: Training, *, seed: int, inputs: int, classes: int) -> dict[str, str | int | float]:
         """Params of a run of this recipe, by their names in the tracking store.
@@ -51,14 +63,16 @@ class Recipe:
         return {
             **{key: value for key, value in trained.items() if key not in spec.own_settings},
             **spec.params(),
+            **dict(self.searched),
             "parameters": spec.parameters(inputs, classes),
             "seed": seed,
-            "architecture": spec.architecture(inputs, classes),
+            "architecture": self.architecture(inputs, classes),
         }
 
     def to_json(self) -> str:
         """The recipe as JSON; `from_json` gives an equal one."""
-        return json.dumps({"spec": self.spec.to_dict(), "training": self.own.model_dump(exclude_none=True)})
+        content = {"spec": self.spec.to_dict(), "training": self.own.model_dump(exclude_none=True)}
+        return json.dumps(content | ({"searched": dict(self.searched)} if self.searched else {}))
 
     @classmethod
     def from_json(cls, text: str, code: ModelCode | None = None) -> "Recipe":
@@ -68,7 +82,8 @@ class Recipe:
             InputError: If the recipe is of another model's code.
         """
         content: Mapping[str, Any] = json.loads(text)
-        return cls(_spec(content["spec"], code), TrainingOverrides(**content["training"]))
+        searched = tuple(content.get("searched", {}).items())
+        return cls(_spec(content["spec"], code), TrainingOverrides(**content["training"]), searched)
 
     def tags(self) -> dict[str, str]:
         """The tags of a run or a version from which `from_tags` makes the recipe again."""

@@ -50,8 +50,8 @@ def _declare_layers(hp: keras_tuner.HyperParameters, space: Space) -> None:
         with hp.conditional_scope("depth", list(range(max(layer, fewest), most + 1))):
             hp.Choice(f"hidden_{layer}", list(space.hidden))
             hp.Choice(f"dropout_{layer}", _rates(space.dropout))
-    if len(space.activations) > 1:
-        hp.Choice("activation", list(space.activations))
+    for key, values in space.searched.items():
+        hp.Choice(key, list(values))
 
 
 def _rates(rates: list[float]) -> list[float]:
@@ -70,7 +70,11 @@ def recipe(space: Space, values: Values, training: Training = PLAIN) -> Recipe:
         dropout=(values["dropout_0"], *(values[f"dropout_{layer}"] for layer in layers)),
         activations=(values.get("activation", space.activations[0]),) * values["depth"],
     )
-    return Recipe(spec, TrainingOverrides(**{key: values[key] for key in training.searched}))
+    return Recipe(
+        spec,
+        TrainingOverrides(**{key: values[key] for key in training.searched}),
+        tuple((key, values[key]) for key in (*space.searched, *training.searched)),
+    )
 
 
 def size(space: Space, training: Training = PLAIN) -> int:
@@ -84,5 +88,5 @@ def _networks(space: Space) -> int:
         return len(space.networks)
     fewest, most = space.depth
     per_layer = len(space.hidden) * len(space.dropout)
-    each = len(space.activations) * len(space.input_dropout)
+    each = math.prod(map(len, space.searched.values())) * len(space.input_dropout)
     return each * sum(math.prod([per_layer] * depth) for depth in range(fewest, most + 1))

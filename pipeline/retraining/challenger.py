@@ -15,7 +15,6 @@ import numpy as np
 
 from pipeline.data.split import Split
 from pipeline.errors import InputError
-from pipeline.evaluation import kept_refits
 from pipeline.evaluation.analyses.thresholds import serving_defaults
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.log_model import log_chosen_model
@@ -85,9 +84,7 @@ def refit_champion(session: Session, root: Run, workers: Workers, champion: Vers
     split, target = session.prepared.split, session.experiment.evaluation.target_accuracy
     defaults = serving_defaults(split, group.median_refit, target)
     source, left_out = log_chosen_model(root, split, group, defaults), root.tags.get(LEFT_OUT_TAG, "")
-    challenger = Challenger("refit", group, source, root.id, left_out)
-    kept_refits.drop(session.store, root)
-    return challenger
+    return Challenger("refit", group, source, root.id, left_out)
 
 
 def search_challenger(session: Session, root: Run, workers: Workers, number: int) -> Challenger:

@@ -110,7 +110,7 @@ class ProgressDisplay:
         return f"{head}  {self._measured(trial)}  {duration(trial.seconds)}{mark}  {self._left()}".rstrip()
 
     def _measured(self, trial: TrialUpdate) -> str:
-        gap = "" if trial.accuracy_gap is None else f"  gap {100 * trial.accuracy_gap:+.1f} points"
+        gap = "" if trial.accuracy_gap is None else f"  gap {100 * trial.accuracy_gap:+z.1f} points"
         return f"{self._objective} {trial.objective:.4f}{gap}"
 
     def _left(self) -> str:

@@ -197,7 +197,8 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     names = [name for name in trials.hyperparameters(eligible) if name != "depth"]
     names.sort(key=lambda name: name.rstrip("0123456789"))  # by kind; within a kind by layer, as they came
     names += ["val_accuracy", "test_accuracy", "accuracy_gap"]
-    run.write(PARALLEL_PNG, png(parallel_coordinates.parallel(coordinates, names, colour_by="test_accuracy")))
+    log = experiment.training.logarithmic
+    run.write(PARALLEL_PNG, png(parallel_coordinates.parallel(coordinates, names, colour_by="test_accuracy", log=log)))
     run.log(
         metrics={**{name: chosen.run.metrics[name] for name in trials.MEASURES}, "trials": len(found)}
         | ({"pruned": len(pruned)} if experiment.search.pruner != "none" else {}),

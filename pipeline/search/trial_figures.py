@@ -11,7 +11,7 @@ def draw_trial(result: TrialResult, split: Split) -> dict[str, bytes]:
     from pipeline.figures.style import png  # noqa: PLC0415 - as above
     from pipeline.statistics import per_class  # noqa: PLC0415 - as above
 
-    title = result.recipe.spec.architecture(split.inputs, split.classes)
+    title = result.recipe.architecture(split.inputs, split.classes)
     train, test = (
         per_class.confusion(part.labels, result.probabilities[name])
         for name, part in (("train", split.train), ("test", split.test))

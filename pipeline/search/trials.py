@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from pipeline.experiment import ModelCode
-from pipeline.experiment.training import SEARCHABLE
 from pipeline.models.recipe import Recipe
 from pipeline.models.user.spec import UserSpec
 from pipeline.statistics.selection import Candidate
@@ -20,6 +19,8 @@ MEASURES = (
     "fit_accuracy_gap", "fit_loss_gap", "train_accuracy", "train_loss", "best_epoch", "epochs_run", "seconds",
 )  # fmt: skip
 """Metrics of a row, in the order of the columns."""
+Hyperparameter = float | str
+"""Its value: a number or a text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +57,29 @@ class Trial:
             self.name, measured["val_loss"], measured["val_accuracy"], measured["val_accuracy_gap"], self.parameters
         )
 
-    def hyperparameters(self) -> dict[str, int | float]:
-        """Numeric hyperparameters by name, searched training settings included."""
-        own = self.recipe.own.model_dump(exclude_none=True)
-        searched = {key: value for key, value in own.items() if key in SEARCHABLE and key in self.proposed}
-        return {**self.recipe.spec.coordinates(), **searched}
-
-    def coordinates(self) -> dict[str, float | None]:
-        """Hyperparameters and metrics by name, without those of layers that it lacks."""
-        return {**self.hyperparameters(), **{name: self.run.metrics[name] for name in MEASURES}}
-
-    def texts(self) -> dict[str, str]:
-        """Hyperparameters of a user's own model that are choices of texts, by name."""
+    @property
+    def searched(self) -> dict[str, Hyperparameter]:
+        """What is searched besides the layers of a dense network, by name, or all hyperparameters of a user's own model; yes
+        and no as 1 and 0.
+        """
         spec = self.recipe.spec
-        values = dict(spec.values) if isinstance(spec, UserSpec) else {}
-        return {name: value for name, value in values.items() if isinstance(value, str)}
+        if isinstance(spec, UserSpec):
+            return {**dict(spec.values), **spec.coordinates()}
+        others = {*spec.coordinates(), "network"}
+        return {
+            name: value for name, value in self.proposed.items() if name not in others and not name.startswith("tuner/")
+        }
+
+    @property
+    def hyperparameters(self) -> dict[str, Hyperparameter]:
+        """All hyperparameters by name, without those of layers that it lacks."""
+        searched = self.searched
+        layers = self.recipe.spec.coordinates()
+        return {**{name: value for name, value in layers.items() if name not in searched}, **searched}
+
+    def coordinates(self) -> dict[str, Hyperparameter]:
+        """Hyperparameters and metrics by name."""
+        return {**self.hyperparameters, **{name: self.run.metrics[name] for name in MEASURES}}
 
 
 def finished_trials(store: Store, search: Run, code: ModelCode | None = None) -> list[Trial]:
@@ -100,21 +109,19 @@ def fully_trained(found: Sequence[Trial]) -> list[Trial]:
 
 
 def hyperparameters(trials: Sequence[Trial]) -> list[str]:
-    """Names of the numeric hyperparameters of all trials: those of the trial that has the most first."""
-    longest_first = sorted((list(trial.hyperparameters()) for trial in trials), key=len, reverse=True)
+    """Names of the hyperparameters of all trials: those of the trial that has the most first."""
+    longest_first = sorted((list(trial.hyperparameters) for trial in trials), key=len, reverse=True)
     return list(dict.fromkeys(name for names in longest_first for name in names))
 
 
-def own_hyperparameters(trials: Sequence[Trial]) -> list[str]:
-    """Names of all hyperparameters of a user's own model, texts too; none of dense networks."""
-    specs = [trial.recipe.spec for trial in trials]
-    return list(dict.fromkeys(name for spec in specs if isinstance(spec, UserSpec) for name in spec.names))
+def searched(trials: Sequence[Trial]) -> list[str]:
+    """Names of what is searched besides the layers of dense networks, or of all hyperparameters of a user's own model."""
+    return list(dict.fromkeys(name for trial in trials for name in trial.searched))
 
 
 def table(trials: Sequence[Trial]) -> pd.DataFrame:
     """One row per trial: `trials.csv`."""
-    names = own_hyperparameters(trials) or hyperparameters(trials)
-    columns = ["trial", "architecture", "parameters", *names, *MEASURES, "pruned", "run_id"]
+    columns = ["trial", "architecture", "parameters", *hyperparameters(trials), *MEASURES, "pruned", "run_id"]
     rows = [
         {
             "trial": trial.number,
@@ -123,7 +130,6 @@ def table(trials: Sequence[Trial]) -> pd.DataFrame:
             "pruned": trial.pruned,
             "run_id": trial.run.id,
             **trial.coordinates(),
-            **trial.texts(),
         }
         for trial in trials
     ]

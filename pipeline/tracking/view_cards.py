@@ -11,24 +11,25 @@ from pipeline.tracking.names import CHOSEN_TAG, EXPERIMENT_TAG, STEP_TAG
 Json = dict[str, object]
 
 
-def trials(experiment: str, depth: int, own: Sequence[Sequence[str]] = ()) -> Json:
-    """Every network of an experiment side by side: dense networks of up to `depth` hidden layers, or those of a user's own
-    model. `own` has the names of its hyperparameters, a list per chart: the last one has all of them.
+def trials(experiment: str, depth: int, searched: Sequence[str], own: Sequence[Sequence[str]]) -> Json:
+    """Every network of an experiment side by side: dense networks of up to `depth` hidden layers, with the names of what is
+    `searched` besides layers, or those of a user's own model. `own` has the names of its hyperparameters, a list per chart:
+    the last one has all of them.
     """
     overview = _section("Gap and accuracy", columns=2, height=400)
-    space = _section("Hyperparameters" if own else "Dropout and sizes", columns=1, height=340)
+    space = _section("Hyperparameters" if own or searched else "Dropout and sizes", columns=1, height=340)
     epochs = _section("Epoch by epoch", columns=2, height=360)
     bars = _section("Best and worst", columns=2, height=480)
     cards = [
         _scatter(overview, "accuracy_gap", "test_accuracy"),
         _scatter(overview, "val_accuracy_gap", "val_accuracy"),
         *(_parallel(space, ", ".join(names), names) for names in own),
-        *(_layers(space, layers, of=depth) for layers in range(1, depth + 1) if not own),
+        *(_layers(space, layers, searched, of=depth) for layers in range(1, depth + 1) if not own),
         *(_line(epochs, f"epoch/{name}") for name in ("val_loss", "val_accuracy", "accuracy_gap", "loss_gap")),
         *(_bar(bars, name) for name in ("test_accuracy", "accuracy_gap", "loss_gap", "fit_accuracy_gap")),
     ]
     dropouts, hidden = _coordinates(depth)
-    params = own[-1] if own else [*dropouts, *hidden]
+    params = own[-1] if own else [*dropouts, *hidden, *searched]
     columns = [
         *(f"metrics.`{name}`" for name in ("test_accuracy", "accuracy_gap", "val_accuracy", "val_loss", "loss_gap")),
         "metrics.`fit_accuracy_gap`",
@@ -124,10 +125,10 @@ def _coordinates(depth: int) -> tuple[list[str], list[str]]:
     return [f"dropout_{place}" for place in range(depth + 1)], [f"hidden_{layer}" for layer in range(1, depth + 1)]
 
 
-def _layers(section: Json, layers: int, *, of: int) -> Json:
-    """The first `layers` layers of every network that has them."""
+def _layers(section: Json, layers: int, searched: Sequence[str], *, of: int) -> Json:
+    """The first `layers` layers of every network that has them, and what is searched besides."""
     dropouts, hidden = _coordinates(layers)
-    return _parallel(section, str(layers), [*(["depth"] if layers < of else []), *dropouts, *hidden])
+    return _parallel(section, str(layers), [*(["depth"] if layers < of else []), *dropouts, *hidden, *searched])
 
 
 def _parallel(section: Json, name: str, params: Sequence[str]) -> Json:

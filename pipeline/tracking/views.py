@@ -23,15 +23,25 @@ MOST_NOTE_LETTERS = 4000
 LOCAL_UI = "http://127.0.0.1:5000"
 
 
-def ensure(store: Store, run: Run, *, question: str, depth: int, own: Sequence[Sequence[str]] = ()) -> None:
-    """Writes the views for networks of up to `depth` hidden layers, or with the hyperparameters of a user's `own` model, and
-    the note: question, links, and the chosen network as the answer once there is one.
+def ensure(
+    store: Store,
+    run: Run,
+    *,
+    question: str,
+    depth: int,
+    searched: Sequence[str] = (),
+    own: Sequence[Sequence[str]] = (),
+) -> None:
+    """Writes the views and the note: question, links, and the chosen network as the answer once there is one.
+
+    The views are for networks of up to `depth` hidden layers, with the names of what is `searched` besides, or with the
+    hyperparameters of a user's `own` model, a list per chart.
     """
     found = store.client.get_experiment(run.experiment_id)
     tags: dict[str, str] = dict(found.tags)
     wanted: dict[str, str] = {}
     name = _experiment(run)
-    states = {TRIALS: view_cards.trials(name, depth, own), SEARCHES: view_cards.searches(name)}
+    states = {TRIALS: view_cards.trials(name, depth, searched, own), SEARCHES: view_cards.searches(name)}
     for view, state in states.items():
         title = view if found.name == name else f"{view} of {name}"
         wanted |= _view(tags, VIEW_TAG + _key(view, name), title, json.dumps(state, sort_keys=True))
@@ -108,7 +118,7 @@ def _answer(run: Run) -> str | None:
         return None
     accuracy, gap = 100 * run.metrics["test_accuracy"], 100 * run.metrics["accuracy_gap"]
     address = f"#/experiments/{run.experiment_id}/runs/{run.id}"
-    return f"`{chosen}`: test accuracy {accuracy:.2f} %, honest gap {gap:+.2f} points ([{run.name}]({address}))."
+    return f"`{chosen}`: test accuracy {accuracy:.2f} %, honest gap {gap:+z.2f} points ([{run.name}]({address}))."
 
 
 def _digest(value: str) -> str:

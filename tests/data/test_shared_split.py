@@ -93,11 +93,11 @@ def test_a_temporary_folder_without_room_is_told_with_the_cure(tmp_path: Path, m
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shared_split, "_write", full)
-    told = (
+    message = (
         f"the data cannot be written to the temporary folder {tmp_path} (No space left on device); expected room for 0 MiB: "
         "set the environment variable TMPDIR to a folder with room"
     )
-    with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         share(digits(), DIGITS, tmp_path)
 
 

@@ -140,3 +140,21 @@ def test_published_figures_stay_with_their_network() -> None:
 def test_settings_of_a_searched_network_and_of_the_references_are_the_experiments() -> None:
     asked = experiment(training={"epochs": 4, "learning_rate": 0.5})
     assert {each.settings for each in finalists(asked, [SURE, CALM], 10_000)} == {Training(epochs=4, learning_rate=0.5)}
+
+
+def test_the_notebooks_dropout_is_where_the_notebook_has_it() -> None:
+    assert notebook_network(dropout=NOTEBOOK_DROPOUT).architecture(784, 10) == "784-128-64(0.1)-32-10"
+
+
+def test_the_references_are_named_with_the_training_settings_that_were_searched_and_not_with_the_layers() -> None:
+    sections: dict[str, Any] = {"training": {"learning_rate": [0.1, 0.2]}, "space": {"activation": ["relu", "gelu"]}}
+    asked = Experiment(name="x", question="y?", **sections)
+    searched = (("activation", "relu"), ("learning_rate", 0.2))
+    recipe = Recipe(relu(16), TrainingOverrides(learning_rate=0.2), searched)
+    found = finalists(asked, [replace(SURE, recipe=recipe)], 10_000)
+    assert [each.recipe.architecture(64, 10) for each in found] == [
+        "64-16-10, activation relu, learning_rate 0.2",
+        "64-128-64-32-10, learning_rate 0.2",
+        "64-128-64(0.1)-32-10, learning_rate 0.2",
+    ]
+    assert {each.settings.learning_rate for each in found} == {0.2}

@@ -1,7 +1,8 @@
 """Finalists trained again: by the real trainer on digits, one of them diverging; and what happens when all goes wrong."""
 
 import io
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from statistics import mean, stdev
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipeline.errors import SearchFailedError, StoreError
+from pipeline.errors import InputError, SearchFailedError, StoreError
+from pipeline.evaluation import kept_refits
 from pipeline.evaluation.finalists import NOTEBOOK
 from pipeline.evaluation.race import first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit, refit_by_plan
@@ -20,8 +22,8 @@ from pipeline.search.recording.outbox import TrialRecord
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
-from pipeline.tracking.names import ROLE_TAG, TEST_DIGEST_TAG
-from pipeline.tracking.store import Run
+from pipeline.tracking.names import DECISION_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, ROLE_TAG, TEST_DIGEST_TAG
+from pipeline.tracking.store import Run, Status
 from pipeline.training.result import TrialResult
 from tests.evaluation.refitted import DIVERGING, PLAIN, SMALL, Refitted
 from tests.evaluation.samples import figures, group
@@ -196,6 +198,32 @@ def test_an_evaluation_that_was_stopped_trains_no_refit_again(session: Session) 
     np.testing.assert_array_equal(taken.test, fresh.probabilities["test"])
     assert [each.tobytes() for each in taken.weights] == [each.tobytes() for each in fresh.weights]
     assert taken.metrics == group.refits[2].metrics
+
+
+def test_only_refits_that_a_new_start_may_use_again_are_kept(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "smoke")
+
+    def keeps(step: str, status: Status | None, experiment: str = "kept", tags: Mapping[str, str] | None = None) -> Run:
+        run = session.store.root(step=step, experiment=experiment, tags={KEEPS_REFITS_TAG: "yes", **(tags or {})})
+        child = session.store.child(run, step="refit", name="refit", tags={})
+        child.write(KEPT_REFIT, b"arrays")
+        if status is not None:
+            run.finish(status)
+        time.sleep(0.002)  # runs are ordered by milliseconds
+        return child
+
+    stopped: list[Status] = ["KILLED", "FAILED", "KILLED", "KILLED"]
+    oldest, *latest = [keeps("evaluate", status) for status in stopped]
+    stay = [*latest, keeps("retrain", "KILLED"), keeps("retrain", None), keeps("evaluate", "FINISHED", "another")]
+    go = [oldest, keeps("evaluate", "FINISHED"), keeps("retrain", "KILLED", tags={DECISION_TAG: "promoted"})]
+    root = session.store.root(step="main", experiment="kept", tags={})
+    kept_refits.drop(session.store, root)
+    assert [each.read(KEPT_REFIT) for each in stay] == [b"arrays"] * 6
+    for each in go:
+        with pytest.raises(InputError, match=r"has no artifact refit\.npz"):
+            each.read(KEPT_REFIT)
+        assert each.parent_id is not None
+        assert KEEPS_REFITS_TAG not in session.store.get(each.parent_id).tags
 
 
 def test_refits_of_other_settings_are_not_taken_over(session: Session) -> None:

@@ -43,9 +43,9 @@ def test_the_answer_tells_accuracy_and_gap_of_the_chosen_network_and_of_the_base
 
 
 def test_a_chosen_baseline_is_told_beside_the_other_network(digits_split: Split) -> None:
-    told = _answer(evaluated(digits_split, PLAIN, LATER))
-    assert told.startswith("64-128-64-32-10 reaches 88.52 %")
-    assert told.endswith("64(0.5)-8-10 (network 2) reaches 50.00 % test accuracy with an honest gap of +0.00 points.")
+    answer = _answer(evaluated(digits_split, PLAIN, LATER))
+    assert answer.startswith("64-128-64-32-10 reaches 88.52 %")
+    assert answer.endswith("64(0.5)-8-10 (network 2) reaches 50.00 % test accuracy with an honest gap of +0.00 points.")
 
 
 def test_one_network_alone_is_told_alone(digits_split: Split) -> None:

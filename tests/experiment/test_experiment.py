@@ -451,15 +451,15 @@ def test_a_model_of_ones_own_is_read_from_beside_the_experiments_file_and_not_ru
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "message"),
     [
         ("other.py:build", r"other\.py cannot be read \(No such file"),
         ("no.such.module:build", "there is no module no.such.module"),
         ("net.py", "expected file.py:function beside the experiment's file"),
     ],
 )
-def test_a_model_that_is_not_there_is_told_in_one_line(tmp_path, model, told):
-    with pytest.raises(InputError, match=told) as refused:
+def test_a_model_that_is_not_there_is_told_in_one_line(tmp_path, model, message):
+    with pytest.raises(InputError, match=message) as refused:
         own(tmp_path, model)
     assert "\n" not in str(refused.value)
 

@@ -1,15 +1,14 @@
 """A search in a process of its own, whose screen is read while it runs."""
 
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
-ROOT = Path(__file__).parents[2]
+from tests.fixtures import warm
+
 TRIALS = 6
 EACH_ONCE = Counter(str(number) for number in range(TRIALS))
 
@@ -20,18 +19,14 @@ class Search:
     def __init__(self, folder: Path, address: str, name: str, *words: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
         environment |= {
-            "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": name,
+            "MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": name,
             "NARROWGAP_CACHE": str(folder / "cache"),
         }  # fmt: skip
-        command = [sys.executable, "-u", "-m", "pipeline", "search", "--experiment", "smoke"]
-        command += words
         self.lines: list[str] = []
-        self._process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        command = ("search", "--experiment", "smoke", *words)
+        self._process = warm.start(*command, env=environment, cwd=folder, errors_in_stdout=True)
 
     def until(self, found: Callable[[str], bool]) -> None:
-        assert self._process.stdout is not None
         for line in self._process.stdout:
             self.lines.append(line)
             if found(line):
@@ -43,7 +38,6 @@ class Search:
         self._process.wait()
 
     def end(self) -> int:
-        assert self._process.stdout is not None
         self.lines += self._process.stdout.readlines()
         return self._process.wait()
 

@@ -2,6 +2,7 @@
 
 import http.client
 import http.server
+import os
 import socket
 import subprocess
 import sys
@@ -45,7 +46,10 @@ class Server:
         words += ["--artifacts-destination", str(self.folder / "artifacts"), "--port", str(self.port)]
         log = (self.folder / "server.log").open("a")
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", *words]
-        self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        settings = os.environ | {
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"
+        }  # jobs are another process, of no use here
+        self._process = subprocess.Popen(command, env=settings, stdout=log, stderr=log, start_new_session=True)
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             try:

@@ -9,11 +9,13 @@ import time
 import psutil
 import pytest
 
-from tests.test_whole import ROOT, environment, narrowgap, runs
+from tests.fixtures import warm
+from tests.test_whole import ROOT, environment, runs
 
 pytestmark = pytest.mark.server
-DIES_IN_ITS_EVALUATION = """
-import os, signal, sys
+DIES_IN_ITS_EVALUATION = (
+    """
+import os, signal
 from pipeline.evaluation import refits
 real = refits._RefitScheduler._ended
 def dies(self, outcome):
@@ -23,27 +25,55 @@ def dies(self, outcome):
         os.kill(os.getpid(), signal.SIGKILL)
     return seen
 refits._RefitScheduler._ended = dies
-from pipeline.__main__ import main
-sys.exit(main(sys.argv[1:]))
 """
+    + warm.COMMAND_LINE
+)
+AT_ITS_END = """
+import os, signal
+from pipeline.tracking.run import Run
+real = Run.finish
+def dies(run, status, reason=None):
+    if (run.tags["narrowgap.step"], status) == ("evaluate", "FINISHED"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(run, status, reason)
+Run.finish = dies
+"""
+AFTER_ITS_END = """
+import os, signal
+from pipeline.evaluation import kept_refits
+kept_refits.drop = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_evaluation_that_is_killed_at_its_very_end_trains_no_refit_again_and_what_it_kept_is_deleted_later(tmp_path):
+    words, env = ("--experiment", "smoke", "--evaluation.seeds", "1"), environment(tmp_path)
+    assert warm.run("search", *words, env=env, cwd=tmp_path).returncode == 0
+
+    def kept() -> int:
+        return len(list(tmp_path.rglob("refit.npz")))
+
+    for patch in (AT_ITS_END, AFTER_ITS_END):
+        killed = warm.run("evaluate", *words, env=env, cwd=tmp_path, code=patch + warm.COMMAND_LINE)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        trained = {run.info.run_id for run in runs(tmp_path)["refit"]}
+        assert kept() == len(trained) == 4  # two finalists and two references; the second time they are used again
+    assert warm.run("evaluate", *words, env=env, cwd=tmp_path).returncode == 0  # another one, after one that has ended
+    found = runs(tmp_path)
+    assert [run.info.status for run in found["evaluate"]] == ["KILLED", "FINISHED", "FINISHED"]
+    assert len(found["refit"]) == 8
+    assert kept() == 0
+    # The stopped one keeps nothing, and might: its refits were moved below the next.
+    assert ["narrowgap.keeps_refits" in run.data.tags for run in found["evaluate"]] == [True, False, False]
 
 
 def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search_and_trains_no_refit_again(tmp_path):
     words = ["main", "--experiment", "smoke", "--evaluation.seeds", "2"]
-    command = [sys.executable, "-c", DIES_IN_ITS_EVALUATION, *words]
-    killed = subprocess.run(
-        command,
-        env=environment(tmp_path, PYTHONPATH=str(ROOT)),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    killed = warm.run(*words, env=environment(tmp_path), cwd=tmp_path, code=DIES_IN_ITS_EVALUATION)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (search,) = runs(tmp_path)["search"]
     trained = {run.info.run_id for run in runs(tmp_path)["refit"] if run.info.status == "FINISHED"}
     assert len(trained) == 2
-    again = narrowgap(tmp_path, *words)
+    again = warm.run(*words, env=environment(tmp_path), cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     line = f"search: search {search.info.run_id} has finished, and its evaluation was stopped; it is evaluated now"
     assert line in again.stdout
@@ -57,9 +87,10 @@ def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search_and_
     refits = [run for run in found["refit"] if run.data.tags["mlflow.parentRunId"] == evaluation]
     assert {run.info.run_id for run in refits} > trained
     assert len({(run.data.params["architecture"], run.data.params["seed"]) for run in refits}) == len(refits)
-    third = narrowgap(tmp_path, *words)  # this one was evaluated: another call is another search
-    assert third.returncode == 0, third.stderr
-    assert len(runs(tmp_path)["search"]) == 2
+    third = warm.start(*words, env=environment(tmp_path), cwd=tmp_path)
+    assert any(line.startswith("trial 1/3") for line in third.stdout)
+    third.kill()
+    assert len(runs(tmp_path)["search"]) == 2  # the first was evaluated: another call is another search
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from matplotlib.image import imread
 from pipeline.figures.comparisons import effects as effects_picture
 from pipeline.figures.comparisons import placement as placement_picture
 from pipeline.figures.style import GREY, MARK, TEST, png
+from pipeline.statistics.effects.design import Factor
 from pipeline.statistics.effects.model import Effect, effects
 from pipeline.statistics.effects.placement import placement
 from tests.statistics.trials import known
@@ -67,9 +68,9 @@ def test_what_is_wished_for_what_is_not_and_what_cannot_be_told_differ_in_colour
     figure = effects_picture.effects(FOUND)
     wished = [{"raises": MARK, "lowers": TEST}, {"raises": TEST, "lowers": MARK}]
     for panel, outcome in enumerate(("test_accuracy", "accuracy_gap")):
-        told = FOUND.fit(outcome).effects
-        assert {each.verdict for each in told} == {"raises", "lowers", "cannot tell"}
-        for each in told:
+        drawn = FOUND.fit(outcome).effects
+        assert {each.verdict for each in drawn} == {"raises", "lowers", "cannot tell"}
+        for each in drawn:
             assert row_of(figure, each.label, panel)[2] == wished[panel].get(each.verdict, GREY)
 
 
@@ -78,6 +79,27 @@ def test_rows_stand_under_headings_that_give_their_step() -> None:
     headings = [label for label in labels if not label.startswith(" ")]
     assert headings == ["Dropout, per 0.1 of rate", "Size, per doubling", "Depth, against the fewest layers"]
     assert len(labels) == 3 + 5 + 4 + 3
+
+
+def test_what_is_searched_besides_layers_has_rows_under_headings_of_its_own() -> None:
+    trials = known(100).assign(
+        learning_rate=np.tile([0.0011, 0.0023, 0.0047, 0.0094], 25),
+        label_smoothing=np.repeat([0.0001, 0.1999], 50),
+        activation=np.tile(["relu", "gelu"], 50),
+    )
+    asked = {
+        "learning_rate": Factor(log=True),
+        "label_smoothing": Factor(log=False),
+        "activation": Factor(first="relu"),
+    }
+    figure = effects_picture.effects(effects(trials, asked))
+    labels = [each.get_text() for each in figure.axes[0].get_yticklabels()]
+    assert labels[-6:] == [
+        "Numbers, per doubling", "   learning_rate",
+        "From the lowest to the highest value", "   label_smoothing 0.0001 to 0.1999",
+        "Choices, against the first", "   activation=gelu, not relu",
+    ]  # fmt: skip
+    inside_the_page(figure)
 
 
 def test_a_column_without_estimate_says_why() -> None:
@@ -97,8 +119,8 @@ def test_no_interval_of_dropout_is_cut_off_and_nothing_leaves_the_page() -> None
     figure = effects_picture.effects(FOUND)
     for axes, outcome in zip(figure.axes, effects_picture.PANELS, strict=True):
         low, high = axes.get_xlim()
-        told: list[Effect] = [each for each in FOUND.fit(outcome).effects if each.kind != "depth"]
-        assert all(low < each.low and each.high < high for each in told)
+        drawn: list[Effect] = [each for each in FOUND.fit(outcome).effects if each.kind != "depth"]
+        assert all(low < each.low and each.high < high for each in drawn)
         assert low < 0 < high
     inside_the_page(figure)
 

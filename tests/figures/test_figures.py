@@ -288,6 +288,20 @@ class TestParallel:
         assert first[:2] == pytest.approx([0.5, 1], abs=FAN)
         assert second[:2] == pytest.approx([0, 0.5], abs=FAN)
 
+    def test_texts_are_spaced_evenly_by_the_alphabet_and_named(self) -> None:
+        trials: Trials = [{"activation": name, "score": 0.8123} for name in ("relu", "elu", "gelu")]
+        heights = [each[0] for each in lines_of(trials, ["activation", "score"])]
+        assert sorted(heights) == pytest.approx([0, 0.5, 1], abs=FAN)
+        figure = parallel_picture.parallel(trials, ["activation", "score"], colour_by="score")
+        assert written(figure.axes[0])[:3] == ["elu", "gelu", "relu"]
+
+    def test_a_logarithmic_range_is_even_on_its_scale(self) -> None:
+        rates = [1e-4, 1e-3, 1e-2, *(1e-4 * 1.5**step for step in range(1, 9))]
+        trials: Trials = [{"rate": rate, "score": 0.8} for rate in rates]
+        for log, height in (((), 0.0009 / 0.0099), ({"rate"}, 0.5)):
+            figure = parallel_picture.parallel(trials, ["rate", "score"], colour_by="score", log=log)
+            assert ys(figure.axes[0].get_lines()[2 + 1])[0] == pytest.approx(height)  # after the two axes
+
     def test_the_best_trial_is_drawn_last(self) -> None:
         trials: Trials = [{"a": 1.0, "score": value} for value in (0.8, 0.95, 0.9)]
         drawn = parallel_picture.parallel(trials, ["a", "score"], colour_by="score").axes[0].get_lines()
@@ -300,7 +314,7 @@ class TestParallel:
 def lines_of(trials: Trials, names: list[str]) -> list[list[float]]:
     """Heights of every trial's line, in the order of the trials, of which the last name decides the drawing order."""
     drawn = parallel_picture.parallel(trials, names, colour_by=names[-1]).axes[0].get_lines()[len(names) :]
-    order = sorted(range(len(trials)), key=lambda each: np.nan_to_num(trials[each][names[-1]] or 0.0))
+    order = sorted(range(len(trials)), key=lambda each: np.nan_to_num(float(trials[each][names[-1]] or 0)))
     heights = dict(zip(order, drawn, strict=True))
     return [ys(heights[each]) for each in range(len(trials))]
 

@@ -25,7 +25,7 @@ def test_an_architecture_names_sizes_and_the_dropout_behind_them(spec, name):
 
 
 @pytest.mark.parametrize(
-    ("hidden", "dropout", "activations", "told"),
+    ("hidden", "dropout", "activations", "message"),
     [
         (
             (8, 8, 8),
@@ -43,6 +43,6 @@ def test_an_architecture_names_sizes_and_the_dropout_behind_them(spec, name):
         ((8,), (0, 0), ("rely",), "unknown activation 'rely'; expected one of relu"),
     ],
 )
-def test_a_specification_that_is_no_network_is_refused(hidden, dropout, activations, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_specification_that_is_no_network_is_refused(hidden, dropout, activations, message):
+    with pytest.raises(ValueError, match=message):
         DenseSpec(hidden, dropout, activations)

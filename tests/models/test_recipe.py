@@ -50,3 +50,26 @@ def test_tags_give_the_recipe_back_and_older_readers_find_the_network():
     tags = PATIENT.tags()
     assert Recipe.from_tags(tags) == PATIENT
     assert json.loads(tags["narrowgap.network"])["hidden"] == [256, 128]
+
+
+SEARCHED = Recipe(
+    DenseSpec((64,), (0.2, 0.0), ("gelu",)),
+    TrainingOverrides(learning_rate=0.001, weight_decay=0.0),
+    (("activation", "gelu"), ("learning_rate", 0.001), ("weight_decay", 0.0)),
+)
+
+
+def test_what_was_searched_besides_layers_is_named_and_is_a_param_and_nothing_else_is():
+    name = "64(0.2)-64-10, activation gelu, learning_rate 0.001, weight_decay 0"
+    assert SEARCHED.architecture(64, 10) == SEARCHED.name(64, 10) == name
+    params = SEARCHED.params(SEARCHED.settings(Training()), seed=1, inputs=64, classes=10)
+    assert (params["activation"], params["learning_rate"], params["architecture"]) == ("gelu", 0.001, name)
+    plain = Recipe(SEARCHED.spec, SEARCHED.own)
+    assert plain.architecture(64, 10) == "64(0.2)-64-10"
+    assert plain.name(64, 10) == "64(0.2)-64-10, learning_rate 0.001, weight_decay 0.0"
+    assert "activation" not in plain.params(Training(), seed=1, inputs=64, classes=10)
+
+
+def test_what_was_searched_is_in_the_json_where_anything_was():
+    assert Recipe.from_json(SEARCHED.to_json()) == SEARCHED
+    assert "searched" not in PATIENT.to_json()

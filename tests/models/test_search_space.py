@@ -105,6 +105,12 @@ def test_searched_settings_multiply_the_space_and_become_the_recipes_own():
     assert (settings.learning_rate, settings.batch_size, settings.weight_decay) == (2e-4, 128, 0.1)
     assert not settings.searched
     assert settings.model_dump()["batch_size"] == 128
+    assert recipe.architecture(784, 10) == (
+        "784-64(0.5)-10, activation gelu, learning_rate 0.0002, batch_size 128, weight_decay 0.1"
+    )
+    # One value is no choice: the name of the network is that of before.
+    one = search_space.recipe(SMALL, values)
+    assert (one.architecture(784, 10), one.searched) == ("784-64(0.5)-10", ())
 
 
 def test_copies_have_values_of_their_own_and_share_the_choices():

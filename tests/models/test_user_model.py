@@ -150,7 +150,7 @@ def test_every_way_to_write_the_function_works(body):
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ("import no_such_library", "ModuleNotFoundError"),
         ("def build(hp:", r"line \d+ is no Python"),
@@ -199,8 +199,8 @@ def test_every_way_to_write_the_function_works(body):
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_is_told_in_one_line(body, told):
-    with pytest.raises(InputError, match=told) as refused:
+def test_what_cannot_be_used_is_told_in_one_line(body, message):
+    with pytest.raises(InputError, match=message) as refused:
         space(body)
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith(("model is net.py:build: ", "model is net.py: "))

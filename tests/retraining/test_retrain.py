@@ -43,7 +43,8 @@ from pipeline.tracking.names import (
 )
 from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.run import Run
-from tests.retraining.loop import BETTER, FORCE, ROOT, Loop
+from tests.fixtures import warm
+from tests.retraining.loop import BETTER, FORCE, Loop
 
 pytestmark = pytest.mark.tensorflow
 
@@ -440,27 +441,25 @@ def test_the_unfinished_search_of_a_retraining_run_is_abandoned_once_the_data_ch
     assert "or start a new one with -P search.resume=never" in capsys.readouterr().err
 
 
-KILLED_AFTER_THE_ALIAS = """
-import os, signal, sys
+KILLED_AFTER_THE_ALIAS = (
+    """
+import os, signal
 from pipeline.tracking.registry import Registry
 promote = Registry.promote
 def dies(*arguments, **named):
     promote(*arguments, **named)
     os.kill(os.getpid(), signal.SIGKILL)
 Registry.promote = dies
-from pipeline.__main__ import main
-sys.exit(main(sys.argv[1:]))
 """
+    + warm.COMMAND_LINE
+)
 
 
 def test_a_process_killed_just_after_the_alias_moved_leaves_the_new_champion_and_the_next_call_completes_the_run(
     loop, capsys
 ):
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_AFTER_THE_ALIAS, "retrain", "--experiment", str(loop.file), *BETTER],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        cwd=loop.folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    words = ("retrain", "--experiment", str(loop.file), *BETTER)
+    killed = warm.run(*words, env=os.environ, cwd=loop.folder, code=KILLED_AFTER_THE_ALIAS)
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
     run = loop.runs("retrain")[-1]
     assert run.status == "RUNNING"

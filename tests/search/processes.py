@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.fixtures import warm
+
 PATIENCE = 900
 """Seconds after which a test that waits for a process has failed."""
 
@@ -104,7 +106,7 @@ def _is_written(file: Path) -> bool:
         return False
 
 
-def kill(process: subprocess.Popen) -> None:
+def kill(process: subprocess.Popen | warm.Process) -> None:
     """SIGKILL for a process and what it started."""
     if process.poll() is None:
         children = psutil.Process(process.pid).children(recursive=True)

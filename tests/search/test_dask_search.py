@@ -1,26 +1,19 @@
 """Whole searches on Dask clusters, from the command line, with a real store: what is left when processes die."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 
+from tests.fixtures import warm
 from tests.search.processes import Cluster, kill, tls
-from tests.test_whole import ROOT, environment, runs
+from tests.test_whole import environment, narrowgap, runs
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
 
 TRIALS = 5
 WORDS = ["--experiment", "smoke", "--search.trials", str(TRIALS), "--training.epochs", "5"]
 MAIN = ["main", *WORDS, "--evaluation.finalists", "1", "--evaluation.seeds", "1"]
-IMPATIENT = (
-    "import sys\n"
-    "from pipeline.search.workers import dask_pool\n"
-    "dask_pool.RECONNECT_SECONDS = 1\n"
-    "from pipeline.__main__ import main\n"
-    "sys.exit(main(sys.argv[1:]))\n"
-)
+IMPATIENT = ("from pipeline.search.workers import dask_pool\ndask_pool.RECONNECT_SECONDS = 1\n") + warm.COMMAND_LINE
 """The command line with less time for a scheduler to come back."""
 
 
@@ -41,11 +34,12 @@ def start(tmp_path):
     """Starts a command line whose output can be read while it runs."""
     started = []
 
-    def begin(*program: str, **changes: str) -> subprocess.Popen:
-        process = subprocess.Popen(
-            [sys.executable, "-u", *program, *WORDS], env=environment(tmp_path, PYTHONPATH=str(ROOT), **changes),
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    def begin(cluster: Cluster, code: str = warm.COMMAND_LINE) -> warm.Process:
+        words, settings = (
+            ("search", "--search.cluster", cluster.address, *WORDS),
+            environment(tmp_path, **cluster.settings),
+        )
+        process = warm.start(*words, env=settings, cwd=tmp_path, code=code)
         started.append(process)
         return process
 
@@ -54,30 +48,23 @@ def start(tmp_path):
         kill(process)
 
 
-def read_to(process: subprocess.Popen, text: str) -> None:
+def read_to(process: warm.Process, text: str) -> None:
     """Reads what a command prints up to the line that has `text`."""
-    assert process.stdout is not None
     assert any(text in line for line in process.stdout), process.communicate()[1]
-
-
-def whole(folder, workers: int) -> None:
-    """A whole run on this machine."""
-    command = [sys.executable, "-m", "pipeline", *MAIN, "--search.workers", str(workers)]
-    settings = environment(folder, PYTHONPATH=str(ROOT))
-    done = subprocess.run(command, env=settings, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
 def one_worker(tmp_path_factory):
     """A whole run that trained in the driver's process, one trial at a time."""
     folder = tmp_path_factory.mktemp("one")
-    whole(folder, workers=1)
+    done = warm.run(*MAIN, "--search.workers", "1", env=environment(folder), cwd=folder)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
 def test_two_workers_on_this_machine_find_the_same_as_one(one_worker, tmp_path):
-    whole(tmp_path, workers=2)
+    done = narrowgap(tmp_path, *MAIN, "--search.workers", "2")
+    assert done.returncode == 0, done.stderr
     assert results(tmp_path) == results(one_worker)
     for step in ("search", "evaluate", "main"):
         (here,), (there,) = runs(tmp_path)[step], runs(one_worker)[step]
@@ -95,14 +82,14 @@ def test_a_search_over_tls_of_which_a_worker_is_killed_in_mid_trial_finds_the_sa
             cluster.start_worker()
         with cluster.aside() as aside:
             aside.wait_for_workers(2)
-            search = start("-m", "pipeline", "search", "--search.cluster", cluster.address, **cluster.settings)
+            search = start(cluster)
             read_to(search, "workers: 2 of the Dask scheduler tls://")
             read_to(search, f"trial 1/{TRIALS}")
             cluster.kill_a_worker_in_the_middle_of_a_job(aside)
-            _, told = search.communicate()
+            _, errors = search.communicate()
     finally:
         cluster.close()
-    assert search.returncode == 0, told
+    assert search.returncode == 0, errors
     assert {run.info.status for run in runs(tmp_path)["trial"]} == {"FINISHED"}
     assert results(tmp_path) == results(one_worker)
 
@@ -114,26 +101,26 @@ def test_a_scheduler_that_stays_away_ends_the_search_with_5_and_another_goes_on_
     gone, there = Cluster(first), Cluster(second)
     try:
         scheduler, worker = gone.start_scheduler(), gone.start_worker()
-        search = start("-c", IMPATIENT, "search", "--search.cluster", gone.address)
+        search = start(gone, IMPATIENT)
         read_to(search, f"trial 2/{TRIALS}")
         kill(scheduler)
         kill(worker)
-        _, told = search.communicate()
-        assert search.returncode == 5, told
+        _, errors = search.communicate()
+        assert search.returncode == 5, errors
         assert re.fullmatch(
             rf"narrowgap: the Dask scheduler at {gone.address} went away and did not come back in 1 s; the same command "
             r"resumes the search once it is there again\n",
-            told,
+            errors,
         )
         statuses = {run.info.status for each in runs(tmp_path).values() for run in each}
         assert "RUNNING" not in statuses
         there.start_scheduler()
-        search = start("-m", "pipeline", "search", "--search.cluster", there.address)
+        search = start(there)
         read_to(search, f"workers: none yet of the Dask scheduler {there.address}; training begins when one comes")
         there.start_worker()
         read_to(search, "search: resuming search")
-        _, told = search.communicate()
-        assert search.returncode == 0, told
+        _, errors = search.communicate()
+        assert search.returncode == 0, errors
     finally:
         gone.close()
         there.close()

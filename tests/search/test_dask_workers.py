@@ -148,16 +148,16 @@ def test_a_job_that_hangs_longer_than_a_trial_may_take_fails_its_worker_is_resta
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("tcp://127.0.0.1:9", r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 .*dask scheduler"),
         ("tls://127.0.0.1:9", r"no Dask scheduler answers at tls://127\.0\.0\.1:9 .*check your TLS configuration"),
     ],
 )  # fmt: skip
-def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeypatch, address, told):
+def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeypatch, address, message):
     monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 2)
     nobody = dask_workers.remote(address, digits_split, no_pictures)
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match=message):
         nobody.__enter__()
 
 
@@ -338,6 +338,32 @@ def test_a_worker_that_joins_later_with_other_code_ends_the_search_and_no_networ
             collect(workers, 1)
 
 
+def test_a_worker_that_joins_later_with_a_package_of_its_own_named_pipeline_is_refused_and_keeps_it(
+    digits_split, dask_cluster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(dask_package, "JOIN_SECONDS", 2)
+    (tmp_path / "imports.py").write_text("import pipeline\n")
+
+    def price():
+        import pipeline
+
+        return vars(pipeline)["price"]
+
+    with (
+        dask_cluster.aside() as aside,
+        dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers,
+    ):
+        (tmp_path / "pipeline").mkdir()  # where the workers are started
+        (tmp_path / "pipeline" / "__init__.py").write_text('"""Cleans the sales figures."""\nprice = 7\n')
+        dask_cluster.start_worker()
+        dask_cluster.start_worker("--preload", str(tmp_path / "imports.py"))
+        aside.wait_for_workers(2)
+        workers.submit(job(0))
+        with pytest.raises(InputError, match=r"has another package named pipeline.*\(.*/pipeline/__init__\.py\)"):
+            collect(workers, 1)
+        assert list(aside.run(price).values()) == [7, 7]
+
+
 def test_a_search_of_another_version_leaves_the_workers_of_one_that_trains_alone(digits_split, dask_cluster, tmp_path):
     def other():
         import pipeline
@@ -488,11 +514,11 @@ def test_workers_of_a_scheduler_that_are_too_small_for_the_data_get_none_and_if_
     dask_cluster.start_worker("--memory-limit", "2GiB")
     with dask_cluster.aside() as aside:
         aside.wait_for_workers(1)
-        told = (
+        message = (
             r"^training needs about 3\.0 GiB of memory \(data 2\.0 GiB, one call 0\.2 GiB, TensorFlow 0\.8 GiB\), and the 1 "
             r"workers of the Dask scheduler tcp://127\.0\.0\.1:\d+ have at most 2\.0 GiB; expected .*--memory-limit"
         )
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED).__enter__()
         dask_cluster.start_worker("--memory-limit", "3GiB")
         aside.wait_for_workers(2)
@@ -511,6 +537,31 @@ def test_data_are_refused_as_soon_as_a_worker_comes_and_all_are_too_small(digits
         dask_cluster.start_worker("--memory-limit", "1GiB")
         with pytest.raises(InputError, match=r"have at most 1\.0 GiB"):
             collect(workers, 1)
+
+
+def test_when_all_workers_that_are_large_enough_leave_it_waits_for_others_and_then_says_so(digits_split, dask_cluster):
+    first, _ = (dask_cluster.start_worker("--memory-limit", size) for size in ("4GiB", "2GiB"))
+    with dask_cluster.aside() as aside:
+        aside.wait_for_workers(2)
+        with dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
+            workers.submit(job(0, epochs=1))
+            collect(workers, 1)
+            kill(first)
+            wait_until(lambda: len(aside.scheduler_info()["workers"]) == 1)
+            workers.submit(job(1, epochs=1))
+            assert workers.finished() == []
+            second = dask_cluster.start_worker("--memory-limit", "3GiB")
+            assert collect(workers, 1, seconds=120)[1].failure is None
+            kill(second)
+            wait_until(lambda: len(aside.scheduler_info()["workers"]) == 1)
+            workers.submit(job(2, epochs=1))
+            workers.wait_minutes = 0.05
+            told = (
+                r"has had no worker with enough memory \(training needs about 3\.0 GiB of memory .*, those that are there "
+                r"have at most 2\.0 GiB\) for 0\.05 min \(search\.wait_minutes\)"
+            )
+            with pytest.raises(StoreError, match=told):
+                collect(workers, 1, seconds=120)
 
 
 def heavy():
@@ -541,11 +592,11 @@ def test_workers_that_the_data_kill_are_held_against_the_data_and_not_against_th
     ):
         aside.wait_for_workers(1)
         workers.submit(job(0))
-        told = (
+        message = (
             r"^the data killed their workers \d times before training began \(out of memory, a crash, or ended from "
             r"outside\): training needs about 3\.0 GiB of memory .*expected room for the data"
         )
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             collect(workers, 1)
         assert not workers._deaths
 

@@ -51,7 +51,7 @@ class Remembering:
     """A journal in memory: what it recorded is known to the next search."""
 
     def __init__(self) -> None:
-        self.told: dict[int, TrialScore] = {}
+        self.scores: dict[int, TrialScore] = {}
         self.values: dict[int, dict] = {}
         self.states: dict[int, TrainingState] = {}
         self.trained: list[int] = []
@@ -60,7 +60,7 @@ class Remembering:
     def known(self, proposal):
         if proposal.number in self.values and self.values[proposal.number] != dict(proposal.values):
             raise InputError("another network stands there")
-        return self.told.get(proposal.number)
+        return self.scores.get(proposal.number)
 
     def asked(self, proposal):
         self.values[proposal.number] = dict(proposal.values)
@@ -70,10 +70,10 @@ class Remembering:
     def ended(self, proposal, outcome):
         self.trained.append(proposal.number)
         score = None if outcome.result is None else outcome.result.validation.loss
-        self.told[proposal.number] = TrialScore(score, outcome.failure)
+        self.scores[proposal.number] = TrialScore(score, outcome.failure)
         if outcome.result is not None:
             self.states[proposal.number] = outcome.result.state
-        return self.told[proposal.number]
+        return self.scores[proposal.number]
 
     def state(self, number):
         return self.states[number]
@@ -152,7 +152,7 @@ def test_the_order_in_which_workers_finish_changes_nothing(tuner, count):
         run(asked(tuner, **{"search.trials": "14"}), OutOfOrder(count, seed), window=2 * count)[1] for seed in range(4)
     ]
     assert len({repr(sorted(journal.values.items())) for journal in searches}) == 1
-    assert len({repr(sorted(journal.told.items())) for journal in searches}) == 1
+    assert len({repr(sorted(journal.scores.items())) for journal in searches}) == 1
 
 
 def test_no_more_trials_are_under_way_than_the_window_holds():
@@ -177,16 +177,16 @@ def test_a_search_that_is_stopped_anywhere_goes_on_to_the_same_end(tuner, window
 
         with pytest.raises(KeyboardInterrupt):
             run(experiment, OutOfOrder(2, seed=stop, train=dies), journal, window=window)
-        assert len(journal.told) == stop
+        assert len(journal.scores) == stop
         run(experiment, OutOfOrder(2, seed=9), journal, window=window)
         assert journal.values == whole.values
-        assert journal.told == whole.told
-        assert sorted(journal.trained) == sorted(whole.told)
+        assert journal.scores == whole.scores
+        assert sorted(journal.trained) == sorted(whole.scores)
 
 
 def test_another_network_at_a_recorded_place_stops_the_search():
     journal = run(asked(**{"search.trials": "3"}))[1]
-    journal.told.popitem()
+    journal.scores.popitem()
     with pytest.raises(InputError, match="another network stands there"):
         run(asked(**{"search.trials": "3", "search.seed": "2"}), journal=journal)
 
@@ -202,7 +202,7 @@ def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(tuner):
     bad = InProcess(lambda job: simulated(job, fails=lambda each: "boom" if each.number in {0, 2, 3} else None))
     ending, journal = run(asked(tuner, **{"search.trials": "6"}), bad)
     assert (ending.trials, ending.failed) == (6, 3)
-    assert [number for number, told in journal.told.items() if told.failure == "boom"] == [0, 2, 3]
+    assert [number for number, score in journal.scores.items() if score.failure == "boom"] == [0, 2, 3]
 
 
 def test_three_failures_in_a_row_end_the_search_with_the_last_reason():
@@ -210,7 +210,7 @@ def test_three_failures_in_a_row_end_the_search_with_the_last_reason():
     journal = Remembering()
     with pytest.raises(SearchFailedError, match="3 trials in a row failed, the last with: boom 3"):
         run(asked(**{"search.trials": "9"}), bad, journal)
-    assert sorted(journal.told) == [0, 1, 2, 3]
+    assert sorted(journal.scores) == [0, 1, 2, 3]
 
 
 def test_a_search_of_which_every_trial_fails_is_a_failure():
@@ -448,8 +448,8 @@ class RememberingRungs(Remembering):
         scored = super().ended(proposal, outcome)
         self.epochs[proposal.number] = outcome.result.epochs_run
         at_rungs = reached(self.pruner, "val_loss", outcome.result.history, epochs=8, pruned=outcome.pruned)
-        self.told[proposal.number] = dataclasses.replace(scored, rungs=at_rungs)
-        return self.told[proposal.number]
+        self.scores[proposal.number] = dataclasses.replace(scored, rungs=at_rungs)
+        return self.scores[proposal.number]
 
 
 @pytest.mark.parametrize("pruner", ["median", "successive_halving"])
@@ -460,10 +460,10 @@ def test_a_pruned_search_stops_the_same_trials_with_workers_in_any_order_and_whe
     assert set(whole.epochs.values()) > {8}
     assert whole.epochs[0] == 8  # nothing was known
     resumed = RememberingRungs(pruner)
-    for source in ("told", "values", "epochs"):
+    for source in ("scores", "values", "epochs"):
         getattr(resumed, source).update({number: getattr(whole, source)[number] for number in range(9)})
     for journal in (RememberingRungs(pruner), resumed):
         again = run(experiment, OutOfOrder(2, 3, halting), journal, window=4)[1]
-        assert (again.told, again.epochs) == (whole.told, whole.epochs)
+        assert (again.scores, again.epochs) == (whole.scores, whole.epochs)
     assert resumed.trained
     assert min(resumed.trained) == 9

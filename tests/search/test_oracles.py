@@ -33,13 +33,13 @@ def ask(asked):
     return asked.create_trial(f"worker-{len(asked.trials)}")
 
 
-def tell(told, trial, score):
+def tell(oracle, trial, score):
     if score is None:
         trial.status = "FAILED"
     else:
-        told.update_trial(trial.trial_id, {"val_loss": score})
+        oracle.update_trial(trial.trial_id, {"val_loss": score})
         trial.status = "COMPLETED"
-    told.end_trial(trial)
+    oracle.end_trial(trial)
 
 
 def drive(driven, scores):

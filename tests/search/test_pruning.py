@@ -7,7 +7,7 @@ from pipeline.experiment import load
 from pipeline.search.pruning import FIRST_TRIALS, Pruner, Pruning, reached, rungs
 
 
-def told(pruner: Pruner, scores: list[tuple[float, ...]]) -> Pruner:
+def after(pruner: Pruner, scores: list[tuple[float, ...]]) -> Pruner:
     for each in scores:
         pruner.tell(each)
     return pruner
@@ -21,7 +21,7 @@ def test_rungs_are_shares_of_the_epochs_of_a_trial() -> None:
 
 
 def test_the_median_of_five_trials_has_to_be_reached_and_an_equal_score_goes_on() -> None:
-    pruner = told(Pruner("median", "val_loss"), [(0.5, 0.3), (0.6, 0.2), (0.4,), (0.9,), (0.7, 0.1)])
+    pruner = after(Pruner("median", "val_loss"), [(0.5, 0.3), (0.6, 0.2), (0.4,), (0.9,), (0.7, 0.1)])
     asked = pruner.ask(20)
     assert asked == Pruning("val_loss", {5: 0.6})  # 0.4 0.5 [0.6] 0.7 0.9; three reached the second rung, too few
     assert not asked.stops([0.9, 0.9, 0.9, 0.9])
@@ -57,13 +57,13 @@ def test_successive_halving_lets_the_best_third_go_on() -> None:
 
 
 def test_scores_that_are_no_numbers_are_not_counted() -> None:
-    pruner = told(Pruner("successive_halving", "val_loss"), [(float("nan"),), (0.5,), (0.6,)])
+    pruner = after(Pruner("successive_halving", "val_loss"), [(float("nan"),), (0.5,), (0.6,)])
     assert pruner.ask(9) == Pruning("val_loss", {1: 0.5})
 
 
 def test_a_trial_of_one_epoch_cannot_be_stopped() -> None:
-    assert told(Pruner("median", "val_loss"), [(0.5, 0.5)] * 9).ask(1) is None
-    assert told(Pruner("none", "val_loss"), [()] * 9).ask(20) is None
+    assert after(Pruner("median", "val_loss"), [(0.5, 0.5)] * 9).ask(1) is None
+    assert after(Pruner("none", "val_loss"), [()] * 9).ask(20) is None
 
 
 def test_a_trial_reaches_the_rungs_before_it_was_pruned_and_all_of_them_if_it_stopped_by_itself() -> None:

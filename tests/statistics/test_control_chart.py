@@ -144,8 +144,8 @@ def test_too_few_networks_give_no_limits_and_it_is_said(refits: int, earlier: in
 def test_what_is_beyond_a_limit_is_told_with_figure_and_limit() -> None:
     refits = [ModelScores(0.9 + each, 0.3 + each, 0.03 + each) for each in (-0.002, -0.001, 0.0, 0.001, 0.002)]
     charted = control_chart([ChartPoint(START, "challenger", "version 7", ModelScores(0.9, 0.3, 0.055))], refits)
-    (told,) = limit_warnings(charted)
-    assert told == (
+    (warning,) = limit_warnings(charted)
+    assert warning == (
         "the accuracy gap of the challenger version 7, +5.50 points, is above its limit of +3.50 points "
         "(mean ± 3 sd of 5 refits)"
     )

@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
 
 from pipeline.evaluation.analyses.placement_effects import model_text, sentence
-from pipeline.statistics.effects.design import design, own_design
+from pipeline.statistics.effects.design import Factor, design
 from pipeline.statistics.effects.importance import importance
 from pipeline.statistics.effects.model import Effects, effects, judged, table
 from pipeline.statistics.effects.regression import regress
@@ -316,7 +316,7 @@ def test_a_row_of_a_users_own_design_is_the_one_worked_by_hand() -> None:
             "optimizer": ["sgd", "adam", "sgd"],
         }
     )
-    columns = own_design(trials, [str(name) for name in trials])
+    columns = design(trials, {str(name): Factor() for name in trials}, layers=False)
     assert list(columns) == [
         "constant",
         "dropout:dropout_dense",
@@ -337,8 +337,71 @@ def test_the_effects_of_a_users_own_model_are_told_by_name() -> None:
     rate, filters = generator.choice([0, 0.2, 0.4], 40), generator.choice([16, 32, 64], 40)
     noise = generator.normal(0, 1e-3, 40)
     trials = pd.DataFrame({"dropout": rate, "filters": filters, "test_accuracy": 0.9 + noise, "loss_gap": noise})
-    found = effects(trials.assign(accuracy_gap=0.05 - 0.1 * rate + noise), own=["dropout", "filters"])
+    asked = {"dropout": Factor(), "filters": Factor()}
+    found = effects(trials.assign(accuracy_gap=0.05 - 0.1 * rate + noise), asked, layers=False)
     lowers, nothing = found.fit("accuracy_gap").effects
     assert (lowers.kind, lowers.label, lowers.verdict) == ("dropout", "at dropout", "lowers")
     assert lowers.estimate == pytest.approx(-1, abs=0.05)  # points per 0.1 of rate
     assert (nothing.kind, nothing.label, nothing.verdict) == ("size", "filters", "cannot tell")
+
+
+def test_what_is_searched_besides_layers_has_columns_on_its_scale_between_sizes_and_depths() -> None:
+    # From .001 to .002 is a doubling on a logarithmic range, and (.002 - .001) / .003 of a linear one.
+    trials = pd.DataFrame(
+        {
+            "depth": [1, 2, 2],
+            "dropout_0": [0.1, 0.0, 0.0],
+            "hidden_1": [128.0, 256.0, 64.0],
+            "learning_rate": [0.001, 0.002, 0.004],
+            "weight_decay": [0.001, 0.002, 0.004],
+            "batch_size": [64, 128, 256],
+            "activation": ["relu", "gelu", "elu"],
+        }
+    )
+    asked = {
+        "learning_rate": Factor(log=True),
+        "weight_decay": Factor(log=False),
+        "batch_size": Factor(),
+        "activation": Factor(first="relu"),
+    }
+    columns = design(trials, asked)
+    assert list(columns) == [
+        "constant", "dropout_0", "hidden_1", "size:learning_rate", "range:weight_decay 0.001 to 0.004", "size:batch_size",
+        "choice:activation=elu, not relu", "choice:activation=gelu, not relu", "depth_2",
+    ]  # fmt: skip
+    assert columns.diff().iloc[1:].to_numpy().tolist() == [
+        pytest.approx([0, -1, 1, 1, 1 / 3, 1, 0, 1, 1]),
+        pytest.approx([0, 0, -2, 1, 2 / 3, 1, 1, -1, 0]),
+    ]
+
+
+def test_a_searched_setting_does_not_pass_for_an_effect_of_dropout() -> None:
+    """The learning rate alone moves the gap, a point per doubling, and the search tried high rates with much dropout."""
+    trials = known(200)
+    generator = np.random.default_rng(2)
+    doublings = 10 * trials["dropout_1"].fillna(0) + generator.normal(0, 1, 200)
+    trials = trials.assign(learning_rate=0.001 * 2**doublings)
+    trials["accuracy_gap"] = 0.05 + 0.01 * doublings + generator.normal(0, 0.003, 200)
+    confounded = effects(trials).fit("accuracy_gap").effect("dropout_1")
+    assert confounded.verdict == "raises"
+    found = effects(trials, {"learning_rate": Factor(log=True)})
+    gap = found.fit("accuracy_gap")
+    assert gap.effect("dropout_1").verdict == "cannot tell"
+    assert gap.effect("dropout_1").low < 0 < gap.effect("dropout_1").high
+    assert gap.effect("size:learning_rate").low < 1 < gap.effect("size:learning_rate").high
+    assert sentence(found).endswith(
+        f"The gap also depends significantly on learning_rate ({gap.effect('size:learning_rate').estimate:+.2f} points per "
+        "doubling)."
+    )
+    assert "the depth, and learning_rate (each number by its doublings or its range, and each choice)" in model_text(
+        found, ["learning_rate"]
+    )
+
+
+def test_depths_and_not_factors_share_the_forests_last_column() -> None:
+    trials = known(60).assign(batch_size=np.tile([32, 64, 128], 20), activation=np.tile(["relu", "gelu"], 30))
+    fit = effects(trials, {"batch_size": Factor(), "activation": Factor(first="relu")}).fit("accuracy_gap")
+    shared = {effect.importance for effect in fit.effects if effect.kind == "depth"}
+    assert len(shared) == 1
+    assert shared.isdisjoint(effect.importance for effect in fit.effects if effect.kind in {"size", "choice"})
+    assert fit.effect("choice:activation=gelu, not relu").label == "activation=gelu, not relu"

@@ -309,16 +309,16 @@ def test_the_sentence_turns_with_the_signs() -> None:
     turned = replace(
         APART, accuracy=Interval(-0.032, -0.02, -0.008), test=McNemar(10, 30, 0.00222), loss=Interval(0.01, 0.03, 0.05)
     )
-    told = sentence(turned, "dropout", "baseline")
-    assert "dropout is less accurate than baseline: -2.00 points" in told
-    assert "The loss of dropout is higher: +0.0300" in told
+    text = sentence(turned, "dropout", "baseline")
+    assert "dropout is less accurate than baseline: -2.00 points" in text
+    assert "The loss of dropout is higher: +0.0300" in text
 
 
 @pytest.mark.parametrize("loss", [Interval(-0.03, -0.01, 0.01), Interval(0, 0, 0), Interval(math.nan, 0.5, math.nan)])
 def test_the_sentence_claims_nothing_that_is_not_shown(loss: Interval) -> None:
-    told = sentence(replace(APART, test=McNemar(12, 10, 0.83), loss=loss), "dropout", "baseline")
-    assert "dropout and baseline do not differ significantly in accuracy: +2.00 points" in told
-    assert "Their losses do not differ significantly" in told
+    text = sentence(replace(APART, test=McNemar(12, 10, 0.83), loss=loss), "dropout", "baseline")
+    assert "dropout and baseline do not differ significantly in accuracy: +2.00 points" in text
+    assert "Their losses do not differ significantly" in text
 
 
 def test_the_sentence_tests_at_the_level_of_the_comparison() -> None:

@@ -72,6 +72,15 @@ def test_every_network_is_in_a_chart_of_parallel_coordinates_with_all_its_layers
     assert {"depth", "dropout_0", "dropout_1", "hidden_1"} in charts
 
 
+def test_what_is_searched_besides_layers_is_on_every_chart_of_hyperparameters_and_a_column(store, run):
+    views.ensure(store, run, question=QUESTION, depth=2, searched=["activation", "learning_rate"])
+
+    state = state_of(tags_of(store, run)[TRIALS_ASKED_TAG])
+    charts = [card["selectedParams"] for card in state["compareRunCharts"] if card["type"] == "PARALLEL"]
+    assert [chart[-2:] for chart in charts] == [["activation", "learning_rate"]] * 2
+    assert state["selectedColumns"][-2:] == ["params.`activation`", "params.`learning_rate`"]
+
+
 def test_every_card_stands_in_a_section_and_no_two_have_one_id(store, run):
     views.ensure(store, run, question=QUESTION, depth=8)
 

@@ -1,5 +1,5 @@
-"""Where dropout should go: effects of dropout positions and sizes, or of the hyperparameters of a user's own model, on
-accuracy and gap, over all trials of a search.
+"""Where dropout should go: effects of dropout positions, sizes and whatever else is searched on accuracy and gap, over all
+trials of a search.
 """
 
 import math
@@ -10,11 +10,14 @@ import pandas as pd
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.analyses.pareto import left_out, stopped_early
 from pipeline.evaluation.report.page import Picture, Section, Table
+from pipeline.experiment import Experiment
+from pipeline.experiment.training import Range
 from pipeline.figures.comparisons import effects as effects_figure
 from pipeline.figures.style import png
 from pipeline.formatting import listed
 from pipeline.search import trials
 from pipeline.statistics.effects import model
+from pipeline.statistics.effects.design import Factor
 from pipeline.statistics.effects.model import FLOOR, LEVEL, Effect, Effects, Fit
 from pipeline.statistics.effects.regression import LEAST_FREEDOM
 
@@ -27,6 +30,7 @@ STEPS = {
     "choice": "the first",
 }
 """What an estimate is for, by kind of effect."""
+NOTHING = "no hyperparameter has a significant effect on the gap."
 OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
 CAPTION = (
     "Effects with 95 % intervals. Importance: by how many points the error of a random forest on held-out networks grows "
@@ -40,8 +44,8 @@ def analyse(result: EvaluationResult) -> Analysis | None:
         return None
     eligible = trials.unpruned(result.trials)
     complete = trials.fully_trained(eligible)
-    own = trials.own_hyperparameters(complete)
-    effects = model.effects(trials.table(complete), own=own)
+    layers, searched = result.experiment.model is None, factors(result.experiment, trials.searched(complete))
+    effects = model.effects(trials.table(complete), searched, layers=layers)
     text = f"{sentence(effects)}{stopped_early(len(eligible) - len(complete), 'left out')}"
     text += left_out(len(result.trials) - len(eligible))
     artifacts: dict[str, bytes | str] = {"effects.csv": model.table(effects).to_csv(index=False)}
@@ -51,12 +55,19 @@ def analyse(result: EvaluationResult) -> Analysis | None:
         alt = f"Effects with 95 % intervals on accuracy and gap. {sentence(effects)}"
         pictures.append(Picture(picture, alt, "Effects over all trials"))
         verdicts = _verdicts(effects)
-        formats = {name: "{:+.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
+        formats = {name: "{:+z.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
         tables.append(Table(CAPTION, verdicts, formats))
     places = any(each.kind == "dropout" for each in effects.fit("accuracy_gap").effects)
     title = "Where dropout should go" if places else "What the hyperparameters do"
-    section = Section(title, text, tables, pictures, model_text(effects, own=own))
+    section = Section(title, text, tables, pictures, model_text(effects, list(searched), layers=layers))
     return Analysis(artifacts, section=section)
+
+
+def factors(experiment: Experiment, names: Sequence[str]) -> dict[str, Factor]:
+    """What is searched, on the scale on which it is searched; texts are compared with the first of the experiment's list."""
+    numbers, texts = experiment.training.searched, experiment.space.searched
+    ranges = {name: each.log for name, each in numbers.items() if isinstance(each, Range)}
+    return {name: Factor(ranges.get(name), texts[name][0] if name in texts else None) for name in names}
 
 
 def _verdicts(effects: Effects) -> pd.DataFrame:
@@ -66,7 +77,7 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
         row: dict[str, str | float] = {"effect": effect.label, "per, or against": STEPS[effect.kind]}
         for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
             other = effects.fit(outcome).effects[index]
-            text = other.why or f"{other.estimate:+.2f} ({other.low:+.2f} to {other.high:+.2f})"
+            text = other.why or f"{other.estimate:+z.2f} ({other.low:+z.2f} to {other.high:+z.2f})"
             row |= {f"{title}, points": f"{other.verdict}: {text}", f"importance for {title}": other.importance}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -81,35 +92,40 @@ def sentence(found: Effects) -> str:
     widening = [each for each in places if each.verdict == "raises"]
     unknown = [each for each in places if each.verdict == "cannot tell"]
     if not places:
-        return others or f"With {_networks(found)}, no hyperparameter has a significant effect on the gap."
+        start = f"With {_networks(found)}, "
+        return start + (f"the gap depends significantly on {others}." if others else NOTHING)
+    also = f" The gap also depends significantly on {others}." if others else ""
     if len(unknown) == len(places):
-        return f"With {_networks(found)}, dropout has no significant effect on the gap at any position.{others}"
+        return f"With {_networks(found)}, dropout has no significant effect on the gap at any position.{also}"
     parts = _closing(closing, gap, accuracy) if closing else ["Dropout closes the gap significantly at no position."]
     parts += [f"It widens the gap {_named(widening)}."] if widening else []
     parts += (
         [f"Its effect on the gap is not significant {listed([_spanned(each) for each in unknown])}."] if unknown else []
     )
-    return " ".join(parts) + others
+    return " ".join(parts) + also
 
 
 def _others(gap: Fit) -> str:
-    """Hyperparameters of a user's own model, besides dropout, with a significant effect on the gap."""
+    """Factors besides dropout with a significant effect on the gap; empty if there are none."""
     known = [each for each in gap.effects if each.kind in {"size", "range", "choice"} and each.verdict != "cannot tell"]
-    if not known:
-        return ""
-    named = [f"{each.label} ({each.estimate:+.2f} points {model.STEPS[each.kind]})" for each in known]
-    return f" The gap also depends significantly on {listed(named)}."
+    named = [f"{each.label} ({each.estimate:+z.2f} points {model.STEPS[each.kind]})" for each in known]
+    return listed(named) if named else ""
 
 
-def model_text(found: Effects, *, own: Sequence[str] = ()) -> str:
-    """The method: the model and its fit."""
+def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = True) -> str:
+    """The method: the model and its fit. `searched` names what is searched besides the layers of dense networks."""
     left_out = f" ({found.failed} left out: no finite scores, or below {100 * FLOOR:g} % of the best test accuracy)"
-    families = "each kind of hyperparameter" if own else "positions, within sizes and within depths"
+    families = "each kind of hyperparameter" if searched else "positions, within sizes and within depths"
+    numbers = "number by its doublings or its range, and each choice"
+    if not layers:
+        columns = f"each {numbers}"
+    elif searched:
+        columns = f"the doublings of each hidden size, the depth, and {listed(searched)} (each {numbers})"
+    else:
+        columns = "the doublings of each hidden size, and the depth"
     parts = (
         f"Least squares over {_networks(found)}{left_out if found.failed else ''} on the rate at each position,",
-        "each number by its doublings or its range, and each choice; straight lines, no interactions."
-        if own
-        else "the doublings of each hidden size, and the depth; straight lines, no interactions.",
+        f"{columns}; straight lines, no interactions.",
         "Intervals: 95 %, heteroscedasticity-robust (HC3), one at a time;",
         f"verdicts: at {100 * LEVEL:g} % after Holm's correction within {families}.",
         "A search that learns draws networks near its best ones; the effects describe that region.",
@@ -163,7 +179,7 @@ def _cost(effect: Effect) -> str:
 
 
 def _named(effects: Sequence[Effect]) -> str:
-    return listed([f"{each.label} ({each.estimate:+.2f})" for each in effects])
+    return listed([f"{each.label} ({each.estimate:+z.2f})" for each in effects])
 
 
 def _spanned(effect: Effect) -> str:
@@ -175,4 +191,4 @@ def _span(effect: Effect, unit: str = "") -> str:
     if math.isnan(effect.estimate):
         return ""
     alone = "" if effect.low <= 0 <= effect.high else ": excludes 0, but not after correction"
-    return f" ({effect.low:+.2f} to {effect.high:+.2f}{unit}{alone})"
+    return f" ({effect.low:+z.2f} to {effect.high:+z.2f}{unit}{alone})"

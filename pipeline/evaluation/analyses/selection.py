@@ -10,10 +10,11 @@ from pipeline.statistics.selection_bias import selection_bias
 from pipeline.tracking.names import REFITS_CSV, SEEDS_CSV
 
 METHOD = (
-    "The choice uses validation scores only. Selection bias is the validation accuracy at selection minus the accuracy of "
-    "refits with fresh seeds: on the same validation images it is the luck of the seed; on test it also contains the "
-    "optimism about the validation images and the difference in difficulty between validation and test. "
-    "± is half of the 95 % interval over seeds. A negative value means that the selection score was not optimistic."
+    "The choice uses validation scores only. Selection bias is the validation accuracy in the search minus the accuracy "
+    "with fresh seeds; the best of many trials is partly the luckiest. On the same validation images, this difference is "
+    "the luck of the seed. On test, it also includes the luck with the validation images, and any difference in difficulty "
+    "between validation and test images. ± is half of the 95 % interval over seeds. Below zero, the score in the search "
+    "was not optimistic."
 )
 RACE = (
     "Refits race: after each round, the result with all seeds is simulated from the spread of the seeds, and the rule is "
@@ -32,7 +33,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     )  # fmt: skip
     text, method, metrics = f"{result.choice.reason}{_better_on_test(result)}", "", {}
     if chosen.finalist.at_selection is not None:
-        method = METHOD
+        method, means = METHOD, chosen.summaries
         bias = selection_bias(
             chosen.finalist.at_selection,
             [each["val_accuracy"] for each in chosen.metrics],
@@ -40,10 +41,10 @@ def analyse(result: EvaluationResult) -> Analysis:
         )
         metrics = {"selection_bias": bias.validation.mean, "selection_bias_test": bias.test.mean}
         text += (
-            f"\n\nThe search selected it, trained with one seed, at a validation accuracy of "
-            f"{percent(chosen.finalist.at_selection)} %. This exceeds its accuracy with fresh seeds by "
-            f"{mean_points(bias.validation)} points on the same validation images and by {mean_points(bias.test)} points "
-            f"on test. {_validation_to_test(result)}"
+            f"\n\nIn the search, with one seed, its validation accuracy was {percent(chosen.finalist.at_selection)} %. With "
+            f"fresh seeds it is {percent(means['val_accuracy'].mean)} % on the same validation images and "
+            f"{percent(means['test_accuracy'].mean)} % on test: differences of {mean_points(bias.validation)} and "
+            f"{mean_points(bias.test)} points (selection bias).{_validation_to_test(result)}"
         )
     artifacts = {REFITS_CSV: refits.to_csv(index=False), SEEDS_CSV: _seed_table(result).to_csv(index=False)}
     tables = [_seeds_of_the_race(result)] if result.seed_notes else []
@@ -83,17 +84,16 @@ def _better_on_test(result: EvaluationResult) -> str:
 
 
 def _validation_to_test(result: EvaluationResult) -> str:
-    """The drop from validation to test of networks that were not selected: it is not selection bias."""
+    """Validation minus test accuracy of networks that were not selected: what is not selection bias."""
     drops = []
     for group in result.groups:
         if group.finalist.reference:
             drop = summarise(each["val_accuracy"] - each["test_accuracy"] for each in group.metrics)
             drops.append(f"{result.role(group)} {mean_points(drop)}")
     if not drops:
-        return "Part of the drop to test is due to a different difficulty of the test images."
+        return ""
     return (
-        "Part of the drop to test is due to a different difficulty of the test images: networks that were not selected "
-        f"drop from validation to test by {listed(drops)} points."
+        f" For comparison, validation minus test accuracy of networks that were not selected: {listed(drops)} points."
     )
 
 

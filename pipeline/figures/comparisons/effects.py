@@ -1,4 +1,4 @@
-"""A forest plot of the effects of dropout layers, sizes and depth."""
+"""A forest plot of the effects of dropout layers, sizes, depth and whatever else is searched."""
 
 import math
 from collections.abc import Sequence
@@ -114,4 +114,4 @@ def _fitted(fit: Fit) -> str:
 
 
 def _signed(points: float) -> str:
-    return f"{points:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{points:+z.2f}".replace("-", "\N{MINUS SIGN}")

@@ -1,6 +1,6 @@
 """Parallel coordinates of all trials: hyperparameters on the left, results on the right."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -11,31 +11,35 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline.figures.style import GREY, canvas
+from pipeline.formatting import shortened
 
-Trials = Sequence[Mapping[str, float | None]]
-"""Values by name; None for a layer that the network does not have."""
+Value = float | str
+Trials = Sequence[Mapping[str, Value | None]]
+"""Values by name, numbers or texts; None for a layer that the network does not have."""
 COLOURS = "viridis_r"
 """The best dark and last drawn: yellow is lost on white."""
 FEW = 8
-"""Largest number of values of an axis that is spaced evenly and shows each of them."""
+"""Largest number of numbers of an axis that is spaced evenly and shows each of them, as an axis of texts does."""
+MOST_LETTERS = 16
+"""Of a text on an axis."""
 ABSENT = -0.12
 """Where a line runs that has no value on an axis: below it."""
 FAN = 0.05
 """Share of the axis over which trials with the same value are spread, in the order of their colours."""
 
 
-def parallel(trials: Trials, names: Sequence[str], *, colour_by: str) -> Figure:
+def parallel(trials: Trials, names: Sequence[str], *, colour_by: str, log: Collection[str] = ()) -> Figure:
     """A line per trial over the axes `names`; a missing layer (None) is drawn below the axis, at `none`.
 
     Axes that differ only in a number at the end, such as `dropout_0` and `dropout_1`, share their scale. `colour_by`
-    names the value that colours the lines.
+    names the value that colours the lines, and `log` the axes of positive numbers that are logarithmic.
     """
     figure, (axes,) = canvas(max(8.0, 0.95 * len(names)), 5.0)
     values = np.array([_number(trial.get(colour_by)) for trial in trials])
     order = np.argsort(values, kind="stable")
     fan = np.empty(len(trials))
     fan[order] = np.linspace(-FAN / 2, FAN / 2, len(trials)) if len(trials) > 1 else 0.0
-    heights = np.array([_axis(axes, place, name, trials, fan) for place, name in enumerate(names)])
+    heights = np.array([_axis(axes, place, name, trials, fan, log=name in log) for place, name in enumerate(names)])
     shade = _shading(values)
     for index in order:
         colour = colormaps[COLOURS](shade(values[index]))
@@ -51,26 +55,40 @@ def parallel(trials: Trials, names: Sequence[str], *, colour_by: str) -> Figure:
     return figure
 
 
-def _axis(axes: Axes, place: int, name: str, trials: Trials, fan: NDArray[np.float64]) -> NDArray[np.float64]:
+def _axis(
+    axes: Axes, place: int, name: str, trials: Trials, fan: NDArray[np.float64], *, log: bool
+) -> NDArray[np.float64]:
     """Draws one axis with its values and returns the height of each trial on it, (trials,)."""
     axes.plot([place, place], [0, 1], color=GREY, linewidth=0.8, zorder=0)
     family = [each for each in {key for trial in trials for key in trial} if _stem(each) == _stem(name)]
-    known = sorted({value for each in family for trial in trials if (value := trial.get(each)) is not None})
-    known = [value for value in known if np.isfinite(value)]
-    few = len(known) <= FEW and all(value == round(value, 3) for value in known)
-    scale = known if few or len(known) == 1 else [known[0], known[-1]]
-    levels = np.linspace(0, 1, len(scale)) if len(scale) > 1 else np.full(len(scale), 0.5)
-    for height, value in zip(levels, scale, strict=True):
-        _label(axes, place, height, f"{value:g}" if few else f"{value:.3g}", "black")
-    given = [trial.get(name) for trial in trials]
-    absent = np.array([value is None or not np.isfinite(value) for value in given], bool)
+    texts, numbers = _known([trial.get(each) for trial in trials for each in family])
+    few = len(numbers) <= FEW and all(value in {round(value, 3), float(f"{value:.3g}")} for value in numbers)
+    shown: list[Value] = [*texts, *(numbers if few else sorted({numbers[0], numbers[-1]}))]
+    levels = np.linspace(0, 1, len(shown)) if len(shown) > 1 else np.full(len(shown), 0.5)
+    for height, value in zip(levels, shown, strict=True):
+        _label(axes, place, height, _text(value, exact=few), "black")
+    level: dict[Value | None, float] = dict(zip(shown, levels, strict=True))
+    if not few and len(numbers) > 1:  # between the two ends
+        scaled = np.log(numbers) if log else np.array(numbers)
+        level |= dict(zip(numbers, np.interp(scaled, scaled[[0, -1]], levels[-2:]), strict=True))
+    heights = np.array([level.get(trial.get(name), ABSENT) for trial in trials], float)
+    absent = heights == ABSENT
     if absent.any():
         _label(axes, place, ABSENT, "none", GREY)
-    heights = np.full(len(trials), ABSENT)
-    if scale:
-        present = [value for value in given if value is not None and np.isfinite(value)]
-        heights[~absent] = np.interp(present, scale, levels)
     return heights + fan if few else np.where(absent, heights + fan, heights)
+
+
+def _known(values: Sequence[Value | None]) -> tuple[list[str], list[float]]:
+    """The different texts and finite numbers, each in order."""
+    texts = {value for value in values if isinstance(value, str)}
+    numbers = {value for value in values if value is not None and not isinstance(value, str) and np.isfinite(value)}
+    return sorted(texts), sorted(numbers)
+
+
+def _text(value: Value, *, exact: bool) -> str:
+    if isinstance(value, str):
+        return shortened(value, MOST_LETTERS)
+    return f"{value:g}" if exact else f"{value:.3g}"
 
 
 def _label(axes: Axes, place: int, height: float, text: str, colour: str) -> None:
@@ -94,6 +112,6 @@ def _shading(values: NDArray[np.float64]) -> Normalize:
     return Normalize(low if low < high else high - 0.01, high, clip=True)
 
 
-def _number(value: float | None) -> float:
+def _number(value: Value | None) -> float:
     """A value to colour by; a missing one counts as the lowest."""
-    return -np.inf if value is None or np.isnan(value) else value
+    return -np.inf if value is None or isinstance(value, str) or np.isnan(value) else value

@@ -22,12 +22,17 @@ ENVIRONMENT = {
 _started = False
 
 
-def start() -> None:
-    """Starts the server, which imports in the background; only on Linux, and not where there is a GPU, which a process must
+def is_safe() -> bool:
+    """Whether copies of a process with TensorFlow work: only on Linux, and not where there is a GPU, which a process must
     open by itself.
     """
+    return sys.platform == "linux" and not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/kfd").exists()
+
+
+def start() -> None:
+    """Starts the server where that is safe; it imports in the background."""
     global _started  # noqa: PLW0603 - there is one server per process
-    if _started or sys.platform != "linux" or any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists():
+    if _started or not is_safe():
         return
     set_forkserver_preload([PRELOADED])
     theirs = dict(os.environ)

@@ -1,7 +1,7 @@
 """Networks as rows of numbers, for a linear model."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,49 +11,56 @@ CENTRE = 128
 
 WIDE = 4
 """A positive number whose largest value is so many times its smallest is modelled by its doublings."""
-OWN = ("dropout", "size", "range", "choice")
-"""Kinds of columns of a user's own model; such a column is called `kind:hyperparameter`."""
+FACTORS = ("dropout", "size", "range", "choice")
+"""Kinds of columns of a factor; such a column is called `kind:factor`."""
 
 
-def own_design(trials: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The columns of the model for the hyperparameters `names` of a user's own model, the constant first. Where a network
-    lacks one, it counts as no dropout, or as the mean of the others.
+@dataclass(frozen=True)
+class Factor:
+    """A hyperparameter of a user's own model, or what a search of dense networks varies besides their layers."""
 
-    A hyperparameter with `dropout` in its name is a rate, in tenths. A wide range of positive numbers counts in doublings,
-    any other from 0 at its lowest value to 1 at its highest. Of a choice of texts, each but the first has a column.
+    log: bool | None = None
+    """Whether its numbers count in doublings; None: if they are positive and their range is wide."""
+    first: str | None = None
+    """The text that its other texts are compared with; None, or one that no network has: the first in the alphabet."""
+
+
+def design(trials: pd.DataFrame, factors: Mapping[str, Factor] | None = None, *, layers: bool = True) -> pd.DataFrame:
+    """The columns of the model: the constant, rates and sizes of the `layers` of dense networks, the factors, and depths.
+
+    Where a network lacks a factor, it counts as no dropout, or as the mean of the others. A factor with `dropout` in its
+    name is a rate, in tenths. Numbers count in doublings, or from 0 at the lowest to 1 at the highest. Of texts, each but
+    the first has a column.
     """
     columns = {"constant": pd.Series(1.0, trials.index)}
-    for name in names:
-        columns |= dict(_own_columns(name, trials[name]))
+    if layers:
+        columns |= {name: trials[name].fillna(0) / 0.1 for name in numbered(trials, "dropout")}
+        columns |= {name: np.log2(trials[name].fillna(CENTRE) / CENTRE) for name in numbered(trials, "hidden")}
+    for name, factor in (factors or {}).items():
+        columns |= dict(_columns(name, factor, trials[name]))
+    if layers:
+        columns |= {f"depth_{depth}": trials["depth"] == depth for depth in sorted(trials["depth"].unique())[1:]}
     return pd.DataFrame(columns, index=trials.index).astype(float)
 
 
-def _own_columns(name: str, given: pd.Series) -> Iterator[tuple[str, pd.Series]]:
+def _columns(name: str, factor: Factor, given: pd.Series) -> Iterator[tuple[str, pd.Series]]:
     present = given.dropna()
     if any(isinstance(each, str) for each in present):
-        for first, other in itertools.product(sorted(set(present))[:1], sorted(set(present))[1:]):
-            yield f"choice:{name}={other}, not {first}", given == other
+        texts = sorted(set(present), key=lambda each: (each != factor.first, each))
+        for other in texts[1:]:
+            yield f"choice:{name}={other}, not {texts[0]}", given == other
         return
     values = given.astype(float)
     low, high = values.min(), values.max()
     if "dropout" in name.lower() and 0 <= low <= high < 1:
         yield f"dropout:{name}", values.fillna(0) / 0.1
         return
-    if low > 0 and high >= WIDE * low:
+    if factor.log if factor.log is not None else low > 0 and high >= WIDE * low:
         scaled = values.map(np.log2)
         yield f"size:{name}", scaled.fillna(scaled.mean())
         return
     scaled = (values - low) / ((high - low) or 1)
     yield f"range:{name} {low:g} to {high:g}", scaled.fillna(scaled.mean())
-
-
-def design(trials: pd.DataFrame) -> pd.DataFrame:
-    """The columns of the model, the constant first."""
-    rates = {name: trials[name].fillna(0) / 0.1 for name in numbered(trials, "dropout")}
-    sizes = {name: np.log2(trials[name].fillna(CENTRE) / CENTRE) for name in numbered(trials, "hidden")}
-    depths = {f"depth_{depth}": trials["depth"] == depth for depth in sorted(trials["depth"].unique())[1:]}
-    columns = {"constant": 1.0, **rates, **sizes, **depths}
-    return pd.DataFrame(columns, index=trials.index).astype(float)
 
 
 def numbered(table: pd.DataFrame, stem: str) -> list[str]:

@@ -1,17 +1,18 @@
-"""Effects of dropout at each position, of each size and of the depth, over all trials of a search.
+"""Effects of dropout at each position, of each size, of the depth and of whatever else is searched, over all trials.
 
 The model, one per outcome: outcome = constant + a_i (rate after position i / 0.1) + b_j log2(size of hidden layer j /
-128) + c_d (depth is d), by least squares with HC3 errors (regression.py). A missing layer counts as rate 0 and size
-128, so c_d is the effect of d layers of 128. a_i and b_j do not depend on that 128.
+128) + c_d (depth is d) + d_k (column k of the factors, design.py), by least squares with HC3 errors (regression.py). A
+missing layer counts as rate 0 and size 128, so c_d is the effect of d layers of 128. a_i and b_j do not depend on that
+128. A user's own model has factors only.
 
 Intervals have a level of 95 % each. Verdicts are corrected within a family (Holm, 5 % for any false claim in it), so an
-interval can exclude 0 while the verdict is "cannot tell". A family is all positions of dropout, all sizes, or all
-depths, for one outcome. Networks without finite values, and those below half of the best test accuracy, are left out
-and counted: one of them outweighs fifty others in a sum of squares. A search that learns (Bayesian, Hyperband) draws
-networks near its best ones; effects describe that region, and what was hardly varied cannot be estimated.
+interval can exclude 0 while the verdict is "cannot tell". A family is all effects of one kind (`STEPS`) on one outcome.
+Networks without finite values, and those below half of the best test accuracy, are left out and counted: one of them
+outweighs fifty others in a sum of squares. A search that learns (Bayesian, Hyperband) draws networks near its best ones;
+effects describe that region, and what was hardly varied cannot be estimated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.formatting import position
-from pipeline.statistics.effects.design import OWN, design, own_design
+from pipeline.statistics.effects.design import FACTORS, Factor, design
 from pipeline.statistics.effects.importance import importance
 from pipeline.statistics.effects.regression import LEAST_FREEDOM, Array, Regression, regress
 from pipeline.statistics.holm import holm
@@ -50,8 +51,8 @@ class Effect:
     """The effect of one column on one outcome, in the unit of `UNITS`; NaN if it cannot be estimated."""
 
     column: str
-    """`dropout_0`…, `hidden_1`… or `depth_2`…; of a user's own model `dropout:NAME`, `size:NAME`, `range:NAME LOW to HIGH`
-    or `choice:NAME=VALUE, not FIRST`.
+    """`dropout_0`…, `hidden_1`… or `depth_2`…; of a factor `dropout:NAME`, `size:NAME`, `range:NAME LOW to HIGH` or
+    `choice:NAME=VALUE, not FIRST`.
     """
     estimate: float
     """Per 0.1 of rate, per doubling of the size, or for that depth instead of the smallest one."""
@@ -75,7 +76,7 @@ class Effect:
     @property
     def label(self) -> str:
         """Name for people."""
-        if self.kind in OWN and ":" in self.column:
+        if self.kind in FACTORS and ":" in self.column:
             name = self.column.partition(":")[2]
             return f"at {name}" if self.kind == "dropout" else name
         kind, number = self.column.split("_")
@@ -90,7 +91,7 @@ class Fit:
 
     outcome: str
     effects: tuple[Effect, ...]
-    """Dropout by position, sizes by layer, depths."""
+    """Dropout by position, sizes by layer, factors, depths."""
     regression: Regression
     """Of the constant and then `effects`, in order, in the unit of `UNITS`."""
     forest_r_squared: float
@@ -115,7 +116,7 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """Effects of dropout, sizes and depth over the trials of a search."""
+    """Effects of all that is searched over the trials of a search."""
 
     fits: tuple[Fit, ...]
     """One per outcome of `UNITS`."""
@@ -131,23 +132,26 @@ class Effects:
 
 def kind_of(column: str) -> str:
     """The kind of a column: a key of `STEPS`, or `constant`."""
-    own, colon, _ = column.partition(":")
-    return own if colon and own in OWN else column.split("_", maxsplit=1)[0]
+    kind, colon, _ = column.partition(":")
+    return kind if colon and kind in FACTORS else column.split("_", maxsplit=1)[0]
 
 
-def effects(trials: pd.DataFrame, *, own: Sequence[str] = (), seed: int = 1) -> Effects:
+def effects(
+    trials: pd.DataFrame, factors: Mapping[str, Factor] | None = None, *, layers: bool = True, seed: int = 1
+) -> Effects:
     """Estimates the effects.
 
     Args:
-        trials: One row per trial with `depth`, `hidden_1`…, `dropout_0`… (NaN for missing layers) and the
-            outcomes, as in `trials.csv`.
-        own: Names of the hyperparameters of a user's own model, which are the columns then.
+        trials: One row per trial with `depth`, `hidden_1`…, `dropout_0`… (NaN for missing layers), the factors and
+            the outcomes, as in `trials.csv`.
+        factors: All hyperparameters of a user's own model, or what is searched besides layers, by their columns.
+        layers: Whether the trials are dense networks.
         seed: Seed of the forests.
 
     Raises:
         ValueError: For missing columns.
     """
-    missing = [name for name in (*(own or ["depth"]), *UNITS) if name not in trials]
+    missing = [name for name in (*(["depth"] if layers else []), *(factors or {}), *UNITS) if name not in trials]
     if missing:
         raise ValueError(f"the trials lack {', '.join(missing)}; expected the columns of trials.csv")
     outcomes = trials[list(UNITS)].to_numpy(float)
@@ -155,7 +159,7 @@ def effects(trials: pd.DataFrame, *, own: Sequence[str] = (), seed: int = 1) -> 
     sound = np.isfinite(outcomes).all(axis=1)
     sound &= accuracy >= FLOOR * max(accuracy[sound], default=0.0)
     kept = trials[sound]
-    columns = own_design(kept, own) if own else design(kept)
+    columns = design(kept, factors, layers=layers)
     fits = tuple(_fit(kept, columns, outcome, seed) for outcome in UNITS)
     return Effects(fits, len(trials), int(len(trials) - sound.sum()))
 

@@ -1,0 +1,77 @@
+"""The chosen network is compared with its rival, on the same images and seed by seed."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from pipeline.data.split import Split
+from pipeline.evaluation.analyses import significance
+from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
+from tests.evaluation.analyses.evaluated import WORSE, evaluated, finalist, section, table
+from tests.evaluation.samples import figures, group, relu
+
+pytestmark = pytest.mark.tensorflow
+
+
+def compared(split: Split, *roles: str) -> EvaluationResult:
+    return evaluated(split, *(group(finalist(role, relu(8 + place)), WORSE) for place, role in enumerate(roles)))
+
+
+def test_the_comparison_agrees_with_an_independent_test(real: EvaluationResult) -> None:
+    look = significance.analyse(real)
+    assert look is not None
+    labels = real.split.test.labels
+    ours, theirs = (each.median_refit.test.argmax(axis=1) == labels for each in real.groups)
+    assert look.metrics["baseline_accuracy_difference"] == pytest.approx(ours.mean() - theirs.mean())
+    only = int(np.sum(ours & ~theirs)), int(np.sum(theirs & ~ours))
+    assert look.metrics["baseline_mcnemar_p"] == pytest.approx(binomtest(only[0], sum(only)).pvalue)
+    listed = table(look, "comparison.csv")
+    assert set(listed["first"]) == {"64-16(0.2)-10"}
+    assert set(listed["second"]) == {"64-128-64-32-10"}
+    assert list(listed.loc[0, ["only_first", "only_second"]]) == list(only)
+
+
+def test_the_chosen_one_is_compared_with_the_baseline(digits_split: Split) -> None:
+    found = compared(digits_split, "finalist 2", "finalist 1", BASELINE)
+    assert found.rival is found.groups[2]
+    assert section(significance.analyse(found)).title == "Chosen against baseline"
+
+
+def test_a_chosen_baseline_is_compared_with_the_first_of_the_others(digits_split: Split) -> None:
+    found = compared(digits_split, BASELINE, NOTEBOOK)
+    look = significance.analyse(found)
+    assert section(look).title == "Chosen against notebook, dropout"
+    assert look is not None
+    assert look.metrics == {}, "the baseline was not compared with"
+
+
+def test_other_seeds_have_a_say_in_the_difference_pair_by_pair(digits_split: Split) -> None:
+    ours = [figures(accuracy=accuracy, gap=0.02) for accuracy in (0.90, 0.92, 0.94)]
+    theirs = [figures(accuracy=accuracy, gap=0.05) for accuracy in (0.89, 0.90, 0.91)]
+    groups = group(finalist("finalist 1", relu(8)), ours), group(finalist(BASELINE, relu(16)), theirs)
+    # Differences of 1, 2 and 3 points: sd 1, by t(.975, 2) ± 2.48.
+    assert section(significance.analyse(evaluated(digits_split, *groups))).text.endswith(
+        "Chosen minus baseline over 3 seeds: +2.00 ± 2.48 points of test accuracy, -3.00 ± 0.00 points of honest gap "
+        "(± half of the 95 % interval)."
+    )
+    single = section(significance.analyse(compared(digits_split, "finalist 1", BASELINE))).text
+    assert single.endswith("One seed cannot show how results vary between seeds.")
+
+
+def test_one_network_alone_is_compared_with_nothing(digits_split: Split) -> None:
+    assert significance.analyse(compared(digits_split, "network 1")) is None
+
+
+def test_people_read_shares_in_points_and_losses_in_nats(digits_split: Split) -> None:
+    shown = section(significance.analyse(compared(digits_split, "finalist 1", BASELINE))).tables[0].frame
+    assert shown["measure"].tolist()[:3] == ["accuracy, points", "loss, nats", "recall, points"]
+    assert shown.loc[0, "difference"] == "+0.00"
+    assert shown.loc[1, "difference"] == "+0.0000"
+    assert {"only chosen right", "only baseline right"} <= set(shown.columns)
+
+
+def test_roles_are_unique_and_the_chosen_ones_is_chosen(digits_split: Split) -> None:
+    found = compared(digits_split, "finalist 2", "finalist 1", BASELINE)
+    assert [found.role(each) for each in found.groups] == ["chosen", "finalist 1", "baseline"]
+    assert found.of_role("finalist 2") is None, "that is the chosen one"

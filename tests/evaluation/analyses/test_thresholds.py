@@ -1,0 +1,66 @@
+"""Thresholds are chosen on validation; what they accept, and how often that is right, is reported on test."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.data.split import Part, Split
+from pipeline.evaluation.analyses import thresholds
+from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.statistics.selective import thresholds as on_validation
+from tests.evaluation.analyses.evaluated import BETTER, evaluated, experiment, finalist, section, table
+from tests.evaluation.samples import group, relu
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_policies_answer_the_shares_of_test_that_reach_their_threshold(real: EvaluationResult) -> None:
+    answers = table(thresholds.analyse(real), "policies.csv").set_index("policy")
+    probabilities, labels = real.chosen.median_refit.test, real.split.test.labels
+    sure, right = probabilities.max(axis=1) >= 0.5, probabilities.argmax(axis=1) == labels
+    assert list(answers.loc["min_confidence", ["threshold", "answered", "right"]]) == pytest.approx(
+        [0.5, sure.mean(), right[sure].mean()]
+    )
+    assert list(answers.loc["argmax", ["answered", "right", "classes"]]) == pytest.approx([1, right.mean(), 1])
+
+
+def test_a_wished_accuracy_gives_the_threshold_of_validation_and_its_figures_on_test(real: EvaluationResult) -> None:
+    look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": 0.6})))
+    probabilities, labels = real.chosen.median_refit.test, real.split.test.labels
+    answered = probabilities.max(axis=1) >= look.metrics["min_confidence"]
+    assert look.metrics["answered_share"] == pytest.approx(answered.mean())
+    right = probabilities.argmax(axis=1) == labels
+    assert look.metrics["answered_accuracy"] == pytest.approx(right[answered].mean())
+    assert "The target accuracy of 60.00 % is reached" in section(look).text
+
+
+def test_an_accuracy_out_of_reach_is_said_to_be_and_leaves_an_example_of_one_half(real: EvaluationResult) -> None:
+    look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": 1.0})))
+    assert "The target accuracy of 100.00 % is not reached" in section(look).text
+    assert "min_confidence" not in look.metrics
+    assert table(look, "policies.csv").set_index("policy").loc["min_confidence", "threshold"] == 0.5
+
+
+def test_the_margin_too_is_chosen_on_validation_for_a_wished_accuracy(real: EvaluationResult) -> None:
+    look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": 0.6})))
+    threshold = table(look, "policies.csv").set_index("policy").loc["min_margin", "threshold"]
+    curve = on_validation.curve(real.split.validation.labels, real.chosen.median_refit.validation, "margin")
+    assert threshold == pytest.approx(on_validation.threshold_for(curve, 0.6).value)
+    assert threshold != thresholds.EXAMPLE
+    assert "is an example" not in section(look).text
+
+
+def test_sets_that_hold_the_label_less_often_than_stated_are_said_to(digits_split: Split) -> None:
+    """On validation the label always has .7; on test it is a class of probability 0 in every tenth row."""
+    labels = np.zeros(1000, np.int64)
+    on_test = np.where(np.arange(1000) % 10 == 0, 5, 0)
+    part = Part(digits_split.test.images[np.zeros(1000, int)], labels)
+    split = replace(digits_split, validation=part, test=Part(part.images, on_test))
+    chosen = group(finalist("finalist 1", relu(8)), BETTER, labels=[0] * 1000)
+    on_other_images = replace(evaluated(digits_split, chosen), split=split)
+    text = section(thresholds.analyse(on_other_images)).text
+    assert "contain the label of 90.00 % of the test images" in text
+    assert "The coverage on test is below the stated one" in text
+    on_the_same = replace(on_other_images, split=replace(split, test=part))
+    assert "below the stated one" not in section(thresholds.analyse(on_the_same)).text
