@@ -145,7 +145,7 @@ def test_a_run_without_enough_time_has_an_answer_and_says_everywhere_what_it_lef
         assert f"Time was up: {trials}; {seeds}." in run.data.tags["mlflow.note.content"]
     assert f"Time was up: {trials}; {seeds}." in artifact(tmp_path, main, "report.html").decode()
     assert "search: 0 s of minutes=0.0001 are left" in said
-    assert f"search: 1 trial, time is up: {trials}. Chosen: " in said
+    assert f"search: 1 trial, time is up: {trials}. Best of the search: " in said
     assert f"evaluate: time is up: {seeds}" in said
     assert called(*words)[0] == 0
     found = runs(tmp_path)
@@ -380,7 +380,7 @@ def test_the_screen_shows_trials_a_summary_and_the_link(smoke):
     assert "trial 4/4" in done.stdout
     assert "refit 8/8" in done.stdout
     assert "Train and test, scored by the same weights with dropout off" in done.stdout
-    assert "See it: http://127.0.0.1:5000/#/experiments/1/runs?" in done.stdout
+    assert "Compare runs: make ui, then http://127.0.0.1:5000/#/experiments/1/runs?" in done.stdout
 
 
 def test_evaluate_alone_takes_the_latest_finished_search_or_a_named_one(smoke):
