@@ -32,14 +32,14 @@ SAID = {"mlflow.tracking._tracking_service.utils": "_tracking_uri", "mlflow.trac
 MARKED = re.compile(r"^pytestmark = .*pytest\.mark\.(tensorflow|server|browser)", re.MULTILINE)
 """A file that needs more than Python and a SQLite store says so in a line of its own."""
 FIRST = (
-    "faults/test_store_away",
-    "test_contract",
-    "faults/test_killed",
-    "retraining/test_retrain",
-    "search/test_dask_search",
-    "retraining/test_schedule",
     "search/test_dask_workers",
+    "faults/test_store_away",
+    "retraining/test_retrain",
     "test_whole",
+    "retraining/test_schedule",
+    "faults/test_killed",
+    "search/test_dask_search",
+    "test_contract",
     "faults/test_disk",
     "search/test_states",
     "evaluation/test_refits",
