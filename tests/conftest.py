@@ -5,6 +5,7 @@ setting of the machine leaks in.
 heavy is imported, and a session that imported TensorFlow all the same fails.
 """
 
+import gc
 import os
 import re
 import sys
@@ -104,9 +105,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _nothing_is_said_to_mlflow_but_in_the_environment():
+def _a_file_begins_with_what_the_environment_says_and_without_garbage():
     _forget()
     copy_tables()
+    gc.collect()
+    gc.freeze()  # a collection, of which Keras asks for one per model, then looks at the objects of this file alone
     yield
     _forget()
 
