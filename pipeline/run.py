@@ -6,6 +6,7 @@ Cheap checks come first and TensorFlow last, so bad input is reported within sec
 import os
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import psutil
 from rich.console import Console
 
 from pipeline.data.shared_split import temporary_folder
-from pipeline.errors import KeptError
+from pipeline.errors import KeptError, StoreError
 from pipeline.evaluation import find_search
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration
@@ -26,8 +27,8 @@ from pipeline.search.workers.jobs import Workers
 from pipeline.session import Session, connect, load
 from pipeline.tracking import run_lock, views
 from pipeline.tracking.connection.health import store_errors
-from pipeline.tracking.names import CHOSEN_TAG, EXPERIMENT_YAML, NOTE_TAG, REPORT
-from pipeline.tracking.store import Run
+from pipeline.tracking.names import CHOSEN_TAG, EXPERIMENT_YAML, KEEPS_REFITS_TAG, NOTE_TAG, REPORT
+from pipeline.tracking.store import Run, Store
 from pipeline.training.runtime import init_tensorflow
 
 
@@ -87,13 +88,23 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         show()  # now with the answer
         failing = outcome is not None and outcome.kind == "kept" and experiment.retrain.fail_when_kept
         root.adopted = root.adopted and not mlflow_run.gone
-        if failing:
+        if failing or KEEPS_REFITS_TAG in root.tags:
             root.finish("FINISHED")  # `mlflow run` goes by the exit code, unless the run has ended
+    _drop_kept_refits(step, store, root)
     _print_summary(session, root, step, seconds=time.monotonic() - began)
     if outcome is not None:
         session.say(outcome.message)
         if failing:
             raise KeptError("the champion was kept, and retrain.fail_when_kept asks to fail then")
+
+
+def _drop_kept_refits(step: str, store: Store, root: Run) -> None:
+    """Deletes what no later run needs of refits; what cannot be deleted now is left for the next run."""
+    if step in {"main", "evaluate", "retrain"}:
+        from pipeline.evaluation import kept_refits  # noqa: PLC0415 - what else it needs is imported by now
+
+        with suppress(StoreError), store_errors(store.uri), store.client.hurried():
+            kept_refits.drop(store, root)
 
 
 class MlflowRun:
@@ -208,12 +219,12 @@ def _copy_result(root: Run, child: Run) -> None:
 
 
 def _print_summary(session: Session, root: Run, step: str, *, seconds: float) -> None:
-    """Prints the time that the step took, its run, and the link that opens its view in the UI."""
+    """Prints the time that the step took, its run, and how to open its view in the UI."""
     store, name = session.store, session.experiment.name
     session.say(f"{step} of {name} took {duration(seconds)}. Run {root.id} in {store.shown}")
     view = views.SEARCHES if step in {"prepare", "check", "evaluate", "retrain"} else views.TRIALS
-    hint = "" if store.uri.startswith("http") else "   (start the UI with: make ui)"
-    session.say(f"See it: {views.link(store, root, view)}{hint}")
+    start = "" if store.uri.startswith("http") else "make ui, then "
+    session.say(f"Compare runs: {start}{views.link(store, root, view)}")
 
 
 def _depth(experiment: Experiment) -> int:

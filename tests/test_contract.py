@@ -20,6 +20,7 @@ ADDED: dict[str, str] = {
     "narrowgap.claim": "when a process asked for a lease; of searches too",
     "narrowgap.lease": "what a process asks to do alone, or does",
     "narrowgap.request": "a run or a version is found by it if the answer to the request that created it was lost",
+    "narrowgap.keeps_refits": "an evaluation that was stopped, whose refits can be used again",
     "unreadable": "how many pictures of a prediction cannot be read",
     **{
         f"{part}_{measure}": "counts every class alike"
@@ -30,6 +31,7 @@ ADDED: dict[str, str] = {
     "class_weight": "the training setting, as all of them",
     "weight_decay": "the same",
     "label_smoothing": "the same",
+    "normalization": "of the hidden layers, beside their activations",
     "largest_class_rate": "share of the largest class: the accuracy of always answering it",
     "narrowgap.run_number": "the seeds of a retraining run depend on it, also when older runs were deleted",
 }

@@ -1,8 +1,8 @@
-"""What is kept of a refit until its evaluation has ended, so that one that is stopped trains nothing twice."""
+"""What is kept of a refit until the run of its evaluation has ended, so that one that is stopped trains nothing twice."""
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,10 +16,20 @@ from pipeline.search.recording.run_journal import recover
 from pipeline.session import Session
 from pipeline.statistics import trial_metrics
 from pipeline.tracking import deletion
-from pipeline.tracking.names import KEPT_REFIT, ROLE_TAG, STEP_TAG
+from pipeline.tracking.names import (
+    DECISION_TAG,
+    EXPERIMENT_TAG,
+    KEEPS_REFITS_TAG,
+    KEPT_REFIT,
+    ROLE_TAG,
+    STEP_TAG,
+)
 from pipeline.tracking.store import Run, Store
 from pipeline.training.result import Probabilities, TrialResult
 
+STEPS = ("evaluate", "retrain")
+"""Steps below whose runs refits are."""
+STOPPED = ("KILLED", "FAILED")
 MOST_STOPPED = 3
 """Stopped runs, the latest ones, whose refits are looked at."""
 
@@ -103,23 +113,44 @@ class EarlierRefits:
         return self._store.child(self._run, step="refit", name=record.name, tags=record.tags, params=record.params)
 
 
-def drop(store: Store, run: Run) -> None:
-    """Deletes what the refits below `run` keep, when nothing needs it any more."""
+def drop(store: Store, root: Run) -> None:
+    """Deletes what refits of the experiment of `root` keep, where nothing needs it any more: also what a process has left
+    that was killed after its evaluation had ended. Call it when `root` has ended: until then a new start needs it.
+    """
+    for step in STEPS:
+        found = store.runs(step=step, experiment=root.tags[EXPERIMENT_TAG], status=None, tag=KEEPS_REFITS_TAG)
+        here = [run for run in found if run.experiment_id == root.experiment_id]
+        needed = {run.id for run in _latest([run for run in here if run.status in STOPPED and not _decided(run)])}
+        for run in here:
+            if run.status != "RUNNING" and run.id not in needed:
+                _drop_below(store, run)
+
+
+def _drop_below(store: Store, run: Run) -> None:
     for refit in store.children(run):
         if refit.tags.get(STEP_TAG) == "refit":
             deletion.drop_artifact(store, refit, KEPT_REFIT)
+    run.remove(KEEPS_REFITS_TAG)
 
 
-def _stopped(session: Session, run: Run) -> Iterator[Run]:
+def _decided(run: Run) -> bool:
+    """Whether a run is a retraining run that was completed, whatever stopped it later: the next has other seeds."""
+    return DECISION_TAG in run.tags
+
+
+def _stopped(session: Session, run: Run) -> list[Run]:
     """The latest runs of the step of `run` and its experiment that were stopped or failed."""
     step = run.tags[STEP_TAG]
-    found = [
+    return _latest(
         each
-        for status in ("KILLED", "FAILED")
+        for status in STOPPED
         for each in session.store.runs(step=step, experiment=session.experiment.name, status=status)
         if each.id != run.id and each.experiment_id == run.experiment_id
-    ]
-    yield from sorted(found, key=lambda each: each.start_time_ms)[-MOST_STOPPED:]
+    )
+
+
+def _latest(runs: Iterable[Run]) -> list[Run]:
+    return sorted(runs, key=lambda each: each.start_time_ms)[-MOST_STOPPED:]
 
 
 def _same(run: Run, record: TrialRecord) -> bool:

@@ -21,7 +21,7 @@ from pipeline.session import Session
 from pipeline.statistics.gaps import gaps
 from pipeline.statistics.seed_summary import Summary, summarise_metrics
 from pipeline.statistics.selection import Candidate
-from pipeline.tracking.names import EXPERIMENT_TAG, KEPT_REFIT, ROLE_TAG
+from pipeline.tracking.names import EXPERIMENT_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, ROLE_TAG
 from pipeline.tracking.store import Run
 
 FIRST_SEED = 2**32
@@ -115,6 +115,7 @@ def refit_by_plan(
     Raises:
         SearchFailedError: If no finalist remains that can be chosen.
     """
+    run.log(tags={KEEPS_REFITS_TAG: "yes"})
     folder = cache_folder() / "outbox"
     earlier = EarlierRefits(session, run, folder)
     with (
@@ -228,7 +229,7 @@ class _RefitScheduler:
             metrics["val_accuracy"],
             metrics["val_accuracy_gap"],
             self._runs[number].metrics["seconds"],
-            reference=finalist.reference,
+            ranked=False,
             earlier=True,
         )
 
@@ -281,9 +282,7 @@ class _RefitScheduler:
         )
         validation = outcome.result.validation.accuracy
         gap = gaps(outcome.result).val_accuracy_gap
-        return TrialUpdate(
-            name, validation, gap, outcome.seconds, reference=finalist.reference, warning=outcome.warning
-        )
+        return TrialUpdate(name, validation, gap, outcome.seconds, ranked=False, warning=outcome.warning)
 
     def _of(self, number: int) -> tuple[Finalist, int]:
         return self._finalists[number // len(self._seeds)], self._seeds[number % len(self._seeds)]

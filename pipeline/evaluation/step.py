@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from pipeline.evaluation import kept_refits
 from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
@@ -80,7 +79,6 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     log_chosen_model(run, prepared.split, result.chosen, serving)
     page = build_report(session, run, result, analyses)
     run.write(REPORT, page)
-    kept_refits.drop(session.store, run)
     return replace(result, report=page)
 
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from pipeline.data.split import Split
 from pipeline.errors import InputError
-from pipeline.evaluation import kept_refits
 from pipeline.evaluation.analyses.thresholds import serving_defaults
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.log_model import log_chosen_model
@@ -79,9 +78,7 @@ def refit_champion(session: Session, root: Run, workers: Workers, champion: Vers
     (group,) = refit(session, root, [finalist], workers, seeds=seeds)
     split, target = session.prepared.split, session.experiment.evaluation.target_accuracy
     defaults = serving_defaults(split, group.median_refit, target)
-    challenger = Challenger("refit", group, log_chosen_model(root, split, group, defaults), root.id)
-    kept_refits.drop(session.store, root)
-    return challenger
+    return Challenger("refit", group, log_chosen_model(root, split, group, defaults), root.id)
 
 
 def search_challenger(session: Session, root: Run, workers: Workers, number: int) -> Challenger:

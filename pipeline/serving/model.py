@@ -95,22 +95,26 @@ def log_model(
         # MLflow's advice on type hints ignores warning filters.
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
             files = _files(Path(folder), model, serving, code)
-            info = run.wait_for_artifacts(
-                lambda: Model.log(
+
+            def log(tags: dict[str, str]) -> str:
+                info = Model.log(
                     artifact_path=None,
                     name=name,
                     flavor=mlflow.pyfunc,
                     run_id=run.id,
+                    tags=tags,
                     python_model=str(Path(__file__).with_name("served.py")),
                     artifacts=files,
                     signature=signature(serving),
                     input_example=example,
                     pip_requirements=requirements(code=code is not None),
                 )
-            )
+                return str(info.model_id)
+
+            model_id = run.log_model(log)
     finally:
         logger.setLevel(before)
-    return str(info.model_uri)
+    return f"models:/{model_id}"
 
 
 def load(address: str) -> mlflow.pyfunc.PyFuncModel:

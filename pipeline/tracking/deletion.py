@@ -12,10 +12,13 @@ from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from pipeline.tracking.names import STEP_TAG
 from pipeline.tracking.run import ABSENT
 from pipeline.tracking.store import Run, Store
 
 MODEL_ADDRESS = "models:/"
+LOGGING = {"evaluate", "retrain"}
+"""Steps on whose runs models are logged."""
 MIB = 2**20
 
 
@@ -31,6 +34,17 @@ def drop_artifact(store: Store, run: Run, path: str) -> bool:
 def delete_run(store: Store, run_id: str) -> None:
     """Deletes a run; its nested runs stay."""
     store.client.delete_run(run_id)
+
+
+def models_of(store: Store, run: Run) -> list[str]:
+    """Addresses of the models that were logged on an evaluation or a retraining run, also of those that its tags do not
+    name: its process was killed.
+    """
+    if run.tags.get(STEP_TAG) not in LOGGING:
+        return []
+    return [
+        each.model_uri for each in store.client.search_logged_models([run.experiment_id], f"source_run_id = '{run.id}'")
+    ]
 
 
 def delete_model(store: Store, address: str) -> None:

@@ -24,7 +24,10 @@ SPLIT_TAG = "narrowgap.split"
 TEST_DIGEST_TAG = "narrowgap.test_digest"
 """SHA-256 (hex) of the test images and labels that a run was scored on."""
 REQUEST_TAG = "narrowgap.request"
-"""Random text of the request that created a run or a version: if its answer was lost, they are found by it."""
+"""Random text of the request that created a run, a version or a model: if its answer was lost, they are found by it."""
+
+KEEPS_REFITS_TAG = "narrowgap.keeps_refits"
+"""On an evaluation or a retraining run whose refits keep `refit.npz`; removed with them."""
 
 # Who works on a run.
 HOLDER_TAG = "narrowgap.holder"
@@ -169,7 +172,7 @@ def _accuracy(name: str, label: str) -> Metric:
 
 
 def _accuracy_gap(name: str, label: str) -> Metric:
-    return Metric(name, label, "points", scale=100, form="+.2f")
+    return Metric(name, label, "points", scale=100, form="+z.2f")
 
 
 def _loss(name: str, label: str) -> Metric:
@@ -232,7 +235,7 @@ PIXEL_RANGE_PNG, INTENSITIES_PNG, CLASS_COUNTS_PNG = "pixel_range.png", "intensi
 CURVES, CONFUSION_MATRIX, NETWORK_TXT, STATE = "curves.png", "confusion_matrix.png", "network.txt", "state.npz"
 """Of a trial and a refit; `state.npz` where Hyperband may continue the trial."""
 KEPT_REFIT = "refit.npz"
-"""Of a refit until its evaluation has ended."""
+"""Of a refit until the run of its evaluation or retraining has ended."""
 TRIALS_CSV, PARETO_PNG, PARALLEL_PNG = "trials.csv", "pareto.png", "parallel.png"
 """Of a search."""
 SEARCH_JSON = "search.json"

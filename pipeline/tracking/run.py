@@ -2,13 +2,14 @@
 
 import contextlib
 import os
+import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeVar
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -20,9 +21,8 @@ from requests import HTTPError
 from pipeline.errors import InputError, NarrowgapError, StoreError
 from pipeline.tracking.connection.masking import masked, shown
 from pipeline.tracking.connection.patience import PatientClient
-from pipeline.tracking.names import NOTE_TAG, PARENT_TAG, REASON_TAG
+from pipeline.tracking.names import NOTE_TAG, PARENT_TAG, REASON_TAG, REQUEST_TAG
 
-T = TypeVar("T")
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_IN_ALL = 1000, 100, 100, 1000
 """MLflow's limits of one `log_batch`."""
@@ -143,13 +143,35 @@ class Run:
         tag = InputTag("mlflow.data.context", context)
         self._client.log_inputs(self.id, [DatasetInput(dataset, [tag])])
 
-    def wait_for_artifacts(self, write: Callable[[], T]) -> T:
-        """What `write` returns, which writes to the artifact store by itself and is repeated while that is away."""
-        return self._client.call(write, artifacts=True)
+    def log_model(self, log: Callable[[dict[str, str]], str]) -> str:
+        """The id of the model that `log` makes, with the tags that it is given. It is repeated while the store is away; a
+        model that a try without an answer has left is deleted.
+        """
+        own, tries = {REQUEST_TAG: secrets.token_hex(8)}, 0
+
+        def once() -> str:
+            nonlocal tries
+            tries += 1
+            return log(own)
+
+        made = self._client.call(once, artifacts=True)
+        if tries > 1:
+            where = f"tags.`{REQUEST_TAG}` = '{own[REQUEST_TAG]}'"
+            for each in self._client.search_logged_models([self.experiment_id], where):
+                if each.model_id != made:
+                    with suppress_absent():
+                        self._client.delete_logged_model(each.model_id)
+        return made
 
     def note(self, markdown: str) -> None:
         """Sets the text that the UI shows on top of the run."""
         self.log(tags={NOTE_TAG: markdown})
+
+    def remove(self, tag: str) -> None:
+        """Removes a tag; one that is gone already is no failure."""
+        with suppress_absent():  # the answer to the first try may have been lost
+            self._client.delete_tag(self.id, tag)
+        self.tags.pop(tag, None)
 
     def finish(self, status: Status, reason: str | None = None) -> None:
         """Ends the run; the reason of a failure, or of what is missing, is in the tag `narrowgap.reason`."""
@@ -185,6 +207,14 @@ class Run:
         """
         with contextlib.suppress(MlflowException, OSError, NarrowgapError), self._client.hurried():
             self.finish(status, reason)
+
+    def artifact_place(self, name: str) -> str:
+        """Where a person finds an artifact: its path if the store is on this machine."""
+        folder = self._local_folder()
+        if folder is None or not (folder / name).exists():
+            return f"{name} among the artifacts of run {self.id}"
+        path = folder / name
+        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
     def _local_folder(self) -> Path | None:
         parts = urlsplit(self.artifact_uri)

@@ -31,7 +31,7 @@ from pipeline.tracking.names import (
     STEP_TAG,
 )
 from pipeline.tracking.provenance import user
-from pipeline.tracking.run import ABSENT, Point, Run, Status, suppress_absent
+from pipeline.tracking.run import ABSENT, Point, Run, Status
 
 __all__ = ["Point", "Run", "Status", "Store"]
 
@@ -212,8 +212,7 @@ class Store:
         """
         self.move(run, below=below)
         for tag in {REASON_TAG, LEASE_TAG} & set(run.tags):
-            with suppress_absent():  # the answer to the first try may have been lost
-                self.client.delete_tag(run.id, tag)
+            run.remove(tag)
         self.client.update_run(run.id, status="RUNNING")
         return self.get(run.id)
 

@@ -1,7 +1,8 @@
 """Finalists trained again: by the real trainer on digits, one of them diverging; and what happens when all goes wrong."""
 
 import io
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from statistics import mean, stdev
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipeline.errors import SearchFailedError, StoreError
+from pipeline.errors import InputError, SearchFailedError, StoreError
+from pipeline.evaluation import kept_refits
 from pipeline.evaluation.finalists import NOTEBOOK
 from pipeline.evaluation.race import first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit, refit_by_plan
@@ -20,8 +22,8 @@ from pipeline.search.recording.outbox import TrialRecord
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
-from pipeline.tracking.names import ROLE_TAG, TEST_DIGEST_TAG
-from pipeline.tracking.store import Run
+from pipeline.tracking.names import DECISION_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, ROLE_TAG, TEST_DIGEST_TAG
+from pipeline.tracking.store import Run, Status
 from pipeline.training.result import TrialResult
 from tests.evaluation.refitted import DIVERGING, PLAIN, SMALL, Refitted
 from tests.evaluation.samples import figures, group
@@ -198,6 +200,32 @@ def test_an_evaluation_that_was_stopped_trains_no_refit_again(session: Session) 
     assert taken.metrics == group.refits[2].metrics
 
 
+def test_only_refits_that_a_new_start_may_use_again_are_kept(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "smoke")
+
+    def keeps(step: str, status: Status | None, experiment: str = "kept", tags: Mapping[str, str] | None = None) -> Run:
+        run = session.store.root(step=step, experiment=experiment, tags={KEEPS_REFITS_TAG: "yes", **(tags or {})})
+        child = session.store.child(run, step="refit", name="refit", tags={})
+        child.write(KEPT_REFIT, b"arrays")
+        if status is not None:
+            run.finish(status)
+        time.sleep(0.002)  # runs are ordered by milliseconds
+        return child
+
+    stopped: list[Status] = ["KILLED", "FAILED", "KILLED", "KILLED"]
+    oldest, *latest = [keeps("evaluate", status) for status in stopped]
+    stay = [*latest, keeps("retrain", "KILLED"), keeps("retrain", None), keeps("evaluate", "FINISHED", "another")]
+    go = [oldest, keeps("evaluate", "FINISHED"), keeps("retrain", "KILLED", tags={DECISION_TAG: "promoted"})]
+    root = session.store.root(step="main", experiment="kept", tags={})
+    kept_refits.drop(session.store, root)
+    assert [each.read(KEPT_REFIT) for each in stay] == [b"arrays"] * 6
+    for each in go:
+        with pytest.raises(InputError, match=r"has no artifact refit\.npz"):
+            each.read(KEPT_REFIT)
+        assert each.parent_id is not None
+        assert KEEPS_REFITS_TAG not in session.store.get(each.parent_id).tags
+
+
 def test_refits_of_other_settings_are_not_taken_over(session: Session) -> None:
     above = session.store.root(step="main", experiment="smoke", tags={})
     trained: list[float] = []
@@ -275,9 +303,9 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     assert len(names) == len(set(names)) == 16
     lines = screen.getvalue().splitlines()
     assert lines[0].startswith("refit 1 of at most 18  finalist 1: ")
-    decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; its interval is in the headline")
+    decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; the answer states its interval")
     assert lines[decided + 1] == (
-        "evaluate: finalist 2: 3 seeds; after 3 seeds, the rule chose it in 0 % of simulations"
+        "evaluate: finalist 2: 3 seeds; out of the race: chosen in 0 % of simulations after 3 seeds"
     )
     assert lines[decided - 1].startswith("refit 14 of at most 18")
     assert lines[-1].startswith("refit 16/16  finalist 1: ")
@@ -298,9 +326,7 @@ def test_a_finalist_that_fails_in_a_race_gets_no_more_seeds_and_is_left_out(sess
     assert "64-16(0.2)-10 is left out: 1 of 3 refits failed" in screen.getvalue()
 
 
-def test_no_network_that_is_only_compared_with_is_said_to_be_the_best_so_far(refitted: Refitted) -> None:
+def test_no_refit_is_said_to_be_the_best_so_far_since_it_is_one_seed_of_a_network(refitted: Refitted) -> None:
     lines = [line for line in refitted.said.splitlines() if line.startswith("refit ")]
-    references = [line for line in lines if "  baseline: " in line]
-    assert len(references) == 2
-    assert not any("best so far" in line for line in references)
-    assert any("best so far" in line for line in lines)
+    assert sum("  baseline: " in line for line in lines) == 2
+    assert not any("best so far" in line for line in lines)

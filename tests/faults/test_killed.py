@@ -28,6 +28,42 @@ refits._RefitScheduler._ended = dies
 """
     + warm.COMMAND_LINE
 )
+AT_ITS_END = """
+import os, signal
+from pipeline.tracking.run import Run
+real = Run.finish
+def dies(run, status, reason=None):
+    if (run.tags["narrowgap.step"], status) == ("evaluate", "FINISHED"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(run, status, reason)
+Run.finish = dies
+"""
+AFTER_ITS_END = """
+import os, signal
+from pipeline.evaluation import kept_refits
+kept_refits.drop = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_evaluation_that_is_killed_at_its_very_end_trains_no_refit_again_and_what_it_kept_is_deleted_later(tmp_path):
+    words, env = ("--experiment", "smoke", "--evaluation.seeds", "1"), environment(tmp_path)
+    assert warm.run("search", *words, env=env, cwd=tmp_path).returncode == 0
+
+    def kept() -> int:
+        return len(list(tmp_path.rglob("refit.npz")))
+
+    for patch in (AT_ITS_END, AFTER_ITS_END):
+        killed = warm.run("evaluate", *words, env=env, cwd=tmp_path, code=patch + warm.COMMAND_LINE)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        trained = {run.info.run_id for run in runs(tmp_path)["refit"]}
+        assert kept() == len(trained) == 4  # two finalists and two references; the second time they are used again
+    assert warm.run("evaluate", *words, env=env, cwd=tmp_path).returncode == 0  # another one, after one that has ended
+    found = runs(tmp_path)
+    assert [run.info.status for run in found["evaluate"]] == ["KILLED", "FINISHED", "FINISHED"]
+    assert len(found["refit"]) == 8
+    assert kept() == 0
+    # The stopped one keeps nothing, and might: its refits were moved below the next.
+    assert ["narrowgap.keeps_refits" in run.data.tags for run in found["evaluate"]] == [True, False, False]
 
 
 def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search_and_trains_no_refit_again(tmp_path):

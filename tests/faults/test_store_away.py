@@ -5,13 +5,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from mlflow.entities import LoggedModelStatus
 from mlflow.tracking import MlflowClient
 
+from pipeline.data.formats import digits
 from pipeline.errors import StoreError
+from pipeline.serving.model import load, log_model
 from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store
 from tests.faults.search import EACH_ONCE, TRIALS, finished, searching, trial
 from tests.faults.servers import Gate, Server
+from tests.fixtures.commands import _forget
+from tests.retraining.samples import SERVING, network
 
 pytestmark = pytest.mark.server
 
@@ -29,6 +34,7 @@ def gate(server) -> Iterator[Gate]:
     gate = Gate(server)
     yield gate
     gate.shut()
+    _forget()
 
 
 def test_a_run_whose_creation_was_answered_by_nobody_is_there_once(server, gate, monkeypatch):
@@ -58,6 +64,21 @@ def test_a_version_whose_creation_was_answered_by_nobody_is_there_once(server, g
         assert gate.swallow == ""
     assert [each.number for each in registry.versions()] == ["1", "2"]
     assert (version.number, version.tags["origin"]) == ("2", "1")
+
+
+@pytest.mark.parametrize("lost", ["logged-models", "runs/outputs", "logged-models/m-"])
+def test_a_model_of_which_an_answer_was_lost_is_there_once_and_ready(server, gate, monkeypatch, tensorflow, lost):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", gate.address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"lost {lost}")
+    store = Store.connect(wait_minutes=1)
+    root = store.root(step="evaluate", experiment="lost", tags={})
+    client = MlflowClient(server.address)
+    gate.swallow = lost
+    address = log_model(root, network(), digits().images_train[:2], SERVING)
+    assert gate.swallow == ""
+    (model,) = client.search_logged_models([root.experiment_id])
+    assert (model.model_uri, model.status) == (address, LoggedModelStatus.READY)
+    assert load(address).predict(digits().images_train[:2]).shape[0] == 2
 
 
 def test_half_an_answer_about_a_run_sends_no_artifact_elsewhere(server, gate, monkeypatch):

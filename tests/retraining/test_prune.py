@@ -78,6 +78,16 @@ def test_apply_deletes_and_says_how_much_and_how_to_remove_it_for_good(aged, cap
     assert line == "prune: deleted of smoke, older than 90 days: 0 runs, 0 versions, 0 models, 0.0 MiB of artifacts"
 
 
+def test_models_of_a_killed_evaluation_that_no_tag_names_go_with_it(aged):
+    run = aged.root("evaluate", age=200, status="KILLED")
+    models = [aged.store.client.create_logged_model(aged.experiment_id, source_run_id=run.id) for _ in range(2)]
+    assert aged.prune("--apply", "yes") == 0
+    assert aged.there(run) == [False]
+    assert [deletion.model_location(aged.store, each.model_uri) for each in models] == [None, None]
+    (young, *_) = aged.store.runs(step="retrain", experiment="smoke", status=None)
+    assert deletion.model_location(aged.store, young.tags["narrowgap.model"]) is not None
+
+
 def test_a_deleted_run_can_be_restored(aged):
     assert aged.prune("--apply", "yes") == 0
     aged.store.client.restore_run(aged.old.id)

@@ -379,6 +379,32 @@ def test_a_worker_that_joins_later_with_other_code_ends_the_search_and_no_networ
             collect(workers, 1)
 
 
+def test_a_worker_that_joins_later_with_a_package_of_its_own_named_pipeline_is_refused_and_keeps_it(
+    digits_split, dask_cluster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(dask_package, "JOIN_SECONDS", 2)
+    (tmp_path / "imports.py").write_text("import pipeline\n")
+
+    def price():
+        import pipeline
+
+        return vars(pipeline)["price"]
+
+    with (
+        dask_cluster.aside() as aside,
+        dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers,
+    ):
+        (tmp_path / "pipeline").mkdir()  # where the workers are started
+        (tmp_path / "pipeline" / "__init__.py").write_text('"""Cleans the sales figures."""\nprice = 7\n')
+        dask_cluster.start_worker()
+        dask_cluster.start_worker("--preload", str(tmp_path / "imports.py"))
+        aside.wait_for_workers(2)
+        workers.submit(job(0))
+        with pytest.raises(InputError, match=r"has another package named pipeline.*\(.*/pipeline/__init__\.py\)"):
+            collect(workers, 1)
+        assert list(aside.run(price).values()) == [7, 7]
+
+
 def test_a_scheduler_that_goes_away_and_comes_back_at_its_address_loses_no_job(digits_split, tmp_path):
     dask_cluster = Cluster(tmp_path)
     scheduler, worker = dask_cluster.start_scheduler(), dask_cluster.start_worker()
@@ -496,6 +522,31 @@ def test_workers_of_a_scheduler_that_are_too_small_for_the_data_get_none_and_if_
                 workers.submit(job(number, epochs=1))
             outcomes = collect(workers, 3)
     assert len(set(processes(outcomes))) == 1
+
+
+def test_when_all_workers_that_are_large_enough_leave_it_waits_for_others_and_then_says_so(digits_split, dask_cluster):
+    first, _ = (dask_cluster.start_worker("--memory-limit", size) for size in ("4GiB", "2GiB"))
+    with dask_cluster.aside() as aside:
+        aside.wait_for_workers(2)
+        with dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
+            workers.submit(job(0, epochs=1))
+            collect(workers, 1)
+            kill(first)
+            wait_until(lambda: len(aside.scheduler_info()["workers"]) == 1)
+            workers.submit(job(1, epochs=1))
+            assert workers.finished() == []
+            second = dask_cluster.start_worker("--memory-limit", "3GiB")
+            assert collect(workers, 1, seconds=120)[1].failure is None
+            kill(second)
+            wait_until(lambda: len(aside.scheduler_info()["workers"]) == 1)
+            workers.submit(job(2, epochs=1))
+            workers.wait_minutes = 0.05
+            message = (
+                r"has had no worker with enough memory \(training needs about 3\.0 GiB of memory .*, those that are there "
+                r"have at most 2\.0 GiB\) for 0\.05 min \(search\.wait_minutes\)"
+            )
+            with pytest.raises(StoreError, match=message):
+                collect(workers, 1, seconds=120)
 
 
 def heavy():

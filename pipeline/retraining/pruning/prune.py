@@ -21,7 +21,7 @@ from pipeline.retraining.run_number import next_number
 from pipeline.session import connect
 from pipeline.tracking import deletion, run_lock
 from pipeline.tracking.connection.health import store_errors
-from pipeline.tracking.names import DECISION_TAG, HOLDER_TAG, MODEL_TAG, PRUNED_CSV, RUN_NUMBER_TAG, STEP_TAG
+from pipeline.tracking.names import DECISION_TAG, HOLDER_TAG, PRUNED_CSV, RUN_NUMBER_TAG, STEP_TAG
 from pipeline.tracking.owner import this_process
 from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.store import Run, Store
@@ -145,12 +145,12 @@ def _print(found: Prunable, store: Store, experiment: Experiment, days: int, con
 
 
 def _count(store: Store, run: Run, tally: Tally) -> None:
-    """Adds a run to the tally, with its artifacts and its logged model."""
+    """Adds a run to the tally, with its artifacts and its logged models."""
     tally.runs += 1
     places: list[str | None] = [run.artifact_uri]
-    if MODEL_TAG in run.tags:
+    for address in deletion.models_of(store, run):
         tally.models += 1
-        places.append(deletion.model_location(store, run.tags[MODEL_TAG]))
+        places.append(deletion.model_location(store, address))
     for place in places:
         size = None if place is None else deletion.local_bytes(place)
         tally.bytes += size or 0
@@ -195,8 +195,8 @@ class _Deletion:
             return
         for run in (*below, top):
             _count(self._store, run, self.tally)
-            if MODEL_TAG in run.tags:
-                deletion.delete_model(self._store, run.tags[MODEL_TAG])
+            for address in deletion.models_of(self._store, run):
+                deletion.delete_model(self._store, address)
             deletion.delete_run(self._store, run.id)
             self._note(run.tags[STEP_TAG], run.id, run.start_time_ms)
 

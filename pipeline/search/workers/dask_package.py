@@ -163,7 +163,7 @@ def _foreign() -> Callable[[], str | None]:
         loaded = sys.modules.get("pipeline")
         if loaded is not None:
             ours = (loaded.__doc__ or "").startswith("Narrowgap")
-            return None if ours else str(loaded.__file__ or list(loaded.__path__))
+            return None if ours else str(getattr(loaded, "__file__", None) or list(loaded.__path__))
         spec = importlib.util.find_spec("pipeline")
         if spec is None or spec.origin is None or ".zip" in spec.origin:
             return None
@@ -171,6 +171,21 @@ def _foreign() -> Callable[[], str | None]:
         return None if "Narrowgap" in text.partition("\n")[0] else spec.origin
 
     return foreign
+
+
+def _package(file: Path) -> UploadFile:
+    foreign = _foreign()
+
+    class Package(UploadFile):  # type: ignore[misc] # Dask has no types
+        """Loads the archive on every worker, also on one that joins later, except where it would replace another project's
+        package: that worker is refused by `CodeCheck`.
+        """
+
+        async def setup(self, worker: distributed.Worker) -> None:
+            if foreign() is None:
+                await UploadFile.setup(self, worker)
+
+    return Package(str(file))
 
 
 def _forget() -> Callable[[], None]:
@@ -211,7 +226,7 @@ def _upload(client: distributed.Client, file: Path) -> None:
         with suppress(KeyError):
             # Not `client.upload_file`: it never drops an earlier version, and workers that join later take any of them.
             client.register_plugin(SchedulerUploadFile(str(file)), name=PLUGIN)
-            client.register_plugin(UploadFile(str(file)), name=PLUGIN)
+            client.register_plugin(_package(file), name=PLUGIN)
             return
         time.sleep(1)
     raise RuntimeError("its workers do not take this package")

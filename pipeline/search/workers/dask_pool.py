@@ -12,6 +12,7 @@ import time
 import warnings
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -82,6 +83,7 @@ class DaskWorkers:
         self._replaced = False
         """Whether one has; Dask's client connects to it by itself."""
         self._looked = self._seen = time.monotonic()
+        """When it was last looked for lost jobs; when there was last a worker with enough memory."""
         self._own = count is not None
         self.wait_minutes = math.inf
         """How long a scheduler may be without workers while jobs wait."""
@@ -101,6 +103,8 @@ class DaskWorkers:
         """Workers that there were at the start."""
         self._data: distributed.Future | None = None
         """The data, once there is a worker that may have them."""
+        self._homes: set[str] = set()
+        """Workers that may compute the data; empty where all may."""
         self.count = count or max(1, self.present)
 
     def submit(self, job: Job) -> None:
@@ -117,7 +121,7 @@ class DaskWorkers:
         self._scheduler = self._scheduler or found["id"]
         self._replaced = found["id"] != self._scheduler
         workers: Mapping[str, Any] = {} if self._replaced else found["workers"]
-        if workers:
+        if any(not self._too_small(each) for each in workers.values()):
             self._seen = time.monotonic()
         return workers
 
@@ -145,6 +149,13 @@ class DaskWorkers:
                 f"training needs {self._need.text()}, and the {len(self.small)} workers of the Dask scheduler "
                 f"{self._address} have at most {most}; {MORE_ROOM}"
             )
+
+    def _that_fits(self) -> str:
+        """For a message: what is missing where there are workers and all are too small; empty where there are none."""
+        if not self.small or self._need is None:
+            return ""
+        most = gib(max(self.small.values()))
+        return f"with enough memory (training needs {self._need.text()}, those that are there have at most {most}) "
 
     def _connected(self) -> bool:
         """Whether the scheduler is there, and is the one that has the package and the data."""
@@ -177,8 +188,9 @@ class DaskWorkers:
             ready = self._ready()
             self.refuse_without_room()
             sound = self._code.sound(self._client, ready)
-            if self._data is None and sound and not self._code.waits:
-                self._data = self._send_data()
+            if sound and not self._code.waits and (self._data is None or self._homeless(sound)):
+                self._take_back_what_waits()
+                self._data = self._send_data(sound)
             if self._data is None:
                 return
             idle = sound - {address for _, _, address in self._open.values()}
@@ -222,8 +234,9 @@ class DaskWorkers:
             raise RuntimeError(f"none of this machine's worker processes has come back in {ABSENT_SECONDS} s")
         if not self._own and absent > 60 * self.wait_minutes:
             raise StoreError(
-                f"the scheduler {self._address} has had no worker for {self.wait_minutes:g} min (search.wait_minutes); "
-                f"start one with `dask worker {self._address} --nthreads 1`, then run the same command to resume"
+                f"the scheduler {self._address} has had no worker {self._that_fits()}for {self.wait_minutes:g} min "
+                f"(search.wait_minutes); start one with `dask worker {self._address} --nthreads 1`, then run the same "
+                "command to resume"
             )
         return outcomes
 
@@ -372,19 +385,32 @@ class DaskWorkers:
         self._waiting.clear()
         dask_connection.close_client(self._client)
 
-    def _send_data(self) -> distributed.Future:
+    def _homeless(self, sound: AbstractSet[str]) -> bool:
+        """Whether Dask might compute the data on a worker that is too small, or has none left that may compute them."""
+        return bool(self.small or self._homes) and not self._homes & sound
+
+    def _take_back_what_waits(self) -> None:
+        """Takes jobs back that may wait for data which Dask does not compute any more."""
+        for job, future, _ in reversed(list(self._open.values())):
+            if future.status == "pending" and not self._has_begun(future):
+                del self._open[job.number]
+                self._waiting.appendleft(job)
+                future.cancel()
+
+    def _send_data(self, sound: AbstractSet[str]) -> distributed.Future:
         """Sends the split once per worker, as a task instead of scattered data: the result of a task is recomputed when
-        its holders die.
+        its holders die. If there are workers that are too small for it, only those that are `sound` now compute it; once
+        they are gone, it is sent anew.
         """
+        self._homes = set(sound) if self.small else set()
+        own = f"-{time.monotonic_ns()}" if self._homes else ""  # Dask keeps to the first places of a key
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
             return self._client.submit(
                 same,
                 self._split,
-                key=f"narrowgap-split-{self._split.fingerprint}",
-                # Where there is no need, no preference: once those workers are gone, Dask would never compute it again.
-                workers=self._ready() if self.small else None,  # not on one with too little memory
-                allow_other_workers=bool(self.small),  # should those go
+                key=f"narrowgap-split-{self._split.fingerprint}{own}",
+                workers=self._homes or None,
             )
 
     def _reconnect(self) -> None:

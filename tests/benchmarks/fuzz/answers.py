@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from tests.benchmarks.fuzz.cases import SECRET, Case, call
 from tests.faults.servers import Answer, Gate, Server
 
+ROOT = Path(__file__).resolve().parents[3]
 STEPS = {"status": 3, "prune": 2, "prepare": 4, "rollback": 2, "search": 3, "predict": 1}
 """How often each is called."""
 STATUS = (400, 401, 403, 404, 405, 408, 409, 413, 418, 429, 500, 501, 502, 503, 504)
@@ -31,7 +32,8 @@ ERRORS = (
 SHARES = (0.02, 0.1, 0.3, 1.0)
 """How many answers of a case are odd."""
 WAIT = "0.05"
-"""`tracking.wait_minutes`."""
+"""`tracking.wait_minutes`, of an outage. A call that meets many takes minutes, and ends."""
+MOST_SECONDS = 300
 ARTIFACTS = {"trial": {"curves.png", "confusion_matrix.png", "network.txt"}, "prepare": {"data.csv", "experiment.yaml"}}
 
 
@@ -102,6 +104,9 @@ class Answers:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._server = folder, Server(folder)
+        self._experiment = folder / "smoke.yaml"  # some steps take no overrides
+        smoke = (ROOT / "experiments" / "smoke.yaml").read_text()
+        self._experiment.write_text(f"{smoke}tracking: {{wait_minutes: {WAIT}}}\n")
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -123,9 +128,7 @@ class Answers:
     def case(self, seed: int) -> Case:
         choice = random.Random(seed)  # noqa: S311 - no secret
         step = choice.choices(list(STEPS), list(STEPS.values()))[0]
-        words = [step, "--experiment", "smoke"]
-        if step in {"prepare", "search"}:
-            words += ["--tracking.wait_minutes", WAIT]
+        words = [step, "--experiment", str(self._experiment)]
         if step == "search":
             words += ["--search.trials", "2", "--training.epochs", "1", "--search.resume", "never"]
         if step == "predict":
@@ -135,7 +138,7 @@ class Answers:
         os.environ["MLFLOW_EXPERIMENT_NAME"] = f"seed {seed}"
         odd = Odd(seed)
         self._gate.change = odd
-        case = call(words)
+        case = call(words, most_seconds=MOST_SECONDS)
         self._gate.change = None
         half = self._half_written(f"seed {seed}")
         return replace(case, what=f"{case.what}: {', '.join(odd.done[:12])}", findings=[*case.findings, *half])
