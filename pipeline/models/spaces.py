@@ -73,8 +73,10 @@ class DenseSpace:
         if self.space.networks is not None:
             return max(DenseSpec.of(each).parameters(inputs, classes) for each in self.space.networks)
         depth, widest = self.space.depth[1], max(self.space.hidden)
-        deepest = DenseSpec((widest,) * depth, (0.0,) * (depth + 1), ("relu",) * depth)
-        return deepest.parameters(inputs, classes)
+        return max(
+            DenseSpec((widest,) * depth, (0.0,) * (depth + 1), ("relu",) * depth, each).parameters(inputs, classes)
+            for each in self.space.normalizations
+        )
 
 
 def space_of(experiment: Experiment, split: Split) -> SearchSpace:

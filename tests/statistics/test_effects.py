@@ -248,7 +248,7 @@ def test_dropout_that_widens_the_gap_is_said_to() -> None:
     trials = known(200)
     text = sentence(effects(trials.assign(accuracy_gap=0.1 - trials["accuracy_gap"])))
     assert text.startswith(
-        "Dropout closes the gap significantly at no position. It widens the gap after the input (+0."
+        "Dropout narrows the gap significantly at no position. It widens the gap after the input (+0."
     )
 
 

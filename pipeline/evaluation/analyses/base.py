@@ -41,6 +41,8 @@ class Analysis:
     """Section of the report."""
     summary_picture: Picture | None = None
     """Picture on top of the report."""
+    answer: str = ""
+    """A sentence of the report's answer to the experiment's question."""
     message: str = ""
     """Text for the screen and the run's note."""
     serving: ServingDefaults | None = None
@@ -61,6 +63,8 @@ class EvaluationResult:
     """Among the finalists, by means over seeds."""
     seed_notes: Mapping[str, str] = field(default_factory=dict)
     """Why a network has as many seeds as it has, by the role of its finalist; empty if all have the same."""
+    left_out: str = ""
+    """The trials and seeds that there was no time for, one sentence; empty if there was time for all."""
     report: str = ""
     """The HTML page; empty until it is built."""
 

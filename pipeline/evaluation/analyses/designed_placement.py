@@ -40,7 +40,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     pictures = [Picture(picture, text, "Difference to no dropout")]
     section = Section("One dropout layer, moved", text, pictures=pictures, method=METHOD)
     artifacts: dict[str, bytes | str] = {"placement.csv": placement.table(found).to_csv(index=False)}
-    return Analysis(artifacts | {"placement.png": picture}, section=section)
+    return Analysis(artifacts | {"placement.png": picture}, section=section, answer=text)
 
 
 def sentence(found: Placement) -> str:

@@ -32,10 +32,7 @@ STEPS = {
 """What an estimate is for, by kind of effect."""
 NOTHING = "no hyperparameter has a significant effect on the gap."
 OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
-CAPTION = (
-    "Effects with 95 % intervals. Importance: by how many points the error of a random forest on held-out networks grows "
-    "if the value is permuted, for depths all together (about 0 or below: not used)"
-)
+CAPTION = "Effects with 95 % intervals, and importance"
 
 
 def analyse(result: EvaluationResult) -> Analysis | None:
@@ -60,7 +57,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     places = any(each.kind == "dropout" for each in effects.fit("accuracy_gap").effects)
     title = "Where dropout should go" if places else "What the hyperparameters do"
     section = Section(title, text, tables, pictures, model_text(effects, list(searched), layers=layers))
-    return Analysis(artifacts, section=section)
+    return Analysis(artifacts, section=section, answer=_findings(effects)[0])
 
 
 def factors(experiment: Experiment, names: Sequence[str]) -> dict[str, Factor]:
@@ -85,6 +82,11 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
 
 def sentence(found: Effects) -> str:
     """Where dropout closes the honest gap most, at what cost in test accuracy, and where the data are inconclusive."""
+    return " ".join(_findings(found))
+
+
+def _findings(found: Effects) -> list[str]:
+    """The sentences, the most important one first."""
     gap, accuracy = found.fit("accuracy_gap"), found.fit("test_accuracy")
     others = _others(gap)
     places = [each for each in gap.effects if each.kind == "dropout"]
@@ -93,16 +95,16 @@ def sentence(found: Effects) -> str:
     unknown = [each for each in places if each.verdict == "cannot tell"]
     if not places:
         start = f"With {_networks(found)}, "
-        return start + (f"the gap depends significantly on {others}." if others else NOTHING)
-    also = f" The gap also depends significantly on {others}." if others else ""
+        return [start + (f"the gap depends significantly on {others}." if others else NOTHING)]
+    also = [f"The gap also depends significantly on {others}."] if others else []
     if len(unknown) == len(places):
-        return f"With {_networks(found)}, dropout has no significant effect on the gap at any position.{also}"
-    parts = _closing(closing, gap, accuracy) if closing else ["Dropout closes the gap significantly at no position."]
-    parts += [f"It widens the gap {_named(widening)}."] if widening else []
+        return [f"With {_networks(found)}, dropout has no significant effect on the gap at any position.", *also]
+    parts = _closing(closing, gap, accuracy) if closing else ["Dropout narrows the gap significantly at no position."]
+    parts += [f"It widens the gap {_named(widening)}, in points per 0.1 of rate."] if widening else []
     parts += (
         [f"Its effect on the gap is not significant {listed([_spanned(each) for each in unknown])}."] if unknown else []
     )
-    return " ".join(parts) + also
+    return [*parts, *also]
 
 
 def _others(gap: Fit) -> str:
@@ -126,9 +128,11 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
     parts = (
         f"Least squares over {_networks(found)}{left_out if found.failed else ''} on the rate at each position,",
         f"{columns}; straight lines, no interactions.",
-        "Intervals: 95 %, heteroscedasticity-robust (HC3), one at a time;",
-        f"verdicts: at {100 * LEVEL:g} % after Holm's correction within {families}.",
-        "A search that learns draws networks near its best ones; the effects describe that region.",
+        "Intervals: 95 %, heteroscedasticity-robust (HC3), uncorrected.",
+        f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected within {families}.",
+        "Importance: the increase of a random forest's error on held-out networks, in points, when the value is permuted;",
+        "all depths together. About 0 or below: not used.",
+        "A Bayesian search samples near its best networks; the effects hold there.",
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )
     return " ".join(parts)
