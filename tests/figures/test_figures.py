@@ -251,6 +251,9 @@ class TestPareto:
         best = pareto.front([each.accuracy for each in points], [each.gap for each in points])
         marks = [Mark(points[0], "chosen on validation: 784(0.2)-512(0.5)-256(0.5)-128(0.5)-64(0.5)-10")]
         inside_the_page(pareto_picture.pareto(points, list(best), marks))
+        settings = "activation gelu, learning_rate 0.01018, batch_size 64, weight_decay 0.1982, label_smoothing 0.1"
+        searched_too = [Mark(points[0], f"{marks[0].label}, {settings}")]
+        inside_the_page(pareto_picture.pareto(points, list(best), searched_too))
 
 
 class TestParallel:

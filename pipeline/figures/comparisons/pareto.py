@@ -2,6 +2,7 @@
 
 import math
 import statistics
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ REACH = 3.0
 """The picture reaches down from the best accuracy so many times as far as the median is."""
 SHAPES = ((MARK, "*", 17), (TEST, "D", 9), (TRAIN, "s", 9))
 """Colour, marker and size of the first, second and every further network to point out."""
+MOST_LETTERS = 70
+"""Of a line of the legend; a longer name goes on below."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,9 @@ def pareto(
     )  # fmt: skip
     for place, mark in enumerate(marks):
         colour, shape, size = SHAPES[min(place, len(SHAPES) - 1)]
+        label = textwrap.fill(mark.label, MOST_LETTERS, break_on_hyphens=False)
         _plot(
-            axes, [mark.point], shape, label=mark.label, color=colour, markersize=size, markeredgecolor="white", zorder=5
+            axes, [mark.point], shape, label=label, color=colour, markersize=size, markeredgecolor="white", zorder=5
         )  # fmt: skip
     below = sum(each.accuracy < floor for each in points)
     noun = "network" if len(points) == 1 else "networks"
