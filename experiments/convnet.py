@@ -1,4 +1,4 @@
-"""A small convolutional network: how many filters, and dropout where?"""
+"""A small convolutional network: how many filters, and where does dropout go?"""
 
 import keras
 

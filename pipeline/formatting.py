@@ -14,7 +14,7 @@ def percent(share: float) -> str:
 
 def points(share: float) -> str:
     """0.0341 as `+3.41`."""
-    return f"{100 * share:+.2f}"
+    return f"{100 * share:+z.2f}"
 
 
 def interval(value: float, low: float, high: float, *, write: Callable[[float], str]) -> str:

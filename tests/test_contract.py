@@ -31,6 +31,7 @@ ADDED: dict[str, str] = {
     "class_weight": "the training setting, as all of them",
     "weight_decay": "the same",
     "label_smoothing": "the same",
+    "normalization": "of the hidden layers, beside their activations",
     "largest_class_rate": "share of the largest class: the accuracy of always answering it",
     "narrowgap.run_number": "the seeds of a retraining run depend on it, also when older runs were deleted",
 }

@@ -201,6 +201,20 @@ def test_every_path_of_the_code_exists(page):
     assert gone == []
 
 
+def test_every_name_under_where_to_look_is_in_a_file_of_its_row():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = text.split("## Where to look")[1].split("\n## ")[0].strip().splitlines()[2:]
+    rows = [row for row in rows if row.startswith("|")]
+    assert len(rows) == 12
+    for row in rows:
+        quoted = re.findall(r"`([\w./]+)`", row)
+        code = "".join((ROOT / path).read_text() for path in quoted if path.endswith(".py"))
+        for name in (name for name in quoted if "/" not in name and not name[0].isupper() and "." not in name):
+            assert f"def {name}(" in code or name == "analyse", name
+        for name in (name for name in quoted if name.isupper()):
+            assert re.search(rf"^{name}\b", code, re.MULTILINE), name
+
+
 def test_every_object_of_the_api_page_exists():
     for name in re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE):
         parts = name.split(".")

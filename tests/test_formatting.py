@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.formatting import safe_cell
+from pipeline.formatting import points, safe_cell
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,7 @@ from pipeline.formatting import safe_cell
 )
 def test_a_cell_begins_no_formula_and_numbers_and_names_stay(given, written):
     assert safe_cell(given) == written
+
+
+def test_a_difference_that_rounds_to_zero_has_no_minus():
+    assert [points(share) for share in (-0.00001, 0.0, -0.0001)] == ["+0.00", "+0.00", "-0.01"]

@@ -352,7 +352,7 @@ def test_the_screen_shows_trials_a_summary_and_the_link(smoke):
     assert "trial 4/4" in done.stdout
     assert "refit 8/8" in done.stdout
     assert "Train and test, scored by the same weights with dropout off" in done.stdout
-    assert "See it: http://127.0.0.1:5000/#/experiments/1/runs?" in done.stdout
+    assert "Compare runs: make ui, then http://127.0.0.1:5000/#/experiments/1/runs?" in done.stdout
 
 
 def test_evaluate_alone_takes_the_latest_finished_search_or_a_named_one(smoke):

@@ -22,7 +22,7 @@ def first_plan(experiment: Experiment, finalists: Sequence[Finalist]) -> Plan:
     if not experiment.evaluation.race or experiment.space.networks is not None or first == seeds:
         return all_seeds(finalists, seeds)
     notes = {each.role: "never chosen, only shown" for each in finalists if each.reference}
-    notes |= {BASELINE: "the headline compares with it"} if BASELINE in notes else {}
+    notes |= {BASELINE: "the answer compares with it"} if BASELINE in notes else {}
     wanted = {each.role: seeds if each.role == BASELINE else first for each in finalists}
     if len(racing) == 1:
         wanted, notes = wanted | {racing[0]: seeds}, notes | {racing[0]: "the only finalist"}
@@ -33,10 +33,10 @@ def opening(plan: Plan) -> str:
     """What is about to be trained, for the screen."""
     roles, fewest, most = "; ".join(plan.wanted), min(plan.wanted.values()), max(plan.most.values())
     if fewest == most:
-        return f"retraining {len(plan.wanted)} networks, each with the same {most} fresh seeds: {roles}"
+        return f"refitting {len(plan.wanted)} networks ({roles}) with the same {most} fresh seeds"
     return (
-        f"retraining {len(plan.wanted)} networks, each with the same {fewest} fresh seeds; up to {most} for those that "
-        f"could still be chosen and for the headline: {roles}"
+        f"refitting {len(plan.wanted)} networks ({roles}) with the same {fewest} fresh seeds, then up to {most} seeds for "
+        "those that could still be chosen"
     )
 
 
@@ -97,14 +97,14 @@ def final_choice(
 
 
 def _note(standing: Standing, state: Round, known: int) -> str:
-    chance = f"after {known} seeds, the rule chose it in {100 * standing.chance:.0f} % of simulations"
+    chance = f"chosen in {100 * standing.chance:.0f} % of simulations after {known} seeds"
     if not standing.stays:
-        return chance
+        return f"out of the race: {chance}"
     if state.choice is not None:
-        return f"chosen after {known} seeds; its interval is in the headline"
+        return f"chosen after {known} seeds; the answer states its interval"
     if standing.measures:
-        return f"it may be the most accurate, from which others are measured; {chance}"
-    return f"it could be chosen: {chance}"
+        return f"still in the race: it may be the most accurate; {chance}"
+    return f"still in the race: {chance}"
 
 
 def _reason(state: Round, known: int, seeds: int) -> str:

@@ -229,7 +229,7 @@ class _RefitScheduler:
             metrics["val_accuracy"],
             metrics["val_accuracy_gap"],
             self._runs[number].metrics["seconds"],
-            reference=finalist.reference,
+            ranked=False,
             earlier=True,
         )
 
@@ -282,9 +282,7 @@ class _RefitScheduler:
         )
         validation = outcome.result.validation.accuracy
         gap = gaps(outcome.result).val_accuracy_gap
-        return TrialUpdate(
-            name, validation, gap, outcome.seconds, reference=finalist.reference, warning=outcome.warning
-        )
+        return TrialUpdate(name, validation, gap, outcome.seconds, ranked=False, warning=outcome.warning)
 
     def _of(self, number: int) -> tuple[Finalist, int]:
         return self._finalists[number // len(self._seeds)], self._seeds[number % len(self._seeds)]

@@ -15,7 +15,7 @@ FIGURE_COLUMNS = ("test accuracy, %", "honest gap, points", "fit gap", "test los
 def print_gaps(session: Session, run: Run, result: EvaluationResult) -> None:
     """Prints the refitted networks with both gaps; ± is half of the 95 % interval over seeds."""
     gaps = result.gap_table
-    shown = Table(title="Train and test, scored by the same weights with dropout off", title_justify="left")
+    shown = Table(title="Refitted networks: means over seeds, gaps in points, losses in nats", title_justify="left")
     for column in TEXT_COLUMNS:
         shown.add_column(column)
     for column in FIGURE_COLUMNS:
@@ -29,7 +29,7 @@ def print_gaps(session: Session, run: Run, result: EvaluationResult) -> None:
             interval(row["accuracy_gap"], row["accuracy_gap_low"], row["accuracy_gap_high"], write=points),
             points(fit.loc[row["network"], "accuracy_gap"]),
             f"{row['test_loss']:.4f}",
-            f"{row['loss_gap']:+.4f}",
+            f"{row['loss_gap']:+z.4f}",
         )
     session.console.print(shown)
-    session.say(f"Report: {REPORT} among the artifacts of run {run.id}")
+    session.say(f"Report: {run.artifact_place(REPORT)}")

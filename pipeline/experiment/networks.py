@@ -1,6 +1,6 @@
 """The section `space`: the networks to search over, as ranges or as a list of fixed networks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -12,16 +12,26 @@ Activation = Literal["relu", "linear", "tanh", "sigmoid", "elu", "selu", "gelu",
 """Names of Keras activations that a hidden layer may have."""
 
 
-def _known_activations(value: Any) -> Any:
-    """Refuses unknown names in one line."""
-    known = get_args(Activation)
-    given = value if isinstance(value, list) else [value]
-    if not given or not all(isinstance(name, str) and name in known for name in given):
-        raise ValueError(f"expected one of {', '.join(known)}, or a list of them")
-    return value
+Normalization = Literal["none", "batch", "layer"]
+"""How a hidden layer is normalized, before its activation."""
 
 
-def check_layers(hidden: Sequence[int], dropout: Sequence[float], activations: Sequence[str]) -> None:
+def _one_of(kind: Any) -> Callable[[Any], Any]:
+    """Refuses names that a `Literal` lacks, alone or in a list, in one line."""
+    known = get_args(kind)
+
+    def checked(value: Any) -> Any:
+        given = value if isinstance(value, list) else [value]
+        if not given or not all(isinstance(name, str) and name in known for name in given):
+            raise ValueError(f"expected one of {', '.join(known)}, or a list of them")
+        return value
+
+    return checked
+
+
+def check_layers(
+    hidden: Sequence[int], dropout: Sequence[float], activations: Sequence[str], normalization: str
+) -> None:
     """Checks that the layers of a dense network fit together.
 
     Raises:
@@ -42,6 +52,10 @@ def check_layers(hidden: Sequence[int], dropout: Sequence[float], activations: S
     for name in activations:
         if name not in known:
             raise ValueError(f"unknown activation {name!r}; expected one of {', '.join(known)}")
+    if normalization not in get_args(Normalization):
+        raise ValueError(
+            f"unknown normalization {normalization!r}; expected one of {', '.join(get_args(Normalization))}"
+        )
 
 
 def _check_count(what: str, given: int, expected: int, layers: int, which: str) -> None:
@@ -75,6 +89,8 @@ class FixedNetwork(Section):
     dropout layer."""
     activations: list[Activation]
     """Activation of each hidden layer."""
+    normalization: Normalization = "none"
+    """As in `space`, but one value."""
     training: TrainingOverrides = TrainingOverrides()
     """Training settings of this network that differ from the experiment's."""
     published: Published | None = None
@@ -82,7 +98,7 @@ class FixedNetwork(Section):
 
     @model_validator(mode="after")
     def _is_a_network(self) -> Self:
-        check_layers(self.hidden, self.dropout, self.activations)
+        check_layers(self.hidden, self.dropout, self.activations, self.normalization)
         return self
 
 
@@ -97,8 +113,11 @@ class Space(Section):
     """Possible dropout rates after a hidden layer; 0 means no dropout there."""
     input_dropout: Annotated[list[Rate], Field(min_length=1)] = [0, 0.1, 0.2]
     """Possible dropout rates after the input."""
-    activation: Annotated[Activation | list[Activation], BeforeValidator(_known_activations)] = "relu"
+    activation: Annotated[Activation | list[Activation], BeforeValidator(_one_of(Activation))] = "relu"
     """Activation of every hidden layer; a list such as `[relu, gelu]` is searched."""
+    normalization: Annotated[Normalization | list[Normalization], BeforeValidator(_one_of(Normalization))] = "none"
+    """Normalization of every hidden layer, before its activation: `batch` by the mean and variance of each unit over the
+    batch, `layer` by those of each image over the units; a list such as `[none, batch, layer]` is searched."""
     networks: Annotated[list[FixedNetwork], Field(min_length=1)] | None = None
     """Fixed networks to train instead of the values above."""
 
@@ -111,8 +130,9 @@ class Space(Section):
             values = getattr(self, key)
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} is {values}: contains a duplicate value")
-        if len(set(self.activations)) < len(self.activations):
-            raise ValueError(f"activation is {self.activation}: contains a duplicate value")
+        for key, names in (("activation", self.activations), ("normalization", self.normalizations)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{key} is {names}: contains a duplicate value")
         return self
 
     @property
@@ -121,7 +141,12 @@ class Space(Section):
         return self.activation if isinstance(self.activation, list) else [self.activation]
 
     @property
+    def normalizations(self) -> list[Normalization]:
+        """The possible normalizations; all hidden layers of a network have the same."""
+        return self.normalization if isinstance(self.normalization, list) else [self.normalization]
+
+    @property
     def searched(self) -> dict[str, Sequence[str]]:
         """What all hidden layers of a network share and that is searched: the possible values by key."""
-        shared = {"activation": self.activations}
+        shared: dict[str, Sequence[str]] = {"activation": self.activations, "normalization": self.normalizations}
         return {key: values for key, values in shared.items() if len(values) > 1 and self.networks is None}

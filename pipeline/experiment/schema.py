@@ -60,7 +60,7 @@ class Experiment(Section):
             if self.model is not None:
                 raise ValueError(
                     f"training.{key} is {values.plain()}, and model is {self.model.name}; expected one value: let "
-                    f"the model's function ask for it, such as hp.Choice('{key}', [...])"
+                    f"the model's function ask for it by {values.asked_by(key)}"
                 )
             if isinstance(values, Range) and self.search.tuner == "grid":
                 raise ValueError(

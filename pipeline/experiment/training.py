@@ -15,7 +15,7 @@ from pydantic import (
 
 from pipeline.experiment.base import Count, LearningRate, Rate, Section
 
-SEARCHABLE = ("batch_size", "learning_rate", "weight_decay", "label_smoothing")
+SEARCHABLE = ("batch_size", "learning_rate", "patience", "weight_decay", "label_smoothing")
 """Keys of `training` whose value may be a list or a range, which is then searched."""
 
 
@@ -36,6 +36,10 @@ class Choices:
     def largest(self) -> float:
         """The largest value."""
         return max(self.values)
+
+    def asked_by(self, key: str) -> str:
+        """How a user's own model asks Keras Tuner for the same."""
+        return f"hp.Choice({key!r}, {self.plain()})"
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,12 @@ class Range:
     def largest(self) -> float:
         """The upper end."""
         return self.high
+
+    def asked_by(self, key: str) -> str:
+        """How a user's own model asks Keras Tuner for the same."""
+        kind = "Int" if isinstance(self.low, int) else "Float"
+        scale = ", sampling='log'" if self.log else ""
+        return f"hp.{kind}({key!r}, {self.low}, {self.high}{scale})"
 
     def at(self, share: float) -> float:
         """The value at a share of the way, 0 to 1, with four significant digits; never outside the range."""
@@ -95,8 +105,8 @@ class TrainingOverrides(Section):
 
 
 class Training(Section):
-    """How every trial trains. `batch_size`, `learning_rate`, `weight_decay` and `label_smoothing` of dense networks may be a
-    list or a range, and are then searched.
+    """How every trial trains. `batch_size`, `learning_rate`, `patience`, `weight_decay` and `label_smoothing` of dense
+    networks may be a list or a range, and are then searched.
     """
 
     epochs: Count = 20
@@ -110,7 +120,8 @@ class Training(Section):
     monitor: Literal["val_loss", "val_accuracy", "loss"] = "val_loss"
     """Metric of early stopping and of the best epoch; `loss` is the training loss, as in the teaching notebook."""
     patience: Count | None = 5
-    """Epochs without improvement before training stops; null disables early stopping."""
+    """Epochs without improvement before training stops; null disables early stopping. A list or a range of numbers is
+    searched; a number as large as `epochs` disables early stopping too."""
     restore_best: bool = True
     """Keep the weights of the best epoch; false keeps those of the last epoch."""
     class_weight: Literal["none", "balanced"] = "none"
@@ -118,8 +129,8 @@ class Training(Section):
     counts alike; `none` counts every image alike. Scores are never weighted."""
 
     weight_decay: Rate = 0
-    """Decoupled weight decay as in AdamW: every step shrinks the weights by this share times the learning rate, biases
-    excepted; 0 means none. A list or a range is searched."""
+    """Decoupled weight decay as in AdamW: every step shrinks the weights by this share times the learning rate, except
+    biases, gains and offsets; 0 means none. A list or a range is searched."""
     label_smoothing: Rate = 0
     """Share of every label that the training loss spreads evenly over all classes; 0 means none. Scores are by the labels
     as they are. A list or a range is searched."""
@@ -180,6 +191,8 @@ class Training(Section):
 def _choices(key: str, values: list[Any]) -> list[Any]:
     if not values:
         raise ValueError(f"{key} is []: expected one value or more")
+    if None in values:
+        raise ValueError(f"{key} is {values}: null cannot be in a list; expected numbers")
     if len(set(values)) < len(values):
         raise ValueError(f"{key} is {values}: contains a duplicate value")
     return values
@@ -187,7 +200,7 @@ def _choices(key: str, values: list[Any]) -> list[Any]:
 
 def _range(key: str, given: Mapping[Any, Any], ends: Mapping[str, Any]) -> Range:
     shown = f"{key} is {dict(given)}"
-    if len(ends) < 2 or not {*given} <= {"from", "to", "log"}:
+    if len(ends) < 2 or None in ends.values() or not {*given} <= {"from", "to", "log"}:
         raise ValueError(f"{shown}; expected a range such as {{from: 0.0001, to: 0.01, log: true}}")
     log = given.get("log", False)
     if not isinstance(log, bool):

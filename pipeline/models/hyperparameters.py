@@ -1,4 +1,4 @@
-"""Keras Tuner's record of hyperparameters, copied cheaply."""
+"""Keras Tuner's record of hyperparameters, copied cheaply. What is searched is declared in `search_space.py`."""
 
 from copy import copy
 

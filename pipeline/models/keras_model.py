@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.models.dense import DenseSpec
+from pipeline.models.dense import EPSILON, MOMENTUM, DenseSpec
 
 
 def build(
@@ -34,26 +34,51 @@ def build(
     for place, rate in enumerate(spec.dropout):
         if rate:
             layers.append(keras.layers.Dropout(rate, name=f"dropout_{place}"))
-        last = place == len(spec.hidden)
-        layers.append(
-            keras.layers.Dense(
-                classes if last else spec.hidden[place],
-                activation="softmax" if last else spec.activations[place],
-                kernel_initializer=initializers[place],
-                name="classes" if last else f"hidden_{place + 1}",
-            )
-        )
+        layers += _hidden(spec, place, initializers[place]) if place < len(spec.hidden) else []
+    layers.append(
+        keras.layers.Dense(classes, activation="softmax", kernel_initializer=initializers[-1], name="classes")
+    )
     return keras.Sequential(layers, name="narrowgap")
+
+
+def _hidden(spec: DenseSpec, place: int, initializer: keras.initializers.Initializer) -> list[keras.layers.Layer]:
+    """A hidden layer, with its normalization between product and activation."""
+    number, normalization = place + 1, spec.normalization
+    dense = keras.layers.Dense(
+        spec.hidden[place],
+        activation=spec.activations[place] if normalization == "none" else None,
+        use_bias=normalization != "batch",
+        kernel_initializer=initializer,
+        name=f"hidden_{number}",
+    )
+    if normalization == "none":
+        return [dense]
+    name = f"normalization_{number}"
+    normalized = (
+        keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)
+        if normalization == "batch"
+        else keras.layers.LayerNormalization(epsilon=EPSILON, name=name)
+    )
+    return [dense, normalized, keras.layers.Activation(spec.activations[place], name=f"activation_{number}")]
 
 
 def initial_weights(spec: DenseSpec, *, inputs: int, classes: int, seed: int) -> tuple[NDArray[np.float32], ...]:
     """The weights of a model that `build` has just built, in the order of `get_weights()`, without building it."""
     sizes = (inputs, *spec.hidden, classes)
-    return tuple(
-        array
+    kernels = [
+        keras.ops.convert_to_numpy(initializer(shape))
         for initializer, shape in zip(_initializers(spec, seed), itertools.pairwise(sizes), strict=True)
-        for array in (keras.ops.convert_to_numpy(initializer(shape)), np.zeros(shape[1], np.float32))
-    )
+    ]
+    hidden = [array for kernel in kernels[:-1] for array in (kernel, *_beside(spec.normalization, kernel.shape[1]))]
+    return (*hidden, kernels[-1], *_beside("none", classes))
+
+
+def _beside(normalization: str, units: int) -> tuple[NDArray[np.float32], ...]:
+    """What a layer of so many units has besides its kernel, before training: bias; gain and offset; moving mean and
+    variance.
+    """
+    zeros, ones = np.zeros(units, np.float32), np.ones(units, np.float32)
+    return {"none": (zeros,), "layer": (zeros, ones, zeros), "batch": (ones, zeros, zeros, ones)}[normalization]
 
 
 def _initializers(spec: DenseSpec, seed: int) -> list[keras.initializers.Initializer]:

@@ -39,7 +39,9 @@ class Recipe:
         searched = (
             f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in self.searched
         )
-        return ", ".join((self.spec.architecture(inputs, classes), *searched))
+        layers = self.spec.architecture(inputs, classes)
+        named = layers.split(", ")  # of a dense network, its normalization too
+        return ", ".join((layers, *(each for each in searched if each not in named)))
 
     def name(self, inputs: int, classes: int) -> str:
         """The architecture with the training settings of its own, such as `784-128(0.2)-10, patience 3`."""

@@ -69,6 +69,7 @@ def recipe(space: Space, values: Values, training: Training = PLAIN) -> Recipe:
         hidden=tuple(values[f"hidden_{layer}"] for layer in layers),
         dropout=(values["dropout_0"], *(values[f"dropout_{layer}"] for layer in layers)),
         activations=(values.get("activation", space.activations[0]),) * values["depth"],
+        normalization=values.get("normalization", space.normalizations[0]),
     )
     return Recipe(
         spec,

@@ -73,8 +73,10 @@ class DenseSpace:
         if self.space.networks is not None:
             return max(DenseSpec.of(each).parameters(inputs, classes) for each in self.space.networks)
         depth, widest = self.space.depth[1], max(self.space.hidden)
-        deepest = DenseSpec((widest,) * depth, (0.0,) * (depth + 1), ("relu",) * depth)
-        return deepest.parameters(inputs, classes)
+        return max(
+            DenseSpec((widest,) * depth, (0.0,) * (depth + 1), ("relu",) * depth, each).parameters(inputs, classes)
+            for each in self.space.normalizations
+        )
 
 
 def space_of(experiment: Experiment, split: Split) -> SearchSpace:
@@ -82,11 +84,13 @@ def space_of(experiment: Experiment, split: Split) -> SearchSpace:
     TensorFlow must have been started then.
 
     Raises:
-        InputError: The user's function cannot be used.
+        InputError: The user's function cannot be used, or has no use for settings of the experiment.
     """
     if experiment.model is None:
         return DenseSpace(experiment.space, experiment.training)
-    from pipeline.models.user.space import user_space  # noqa: PLC0415 - Keras, only for a user's own model
+    from pipeline.models.user.space import refuse_unused, user_space  # noqa: PLC0415 - Keras, only for a user's own model
 
     shape = tuple(split.train.images.shape[1:])
-    return user_space(experiment.model, shape, split.classes, grid=experiment.search.tuner == "grid")
+    space = user_space(experiment.model, shape, split.classes, grid=experiment.search.tuner == "grid")
+    refuse_unused(space, experiment.training)
+    return space

@@ -1,8 +1,8 @@
 """What the pipeline asks of a model: a protocol that every kind of model satisfies.
 
 `DenseSpec` is a dense network, `UserSpec` a model of a user's own. Search, evaluation, retraining and serving know a model
-by this protocol and its `Recipe`. What kinds have of their own is chosen in three places: their search space
-(`spaces.py`), their Keras model (`networks.py`), and their trainer (`training/trainers.py`).
+by this protocol and its `Recipe`. What kinds have of their own is chosen by kind: their search space (`spaces.py`), their
+Keras model (`networks.py`), their JSON (`recipe.py`), and their trainer (`training/trainers.py`, `training/programs.py`).
 """
 
 from typing import Any, Protocol

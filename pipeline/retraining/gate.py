@@ -241,4 +241,4 @@ def _decision(
 
 
 def _points(share: float, *, sign: bool = False) -> str:
-    return f"{100 * share:+.2f} points" if sign else f"{100 * share:.2f} points"
+    return f"{100 * share:+z.2f} points" if sign else f"{100 * share:.2f} points"

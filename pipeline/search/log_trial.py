@@ -54,7 +54,17 @@ def describe(spec: DenseSpec, split: Split) -> str:
     for place, (before, after) in enumerate(pairwise(sizes)):
         if spec.dropout[place]:
             rows.append((f"dropout {spec.dropout[place]:g}", str(before), "0"))
-        rows.append((f"dense {activations[place]}", str(after), f"{(before + 1) * after:,}"))
+        normalization = spec.normalization if place < len(spec.hidden) else "none"
+        biases = 0 if normalization == "batch" else after
+        count = f"{before * after + biases:,}"
+        if normalization == "none":
+            rows.append((f"dense {activations[place]}", str(after), count))
+        else:
+            rows += [
+                ("dense", str(after), count),
+                (f"{normalization} normalization", str(after), f"{2 * after:,}"),
+                (activations[place], str(after), "0"),
+            ]
     total = spec.parameters(split.inputs, split.classes)
     lines = [f"{layer:<36}{output:>8}{count:>14}" for layer, output, count in rows]
     return "\n".join(

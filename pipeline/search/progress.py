@@ -28,8 +28,8 @@ class TrialUpdate:
     failure: str | None = None
     earlier: bool = False
     """Trained before this process started (a resumed search)."""
-    reference: bool = False
-    """Trained for comparison only; never the best."""
+    ranked: bool = True
+    """Whether it can be the best so far; a refit cannot: it is one seed of a network."""
     warning: str | None = None
     """What is missing of a trained network, one line."""
     pruned: bool = False
@@ -80,7 +80,7 @@ class ProgressDisplay:
             )
 
     def _better(self, trial: TrialUpdate) -> bool:
-        if trial.objective is None or trial.reference or trial.pruned:
+        if trial.objective is None or not trial.ranked or trial.pruned:
             return False
         if self._best is None or self._best.objective is None:
             return True
@@ -97,7 +97,7 @@ class ProgressDisplay:
         return f"{head}  {self._measured(trial)}  {duration(trial.seconds)}{mark}  {self._left()}".rstrip()
 
     def _measured(self, trial: TrialUpdate) -> str:
-        gap = "" if trial.accuracy_gap is None else f"  gap {100 * trial.accuracy_gap:+.1f} points"
+        gap = "" if trial.accuracy_gap is None else f"  val gap {100 * trial.accuracy_gap:+z.1f} points"
         return f"{self._objective} {trial.objective:.4f}{gap}"
 
     def _left(self) -> str:

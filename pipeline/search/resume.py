@@ -1,6 +1,7 @@
 """Decides whether a search resumes an earlier one.
 
-The tracking store is the only state. What makes two searches the same is in a tag of the search's run, section by
+The tracking store is the only state; `journal.py` reads the known results from it, and `loop.py` gives them to a fresh
+oracle instead of training them again. What makes two searches the same is in a tag of the search's run, section by
 section, so a difference can be named.
 """
 
@@ -24,6 +25,8 @@ SEEN_IN_DIGEST = {"path", "shape", "size", "channels", "background"}
 
 NEW_TRAINING = {"class_weight": "none", "weight_decay": 0, "label_smoothing": 0}
 """Keys of `training` that searches of earlier versions do not have, and the values that mean what they did."""
+NEW_SPACE = {"normalization": "none"}
+"""The same for `space` and its fixed networks."""
 
 
 def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
@@ -33,19 +36,25 @@ def identity(experiment: Experiment, prepared: PreparedData) -> dict[str, Any]:
     if experiment.search.pruner != "none":  # newer than searches of earlier versions
         search["pruner"] = experiment.search.pruner
     own = experiment.model
-    for network in asked["space"]["networks"] or ():
-        network["training"] = _without_new(network["training"], dict.fromkeys(NEW_TRAINING))
+    space = _without_new(asked["space"], NEW_SPACE)
+    if space["networks"] is not None:
+        space["networks"] = [_network(each) for each in space["networks"]]
     return {
         "data": {key: value for key, value in asked["data"].items() if key not in SEEN_IN_DIGEST} | prepared.tags,
-        **({"space": asked["space"]} if own is None else {"model": own.identity()}),
+        **({"space": space} if own is None else {"model": own.identity()}),
         "training": _without_new(asked["training"], NEW_TRAINING),
         "search": search,
     }
 
 
-def _without_new(training: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Training settings without keys that earlier versions did not have, where they mean what those did."""
-    return {key: value for key, value in training.items() if key not in new or value != new[key]}
+def _network(asked: dict[str, Any]) -> dict[str, Any]:
+    own = _without_new(asked["training"], dict.fromkeys(NEW_TRAINING))
+    return _without_new(asked, NEW_SPACE) | {"training": own}
+
+
+def _without_new(section: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """A section without keys that earlier versions did not have, where they mean what those did."""
+    return {key: value for key, value in section.items() if key not in new or value != new[key]}
 
 
 def lease(session: Session, root: Run) -> None:

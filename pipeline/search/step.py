@@ -133,7 +133,7 @@ def _say_ending(session: Session, run: Run, ending: loop.Ending, found: list[Tri
         "minutes": f", time is up: {wished - ending.trials} of {wished} were left out, since the next would not have been "
         f"finished within search.minutes={session.experiment.search.minutes}",
     }[ending.reason if ending.trials < wished else "trials"]
-    session.say(f"search: {counted}{why}. Chosen: {run.tags[REASON_CHOSEN_TAG]}")
+    session.say(f"search: {counted}{why}. Best of the search: {run.tags[REASON_CHOSEN_TAG]}")
 
 
 def _window(workers: Workers, experiment: Experiment) -> int:

@@ -1,5 +1,6 @@
 """Reads the images to predict, one `Picture` at a time: a folder of photographs may not fit into memory."""
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,6 +116,12 @@ def _array(path: Path, start: bytes, form: Form) -> Images:
         name, images = archive.read_images(path)
     else:
         name, images = path.name, _read_idx(path)
+    shape = form.shape or ()
+    if images.ndim == 2 and images.shape[1] != math.prod(shape):
+        raise InputError(
+            f"input is {path}: flat rows of {images.shape[1]:,} pixels; the model takes {pixels.shape_text(shape)}; "
+            f"expected rows of {math.prod(shape):,}"
+        )
     (converted,), _ = pixels.uint8_images({name: images}, form, Notes())
     return converted
 

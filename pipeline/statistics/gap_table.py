@@ -81,9 +81,9 @@ def markdown(table: pd.DataFrame) -> str:
         ]
         for row in table[table["measure"] == measure].to_dict("records"):
             accuracies = [f"{100 * row[name]:.2f}{_reach(row, name, 100, 2)}" for name in FIGURES[:2]]
-            gap = f"{100 * row['accuracy_gap']:+.2f}{_reach(row, 'accuracy_gap', 100, 2)}"
+            gap = f"{100 * row['accuracy_gap']:+z.2f}{_reach(row, 'accuracy_gap', 100, 2)}"
             losses = [f"{row[name]:.4f}{_reach(row, name, 1, 4)}" for name in FIGURES[3:5]]
-            loss_gap = f"{row['loss_gap']:+.4f}{_reach(row, 'loss_gap', 1, 4)}"
+            loss_gap = f"{row['loss_gap']:+z.4f}{_reach(row, 'loss_gap', 1, 4)}"
             cells = [f"{row['network']}: {row['architecture']}", row["dropout"], str(row["seeds"])]
             lines.append(f"| {' | '.join([*cells, *accuracies, gap, *losses, loss_gap])} |")
         lines.append("")

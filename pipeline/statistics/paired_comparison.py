@@ -157,10 +157,11 @@ def sentence(comparison: Comparison, first_name: str, second_name: str) -> str:
     apart = sum(each.p_holm < alpha for each in comparison.classes)
     known = sum(each.rows > 0 for each in comparison.classes)
     return (
-        f"On the same {comparison.rows:,} images, {verdict}: {100 * accuracy.estimate:+.2f} points ({level} interval "
-        f"{100 * accuracy.low:+.2f} to {100 * accuracy.high:+.2f}); {test.only_first} images only {first_name} got right, "
-        f"{test.only_second} only {second_name} (exact McNemar p = {test.p:.2g}). {other}: {loss.estimate:+.4f} ({level} "
-        f"interval {loss.low:+.4f} to {loss.high:+.4f}). Recall differs in {apart} of {known} classes (Holm-corrected)."
+        f"On the same {comparison.rows:,} images, {verdict}: {100 * accuracy.estimate:+z.2f} points ({level} interval "
+        f"{100 * accuracy.low:+z.2f} to {100 * accuracy.high:+z.2f}); {test.only_first} right by {first_name} alone, "
+        f"{test.only_second} by {second_name} alone (exact McNemar p = {test.p:.2g}). {other}: "
+        f"{loss.estimate:+z.4f} ({level} interval {loss.low:+z.4f} to {loss.high:+z.4f}). Recall differs in "
+        f"{apart or 'none'} of {known} classes (Holm-corrected)."
     )
 
 

@@ -172,7 +172,7 @@ def _accuracy(name: str, label: str) -> Metric:
 
 
 def _accuracy_gap(name: str, label: str) -> Metric:
-    return Metric(name, label, "points", scale=100, form="+.2f")
+    return Metric(name, label, "points", scale=100, form="+z.2f")
 
 
 def _loss(name: str, label: str) -> Metric:

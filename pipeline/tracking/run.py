@@ -208,6 +208,14 @@ class Run:
         with contextlib.suppress(MlflowException, OSError, NarrowgapError), self._client.hurried():
             self.finish(status, reason)
 
+    def artifact_place(self, name: str) -> str:
+        """Where a person finds an artifact: its path if the store is on this machine."""
+        folder = self._local_folder()
+        if folder is None or not (folder / name).exists():
+            return f"{name} among the artifacts of run {self.id}"
+        path = folder / name
+        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
     def _local_folder(self) -> Path | None:
         parts = urlsplit(self.artifact_uri)
         if parts.scheme in {"", "file"}:

@@ -118,7 +118,7 @@ def _answer(run: Run) -> str | None:
         return None
     accuracy, gap = 100 * run.metrics["test_accuracy"], 100 * run.metrics["accuracy_gap"]
     address = f"#/experiments/{run.experiment_id}/runs/{run.id}"
-    return f"`{chosen}`: test accuracy {accuracy:.2f} %, honest gap {gap:+.2f} points ([{run.name}]({address}))."
+    return f"`{chosen}`: test accuracy {accuracy:.2f} %, honest gap {gap:+z.2f} points ([{run.name}]({address}))."
 
 
 def _digest(value: str) -> str:

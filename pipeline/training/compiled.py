@@ -20,8 +20,8 @@ from pipeline.models.keras_model import initial_weights
 from pipeline.models.recipe import Recipe
 from pipeline.training import epochs, scoring
 from pipeline.training.call_size import MOST_TRAINING_ROWS, rows_per_call
-from pipeline.training.dropout import DropoutMasks
 from pipeline.training.epochs import Clock, OnEpoch, Weights
+from pipeline.training.layers.dropout import DropoutMasks
 from pipeline.training.program import Program, Rates
 from pipeline.training.programs import PROGRAMS, dense_key
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult

@@ -76,6 +76,7 @@ class _Trainer:
         self._batch = min(settings.batch_size, len(split.train))
         self._optimizer = _optimizer(built, settings, math.ceil(len(split.train) / self._batch))
         self._optimizer.build(self._model.trainable_variables)
+        _keep_no_graph(self._optimizer)
         kept = {id(each) for each in self._model.weights}
         self._seeds = [each for each in self._model.non_trainable_variables if id(each) not in kept]
         PROGRAMS.compiled += 1  # a worker is renewed after so many: TensorFlow keeps memory of each
@@ -168,6 +169,16 @@ def _optimizer(built: Built, settings: Training, steps: int) -> keras.optimizers
     return adam
 
 
+def _keep_no_graph(optimizer: keras.optimizers.Optimizer) -> None:
+    """Leaves out the sum of gradients over replicas: there is one, and TensorFlow registers the custom gradient of that sum
+    for ever, and with it the whole graph of the network.
+    """
+    optimizer._all_reduce_sum_gradients = list  # noqa: SLF001 - Keras has no switch for it
+    inner = getattr(optimizer, "inner_optimizer", None)  # of a LossScaleOptimizer
+    if inner is not None:
+        _keep_no_graph(inner)
+
+
 def _loss(spec: UserSpec, built: Built, settings: Training) -> tuple[Any, bool]:
     """The loss of labels and outputs, and whether its labels are one-hot rows.
 
@@ -175,7 +186,7 @@ def _loss(spec: UserSpec, built: Built, settings: Training) -> tuple[Any, bool]:
         InputError: A model that comes compiled has a loss that does not fit its outputs.
     """
     given = built.model.loss if built.compiled else None
-    if given is None and settings.label_smoothing:
+    if given is None and settings.label_smoothing and not built.compiled:
         smooth = settings.label_smoothing
         return keras.losses.CategoricalCrossentropy(from_logits=built.logits, label_smoothing=smooth), True
     if given is None:

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline.training.dropout import dropped
+from pipeline.training.layers.dense import DenseLayer
+from pipeline.training.layers.dropout import dropped
 from pipeline.training.programs import ProgramKey
 
 Weights = tuple[NDArray[np.float32], ...]
@@ -34,7 +35,7 @@ class Rates(NamedTuple):
 
 
 class Program:
-    """Trains and scores dense networks with the same sizes, activations and positions with dropout, one at a time."""
+    """Trains and scores, one at a time, dense networks of one size, activation, normalization and placement of dropout."""
 
     def __init__(
         self,
@@ -56,16 +57,19 @@ class Program:
         """
         keras.backend.clear_session()  # what other programs of this process left in Keras' global state
         sizes = (inputs, *key.hidden, classes)
-        self._kernels = [
-            keras.Variable(np.zeros((before + 1, after), np.float32)) for before, after in itertools.pairwise(sizes)
+        normalizations = (*(key.normalization for _ in key.hidden), "none")
+        self._layers = [
+            DenseLayer(before, after, normalization)
+            for (before, after), normalization in zip(itertools.pairwise(sizes), normalizations, strict=True)
         ]
+        self._trained = [each for layer in self._layers for each in layer.trained]
         self._activations = [keras.activations.get(name) for name in key.activations]
         self._places = key.places
         self._class_weights, self._decays, self._smooths = class_weights, key.decays, key.smooths
         self._widths, self._stack, self._pixel_max = sizes[:-1], stack, pixel_max
         # The rate is an input. As a function here it is not a variable, which would be part of the state.
         self._optimizer = keras.optimizers.Adam(lambda: 0.0)
-        self._optimizer.build(self._kernels)
+        self._optimizer.build([variable for variable, _ in self._trained])
         self._compiled = False
         self._steps = tf.function(self._train_stack, jit_compile=True, autograph=False)
         pixels = tf.TensorSpec((None, inputs), tf.uint8)
@@ -98,18 +102,14 @@ class Program:
             variable.assign(value)
 
     def set_weights(self, weights: Weights) -> None:
-        """Sets the weights, in the order of `keras.Model.get_weights()`. Kernel (inputs, units) and bias (units,) of a layer
-        are one array (inputs + 1, units) here, the bias last: half as many variables to update, and a quarter less time
-        to compile.
-        """
-        pairs = zip(weights[::2], weights[1::2], strict=True)
-        for variable, (kernel, bias) in zip(self._kernels, pairs, strict=True):
-            variable.assign(np.concatenate((kernel, bias[None])))
+        """Sets the weights, in the order of `keras.Model.get_weights()`."""
+        rest = iter(weights)
+        for layer in self._layers:
+            layer.assign(list(itertools.islice(rest, layer.count)))
 
     def weights(self) -> Weights:
         """A copy of the weights, in the order of `keras.Model.get_weights()`."""
-        arrays = [kernel.numpy() for kernel in self._kernels]
-        return tuple(part for each in arrays for part in (each[:-1], each[-1]))
+        return tuple(array for layer in self._layers for array in layer.arrays)
 
     def optimizer_state(self) -> tuple[NDArray[np.generic], ...]:
         """A copy of the optimizer's variables: step count, then moments."""
@@ -158,20 +158,20 @@ class Program:
                 for index, (place, each) in enumerate(zip(self._places, random, strict=True))
             }
             with tf.GradientTape() as tape:
-                answers = self._forward(rows, here)
+                answers = self._forward(rows, here, weight, counted)
                 losses = self._losses(labels[number], answers, rates.smoothing)
                 total = tf.reduce_sum(losses * importance)
                 loss = total / tf.cast(counted, tf.float32)
             # Not `optimizer.apply`: it sums over replicas by a custom gradient, which TensorFlow registers for ever and
             # the whole graph with it (6 MB per network).
-            gradients = tape.gradient(loss, [kernel.value for kernel in self._kernels])
+            gradients = tape.gradient(loss, [variable.value for variable, _ in self._trained])
             done = tf.cast(self._optimizer.iterations.value, tf.float32)
             rate = rates.first * (0.5 * (1.0 + tf.cos(done * rates.phase)))
-            for gradient, kernel in zip(gradients, self._kernels, strict=True):
-                if self._decays:
-                    shrunk = kernel.value[:-1] * (rates.decay * rate)
-                    kernel.assign_sub(tf.pad(shrunk, [[0, 1], [0, 0]]))  # the last row is the bias
-                self._optimizer.update_step(gradient, kernel, rate)
+            for gradient, (variable, decayed) in zip(gradients, self._trained, strict=True):
+                if self._decays and decayed:
+                    shrunk = variable.value[:decayed] * (rates.decay * rate)
+                    variable.assign_sub(tf.pad(shrunk, [[0, variable.shape[0] - decayed], [0, 0]]))
+                self._optimizer.update_step(gradient, variable, rate)
             self._optimizer.iterations.assign_add(1)
             hits = tf.cast(tf.argmax(answers, axis=1, output_type=tf.int32) == labels[number], tf.float32)
             return number + 1, loss_sum + total, right + tf.reduce_sum(hits * weight)
@@ -191,23 +191,28 @@ class Program:
     def _weights_of(self, labels: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.constant(self._class_weights, tf.float32), labels)
 
-    def _forward(self, rows: tf.Tensor, drawn: Mapping[int, tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
-        """Outputs before softmax, with the dropout of `drawn`: random numbers and threshold by position."""
-
-        def affine(rows: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
-            return tf.matmul(tf.pad(rows, [[0, 0], [0, 1]], constant_values=1.0), kernel.value)
+    def _forward(
+        self,
+        rows: tf.Tensor,
+        drawn: Mapping[int, tuple[tf.Tensor, tf.Tensor]],
+        weight: tf.Tensor,
+        counted: tf.Tensor,
+    ) -> tf.Tensor:
+        """Outputs before softmax, with the dropout of `drawn`: random numbers and threshold by position. `weight` and
+        `counted` are those of `DenseLayer.train`.
+        """
 
         def lossy(rows: tf.Tensor, place: int) -> tf.Tensor:
             return dropped(rows, *drawn[place]) if place in drawn else rows
 
         rows = lossy(rows, 0)
-        for place, (kernel, activation) in enumerate(zip(self._kernels, self._activations, strict=False), start=1):
-            rows = lossy(activation(affine(rows, kernel)), place)
-        return affine(rows, self._kernels[-1])
+        for place, (layer, activation) in enumerate(zip(self._layers, self._activations, strict=False), start=1):
+            rows = lossy(activation(layer.train(rows, weight, counted)), place)
+        return self._layers[-1].train(rows, weight, counted)
 
     def _log_softmax(self, images: tf.Tensor) -> tf.Tensor:
         rows = tf.cast(images, tf.float32) * (1 / self._pixel_max)
         linear = keras.activations.linear
-        for kernel, activation in zip(self._kernels, (*self._activations, linear), strict=True):
-            rows = activation(tf.matmul(rows, kernel.value[:-1]) + kernel.value[-1])
+        for layer, activation in zip(self._layers, (*self._activations, linear), strict=True):
+            rows = activation(layer.score(rows))
         return tf.nn.log_softmax(rows)

@@ -26,6 +26,7 @@ class ProgramKey:
 
     hidden: tuple[int, ...]
     activations: tuple[str, ...]
+    normalization: str
     places: tuple[int, ...]
     """Positions with dropout: 0 after the input, i after hidden layer i."""
     batch_size: int
@@ -49,6 +50,7 @@ def dense_key(spec: DenseSpec, settings: Training) -> ProgramKey:
     return ProgramKey(
         hidden=spec.hidden,
         activations=spec.activations,
+        normalization=spec.normalization,
         places=places,
         batch_size=settings.batch_size,
         class_weight=settings.class_weight,

@@ -89,7 +89,7 @@ class Graph:
     def _forward(self, rows: Any, drawn: Any) -> Any:
         import tensorflow as tf
 
-        from pipeline.training.dropout import dropped
+        from pipeline.training.layers.dropout import dropped
 
         layers = list(zip(self._weights[::2], self._weights[1::2], strict=True))
         for place, (kernel, bias) in enumerate(layers):
@@ -109,7 +109,7 @@ class Graph:
 def steps() -> None:
     """A table of seconds: the first call, which compiles, and an epoch."""
     from pipeline.models.keras_model import initial_weights
-    from pipeline.training.dropout import DropoutMasks
+    from pipeline.training.layers.dropout import DropoutMasks
     from pipeline.training.program import Program, Rates
     from pipeline.training.programs import dense_key
 

@@ -303,9 +303,9 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     assert len(names) == len(set(names)) == 16
     lines = screen.getvalue().splitlines()
     assert lines[0].startswith("refit 1 of at most 18  finalist 1: ")
-    decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; its interval is in the headline")
+    decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; the answer states its interval")
     assert lines[decided + 1] == (
-        "evaluate: finalist 2: 3 seeds; after 3 seeds, the rule chose it in 0 % of simulations"
+        "evaluate: finalist 2: 3 seeds; out of the race: chosen in 0 % of simulations after 3 seeds"
     )
     assert lines[decided - 1].startswith("refit 14 of at most 18")
     assert lines[-1].startswith("refit 16/16  finalist 1: ")
@@ -326,9 +326,7 @@ def test_a_finalist_that_fails_in_a_race_gets_no_more_seeds_and_is_left_out(sess
     assert "64-16(0.2)-10 is left out: 1 of 3 refits failed" in screen.getvalue()
 
 
-def test_no_network_that_is_only_compared_with_is_said_to_be_the_best_so_far(refitted: Refitted) -> None:
+def test_no_refit_is_said_to_be_the_best_so_far_since_it_is_one_seed_of_a_network(refitted: Refitted) -> None:
     lines = [line for line in refitted.said.splitlines() if line.startswith("refit ")]
-    references = [line for line in lines if "  baseline: " in line]
-    assert len(references) == 2
-    assert not any("best so far" in line for line in references)
-    assert any("best so far" in line for line in lines)
+    assert sum("  baseline: " in line for line in lines) == 2
+    assert not any("best so far" in line for line in lines)

@@ -58,6 +58,7 @@ def commands(experiment: Experiment) -> list[str]:
 
 def test_an_experiment_as_it_came_is_run_again_by_its_name() -> None:
     assert commands(load("smoke")) == [
+        ". .venv/bin/activate",
         "mlflow run . --env-manager local -P experiment=smoke",
         f"mlflow run . -e evaluate --env-manager local -P experiment=smoke -P search_run_id={'5' * 32}",
         "make ui",
@@ -68,7 +69,7 @@ def test_an_experiment_as_it_came_is_run_again_by_its_name() -> None:
     "changed", [load("smoke", {"search.trials": "7"}), load("smoke").model_copy(update={"name": "mine"})]
 )  # fmt: skip
 def test_one_with_overrides_or_of_the_users_own_is_run_again_by_the_file_that_the_run_kept(changed: Experiment) -> None:
-    fetch, whole, evaluation, _ = commands(changed)
+    _, fetch, whole, evaluation, _ = commands(changed)
     assert fetch == f"mlflow artifacts download --run-id {'e' * 32} --artifact-path experiment.yaml --dst-path again"
     assert whole == "mlflow run . --env-manager local -P experiment=again/experiment.yaml"
     assert "-P experiment=again/experiment.yaml" in evaluation

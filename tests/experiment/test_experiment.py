@@ -26,6 +26,7 @@ SHIPPED = [
     "notebook",
     "notebook_digits",
     "placement",
+    "regularisers",
     "smoke",
 ]
 
@@ -165,9 +166,21 @@ def test_one_dropout_layer_is_moved_through_every_place_and_rate_of_one_network(
             r"weight_decay is .*; with log: true, expected from mo",
         ),
         ("training.batch_size", "[32, 0.5]", r"training\.batch_size is 0\.5: expected a whole number"),
+        ("training.patience", "[5, null]", r"patience is \[5, None\]: null cannot be in a list; expected numbers"),
+        ("training.patience", "{from: null, to: 5}", r"patience is .*; expected a range such as"),
         ("training.epochs", "[10, 20]", r"epochs is \[10, 20\], which cannot be searched; expected one value"),
         ("space.activation", "[relu, rely]", r"space\.activation is \['relu', 'rely'\]: expected one of relu, linear"),
         ("space.activation", "[relu, relu]", r"space: activation is \['relu', 'relu'\]: contains a duplicate value"),
+        (
+            "space.normalization",
+            "[none, group]",
+            r"space\.normalization is \['none', 'group'\]: expected one of none, batch, layer",
+        ),
+        (
+            "space.normalization",
+            "[batch, batch]",
+            r"space: normalization is \['batch', 'batch'\]: contains a duplicate value",
+        ),
         ("training.schedule", "cos", r"training\.schedule is 'cos': expected 'constant' or 'cosine'"),
         ("training.restore_best", "maybe", r"training\.restore_best is 'maybe': expected true or false"),
         ("training.patience", "0", r"training\.patience is 0: expected 1 or more"),

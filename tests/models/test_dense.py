@@ -18,6 +18,8 @@ def test_parameters_by_hand():
         (notebook_network(), "784-128-64-32-10"),
         (notebook_network(dropout=(0, 0, 0.1, 0)), "784-128-64(0.1)-32-10"),
         (DenseSpec((256, 128), (0.2, 0, 0.5), ("relu", "relu")), "784(0.2)-256-128(0.5)-10"),
+        (DenseSpec((8,), (0, 0.5), ("relu",), "batch"), "784-8(0.5)-10, normalization batch"),
+        (DenseSpec((8,), (0, 0.5), ("relu",), "none"), "784-8(0.5)-10"),
     ],
 )
 def test_an_architecture_names_sizes_and_the_dropout_behind_them(spec, name):
@@ -46,3 +48,25 @@ def test_an_architecture_names_sizes_and_the_dropout_behind_them(spec, name):
 def test_a_specification_that_is_no_network_is_refused(hidden, dropout, activations, message):
     with pytest.raises(ValueError, match=message):
         DenseSpec(hidden, dropout, activations)
+
+
+def test_an_unknown_normalization_is_refused():
+    with pytest.raises(ValueError, match="unknown normalization 'group'; expected one of none, batch, layer"):
+        DenseSpec((8,), (0, 0), ("relu",), "group")
+
+
+def test_a_network_without_normalization_is_written_and_read_as_in_earlier_versions():
+    plain, layer = DenseSpec((8,), (0, 0), ("relu",)), DenseSpec((8,), (0, 0), ("relu",), "layer")
+    assert plain.to_dict() == {"hidden": [8], "dropout": [0, 0], "activations": ["relu"]}
+    assert layer.to_dict() == {**plain.to_dict(), "normalization": "layer"}
+    assert [DenseSpec.from_dict(each.to_dict()) for each in (plain, layer)] == [plain, layer]
+    assert (plain.params()["normalization"], layer.params()["normalization"]) == ("none", "layer")
+
+
+@pytest.mark.parametrize(
+    ("normalization", "parameters"),
+    # 2*3 + 3*2 = 12 products and 2 biases; of the 3 units, biases, and gains and offsets.
+    [("none", 12 + 2 + 3), ("batch", 12 + 2 + 6), ("layer", 12 + 2 + 3 + 6)],
+)
+def test_gain_and_offset_are_parameters_and_batch_normalization_has_no_bias(normalization, parameters):
+    assert DenseSpec((3,), (0, 0), ("relu",), normalization).parameters(2, 2) == parameters

@@ -73,3 +73,14 @@ def test_what_was_searched_besides_layers_is_named_and_is_a_param_and_nothing_el
 def test_what_was_searched_is_in_the_json_where_anything_was():
     assert Recipe.from_json(SEARCHED.to_json()) == SEARCHED
     assert "searched" not in PATIENT.to_json()
+
+
+def test_a_normalization_is_named_once_and_none_where_it_was_searched():
+    def named(normalization, *searched):
+        recipe = Recipe(DenseSpec((8,), (0, 0.5), ("relu",), normalization), searched=searched)
+        return recipe.name(784, 10)
+
+    assert named("batch") == "784-8(0.5)-10, normalization batch"
+    assert named("batch", ("normalization", "batch")) == "784-8(0.5)-10, normalization batch"
+    assert named("none", ("normalization", "none")) == "784-8(0.5)-10, normalization none"
+    assert named("none") == "784-8(0.5)-10"

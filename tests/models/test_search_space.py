@@ -1,8 +1,9 @@
 import pytest
 
-from pipeline.experiment import FixedNetwork, Space, Training, TrainingOverrides
+from pipeline.experiment import FixedNetwork, Space, Training, TrainingOverrides, load
 from pipeline.models import search_space
-from pipeline.models.dense import DenseSpec
+from pipeline.models.dense import DenseSpec, dense
+from pipeline.models.spaces import DenseSpace
 
 pytestmark = pytest.mark.tensorflow
 
@@ -111,6 +112,41 @@ def test_searched_settings_multiply_the_space_and_become_the_recipes_own():
     # One value is no choice: the name of the network is that of before.
     one = search_space.recipe(SMALL, values)
     assert (one.architecture(784, 10), one.searched) == ("784-64(0.5)-10", ())
+
+
+def test_a_list_of_normalizations_is_searched_and_one_is_fixed():
+    listed = SMALL.model_copy(update={"normalization": ["none", "batch", "layer"]})
+    assert search_space.size(listed) == 3 * 20
+    values = {"depth": 1, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5}
+    assert dense(search_space.recipe(listed, {**values, "normalization": "layer"}).spec).normalization == "layer"
+    fixed = SMALL.model_copy(update={"normalization": "batch"})
+    assert search_space.size(fixed) == 20
+    assert dense(search_space.recipe(fixed, values).spec).normalization == "batch"
+    networks = [
+        FixedNetwork(hidden=[8], dropout=[0, 0], activations=["relu"], normalization=each) for each in ("none", "layer")
+    ]
+    specs = [dense(search_space.recipe(Space(networks=networks), {"network": place}).spec) for place in (0, 1)]
+    assert [spec.normalization for spec in specs] == ["none", "layer"]
+
+
+def test_regularisers_are_tried_in_all_combinations_with_a_network_that_has_none():
+    """Dropout after two layers, weight decay, smoothing and early stopping, on or off, and three normalizations."""
+    asked = load("regularisers")
+    assert search_space.size(asked.space, asked.training) == asked.search.trials == 2**5 * 3
+    first = {
+        choice.name: choice.values[0] for choice in search_space.hyperparameters(asked.space, asked.training).space
+    }
+    off = {"dropout_1": 0, "dropout_2": 0, "weight_decay": 0, "label_smoothing": 0, "normalization": "none"}
+    assert off.items() <= first.items()
+    settings = search_space.recipe(asked.space, first | {"patience": 30}, asked.training).settings(asked.training)
+    assert settings.patience == settings.epochs  # never stops
+
+
+def test_the_largest_network_of_a_space_has_the_normalization_with_the_most_parameters():
+    """16 pixels, two layers of 64, 3 classes; layer normalization adds a gain and an offset to every unit."""
+    plain = DenseSpace(SMALL, Training()).largest(16, 3)
+    both = SMALL.model_copy(update={"normalization": ["none", "layer"]})
+    assert DenseSpace(both, Training()).largest(16, 3) == plain + 2 * 128
 
 
 def test_copies_have_values_of_their_own_and_share_the_choices():

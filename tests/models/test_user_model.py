@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import textwrap
 
 import pytest
@@ -255,3 +256,46 @@ def test_every_oracle_repeats_its_proposals_never_repeats_a_network_and_ends_wit
     assert len(first) == len(set(first))
     if tuner != "hyperband":
         assert len(first) == found.size() == 2 * 3 + 2 * 3  # a and c with 3 numbers each; b with yes or no as well
+
+
+def test_settings_that_a_compiled_model_does_not_get_are_refused_unless_its_function_asks_for_them():
+    from pipeline.models.user.space import refuse_unused
+
+    body = (
+        "def build(hp):\n    {}\n    model = dense(keras.Input((4, 4)), 3)\n"
+        "    model.compile('adam', 'categorical_crossentropy')\n    return model"
+    )
+    found = space(body.format("hp.Int('a', 1, 2)"))
+    refuse_unused(found, Training(learning_rate=0.1, class_weight="balanced"))
+    with pytest.raises(
+        InputError, match=r"training.weight_decay is 0.1, and model is net.py:build: it comes compiled"
+    ) as told:
+        refuse_unused(found, Training(weight_decay=0.1))
+    assert "\n" not in str(told.value)
+    with pytest.raises(InputError, match=r"training.label_smoothing is 0.1, .* give it to them in compile"):
+        refuse_unused(found, Training(label_smoothing=0.1))
+    refuse_unused(space(body.format("hp.Float('weight_decay', 0, .1)")), Training(weight_decay=0.1))
+    refuse_unused(space(LAYERS), Training(weight_decay=0.1))
+
+
+@pytest.mark.parametrize(
+    ("given", "cure"),
+    [
+        (
+            {"learning_rate": {"from": 1e-4, "to": 1e-2, "log": True}},
+            "hp.Float('learning_rate', 0.0001, 0.01, sampling='log')",
+        ),
+        ({"weight_decay": {"from": 0, "to": 0.1}}, "hp.Float('weight_decay', 0.0, 0.1)"),
+        ({"batch_size": {"from": 16, "to": 64}}, "hp.Int('batch_size', 16, 64)"),
+        ({"batch_size": [32, 64]}, "hp.Choice('batch_size', [32, 64])"),
+    ],
+)
+def test_a_setting_to_search_is_refused_with_the_words_that_ask_for_it(given, cure):
+    from pipeline.experiment import parse
+
+    model = {"file": "net.py", "function": "build", "source": LAYERS}
+    content = {"name": "x", "question": "?", "model": model, "training": given}
+    with pytest.raises(
+        InputError, match=re.escape(f"expected one value: let the model's function ask for it by {cure}")
+    ):
+        parse(content, where="test")

@@ -35,6 +35,8 @@ def test_what_others_published_does_not_make_another_search_and_another_rate_doe
 
     assert identified(published=PUBLISHED) == identified()
     assert identified(dropout=[0, 0.4]) != identified()
+    assert identified(normalization="none") == identified() != identified(normalization="batch")
+    assert "normalization" not in json.dumps(identified())
 
 
 def test_keys_that_are_newer_than_a_search_are_no_difference_where_they_change_nothing(session: Session) -> None:
@@ -48,6 +50,9 @@ def test_keys_that_are_newer_than_a_search_are_no_difference_where_they_change_n
     assert not {"weight_decay", "label_smoothing"} & set(plain["training"])  # type: ignore[call-overload]
     assert identified(training={"weight_decay": 0.1}) != plain
     assert identified(training={"label_smoothing": 0.1}) != plain
+    assert "normalization" not in plain["space"]  # type: ignore[operator]
+    assert identified(space={"normalization": "none"}) == plain
+    assert identified(space={"normalization": ["none", "batch"]}) != plain
 
 
 def test_a_range_of_training_is_part_of_what_makes_a_search(session: Session) -> None:

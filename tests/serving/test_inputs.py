@@ -169,7 +169,7 @@ def test_a_file_without_images_is_refused_in_one_line(tmp_path, make, message):
         ({"images": ROWS / 10}, "fractions up to 25.5; expected 0 to 1 or 0 to 255"),
         ({"images": ROWS.astype(int) + 1}, "pixel of 256"),
         ({"images": ROWS[:0]}, "no pixels"),
-        ({"images": np.zeros((4, 7))}, r"flat rows of 7 pixels, and 2x3 has 6; expected"),
+        ({"images": np.zeros((4, 7))}, r"flat rows of 7 pixels; the model takes 2x3; expected rows of 6"),
         ({"images": np.array([None])}, "Python objects"),
     ],
 )

@@ -248,7 +248,7 @@ def test_dropout_that_widens_the_gap_is_said_to() -> None:
     trials = known(200)
     text = sentence(effects(trials.assign(accuracy_gap=0.1 - trials["accuracy_gap"])))
     assert text.startswith(
-        "Dropout closes the gap significantly at no position. It widens the gap after the input (+0."
+        "Dropout narrows the gap significantly at no position. It widens the gap after the input (+0."
     )
 
 
@@ -343,6 +343,22 @@ def test_the_effects_of_a_users_own_model_are_told_by_name() -> None:
     assert (lowers.kind, lowers.label, lowers.verdict) == ("dropout", "at dropout", "lowers")
     assert lowers.estimate == pytest.approx(-1, abs=0.05)  # points per 0.1 of rate
     assert (nothing.kind, nothing.label, nothing.verdict) == ("size", "filters", "cannot tell")
+
+
+def test_a_hyperparameter_that_no_kept_network_has_never_varied() -> None:
+    """The networks with a second block learned nothing, and are left out: nothing is left of `filters_1`."""
+    generator = np.random.default_rng(1)
+    trials = pd.DataFrame({
+        "blocks": [1] * 20 + [2] * 5, "filters_1": [np.nan] * 20 + [16.0, 32.0, 64.0, 16.0, 32.0],
+        "rate": generator.uniform(0, 1, 25), "test_accuracy": [0.9] * 20 + [0.1] * 5, "loss_gap": generator.normal(0, 1, 25),
+        "accuracy_gap": generator.normal(0, 1, 25),
+    })  # fmt: skip
+    found = effects(trials, {name: Factor() for name in ("blocks", "filters_1", "rate")}, layers=False)
+    assert found.failed == 5
+    blocks, filters, rate = found.fit("accuracy_gap").effects
+    assert (blocks.label, blocks.why) == ("blocks 1", "never varied")
+    assert (filters.label, filters.why) == ("filters_1", "never varied")
+    assert math.isfinite(rate.estimate)
 
 
 def test_what_is_searched_besides_layers_has_columns_on_its_scale_between_sizes_and_depths() -> None:

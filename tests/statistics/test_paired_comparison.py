@@ -300,7 +300,7 @@ APART = Comparison(
 def test_the_sentence_says_which_is_better_by_how_much_and_within_what() -> None:
     assert sentence(APART, "dropout", "baseline") == (
         "On the same 1,000 images, dropout is more accurate than baseline: +2.00 points (95 % interval +0.80 to +3.20); 30 "
-        "images only dropout got right, 10 only baseline (exact McNemar p = 0.0022). The loss of dropout is lower: -0.0300 "
+        "right by dropout alone, 10 by baseline alone (exact McNemar p = 0.0022). The loss of dropout is lower: -0.0300 "
         "(95 % interval -0.0500 to -0.0100). Recall differs in 2 of 2 classes (Holm-corrected)."
     )
 

@@ -35,8 +35,8 @@ def test_the_reason_names_the_better_network_by_how_much_and_within_what_error()
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
     assert choice.reason == (
         "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.30 points) of the best "
-        "validation accuracy; validation accuracy 89.80 %, validation gap 3.00 points. The best accuracy is that "
-        "of 784-512-10; validation accuracy 90.00 %, validation gap 5.00 points."
+        "validation accuracy: validation accuracy 89.80 %, validation gap 3.00 points. The most accurate is "
+        "784-512-10: validation accuracy 90.00 %, validation gap 5.00 points."
     )
 
 
@@ -48,13 +48,13 @@ def test_fewer_validation_images_let_weaker_networks_in() -> None:
 def test_a_network_alone_within_the_error_is_chosen_whatever_its_gap() -> None:
     choice = choose([SURE, WEAK], "one_standard_error", validation_size=10_000)
     assert choice.index == 0
-    assert "no other network comes within one standard error (0.30 points) of it" in choice.reason
+    assert "No other network comes within one standard error (0.30 points) of it" in choice.reason
 
 
 def test_a_network_that_is_best_on_both_is_said_to_be() -> None:
     choice = choose([CALM, replace(SURE, val_accuracy_gap=0.02)], "one_standard_error", validation_size=10_000)
     assert choice.index == 1
-    assert "both the highest validation accuracy and the smallest gap of the 2 networks" in choice.reason
+    assert "the highest validation accuracy, and the smallest gap of the 2 networks" in choice.reason
 
 
 def test_equal_gaps_go_to_fewer_parameters_and_the_reason_says_so() -> None:
@@ -178,9 +178,9 @@ def test_the_error_is_that_of_the_difference_on_the_same_images() -> None:
     assert choice.index == 1
     assert choice.reason == (
         "others has the smallest gap of the 2 networks within one standard error of the best mean "
-        "validation accuracy; mean validation accuracy 89.60 %, validation gap 1.00 points (4 seeds). The best accuracy is "
-        "that of best, ahead by 0.40 points (standard error of the difference 0.87 points, over the same 1,000 images and 4 "
-        "seeds); mean validation accuracy 90.00 %, validation gap 5.00 points (4 seeds)."
+        "validation accuracy: mean validation accuracy 89.60 %, validation gap 1.00 points (4 seeds). The most accurate is "
+        "best, higher by 0.40 points (standard error of the difference: 0.87 points; same 1,000 images and 4 "
+        "seeds): mean validation accuracy 90.00 %, validation gap 5.00 points (4 seeds)."
     )
 
 
@@ -190,8 +190,7 @@ def test_a_network_alone_within_the_error_of_its_difference_names_the_nearest() 
     choice = choose([far, BEST, few], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
     assert choice.reason.endswith(
-        "The nearest, few, is behind by 0.40 points (standard error of the difference 0.20 points, over the same "
-        "1,000 images and 4 seeds)."
+        "Second is few, lower by 0.40 points (standard error of the difference: 0.20 points; same 1,000 images and 4 seeds)."
     )
 
 
@@ -205,22 +204,22 @@ def test_the_same_answers_are_within_no_error_and_the_gap_decides() -> None:
     twin = answers("twin", [range(100)] * 4, 0.01)
     choice = choose([BEST, twin], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "ahead by 0.00 points (standard error of the difference 0.00 points" in choice.reason
+    assert "higher by 0.00 points (standard error of the difference: 0.00 points" in choice.reason
 
 
 def test_one_seed_has_the_error_of_the_images_alone_and_says_so() -> None:
     best, others = answers("best", [range(100)], 0.05), answers("others", [range(36, 140)], 0.01)
     choice = choose([best, others], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "(standard error of the difference 0.87 points, over the same 1,000 images, one seed)" in choice.reason
+    assert "(standard error of the difference: 0.87 points; same 1,000 images, one seed)" in choice.reason
 
 
 def test_the_best_network_with_the_smallest_gap_is_said_to_be_and_how_far_the_nearest_is() -> None:
     others = answers("others", [range(36, 140)] * 4, 0.06)
     choice = choose([others, BEST], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "both the highest mean validation accuracy and the smallest gap of the 2 networks" in choice.reason
-    assert "The nearest, others, is behind by 0.40 points" in choice.reason
+    assert "the highest mean validation accuracy, and the smallest gap of the 2 networks" in choice.reason
+    assert "Second in accuracy is others, lower by 0.40 points" in choice.reason
 
 
 def test_a_network_that_diverged_has_no_part_in_a_choice_by_difference() -> None:
@@ -283,8 +282,8 @@ def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.01)
     assert choice.index == 2
     assert choice.reason == (
-        "784-32(0.5)-10 has the smallest gap of the 3 networks within 1.00 points of the best validation accuracy; "
-        "validation accuracy 89.60 %, validation gap 1.00 points. The best accuracy is that of 784-512-10; "
+        "784-32(0.5)-10 has the smallest gap of the 3 networks within 1.00 points of the best validation accuracy: "
+        "validation accuracy 89.60 %, validation gap 1.00 points. The most accurate is 784-512-10: "
         "validation accuracy 90.00 %, validation gap 5.00 points."
     )
 
@@ -292,7 +291,7 @@ def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
 def test_a_tolerance_smaller_than_the_error_shuts_networks_out() -> None:
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.001)
     assert choice.index == 0
-    assert "no other network comes within 0.10 points of it" in choice.reason
+    assert "No other network comes within 0.10 points of it" in choice.reason
 
 
 def test_a_tolerance_knows_neither_seeds_nor_validation_images() -> None:

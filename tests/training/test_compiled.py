@@ -111,7 +111,7 @@ def test_one_epoch_with_dropout_equals_a_loop_by_hand_under_the_same_draws(tiny_
     import tensorflow as tf
 
     from pipeline.models.keras_model import build
-    from pipeline.training.dropout import DropoutMasks
+    from pipeline.training.layers.dropout import DropoutMasks
 
     rates = (0.25, 0.5, 0.125)  # of 65,536, all whole numbers
     spec = DenseSpec((6, 5), rates, ("linear", "relu"))
@@ -168,7 +168,7 @@ def fashion_shaped() -> Split:
 def test_the_limit_of_bytes_changes_no_bit_for_images_of_28x28(fashion_shaped, monkeypatch):
     """9,000 images in batches of 128: 64 batches per call as ever (8,192 images), so the second call has the rest."""
     from pipeline.training import call_size
-    from pipeline.training.dropout import DropoutMasks
+    from pipeline.training.layers.dropout import DropoutMasks
 
     drawn = []
     draw = DropoutMasks.draw
@@ -219,7 +219,7 @@ def test_images_that_fill_a_call_sooner_are_trained_on_in_more_calls_and_all_of_
 
 
 def test_dropout_loses_the_asked_share_and_draws_anew_in_every_call():
-    from pipeline.training.dropout import DropoutMasks
+    from pipeline.training.layers.dropout import DropoutMasks
 
     masks = DropoutMasks(DenseSpec((7,), (0.25, 0), ("relu",)), 100, seed=1)
     (drawn,) = masks.draw(0, 0, (50, 20))
@@ -237,7 +237,7 @@ def test_dropout_loses_the_asked_share_and_draws_anew_in_every_call():
     [(0.5, 32_768), (0.1, 6_554), (1e-9, 0), (0.999999, 65_535)],
 )
 def test_a_rate_is_met_to_one_part_in_65536_and_never_drops_everything(rate, lost):
-    from pipeline.training.dropout import DropoutMasks
+    from pipeline.training.layers.dropout import DropoutMasks
 
     assert DropoutMasks(DenseSpec((7,), (rate, 0), ("relu",)), 4, seed=1).threshold(0) == lost
 

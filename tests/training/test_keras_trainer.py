@@ -1,5 +1,6 @@
 """The Keras trainer against plain Keras and against itself."""
 
+import dataclasses
 import hashlib
 import textwrap
 
@@ -36,6 +37,14 @@ def compiled(hp, input_shape, classes):
     model.compile(optimizer=keras.optimizers.SGD(hp.Choice("rate", [.1])), loss="categorical_crossentropy")
     return model
 
+def normed(hp, input_shape, classes):
+    """Batch normalization with offsets and scales; no bias before it, whose gradient would be noise alone."""
+    hp.Choice("units", [5])
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(5, activation="tanh", use_bias=False)(keras.layers.Flatten()(inputs))
+    x = keras.layers.BatchNormalization()(x)
+    return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x))
+
 @keras.saving.register_keras_serializable()
 class Scale(keras.layers.Layer):
     def call(self, x):
@@ -54,7 +63,7 @@ def mistaken(hp, input_shape, classes):
     return model
 '''
 VALUES = {"noisy": ("dropout", 0.3), "compiled": ("rate", 0.1)} | dict.fromkeys(
-    ("plain", "custom", "mistaken"), ("units", 5)
+    ("plain", "normed", "custom", "mistaken"), ("units", 5)
 )
 
 
@@ -145,6 +154,48 @@ def test_an_epoch_is_that_of_plain_keras(tiny_split, function, loss):
         assert ours == pytest.approx(theirs, abs=1e-5)
 
 
+@pytest.mark.parametrize("function", ["plain", "normed"])
+def test_decay_smoothing_and_weights_of_classes_are_those_of_plain_keras(tiny_split, function):
+    """AdamW spares biases, offsets and scales. A tenth of each label is spread over three classes. Of 40 images 25, 10 and 5
+    are of a class: their losses count 40 / (3 x 25), 40 / (3 x 10) and 40 / (3 x 5) times.
+    """
+    import keras
+
+    from pipeline.data.split import Part
+    from pipeline.models.user.network import build
+    from pipeline.training.epochs import order
+
+    images = np.resize(tiny_split.train.images, (40, 4, 4))
+    labels = np.array([0] * 25 + [1] * 10 + [2] * 5)
+    split = dataclasses.replace(tiny_split, train=Part(images, labels))
+    asked = settings(epochs=2, weight_decay=0.4, label_smoothing=0.1, class_weight="balanced")
+    result = train(function, split, settings=asked)
+    model = build(spec(function).code, (VALUES[function],), image_shape=(4, 4), classes=3, seed=3).model
+    adam = keras.optimizers.AdamW(0.01, weight_decay=0.4)
+    adam.exclude_from_weight_decay([each for each in model.trainable_variables if len(each.shape) == 1])
+    model.compile(adam, keras.losses.CategoricalCrossentropy(from_logits=function == "plain", label_smoothing=0.1))
+    losses = []
+    for epoch in range(2):
+        rows = order(3, epoch, 40)
+        fitted = model.fit(
+            images[rows].astype(np.float32) / 255, keras.utils.to_categorical(labels[rows], 3), batch_size=8,
+            shuffle=False, verbose=0, class_weight={0: 40 / 75, 1: 40 / 30, 2: 40 / 15},
+        )  # fmt: skip
+        losses += fitted.history["loss"]
+    for ours, theirs in zip(result.weights, model.get_weights(), strict=True):
+        assert ours == pytest.approx(theirs, abs=2e-5)
+    assert result.history["loss"] == pytest.approx(losses, rel=1e-4)
+
+
+@pytest.mark.parametrize("changed", [{"weight_decay": 0.4}, {"label_smoothing": 0.5}, {"learning_rate": 0.5}])
+def test_a_model_that_comes_compiled_is_trained_without_settings_of_the_optimizer_and_the_loss(tiny_split, changed):
+    assert fingerprint(train("compiled", tiny_split)) == fingerprint(
+        train("compiled", tiny_split, settings=settings(**changed))
+    )
+    own = dataclasses.replace(spec("compiled"), compiled=True)
+    assert not {*changed} & {*Recipe(own).params(settings(**changed), seed=1, inputs=16, classes=3)}
+
+
 def test_padding_never_reaches_batch_normalization(tiny_split):
     """After one epoch the moving mean is made of the five batches of the data, the last of five images."""
     from pipeline.models.user.network import build
@@ -204,3 +255,22 @@ def test_a_model_with_a_layer_of_its_own_is_served_with_its_code(tmp_path, tiny_
     probe = tiny_split.test.images
     assert np.array_equal(loaded.predict(probe, verbose=0), model.predict(probe, verbose=0))
     assert files["code"].endswith(FILE)
+
+
+@pytest.mark.parametrize("function", ["noisy", "plain", "compiled"])
+def test_a_trained_model_leaves_no_graph_in_the_process(tiny_split, function):
+    """A worker trains many: the optimizer's sum over replicas would keep the graph of each of them."""
+    import gc
+
+    import keras
+
+    def graphs() -> int:
+        keras.backend.clear_session()
+        gc.collect()
+        return sum(type(each).__name__ == "FuncGraph" for each in gc.get_objects())
+
+    train(function, tiny_split, until=1)
+    before = graphs()
+    for seed in (1, 2):
+        train(function, tiny_split, until=1, seed=seed)
+    assert graphs() <= before

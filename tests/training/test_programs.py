@@ -44,6 +44,7 @@ def test_networks_share_a_program_that_differ_in_rates_learning_rate_and_schedul
     [
         (dataclasses.replace(SPEC, hidden=(8, 5)), {}),
         (dataclasses.replace(SPEC, activations=("relu", "relu")), {}),
+        (dataclasses.replace(SPEC, normalization="batch"), {}),
         (dataclasses.replace(SPEC, dropout=(0.1, 0.1, 0.2)), {}),
         (dataclasses.replace(SPEC, dropout=(0, 0, 0.2)), {}),
         (SPEC, {"batch_size": 32}),
@@ -52,7 +53,7 @@ def test_networks_share_a_program_that_differ_in_rates_learning_rate_and_schedul
         (SPEC, {"class_weight": "balanced"}),
     ],
 )
-def test_sizes_activations_places_of_dropout_and_the_batch_ask_for_another_program(spec, changes):
+def test_sizes_activations_normalization_places_of_dropout_and_the_batch_ask_for_another_program(spec, changes):
     assert program_key(spec, SETTINGS.model_copy(update=changes)) != program_key(SPEC, SETTINGS)
 
 

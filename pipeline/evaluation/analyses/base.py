@@ -41,6 +41,8 @@ class Analysis:
     """Section of the report."""
     summary_picture: Picture | None = None
     """Picture on top of the report."""
+    answer: str = ""
+    """A sentence of the report's answer to the experiment's question."""
     message: str = ""
     """Text for the screen and the run's note."""
     serving: ServingDefaults | None = None

@@ -24,7 +24,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     error, scaled_error = before.expected_calibration_error, after.expected_calibration_error
     text = (
         f"The expected calibration error on test is {percent(error)} points, and {percent(scaled_error)} points after "
-        f"temperature scaling with {temperature:.3f}."
+        f"temperature scaling (temperature {temperature:.3f})."
     )
     return Analysis(
         {"reliability.png": picture},

@@ -40,7 +40,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     pictures = [Picture(picture, text, "Difference to no dropout")]
     section = Section("One dropout layer, moved", text, pictures=pictures, method=METHOD)
     artifacts: dict[str, bytes | str] = {"placement.csv": placement.table(found).to_csv(index=False)}
-    return Analysis(artifacts | {"placement.png": picture}, section=section)
+    return Analysis(artifacts | {"placement.png": picture}, section=section, answer=text)
 
 
 def sentence(found: Placement) -> str:
@@ -52,7 +52,7 @@ def sentence(found: Placement) -> str:
     where, network = position(best.position), "-".join(map(str, found.hidden))
     if found.seeds < 2:
         return (
-            f"In {network}, one dropout layer moves the gap most {where}: {best.difference.mean:+.2f} points per 0.1 of "
+            f"In {network}, one dropout layer moves the gap most {where}: {best.difference.mean:+z.2f} points per 0.1 of "
             "rate. One seed gives no interval, so this may be luck."
         )
     start = f"In {network}, over {found.seeds} seeds,"
@@ -107,7 +107,7 @@ def _free(found: Placement) -> str:
 
 
 def _points(of: Summary) -> str:
-    return f"{of.mean:+.2f} points ({of.low:+.2f} to {of.high:+.2f})"
+    return f"{of.mean:+z.2f} points ({of.low:+z.2f} to {of.high:+z.2f})"
 
 
 def _minus(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:

@@ -12,9 +12,9 @@ from pipeline.statistics.pareto import front, hypervolume
 from pipeline.tracking.names import PARETO_PNG
 
 METHOD = (
-    "Trials are single runs of the search, one seed each; refitted networks are means over seeds. The best of many single "
-    "runs are partly there by luck, so trials on the front look better than their refits would. A network is on the front "
-    "if no other is at least as good in both test accuracy and gap, and better in one."
+    "Trials have one seed each; refitted networks are means over seeds. Trials on the front are partly lucky: refitted, "
+    "they would score lower. A point is on the front if no other is at least as good in both test accuracy and gap, and "
+    "better in one."
 )
 
 
@@ -45,7 +45,8 @@ def analyse(result: EvaluationResult) -> Analysis:
     stopped = len(trials) - len(fully_trained(trials))
     section = Section(
         "Accuracy against gap",
-        f"{len(best)} of {len(dots)} networks are on the Pareto front.{stopped_early(stopped, 'included')}"
+        f"{len(best)} of {len(dots)} points are on the Pareto front: {len(trials)} trials and {len(result.groups)} refitted "
+        f"networks.{stopped_early(stopped, 'included')}"
         f"{left_out(len(pruned))}",
         pictures=[Picture(picture, alt, "Pareto front of test accuracy and honest gap")],
         method=METHOD,

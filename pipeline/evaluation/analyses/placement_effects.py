@@ -32,10 +32,7 @@ STEPS = {
 """What an estimate is for, by kind of effect."""
 NOTHING = "no hyperparameter has a significant effect on the gap."
 OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
-CAPTION = (
-    "Effects with 95 % intervals. Importance: by how many points the error of a random forest on held-out networks grows "
-    "if the value is permuted, for depths all together (about 0 or below: not used)"
-)
+CAPTION = "Effects with 95 % intervals, and importance"
 
 
 def analyse(result: EvaluationResult) -> Analysis | None:
@@ -55,12 +52,12 @@ def analyse(result: EvaluationResult) -> Analysis | None:
         alt = f"Effects with 95 % intervals on accuracy and gap. {sentence(effects)}"
         pictures.append(Picture(picture, alt, "Effects over all trials"))
         verdicts = _verdicts(effects)
-        formats = {name: "{:+.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
+        formats = {name: "{:+z.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
         tables.append(Table(CAPTION, verdicts, formats))
     places = any(each.kind == "dropout" for each in effects.fit("accuracy_gap").effects)
     title = "Where dropout should go" if places else "What the hyperparameters do"
     section = Section(title, text, tables, pictures, model_text(effects, list(searched), layers=layers))
-    return Analysis(artifacts, section=section)
+    return Analysis(artifacts, section=section, answer=_findings(effects)[0])
 
 
 def factors(experiment: Experiment, names: Sequence[str]) -> dict[str, Factor]:
@@ -77,7 +74,7 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
         row: dict[str, str | float] = {"effect": effect.label, "per, or against": STEPS[effect.kind]}
         for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
             other = effects.fit(outcome).effects[index]
-            text = other.why or f"{other.estimate:+.2f} ({other.low:+.2f} to {other.high:+.2f})"
+            text = other.why or f"{other.estimate:+z.2f} ({other.low:+z.2f} to {other.high:+z.2f})"
             row |= {f"{title}, points": f"{other.verdict}: {text}", f"importance for {title}": other.importance}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -85,6 +82,11 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
 
 def sentence(found: Effects) -> str:
     """Where dropout closes the honest gap most, at what cost in test accuracy, and where the data are inconclusive."""
+    return " ".join(_findings(found))
+
+
+def _findings(found: Effects) -> list[str]:
+    """The sentences, the most important one first."""
     gap, accuracy = found.fit("accuracy_gap"), found.fit("test_accuracy")
     others = _others(gap)
     places = [each for each in gap.effects if each.kind == "dropout"]
@@ -93,22 +95,22 @@ def sentence(found: Effects) -> str:
     unknown = [each for each in places if each.verdict == "cannot tell"]
     if not places:
         start = f"With {_networks(found)}, "
-        return start + (f"the gap depends significantly on {others}." if others else NOTHING)
-    also = f" The gap also depends significantly on {others}." if others else ""
+        return [start + (f"the gap depends significantly on {others}." if others else NOTHING)]
+    also = [f"The gap also depends significantly on {others}."] if others else []
     if len(unknown) == len(places):
-        return f"With {_networks(found)}, dropout has no significant effect on the gap at any position.{also}"
-    parts = _closing(closing, gap, accuracy) if closing else ["Dropout closes the gap significantly at no position."]
-    parts += [f"It widens the gap {_named(widening)}."] if widening else []
+        return [f"With {_networks(found)}, dropout has no significant effect on the gap at any position.", *also]
+    parts = _closing(closing, gap, accuracy) if closing else ["Dropout narrows the gap significantly at no position."]
+    parts += [f"It widens the gap {_named(widening)}, in points per 0.1 of rate."] if widening else []
     parts += (
         [f"Its effect on the gap is not significant {listed([_spanned(each) for each in unknown])}."] if unknown else []
     )
-    return " ".join(parts) + also
+    return [*parts, *also]
 
 
 def _others(gap: Fit) -> str:
     """Factors besides dropout with a significant effect on the gap; empty if there are none."""
     known = [each for each in gap.effects if each.kind in {"size", "range", "choice"} and each.verdict != "cannot tell"]
-    named = [f"{each.label} ({each.estimate:+.2f} points {model.STEPS[each.kind]})" for each in known]
+    named = [f"{each.label} ({each.estimate:+z.2f} points {model.STEPS[each.kind]})" for each in known]
     return listed(named) if named else ""
 
 
@@ -126,9 +128,11 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
     parts = (
         f"Least squares over {_networks(found)}{left_out if found.failed else ''} on the rate at each position,",
         f"{columns}; straight lines, no interactions.",
-        "Intervals: 95 %, heteroscedasticity-robust (HC3), one at a time;",
-        f"verdicts: at {100 * LEVEL:g} % after Holm's correction within {families}.",
-        "A search that learns draws networks near its best ones; the effects describe that region.",
+        "Intervals: 95 %, heteroscedasticity-robust (HC3), uncorrected.",
+        f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected within {families}.",
+        "Importance: the increase of a random forest's error on held-out networks, in points, when the value is permuted;",
+        "all depths together. About 0 or below: not used.",
+        "A Bayesian search samples near its best networks; the effects hold there.",
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )
     return " ".join(parts)
@@ -179,7 +183,7 @@ def _cost(effect: Effect) -> str:
 
 
 def _named(effects: Sequence[Effect]) -> str:
-    return listed([f"{each.label} ({each.estimate:+.2f})" for each in effects])
+    return listed([f"{each.label} ({each.estimate:+z.2f})" for each in effects])
 
 
 def _spanned(effect: Effect) -> str:
@@ -191,4 +195,4 @@ def _span(effect: Effect, unit: str = "") -> str:
     if math.isnan(effect.estimate):
         return ""
     alone = "" if effect.low <= 0 <= effect.high else ": excludes 0, but not after correction"
-    return f" ({effect.low:+.2f} to {effect.high:+.2f}{unit}{alone})"
+    return f" ({effect.low:+z.2f} to {effect.high:+z.2f}{unit}{alone})"

@@ -12,14 +12,14 @@ from pipeline.tracking.names import REFITS_CSV, SEEDS_CSV
 METHOD = (
     "The choice uses validation scores only. Selection bias is the validation accuracy in the search minus the accuracy "
     "with fresh seeds; the best of many trials is partly the luckiest. On the same validation images, this difference is "
-    "the luck of the seed. On test, it also includes the luck with the validation images, and any difference in difficulty "
-    "between validation and test images. ± is half of the 95 % interval over seeds. Below zero, the score in the search "
+    "the luck of the seed. The difference to test adds the luck with the validation images, and how much harder or easier "
+    "the test images are. ± is half of the 95 % interval over seeds. Below zero, the score in the search "
     "was not optimistic."
 )
 RACE = (
-    "Refits race: after each round, the result with all seeds is simulated from the spread of the seeds, and the rule is "
-    "applied to each simulation. Networks chosen in fewer than 5 % of the simulations get no more seeds; their intervals "
-    "are wider."
+    "Refits race: after each round of seeds, the final result is simulated from the spread over the seeds, and the rule is "
+    "applied to every simulation. Networks that are chosen in fewer than 5 % of the simulations get no more seeds; their "
+    "intervals are wider."
 )
 
 
@@ -42,9 +42,9 @@ def analyse(result: EvaluationResult) -> Analysis:
         metrics = {"selection_bias": bias.validation.mean, "selection_bias_test": bias.test.mean}
         text += (
             f"\n\nIn the search, with one seed, its validation accuracy was {percent(chosen.finalist.at_selection)} %. With "
-            f"fresh seeds it is {percent(means['val_accuracy'].mean)} % on the same validation images and "
-            f"{percent(means['test_accuracy'].mean)} % on test: differences of {mean_points(bias.validation)} and "
-            f"{mean_points(bias.test)} points (selection bias).{_validation_to_test(result)}"
+            f"fresh seeds it is {percent(means['val_accuracy'].mean)} % on the same validation images (selection bias: "
+            f"{mean_points(bias.validation)} points) and {percent(means['test_accuracy'].mean)} % on test (difference: "
+            f"{mean_points(bias.test)} points).{_validation_to_test(result)}"
         )
     artifacts = {REFITS_CSV: refits.to_csv(index=False), SEEDS_CSV: _seed_table(result).to_csv(index=False)}
     tables = [_seeds_of_the_race(result)] if result.seed_notes else []
@@ -67,19 +67,19 @@ def _seeds_of_the_race(result: EvaluationResult) -> Table:
 
 
 def _better_on_test(result: EvaluationResult) -> str:
-    """Names finalists that are at least as good on test in accuracy and gap; the choice may not use this."""
+    """Names networks that are at least as good on test in accuracy and gap; the choice may not use this."""
     accuracy, gap = (result.chosen.summaries[name].mean for name in ("test_accuracy", "accuracy_gap"))
     better = []
     for group in result.groups[1:]:
         other = tuple(group.summaries[name].mean for name in ("test_accuracy", "accuracy_gap"))
-        if not group.finalist.reference and other[0] >= accuracy and other[1] <= gap and other != (accuracy, gap):
+        if other[0] >= accuracy and other[1] <= gap and other != (accuracy, gap):
             better.append(f"{result.role(group)} ({percent(other[0])} %, gap {points(other[1])} points)")
     if not better:
         return ""
     return (
         f" On test, {listed(better)} {'is' if len(better) == 1 else 'are'} at least as good as the chosen network "
-        f"({percent(accuracy)} %, gap {points(gap)} points) in both. The choice does not use the test set: test scores "
-        "would no longer be unbiased."
+        f"({percent(accuracy)} %, gap {points(gap)} points) in both. The choice ignores test scores; "
+        "otherwise they would be biased."
     )
 
 

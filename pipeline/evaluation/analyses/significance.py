@@ -16,6 +16,8 @@ METHOD = (
     "seed, all on the same test images."
 )
 
+ONE_SEED = "One seed cannot show how results vary between seeds."
+
 
 def analyse(result: EvaluationResult) -> Analysis | None:
     """The paired comparison; None if there is only one network."""
@@ -26,28 +28,28 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     comparison = paired_comparison.compare(
         labels, chosen.median_refit.test, rival.median_refit.test, seed=result.experiment.search.seed
     )
-    sentence = paired_comparison.sentence(
-        comparison, f"the chosen {chosen.architecture}", f"{role} {rival.architecture}"
-    )
+    sentence = paired_comparison.sentence(comparison, "the chosen network", role)
     table = paired_comparison.table(comparison, names)
     numbers = dict.fromkeys(("difference", "95 % interval"), str) | dict.fromkeys(("p", "p (Holm)"), "{:.2g}".format)
+    by_seed = _seed_by_seed(result, rival)
     section = Section(
         f"Chosen against {role}",
-        f"{sentence}\n\n{_seed_by_seed(result, rival)}",
+        f"{sentence}\n\n{by_seed or ONE_SEED}",
         [Table(f"Chosen minus {role}, on the same test images", _formatted(table, role), numbers)],
         method=METHOD,
     )
     metrics = {"baseline_accuracy_difference": comparison.accuracy.estimate, "baseline_mcnemar_p": comparison.test.p}
     table = table.assign(first=chosen.architecture, second=rival.architecture)
-    return Analysis({"comparison.csv": table.to_csv(index=False)}, metrics if role == BASELINE else {}, section)
+    artifacts = {"comparison.csv": table.to_csv(index=False)}
+    return Analysis(artifacts, metrics if role == BASELINE else {}, section, answer=by_seed)
 
 
 def _seed_by_seed(result: EvaluationResult, rival: RefitGroup) -> str:
-    """The mean difference between refits that share a seed."""
+    """The mean difference between refits that share a seed; empty for fewer than two."""
     theirs_by_seed = {refit.seed: refit.metrics for refit in rival.refits}
     pairs = [(ours.metrics, theirs_by_seed[ours.seed]) for ours in result.chosen.refits if ours.seed in theirs_by_seed]
     if len(pairs) < 2:
-        return "One seed cannot show how results vary between seeds."
+        return ""
     accuracy, gap = (
         summarise(ours[name] - theirs[name] for ours, theirs in pairs) for name in ("test_accuracy", "accuracy_gap")
     )

@@ -24,11 +24,11 @@ HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "cl
 FORMATS = {"threshold": "{:.4f}".format, HEADINGS["answered"]: percent, HEADINGS["right"]: percent,
            HEADINGS["classes"]: "{:.2f}".format}  # fmt: skip
 METHOD = (
-    "Thresholds and the conformal quantile are found on validation and checked on test. A threshold reaches the target if "
-    "the lower bound (one-sided, 95 %) of its accuracy on validation does. Conformal sets hold the label with the stated "
-    "probability for new images like those of validation. Policies: argmax accepts every prediction; min_confidence and "
-    "min_margin accept those at or above a threshold of confidence or of the margin to the second class; coin_flip draws "
-    "between classes of nearly the same probability; candidates returns a conformal set and accepts sets of one class."
+    "Thresholds and the conformal quantile are found on validation and checked on test. A threshold qualifies if the "
+    "one-sided 95 % lower bound of its validation accuracy reaches the target. Conformal sets hold the label with the "
+    "stated probability for new images like those of validation. Policies: argmax accepts every prediction; min_confidence "
+    "and min_margin accept those at or above a threshold of confidence or of the margin to the second class; coin_flip "
+    "draws between classes of nearly the same probability; candidates returns a conformal set and accepts sets of one class."
 )
 
 

@@ -16,10 +16,10 @@ def analyse(result: EvaluationResult) -> Analysis:
     refit, name = result.chosen.median_refit, result.chosen.architecture
     metrics, seeds = refit.metrics, len(result.chosen.refits)
     facts = (
-        f"{metrics['epochs_run']:.0f} epochs run, the weights after {metrics['best_epoch'] + 1:.0f} of them kept; "
+        f"{metrics['epochs_run']:.0f} epochs, weights of epoch {metrics['best_epoch'] + 1:.0f} kept; "
         f"train accuracy {percent(metrics['train_accuracy'])} %, test accuracy {percent(metrics['test_accuracy'])} %."
     )
-    which = f"The median of {seeds} seeds" if seeds > 1 else "One seed"
+    which = f"The refit with the median validation loss of {seeds} seeds" if seeds > 1 else "One seed"
     texts = {
         CURVES: (f"Loss and accuracy of {name} per epoch on train and validation. {facts}", "Training curves"),
         CONFUSION_MATRIX: (f"Confusion matrices of {name} on train and test.", "Confusion matrices"),

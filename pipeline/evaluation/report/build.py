@@ -28,7 +28,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         ("Data", f"{prepared.dataset.name}: {parts}"),
         ("Classes", f"{prepared.split.classes}; {shares.text}"),
         ("Trials", _trials(result)),
-        ("Networks retrained", f"{len(result.groups)}, {result.seeds} seeds each"),
+        ("Refitted networks", f"{len(result.groups)}, {result.seeds} seeds each"),
         ("Parameters of the chosen network", f"{result.chosen.parameters:,}"),
         ("Times this test set was scored", f"{run.metrics['test_uses']:.0f}"),
         ("Evaluate run", run.id),
@@ -39,7 +39,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         Report(
             experiment.name,
             experiment.question,
-            _answer(result),
+            " ".join([_answer(result), *(analysis.answer for analysis in analyses if analysis.answer)]),
             summary=_summary(result, analyses),
             facts=facts,
             sections=[analysis.section for analysis in analyses if analysis.section],
@@ -89,6 +89,7 @@ def _commands(experiment: Experiment, run: Run, search: str) -> list[tuple[str, 
         fetched = f"mlflow artifacts download --run-id {run.id} --artifact-path experiment.yaml --dst-path again"
         first = [("First: fetch the experiment as it was run", fetched)]
     return [
+        ("Once per shell: the project's environment", ". .venv/bin/activate"),
         *first,
         ("Repeat everything", f"mlflow run . --env-manager local {asked}"),
         ("Repeat this evaluation", f"mlflow run . -e evaluate --env-manager local {asked} -P search_run_id={search}"),

@@ -59,7 +59,7 @@ class Table:
     caption: str
     frame: pd.DataFrame
     formats: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
-    """Column to formatter, such as `"{:+.2f}".format`; not called for missing values (NaN, None)."""
+    """Column to formatter, such as `"{:+z.2f}".format`; not called for missing values (NaN, None)."""
     highlight: int | None = None
     """The row to highlight, counted from 0."""
 

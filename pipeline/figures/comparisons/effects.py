@@ -114,4 +114,4 @@ def _fitted(fit: Fit) -> str:
 
 
 def _signed(points: float) -> str:
-    return f"{points:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{points:+z.2f}".replace("-", "\N{MINUS SIGN}")

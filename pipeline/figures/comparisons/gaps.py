@@ -25,7 +25,7 @@ def gaps(table: pd.DataFrame) -> Figure:
             axes.plot(train, place, "o", color=COLOURS[row["measure"]], markersize=8, label=label if first else None)
             axes.plot(test, place, "D", color=TEST, markersize=7, label="test" if line == 0 else None)
             gap = row[f"{name}_gap"] * scale
-            written = f"{gap:+.2f}" if name == "accuracy" else f"{gap:+.3f}"
+            written = f"{gap:+z.2f}" if name == "accuracy" else f"{gap:+z.3f}"
             axes.text(max(train, test) + 0.035 * room, place, written, fontsize=9, va="center")
         axes.set_xlim(low - 0.08 * room, high + 0.3 * room)
         axes.set_ylim(len(networks) - 0.4, -0.6)

@@ -62,6 +62,8 @@ class Exploration:
     """Trainable parameters of the largest network seen."""
     activations: int
     """Numbers that the layers of the largest network seen give for one image."""
+    compiled: bool
+    """Whether a network seen comes compiled."""
     notes: tuple[str, ...]
     """Remarks for the user, a line each."""
 
@@ -142,6 +144,7 @@ class _Explorer:
         self._queue: deque[tuple[Values, str | None]] = deque()
         self._tried: set[str] = {_key({})}
         self._weights = self._activations = self._builds = 0
+        self._compiled = False
         self._take(first, None)
 
     def explored(self, code: ModelCode) -> Exploration:
@@ -165,7 +168,7 @@ class _Explorer:
                 f"{code.name} asks for {', '.join(loose)} not always, and not for certain values of one other "
                 "hyperparameter: some trials may be of equal networks; hp.conditional_scope says when it is asked for"
             )
-        return Exploration(tuple(found), self._weights, self._activations, tuple(notes))
+        return Exploration(tuple(found), self._weights, self._activations, self._compiled, tuple(notes))
 
     def _work(self) -> None:
         while self._queue and self._builds < MOST_BUILDS:
@@ -181,6 +184,7 @@ class _Explorer:
         """Records a call, which tried a value of the hyperparameter `of`."""
         values = dict(built.asked)
         self._calls.append(values)
+        self._compiled |= built.compiled
         self._weights, self._activations = (
             max(self._weights, built.weights), max(self._activations, built.activations),
         )  # fmt: skip

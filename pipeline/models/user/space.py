@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from pipeline.errors import InputError
-from pipeline.experiment import ModelCode, TrainingOverrides
+from pipeline.experiment import ModelCode, Training, TrainingOverrides
 from pipeline.models.hyperparameters import HyperParameters
 from pipeline.models.recipe import Recipe
 from pipeline.models.user import network
@@ -109,6 +109,22 @@ def _spec(
     except InputError:
         return UserSpec(code, values, weights=0, has_dropout=False, compiled=False)
     return built.spec(code)
+
+
+def refuse_unused(space: UserSpace, training: Training) -> None:
+    """Refuses settings of the experiment that a model with an optimizer and a loss of its own would not get.
+
+    Raises:
+        InputError: With the setting and the cure.
+    """
+    asked = {each.name for each in space.explored.hyperparameters}
+    for key in ("weight_decay", "label_smoothing"):
+        value = getattr(training, key)
+        if space.explored.compiled and value and key not in asked:
+            raise InputError(
+                f"training.{key} is {value:g}, and model is {space.code.name}: it comes compiled, with an optimizer and a "
+                "loss of its own; expected 0: give it to them in compile(), or return the model without compile()"
+            )
 
 
 def values_of(kind: Any, points: int) -> list[Value]:

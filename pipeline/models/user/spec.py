@@ -11,7 +11,7 @@ from pipeline.formatting import shortened
 Value = str | int | float | bool
 MOST_LETTERS = 250
 """Of a name that is made from hyperparameters; MLflow cuts params at 6,000 and the UI earlier."""
-COMPILED = ("learning_rate", "schedule")
+COMPILED = ("learning_rate", "schedule", "weight_decay", "label_smoothing")
 """Keys of `training` that do not count for a model that comes compiled."""
 
 
@@ -36,7 +36,7 @@ class UserSpec:
 
     @property
     def own_settings(self) -> tuple[str, ...]:
-        """The optimizer's, for a model that comes compiled."""
+        """Those of the optimizer and the loss, for a model that comes compiled."""
         return COMPILED if self.compiled else ()
 
     def architecture(self, inputs: int, classes: int) -> str:  # noqa: ARG002 - the same for all images

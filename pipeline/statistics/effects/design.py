@@ -30,7 +30,7 @@ def design(trials: pd.DataFrame, factors: Mapping[str, Factor] | None = None, *,
 
     Where a network lacks a factor, it counts as no dropout, or as the mean of the others. A factor with `dropout` in its
     name is a rate, in tenths. Numbers count in doublings, or from 0 at the lowest to 1 at the highest. Of texts, each but
-    the first has a column.
+    the first has a column. A factor that no network has is a column of zeros.
     """
     columns = {"constant": pd.Series(1.0, trials.index)}
     if layers:
@@ -50,6 +50,9 @@ def _columns(name: str, factor: Factor, given: pd.Series) -> Iterator[tuple[str,
         for other in texts[1:]:
             yield f"choice:{name}={other}, not {texts[0]}", given == other
         return
+    if present.empty:
+        yield f"range:{name}", pd.Series(0.0, given.index)
+        return
     values = given.astype(float)
     low, high = values.min(), values.max()
     if "dropout" in name.lower() and 0 <= low <= high < 1:
@@ -60,7 +63,7 @@ def _columns(name: str, factor: Factor, given: pd.Series) -> Iterator[tuple[str,
         yield f"size:{name}", scaled.fillna(scaled.mean())
         return
     scaled = (values - low) / ((high - low) or 1)
-    yield f"range:{name} {low:g} to {high:g}", scaled.fillna(scaled.mean())
+    yield f"range:{name} {low:g}" + (f" to {high:g}" if high > low else ""), scaled.fillna(scaled.mean())
 
 
 def numbered(table: pd.DataFrame, stem: str) -> list[str]:

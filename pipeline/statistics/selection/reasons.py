@@ -23,18 +23,15 @@ def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], 
     """Which network, which one is better in what, and within what error, such as `one standard error (0.30 points)`."""
     measure = f"{_mean(best)}validation accuracy"
     if len(near) == 1:
-        return (
-            f"{chosen.name} has the highest {measure}, and no other network comes within {within} of it; "
-            f"{_figures(chosen)}."
-        )
+        return f"{chosen.name} has the highest {measure}: {_figures(chosen)}. No other network comes within {within} of it."
     if chosen is best:
         return (
-            f"{chosen.name} has both the highest {measure} and the smallest gap of the {len(near)} networks "
-            f"within {within} of it; {_figures(chosen)}.{_tie(chosen, near)}"
+            f"{chosen.name} has the highest {measure}, and the smallest gap of the {len(near)} networks within {within} of "
+            f"it: {_figures(chosen)}.{_tie(chosen, near)}"
         )
     return (
-        f"{chosen.name} has the smallest gap of the {len(near)} networks within {within} of the best "
-        f"{measure}; {_figures(chosen)}. The best accuracy is that of {best.name}; {_figures(best)}.{_tie(chosen, near)}"
+        f"{chosen.name} has the smallest gap of the {len(near)} networks within {within} of the best {measure}: "
+        f"{_figures(chosen)}. The most accurate is {best.name}: {_figures(best)}.{_tie(chosen, near)}"
     )
 
 
@@ -45,21 +42,21 @@ def smallest_gap_by_difference(
     `other` is the chosen network or, if that is the best one, the nearest.
     """
     measure = f"{_mean(best)}validation accuracy"
-    amount = f"{points(behind.mean)} (standard error of the difference {points(behind.error)}, {_basis(behind)})"
+    amount = f"{points(behind.mean)} (standard error of the difference: {points(behind.error)}; {_basis(behind)})"
     if len(near) == 1:
         text = (
-            f"{chosen.name} has the highest {measure}, and no other network comes within one standard error of it; "
-            f"{_figures(chosen)}. The nearest, {other.name}, is behind by {amount}."
+            f"{chosen.name} has the highest {measure}: {_figures(chosen)}. No other network comes within one standard error "
+            f"of it. Second is {other.name}, lower by {amount}."
         )
     elif chosen is best:
         text = (
-            f"{chosen.name} has both the highest {measure} and the smallest gap of the {len(near)} networks within "
-            f"one standard error of it; {_figures(chosen)}. The nearest, {other.name}, is behind by {amount}."
+            f"{chosen.name} has the highest {measure}, and the smallest gap of the {len(near)} networks within one standard "
+            f"error of it: {_figures(chosen)}. Second in accuracy is {other.name}, lower by {amount}."
         )
     else:
         text = (
             f"{chosen.name} has the smallest gap of the {len(near)} networks within one standard error of the best "
-            f"{measure}; {_figures(chosen)}. The best accuracy is that of {best.name}, ahead by {amount}; {_figures(best)}."
+            f"{measure}: {_figures(chosen)}. The most accurate is {best.name}, higher by {amount}: {_figures(best)}."
         )
     return text + _tie(chosen, near)
 
@@ -70,8 +67,8 @@ def points(share: float) -> str:
 
 def _basis(behind: Difference) -> str:
     """What the error of a difference is based on."""
-    images = f"the same {behind.images:,} images"
-    return f"over {images} and {behind.seeds} seeds" if behind.seeds > 1 else f"over {images}, one seed"
+    images = f"same {behind.images:,} images"
+    return f"{images} and {behind.seeds} seeds" if behind.seeds > 1 else f"{images}, one seed"
 
 
 def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:

@@ -1,0 +1,1 @@
+"""Layers of the compiled program of dense networks."""
