@@ -25,9 +25,17 @@ from pipeline.search import resume
 from pipeline.search.workers.choose import start_early, start_workers
 from pipeline.search.workers.jobs import Workers
 from pipeline.session import Session, connect, load
+from pipeline.time_limit import TimeLimit
 from pipeline.tracking import run_lock, views
 from pipeline.tracking.connection.health import store_errors
-from pipeline.tracking.names import CHOSEN_TAG, EXPERIMENT_YAML, KEEPS_REFITS_TAG, NOTE_TAG, REPORT
+from pipeline.tracking.names import (
+    CHOSEN_TAG,
+    EXPERIMENT_YAML,
+    KEEPS_REFITS_TAG,
+    LEFT_OUT_TAG,
+    NOTE_TAG,
+    REPORT,
+)
 from pipeline.tracking.store import Run, Store
 from pipeline.training.runtime import init_tensorflow
 
@@ -65,7 +73,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
             # `prune` takes the same lease.
             run_lock.lease(store, root, of=f"registry {experiment.name}", what=f"{step} of {experiment.name}", say=say)
         prepared = load(experiment, progress=say, folder=folder)
-        session = Session(experiment, store, console, prepared)
+        session = Session(experiment, store, console, prepared, TimeLimit(experiment.minutes, began))
         if step in {"main", "search"} and experiment.search.resume != "never":
             resume.lease(session, root)
         run_lock.end_orphans(store, root, experiment.name, say)
@@ -159,7 +167,8 @@ def _run_step(step: str, session: Session, root: Run, search_run_id: str | None)
 
 def _main(session: Session, root: Run, workers: Workers, earlier: Run | None) -> None:
     """Prepare, search, evaluate: a nested run each."""
-    from pipeline.evaluation.step import evaluate  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
+    from pipeline.evaluation.seeds_in_time import refits_to_come  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
+    from pipeline.evaluation.step import evaluate  # noqa: PLC0415 - as above
     from pipeline.evaluation.summary import print_gaps  # noqa: PLC0415 - as above
     from pipeline.preparation.step import prepare  # noqa: PLC0415 - as above
     from pipeline.search.step import search, search_run  # noqa: PLC0415 - as above
@@ -173,7 +182,7 @@ def _main(session: Session, root: Run, workers: Workers, earlier: Run | None) ->
         session.store.move(found, below=root)
     else:
         with search_run(session, root, earlier, alone=False) as run:
-            found = search(session, run, workers)
+            found = search(session, run, workers, refits=partial(refits_to_come, session.experiment))
     with session.child(root, step="evaluate", name="evaluate") as run:
         result = evaluate(session, run, found, workers)
     _copy_result(root, run)
@@ -215,7 +224,8 @@ def _retrain(session: Session, root: Run) -> RetrainingOutcome:
 
 def _copy_result(root: Run, child: Run) -> None:
     """Copies the result of the last step to the root run, so its row in the UI is not empty."""
-    root.log(metrics=child.metrics, tags={key: child.tags[key] for key in (CHOSEN_TAG, NOTE_TAG)})
+    copied = [key for key in (CHOSEN_TAG, NOTE_TAG, LEFT_OUT_TAG) if key in child.tags]
+    root.log(metrics=child.metrics, tags={key: child.tags[key] for key in copied})
 
 
 def _print_summary(session: Session, root: Run, step: str, *, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pipeline.data.dataset import Dataset, DatasetFacts, digest_of
 from pipeline.data.shared_split import SharedSplit, share
 from pipeline.data.split import Part, Split
 from pipeline.experiment import Experiment
+from pipeline.time_limit import TimeLimit
 from pipeline.tracking import run_lock
 from pipeline.tracking.names import DATA_DIGEST_TAG, EXPERIMENT_TAG, EXPERIMENT_YAML, SPLIT_TAG, TEST_DIGEST_TAG
 from pipeline.tracking.store import Run, Store
@@ -79,6 +80,8 @@ class Session:
     store: Store
     console: Console
     prepared: PreparedData
+    limit: TimeLimit = field(default_factory=TimeLimit)
+    """The experiment's `minutes`, from the beginning of the command."""
 
     def say(self, line: str) -> None:
         """Prints one line, without markup."""

@@ -5,6 +5,7 @@ setting of the machine leaks in.
 heavy is imported, and a session that imported TensorFlow all the same fails.
 """
 
+import gc
 import os
 import re
 import sys
@@ -32,14 +33,14 @@ SAID = {"mlflow.tracking._tracking_service.utils": "_tracking_uri", "mlflow.trac
 MARKED = re.compile(r"^pytestmark = .*pytest\.mark\.(tensorflow|server|browser)", re.MULTILINE)
 """A file that needs more than Python and a SQLite store says so in a line of its own."""
 FIRST = (
-    "faults/test_store_away",
-    "test_contract",
-    "faults/test_killed",
-    "retraining/test_retrain",
-    "search/test_dask_search",
-    "retraining/test_schedule",
     "search/test_dask_workers",
+    "faults/test_store_away",
+    "retraining/test_retrain",
     "test_whole",
+    "retraining/test_schedule",
+    "faults/test_killed",
+    "search/test_dask_search",
+    "test_contract",
     "faults/test_disk",
     "search/test_states",
     "evaluation/test_refits",
@@ -104,9 +105,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _nothing_is_said_to_mlflow_but_in_the_environment():
+def _a_file_begins_with_what_the_environment_says_and_without_garbage():
     _forget()
     copy_tables()
+    gc.collect()
+    gc.freeze()  # a collection, of which Keras asks for one per model, then looks at the objects of this file alone
     yield
     _forget()
 

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent
 LEVELS = [
     "__main__", "run", "retraining", "checking", "evaluation", "search", "preparation", "serving", "figures",
     "statistics", "training",
-    "models", "session", "data", "tracking", "experiment", "formatting", "paths", "errors",
+    "models", "session", "data", "tracking", "experiment", "formatting", "paths",
+    "time_limit", "errors",
 ]  # fmt: skip
 """The rooms and single modules of `pipeline`, from top to bottom: each may import those below it, and none above."""
 ALLOWED = {

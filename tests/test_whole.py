@@ -126,6 +126,34 @@ def test_the_whole_leaves_a_nested_run_per_step_trial_and_refit(smoke):
     assert {run.info.status for each in found.values() for run in each} == {"FINISHED"}
 
 
+def test_a_run_without_enough_time_has_an_answer_and_says_everywhere_what_it_left_out(called, tmp_path):
+    """One trial, and three seeds of it and of the baseline; the same command goes on with the search."""
+    words = ("main", "--experiment", "smoke", "--evaluation.seeds", "4", "--search.trials", "3")
+    code, said, _ = called(*words, "--minutes", "0.0001")
+    assert code == 0
+    found = runs(tmp_path)
+    assert [len(found[step]) for step in ("trial", "refit", "evaluate")] == [1, 6, 1]
+    trials = "2 of 3 trials were left out, since minutes=0.0001 was over"
+    seeds = (
+        "notebook, dropout was not trained; finalist 1 and baseline have 3 of up to 4 seeds, since more would not have been "
+        "finished within minutes=0.0001"
+    )
+    main, search, evaluate = (found[step][0] for step in ("main", "search", "evaluate"))
+    assert search.data.tags["narrowgap.left_out"] == trials
+    for run in (main, evaluate):
+        assert run.data.tags["narrowgap.left_out"] == f"{trials}; {seeds}"
+        assert f"Time was up: {trials}; {seeds}." in run.data.tags["mlflow.note.content"]
+    assert f"Time was up: {trials}; {seeds}." in artifact(tmp_path, main, "report.html").decode()
+    assert "search: 0 s of minutes=0.0001 are left" in said
+    assert f"search: 1 trial, time is up: {trials}. Best of the search: " in said
+    assert f"evaluate: time is up: {seeds}" in said
+    assert called(*words)[0] == 0
+    found = runs(tmp_path)
+    assert len(found["trial"]) == 3
+    assert found["search"][0].data.tags["narrowgap.left_out"] == ""
+    assert "narrowgap.left_out" not in found["evaluate"][-1].data.tags
+
+
 def test_a_trial_carries_the_names_of_the_contract(smoke):
     folder, _ = smoke
     for run in runs(folder)["trial"]:

@@ -21,6 +21,8 @@ class Plan:
     """The network that was chosen before it had all its seeds."""
     reason: str = ""
     """Why it was chosen."""
+    left_out: str = ""
+    """The seeds that there was no time for, one clause."""
 
     @property
     def final(self) -> bool:
@@ -36,6 +38,8 @@ class Racer:
     candidate: Candidate
     metrics: Sequence[Mapping[str, float]]
     """One mapping per seed so far."""
+    seconds: float = 0.0
+    """Mean time of a refit; what a race decides does not depend on it."""
 
 
 def all_seeds(finalists: Sequence[Finalist], seeds: int) -> Plan:

@@ -32,12 +32,11 @@ def first_plan(experiment: Experiment, finalists: Sequence[Finalist]) -> Plan:
 def opening(plan: Plan) -> str:
     """What is about to be trained, for the screen."""
     roles, fewest, most = "; ".join(plan.wanted), min(plan.wanted.values()), max(plan.most.values())
+    text = f"refitting {len(plan.wanted)} networks ({roles}) with the same {fewest} fresh seeds"
     if fewest == most:
-        return f"refitting {len(plan.wanted)} networks ({roles}) with the same {most} fresh seeds"
-    return (
-        f"refitting {len(plan.wanted)} networks ({roles}) with the same {fewest} fresh seeds, then up to {most} seeds for "
-        "those that could still be chosen"
-    )
+        return text
+    further = "for those that could still be chosen" if plan.notes else "if there is time"
+    return f"{text}, then up to {most} seeds {further}"
 
 
 def next_plan(experiment: Experiment, validation_size: int, racers: Sequence[Racer], plan: Plan) -> Plan:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import fmean
 
 from pipeline.data.dataset import Labels
 from pipeline.data.sources import cache_folder
@@ -10,6 +11,7 @@ from pipeline.errors import SearchFailedError
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.kept_refits import EarlierRefits, KeptRefit
 from pipeline.evaluation.plan import Plan, Racer, all_seeds
+from pipeline.evaluation.seeds_in_time import in_time
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
 from pipeline.search.progress import ProgressDisplay, TrialUpdate
@@ -21,7 +23,7 @@ from pipeline.session import Session
 from pipeline.statistics.gaps import gaps
 from pipeline.statistics.seed_summary import Summary, summarise_metrics
 from pipeline.statistics.selection import Candidate
-from pipeline.tracking.names import EXPERIMENT_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, ROLE_TAG
+from pipeline.tracking.names import EXPERIMENT_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, LEFT_OUT_TAG, ROLE_TAG
 from pipeline.tracking.store import Run
 
 FIRST_SEED = 2**32
@@ -76,11 +78,9 @@ def fresh_seeds(experiment: Experiment) -> list[int]:
 def refit(
     session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers, *, seeds: Sequence[int]
 ) -> list[RefitGroup]:
-    """Trains every finalist with every seed, as `refit_by_plan`."""
-    everything = all_seeds(finalists, len(seeds))
-    groups, _ = refit_by_plan(
-        session, run, finalists, workers, seeds=seeds, plan=everything, following=lambda _, plan: plan
-    )
+    """Trains every finalist with every seed that there is time for, as `refit_by_plan`."""
+    plan, following = in_time(session, workers, all_seeds(finalists, len(seeds)), lambda _, plan: plan, seconds=0.0)
+    groups, _ = refit_by_plan(session, run, finalists, workers, seeds=seeds, plan=plan, following=following)
     return groups
 
 
@@ -106,7 +106,7 @@ def refit_by_plan(
         finalists: In the order of the groups returned.
         workers: Where the refits are trained.
         seeds: All seeds that a network may get.
-        plan: Seeds by role.
+        plan: Seeds by role; finalists without any are left out.
         following: The next plan, given the networks that were trained as the last one says; asked until one is final.
 
     Returns:
@@ -119,7 +119,9 @@ def refit_by_plan(
     folder = cache_folder() / "outbox"
     earlier = EarlierRefits(session, run, folder)
     with (
-        ProgressDisplay(session.console, total=0, objective="val_accuracy", noun="refit") as display,
+        ProgressDisplay(
+            session.console, total=0, objective="val_accuracy", noun="refit", limit=lambda: session.limit.left
+        ) as display,
         RunJournal(session.store, run, step="refit", stopped=STOPPED, folder=folder) as journal,
     ):
         under_way = _RefitScheduler(session, finalists, seeds, journal, earlier)
@@ -133,6 +135,9 @@ def refit_by_plan(
             plan = decided
         journal.drain()
         groups = under_way.groups(plan)
+    if plan.left_out:
+        session.say(f"evaluate: time is up: {plan.left_out}")
+        run.log(tags={LEFT_OUT_TAG: plan.left_out})
     if all(group.finalist.reference for group in groups):
         raise SearchFailedError(f"no finalist could be trained again, the last failed with: {under_way.last_failure}")
     return groups, plan
@@ -161,6 +166,8 @@ class _RefitScheduler:
         self._open: set[int] = set()
         self._asked: set[int] = set()
         self._done: dict[int, KeptRefit] = {}
+        self._seconds: dict[int, float] = {}
+        """What refits took, by number."""
         self._runs: dict[int, Run] = {}
         """Of refits that were not trained now."""
         self.last_failure: str | None = None
@@ -185,10 +192,11 @@ class _RefitScheduler:
         """What a race may know of the finalists that were trained with every seed that the plan wants."""
         labels, found = self._split.validation.labels, []
         for place, finalist in enumerate(self._finalists):
-            if not self._failed(place, plan):
+            if self._wanted(place, plan) and not self._failed(place, plan):
                 refits = [self._done[number] for number in self._wanted(place, plan)]
                 candidate = _candidate(self._name(finalist), self._parameters(finalist), refits, labels)
-                found.append(Racer(finalist.role, candidate, [each.metrics for each in refits]))
+                seconds = fmean(self._seconds[number] for number in self._wanted(place, plan))
+                found.append(Racer(finalist.role, candidate, [each.metrics for each in refits], seconds))
         return found
 
     def groups(self, plan: Plan) -> list[RefitGroup]:
@@ -196,6 +204,8 @@ class _RefitScheduler:
         found = []
         for place, finalist in enumerate(self._finalists):
             numbers, name = self._wanted(place, plan), self._name(finalist)
+            if not numbers:
+                continue
             if failed := self._failed(place, plan):
                 self._session.say(f"evaluate: {name} is left out: {failed} of {len(numbers)} refits failed")
             else:
@@ -206,7 +216,7 @@ class _RefitScheduler:
     def _wanted(self, place: int, plan: Plan) -> range:
         """Numbers of the refits of a finalist."""
         first = place * len(self._seeds)
-        return range(first, first + plan.wanted[self._finalists[place].role])
+        return range(first, first + plan.wanted.get(self._finalists[place].role, 0))
 
     def _failed(self, place: int, plan: Plan) -> int:
         return sum(number not in self._done for number in self._wanted(place, plan))
@@ -223,12 +233,12 @@ class _RefitScheduler:
             return None
         self._runs[number], self._done[number] = found
         finalist, _ = self._of(number)
-        metrics = self._done[number].metrics
+        metrics, self._seconds[number] = self._done[number].metrics, self._runs[number].metrics["seconds"]
         return TrialUpdate(
             f"{finalist.role}: {self._name(finalist)}",
             metrics["val_accuracy"],
             metrics["val_accuracy_gap"],
-            self._runs[number].metrics["seconds"],
+            self._seconds[number],
             ranked=False,
             earlier=True,
         )
@@ -270,6 +280,7 @@ class _RefitScheduler:
             self._journal.end(replace(record, failure=outcome.failure))
             return TrialUpdate(name, None, None, outcome.seconds, outcome.failure)
         kept = self._done[outcome.number] = KeptRefit.of(outcome.result, seed, outcome.pictures)
+        self._seconds[outcome.number] = outcome.seconds
         logged = log_trial.logged(outcome.result, self._split, outcome.pictures, seconds=outcome.seconds)
         self._journal.end(
             replace(

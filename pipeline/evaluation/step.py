@@ -6,6 +6,7 @@ Leaves a run with tables, pictures, the model and the report, and a nested run p
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from statistics import fmean
 
 from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
@@ -16,6 +17,7 @@ from pipeline.evaluation.log_model import log_chosen_model
 from pipeline.evaluation.race import final_choice, first_plan, next_plan, opening
 from pipeline.evaluation.refits import fresh_seeds, refit_by_plan
 from pipeline.evaluation.report.build import build_report
+from pipeline.evaluation.seeds_in_time import in_time
 from pipeline.preparation.step import record_inputs
 from pipeline.search import trials
 from pipeline.search.workers.jobs import Workers
@@ -23,6 +25,7 @@ from pipeline.session import Session
 from pipeline.statistics.gap_table import markdown
 from pipeline.tracking.names import (
     CHOSEN_TAG,
+    LEFT_OUT_TAG,
     REASON_CHOSEN_TAG,
     REPORT,
     ROLE_TAG,
@@ -56,21 +59,21 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     finished = trials.finished_trials(session.store, search, experiment.model)
     contestants = finalists(experiment, trials.unpruned(finished), len(prepared.split.validation))
     seeds = fresh_seeds(experiment)
-    labels, first = prepared.split.validation.labels, first_plan(experiment, contestants)
-    session.say(f"evaluate: {opening(first)}")
-    groups, plan = refit_by_plan(
+    labels = prepared.split.validation.labels
+    first, following = in_time(
         session,
-        run,
-        contestants,
         workers,
-        seeds=seeds,
-        plan=first,
-        following=partial(next_plan, experiment, len(labels)),
+        first_plan(experiment, contestants),
+        partial(next_plan, experiment, len(labels)),
+        seconds=fmean(trial.run.metrics["seconds"] for trial in trials.fully_trained(finished) or finished),
     )
+    session.say(f"evaluate: {opening(first)}")
+    groups, plan = refit_by_plan(session, run, contestants, workers, seeds=seeds, plan=first, following=following)
     chosen, choice = final_choice(experiment, labels, groups, plan)
     asked = experiment.model_copy(update={"question": session.experiment.question})
     others = [group for group in groups if group is not chosen]
-    result = EvaluationResult(asked, prepared.split, finished, [chosen, *others], choice, plan.notes)
+    left_out = "; ".join(part for part in (search.tags.get(LEFT_OUT_TAG), plan.left_out) if part)
+    result = EvaluationResult(asked, prepared.split, finished, [chosen, *others], choice, plan.notes, left_out)
     for refitted in result.chosen.refits:
         refitted.run.log(tags={ROLE_TAG: "chosen"})
     analyses = [analysis for analyse in ANALYSES if (analysis := analyse(result)) is not None]
@@ -94,12 +97,14 @@ def _record(session: Session, run: Run, result: EvaluationResult, analyses: Sequ
             CHOSEN_TAG: result.chosen.architecture,
             REASON_CHOSEN_TAG: result.choice.reason,
             **result.chosen.finalist.recipe.tags(),
+            **({LEFT_OUT_TAG: result.left_out} if result.left_out else {}),
         },
     )
     messages = [analysis.message for analysis in analyses if analysis.message]
     parts = [
         f"**{session.experiment.question}**",
         result.choice.reason,
+        *([f"Time was up: {result.left_out}."] if result.left_out else []),
         markdown(result.first_gaps(MOST_IN_PICTURE)),
         *(f"```\n{message}\n```" for message in messages),
         (

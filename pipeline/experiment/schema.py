@@ -3,9 +3,9 @@
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.experiment.base import NAME, Section
+from pipeline.experiment.base import NAME, Section, no_bool
 from pipeline.experiment.data import Data
 from pipeline.experiment.evaluation import Evaluation, Selection
 from pipeline.experiment.model_code import ModelCode
@@ -23,6 +23,9 @@ class Experiment(Section):
     """Letters, digits, `_`, `.` and `-`; usually the name of the file."""
     question: Annotated[str, Field(min_length=1)]
     """The question that the experiment answers, one sentence; shown in the MLflow UI."""
+    minutes: Annotated[float, Field(gt=0), BeforeValidator(no_bool)] | None = None
+    """Time budget in minutes for the whole command, preparation included. The search leaves time for the refits, and these
+    use as many seeds as there is time for. Screen and report say what is left out. Null sets no limit."""
     data: Data = Data()
     """Which images, and how they are split."""
     model: ModelCode | None = None

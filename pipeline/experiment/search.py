@@ -32,7 +32,7 @@ class Search(Section):
     search."""
     minutes: Annotated[float, Field(gt=0), BeforeValidator(no_bool)] | None = None
     """Time budget in minutes from the start or resumption of the search; a trial starts only if it is expected to finish in
-    time. Null sets no limit."""
+    time. Null sets no limit. `minutes` at the top bounds search and refits together; if both are given, both hold."""
     trial_minutes: Annotated[float, Field(gt=0), BeforeValidator(no_bool)] | None = None
     """Longest training of one network in minutes, refits included. One that takes longer ends as FAILED, and the others go
     on. Null sets no limit."""

@@ -6,6 +6,7 @@ The champion is scored on the current test images; its training score is that of
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.evaluation.analyses.thresholds import serving_defaults
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.log_model import log_chosen_model
 from pipeline.evaluation.refits import FIRST_SEED, RefitGroup, refit
+from pipeline.evaluation.seeds_in_time import refits_to_come
 from pipeline.evaluation.step import evaluate
 from pipeline.formatting import few
 from pipeline.models import keras_model, networks
@@ -31,6 +33,7 @@ from pipeline.serving.model import CODE, fetch
 from pipeline.session import Session
 from pipeline.statistics.monitoring.control_chart import ModelScores
 from pipeline.tracking.names import (
+    LEFT_OUT_TAG,
     MODEL_TAG,
     NETWORK_TAG,
     RETRAIN_RUN_TAG,
@@ -58,6 +61,8 @@ class Challenger:
     """Address of its logged model."""
     run_id: str
     """Run that the model was logged on."""
+    left_out: str = ""
+    """The trials and seeds that there was no time for."""
 
     @property
     def scores(self) -> list[ModelScores]:
@@ -78,7 +83,8 @@ def refit_champion(session: Session, root: Run, workers: Workers, champion: Vers
     (group,) = refit(session, root, [finalist], workers, seeds=seeds)
     split, target = session.prepared.split, session.experiment.evaluation.target_accuracy
     defaults = serving_defaults(split, group.median_refit, target)
-    return Challenger("refit", group, log_chosen_model(root, split, group, defaults), root.id)
+    source, left_out = log_chosen_model(root, split, group, defaults), root.tags.get(LEFT_OUT_TAG, "")
+    return Challenger("refit", group, source, root.id, left_out)
 
 
 def search_challenger(session: Session, root: Run, workers: Workers, number: int) -> Challenger:
@@ -89,10 +95,10 @@ def search_challenger(session: Session, root: Run, workers: Workers, number: int
     own = asked.search.model_copy(update={"seed": asked.search.seed + number - 1})
     session = replace(session, experiment=asked.model_copy(update={"search": own}))
     with searching.search_run(session, root, None, alone=False) as run:
-        search = searching.search(session, run, workers)
+        search = searching.search(session, run, workers, refits=partial(refits_to_come, session.experiment))
     with session.child(root, step="evaluate", name="evaluate") as run:
         found = evaluate(session, run, search, workers)
-    return Challenger("search", found.chosen, run.tags[MODEL_TAG], run.id)
+    return Challenger("search", found.chosen, run.tags[MODEL_TAG], run.id, found.left_out)
 
 
 def challenger_predictions(challenger: Challenger, split: Split) -> ModelPredictions:
@@ -129,7 +135,7 @@ def load_champion(registry: Registry, champion: Version, split: Split) -> Any:
         with networks.custom_parts(file.with_name(CODE)):
             model = keras_model.load(file)
     for what, theirs, ours in (
-        ("images (height, width)", serving.image_shape, split.image_shape),
+        ("images of the shape", serving.image_shape, split.image_shape),
         ("pixels up to", serving.pixel_max, split.pixel_max),
         ("the classes", *_class_names(serving.class_names, split.class_names)),
     ):

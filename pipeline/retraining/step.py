@@ -96,7 +96,9 @@ def _compare(session: Session, root: Run, challenger: Challenger, planned: Plan)
         further = drift.conditions if experiment.promotion.refuse_drift else ()
         decision = decide(old, new, experiment.promotion, significance, class_names=split.class_names, further=further)
         judged = history.JudgedChallenger(version, champion, challenger, decision)
-        warnings = history.log_monitoring(session, root, judged, [*drift.warnings, *history.unseen_classes(split)])
+        time_was_up = [f"time was up: {challenger.left_out}"] if challenger.left_out else []
+        warned = [*drift.warnings, *history.unseen_classes(split), *time_was_up]
+        warnings = history.log_monitoring(session, root, judged, warned)
         _write(root, registry, version, decision, f"{experiment.name}, retraining run {planned.number}")
         reason = shortened(decision.reason, MOST_VERSION_LETTERS)
         if not decision.promote:

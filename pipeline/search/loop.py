@@ -79,7 +79,7 @@ def search(
         journal: Where they are recorded; it may know the first ones already.
         trials: Maximum number of trials.
         window: Maximum number of trials proposed whose score is not yet told.
-        deadline: No trial starts that would not finish in time.
+        deadline: No trial starts that would not finish in time, but for the first one: a search has a result.
 
     Raises:
         SearchFailedError: If three trials in a row fail, or all. The journal ends the trials that are open then.
@@ -126,7 +126,7 @@ class _Loop:
                     self._over = "exhausted"
                 return
             known = self._journal.known(proposal)
-            if known is None and not self._deadline.allows(proposal):
+            if known is None and self._asked and not self._deadline.allows(proposal):
                 self._over = "minutes"
                 return
             self._asked += 1

@@ -1,6 +1,8 @@
 """Shows the progress of a search: a live table on a terminal, a line per trial elsewhere (cron, CI)."""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -37,9 +39,20 @@ class TrialUpdate:
 
 
 class ProgressDisplay:
-    """A context that shows ended trials or refits. `total` is their maximum number."""
+    """A context that shows ended trials or refits. `total` is their maximum number; `limit` gives the seconds until the time
+    limit.
+    """
 
-    def __init__(self, console: Console, *, total: int, objective: str, noun: str = "trial") -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        total: int,
+        objective: str,
+        noun: str = "trial",
+        limit: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        self._limit = limit
         self._console, self._total, self._objective, self._noun = console, total, objective, noun
         self._start = time.monotonic()
         self._done = self._fresh = self._failed = self._pruned = 0
@@ -105,7 +118,13 @@ class ProgressDisplay:
         if left <= 0 or not self._fresh:
             return ""
         about = "about" if self._of == "of" else "at most about"
-        return f"{about} {duration((time.monotonic() - self._start) / self._fresh * left)} left"
+        return f"{about} {duration((time.monotonic() - self._start) / self._fresh * left)} left{self._limit_text()}"
+
+    def _limit_text(self) -> str:
+        seconds = self._limit()
+        if seconds == math.inf:
+            return ""
+        return f", time limit in {duration(seconds)}" if seconds > 0 else ", the time limit is over"
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))

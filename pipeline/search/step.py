@@ -1,6 +1,7 @@
 """The step `search`: runs the loop, records every trial, and chooses a network."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.data.sources import cache_folder
@@ -8,10 +9,11 @@ from pipeline.errors import SearchFailedError
 from pipeline.experiment import Experiment
 from pipeline.figures.comparisons import parallel_coordinates, pareto
 from pipeline.figures.style import png
+from pipeline.formatting import duration
 from pipeline.models.spaces import space_of
 from pipeline.preparation.step import record_inputs
 from pipeline.search import loop, resume, trials
-from pipeline.search.deadline import Deadline
+from pipeline.search.deadline import Deadline, Refits
 from pipeline.search.journal import StoreJournal
 from pipeline.search.progress import ProgressDisplay
 from pipeline.search.proposals.ask_tell import Proposals
@@ -26,6 +28,7 @@ from pipeline.tracking.names import (
     CHOSEN_TAG,
     EXPERIMENT_YAML,
     IDENTITY_TAG,
+    LEFT_OUT_TAG,
     OVER_TAG,
     PARALLEL_PNG,
     PARETO_PNG,
@@ -64,8 +67,15 @@ def search_run(session: Session, root: Run, before: Run | None, *, alone: bool) 
             yield run
 
 
-def search(session: Session, run: Run, workers: Workers) -> Run:
-    """Searches the space and records the result; returns the run, with the scores of the chosen network."""
+def search(session: Session, run: Run, workers: Workers, *, refits: Callable[[int], Refits] | None = None) -> Run:
+    """Searches the space and records the result; returns the run, with the scores of the chosen network.
+
+    Args:
+        session: What every step is given.
+        run: The run of the search.
+        workers: Where trials are trained.
+        refits: What the same command trains after so many trials; None if nothing.
+    """
     experiment, prepared = session.experiment, session.prepared
     space, wished = space_of(experiment, prepared.split), experiment.search.trials
     for note in space.notes:
@@ -76,13 +86,10 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
     window = int(run.tags.get(WINDOW_TAG, _window(workers, experiment)))
     _begin(run, prepared, experiment, window)
     total = min(wished, size) if experiment.search.tuner != "hyperband" else wished
-    with ProgressDisplay(session.console, total=total, objective=experiment.search.objective) as display:
-        deadline = Deadline(
-            experiment.search.minutes,
-            workers=workers.count,
-            inputs=prepared.split.inputs,
-            classes=prepared.split.classes,
-        )
+    deadline = _deadline(session, run, workers, refits)
+    with ProgressDisplay(
+        session.console, total=total, objective=experiment.search.objective, limit=lambda: deadline.left
+    ) as display:
         try:
             with StoreJournal(
                 session.store, run, experiment, prepared, display.ended, folder=cache_folder() / "outbox"
@@ -94,9 +101,13 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
             raise
     found = trials.finished_trials(session.store, run, experiment.model)
     if not trials.unpruned(found):
-        raise SearchFailedError(f"no trial could be finished within search.minutes={experiment.search.minutes:g}")
+        raise SearchFailedError("no trial was finished")
     if ending.reason == "minutes":
-        run.log(tags={TRIALS_ASKED_TAG: str(ending.trials)})  # the same command goes on with the rest
+        left_out = f"{total - ending.trials} of {total} trials were left out, since {deadline.why}"
+        # The same command goes on with the rest.
+        run.log(tags={TRIALS_ASKED_TAG: str(ending.trials), LEFT_OUT_TAG: left_out})
+    elif LEFT_OUT_TAG in run.tags:
+        run.log(tags={LEFT_OUT_TAG: ""})
     _sum_up(session, run, found)
     if (
         ending.reason != "minutes"
@@ -104,6 +115,26 @@ def search(session: Session, run: Run, workers: Workers) -> Run:
         journal.drop_states()
     _say_ending(session, run, ending, found)
     return run
+
+
+def _deadline(session: Session, run: Run, workers: Workers, refits: Callable[[int], Refits] | None) -> Deadline:
+    """The time budget of the search, with the times of the trials that are done already."""
+    experiment, split = session.experiment, session.prepared.split
+    deadline = Deadline(
+        experiment.search.minutes,
+        workers=workers.count,
+        inputs=split.inputs,
+        classes=split.classes,
+        clock=session.limit.clock,
+        whole=session.limit,
+        refits=refits,
+    )
+    if session.limit.minutes is not None:
+        session.say(f"search: {duration(max(session.limit.left, 0))} of {session.limit} are left")
+    known = trials.finished_trials(session.store, run, experiment.model) if deadline.left < math.inf else []
+    for trial in known:
+        deadline.resume(trial, trial.recipe.settings(experiment.training).epochs)
+    return deadline
 
 
 def _begin(run: Run, prepared: PreparedData, experiment: Experiment, window: int) -> None:
@@ -123,16 +154,14 @@ def _begin(run: Run, prepared: PreparedData, experiment: Experiment, window: int
 
 
 def _say_ending(session: Session, run: Run, ending: loop.Ending, found: list[Trial]) -> None:
-    wished = session.experiment.search.trials
     pruned = sum(trial.pruned for trial in found)
-    counted = f"{len(found)} trials{f', {pruned} of them pruned' if pruned else ''}"
+    counted = f"{len(found)} {'trial' if len(found) == 1 else 'trials'}{f', {pruned} of them pruned' if pruned else ''}"
     counted += f", {ending.failed} more failed" if ending.failed else ""
     why = {
         "trials": "",
         "exhausted": ", the space is exhausted",
-        "minutes": f", time is up: {wished - ending.trials} of {wished} were left out, since the next would not have been "
-        f"finished within search.minutes={session.experiment.search.minutes}",
-    }[ending.reason if ending.trials < wished else "trials"]
+        "minutes": f", time is up: {run.tags.get(LEFT_OUT_TAG)}",
+    }[ending.reason if ending.trials < session.experiment.search.trials else "trials"]
     session.say(f"search: {counted}{why}. Best of the search: {run.tags[REASON_CHOSEN_TAG]}")
 
 
@@ -179,7 +208,8 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
             REASON_CHOSEN_TAG: choice.reason,
         },
     )
-    run.note(f"**{experiment.question}**\n\nChosen by `{experiment.selection.rule}`: {choice.reason}")
+    left_out = f"\n\nTime was up: {run.tags[LEFT_OUT_TAG]}." if run.tags.get(LEFT_OUT_TAG) else ""
+    run.note(f"**{experiment.question}**\n\nChosen by `{experiment.selection.rule}`: {choice.reason}{left_out}")
 
 
 def _point(trial: Trial) -> pareto.Point:

@@ -90,6 +90,7 @@ def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search_and_
     third = warm.start(*words, env=environment(tmp_path), cwd=tmp_path)
     assert any(line.startswith("trial 1/3") for line in third.stdout)
     third.kill()
+    third.wait()
     assert len(runs(tmp_path)["search"]) == 2  # the first was evaluated: another call is another search
 
 

@@ -282,6 +282,17 @@ def test_drift_is_a_warning_and_a_condition_only_with_refuse_drift(loop, capsys)
     assert loop.number(CHAMPION) == "1"
 
 
+def test_a_challenger_that_there_was_no_time_for_has_three_seeds_and_a_warning(loop, capsys):
+    loop.write(300)
+    assert loop.retrain() == 0
+    assert loop.retrain(*FORCE, "--evaluation.seeds", "5", "--minutes", "0.0001") == 0
+    left_out = "challenger has 3 of up to 5 seeds, since more would not have been finished within minutes=0.0001"
+    assert f"; warning: time was up: {left_out}" in capsys.readouterr().out
+    run = loop.runs("retrain")[-1]
+    assert run.tags["narrowgap.left_out"] == left_out
+    assert sum(each.tags["narrowgap.step"] == "refit" for each in loop.store.children(run)) == 3
+
+
 def test_a_damaged_reference_is_one_warning_and_the_night_goes_on(loop, capsys):
     (run,) = loop.runs("retrain")
     whole = run.read("reference.npz")
@@ -329,7 +340,7 @@ def twice_as_large(images, labels):
     [
         (no_sevens, (), "expects the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; the data have 0, 1, 2, 3, 4, 5, 6, 8, 9"),
         (an_eight_for_sevens, (), "the data have 0, 1, 2, 3, 4, 5, 6, 8, 9, seven"),
-        (twice_as_large, (), r"expects images (height, width) (8, 8); the data have (16, 16)"),
+        (twice_as_large, (), r"expects images of the shape (8, 8); the data have (16, 16)"),
         (None, ("--data.pixel_max", "255"), "expects pixels up to 16; the data have 255"),
     ],
 )

@@ -9,14 +9,17 @@ import pytest
 
 from pipeline.errors import InputError, SearchFailedError
 from pipeline.experiment import Experiment, load
-from pipeline.models.dense import dense
-from pipeline.search.deadline import Deadline
+from pipeline.models.dense import DenseSpec, dense
+from pipeline.search.deadline import Deadline, Refits
 from pipeline.search.loop import TrialScore, search
 from pipeline.search.proposals.ask_tell import Proposal, Proposals
 from pipeline.search.pruning import PrunerName, reached
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.search.workers.run_job import describe_error
+from pipeline.time_limit import TimeLimit
 from pipeline.training.result import EarlyStopping, Score, TrainingState, TrialResult
+from tests.evaluation.samples import figures
+from tests.evaluation.samples import trial as made_up
 
 pytestmark = pytest.mark.tensorflow
 
@@ -291,6 +294,95 @@ def test_a_larger_network_is_estimated_to_take_longer():
     assert deadline.allows(large)
     deadline.started(large)
     assert not deadline.allows(small), "the large one is still under way"
+
+
+def limited(clock, minutes, refits=None, *, own=None, workers=1):
+    """A deadline of the whole command, which began 20 s before the search."""
+    whole = TimeLimit(minutes, clock.now, clock)
+    clock.now += 20
+    return Deadline(own, workers=workers, inputs=64, classes=10, clock=clock, whole=whole, refits=refits)
+
+
+def slow_by(clock, seconds):
+    def slow(job):
+        clock.now += seconds
+        return dataclasses.replace(simulated(job), seconds=float(seconds))
+
+    return InProcess(slow)
+
+
+@pytest.mark.parametrize(
+    ("refits", "trials", "why"),
+    [
+        (None, 10, "minutes=2 was over"),
+        # 15 s of the 120 are for the report, and 20 have gone: 85 for trials and refits.
+        (Refits(2, 2, 15), 6, "the rest of minutes=2 is for the refits"),
+        # Half of the 100 s for those that are not needed: 50 + 15.
+        (Refits(2, 50, 15), 3, "the rest of minutes=2 is for the refits"),
+        (Refits(6, 50, 15), 2, "the rest of minutes=2 is for the refits"),
+        (Refits(600, 600, 15), 1, "the rest of minutes=2 is for the refits"),
+    ],
+)
+def test_a_search_leaves_time_for_refits_preparation_counts_and_one_trial_is_trained_in_any_case(refits, trials, why):
+    """Every network takes 10 s, trial or refit; 100 s of two minutes are left."""
+    clock = Clock()
+    deadline = limited(clock, 2, refits and (lambda _trials: refits))
+    ending, _ = run(asked(**{"search.trials": "20"}), slow_by(clock, 10), deadline=deadline)
+    assert (ending.reason, ending.trials) == ("minutes", trials)
+    assert deadline.why == why
+
+
+def test_fewer_trials_need_fewer_refits():
+    """Three refits per trial, as of fixed networks: 100 s are 2 trials and 6 refits, and 20 s too few for another three."""
+    clock = Clock()
+    deadline = limited(clock, 2, lambda trials: Refits(3 * trials, 3 * trials, 0))
+    assert run(asked(**{"search.trials": "20"}), slow_by(clock, 10), deadline=deadline)[0].trials == 2
+
+
+def test_the_first_trial_is_trained_when_the_time_is_over_before_the_search():
+    clock = Clock()
+    deadline = limited(clock, 0.1)
+    ending, journal = run(asked(**{"search.trials": "20"}), slow_by(clock, 10), deadline=deadline)
+    assert (ending.reason, ending.trials, journal.trained) == ("minutes", 1, [0])
+    assert deadline.why == "minutes=0.1 was over"
+
+
+@pytest.mark.parametrize(("own", "trials", "why"), [(0.4, 2, "search.minutes=0.4"), (5, 9, "minutes=2")])
+def test_of_two_limits_both_hold(own, trials, why):
+    clock = Clock()
+    deadline = limited(clock, 2, own=own)
+    assert deadline.left == min(60 * own, 100)
+    ending, _ = run(asked(**{"search.trials": "20"}), slow_by(clock, 11), deadline=deadline)
+    assert ending.trials == trials
+    assert deadline.why.endswith(f" within {why}")
+
+
+def test_the_times_of_an_earlier_part_of_the_search_count():
+    """Its trials took 30 s, and 100 are left: 3 more."""
+    clock = Clock()
+    first = run(asked(**{"search.trials": "2"}))[1]
+    deadline = limited(clock, 2)
+    for number in range(2):
+        metrics = figures(accuracy=0.9) | {"seconds": 30.0}
+        deadline.resume(made_up(number, DenseSpec((16,), (0.0, 0.0), ("relu",)), metrics), epochs=9)
+    ending, _ = run(asked(**{"search.trials": "20"}), slow_by(clock, 30), first, deadline=deadline)
+    assert ending.trials == 5
+
+
+def test_refits_have_all_epochs_although_trials_were_pruned():
+    """Of one network, 3 of 9 epochs took 10 s and all of them 30 s; so will the next trial and both refits."""
+    clock = Clock()
+    deadline = limited(clock, 2, lambda _trials: Refits(2, 2, 0))
+    proposals = Proposals(asked("grid"))
+    first, second = ask(proposals), ask(proposals)
+    for proposal, until, seconds in ((first, 3, 10.0), (second, 9, 30.0)):
+        deadline.started(proposal)
+        outcome = simulated(Job(0, proposal.recipe, proposal.settings, 1, until))
+        deadline.ended(proposal, dataclasses.replace(outcome, seconds=seconds, pruned=until == 3))
+    clock.now = 120 - 91
+    assert deadline.allows(second)
+    clock.now = 120 - 89
+    assert not deadline.allows(second)
 
 
 def test_a_deadline_stops_no_trial_that_is_known_already():

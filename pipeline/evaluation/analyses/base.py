@@ -63,6 +63,8 @@ class EvaluationResult:
     """Among the finalists, by means over seeds."""
     seed_notes: Mapping[str, str] = field(default_factory=dict)
     """Why a network has as many seeds as it has, by the role of its finalist; empty if all have the same."""
+    left_out: str = ""
+    """The trials and seeds that there was no time for, one sentence; empty if there was time for all."""
     report: str = ""
     """The HTML page; empty until it is built."""
 

@@ -1,0 +1,171 @@
+"""What is trained of an evaluation when there is not time for all of it; the clock is a number."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
+from pipeline.evaluation.plan import Plan, Racer
+from pipeline.evaluation.seeds_in_time import SECONDS_AFTER, SeedsInTime, makespan, refits_to_come
+from pipeline.experiment import load
+from pipeline.search.deadline import Refits
+from pipeline.statistics.selection import Candidate
+from pipeline.time_limit import TimeLimit
+
+ONE, TWO, THREE = "finalist 1", "finalist 2", "finalist 3"
+SHOWN = {NOTEBOOK: "never chosen, only shown", BASELINE: "the headline compares with it"}
+RACE = Plan(
+    {ONE: 3, TWO: 3, THREE: 3, BASELINE: 10, NOTEBOOK: 3},
+    {ONE: 10, TWO: 10, THREE: 10, BASELINE: 10, NOTEBOOK: 3},
+    SHOWN,
+)
+DECIDED = Plan(
+    {ONE: 10, TWO: 3, THREE: 3, BASELINE: 10, NOTEBOOK: 3},
+    {ONE: 10, TWO: 3, THREE: 3, BASELINE: 10, NOTEBOOK: 3},
+    {**SHOWN, ONE: "chosen after 3 seeds"},
+    ONE,
+    "It is the best.",
+)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def racers(plan: Plan, seconds: float = 1.0) -> list[Racer]:
+    return [
+        Racer(role, Candidate(role, 0.3, 0.9, 0.03, 10), [{}] * count, seconds) for role, count in plan.wanted.items()
+    ]
+
+
+def of(before: Plan, after: Plan) -> Plan:
+    """What a race says of the networks that it knows."""
+    wanted, most = ({role: those[role] for role in before.wanted} for those in (after.wanted, after.most))
+    return replace(after, wanted=wanted, most=most, notes={**before.notes, ONE: "chosen after 3 seeds"})
+
+
+def trained(
+    left: float, plan: Plan = RACE, later: Plan = DECIDED, *, seconds: float = 1.0, workers: int = 1
+) -> tuple[list[Mapping[str, int]], Plan]:
+    """The parts that are trained if every refit takes `seconds`, with so much time for them; and the last plan."""
+    clock = Clock()
+    limit = TimeLimit((left + SECONDS_AFTER) / 60, 0.0, clock)
+    timed = SeedsInTime(plan, lambda _racers, before: of(before, later), limit=limit, workers=workers, seconds=seconds)
+    part, parts, done = timed.first(), [], dict.fromkeys(plan.wanted, 0)
+    while True:
+        parts.append(part.wanted)
+        for role, count in part.wanted.items():
+            clock.now += seconds * (count - done[role]) / workers
+            done[role] = count
+        if part.final:
+            return parts, part
+        part = timed.following(racers(part, seconds), part)
+
+
+def test_with_time_for_all_the_networks_end_with_the_seeds_that_the_race_gives_and_nothing_is_left_out() -> None:
+    """15 refits, then 7 more of the chosen network and of the baseline: 29 seconds."""
+    parts, last = trained(29.5)
+    assert parts == [{ONE: 3, TWO: 3, THREE: 3, BASELINE: 3, NOTEBOOK: 3}, DECIDED.wanted]
+    assert (last, last.left_out) == (DECIDED, "")
+
+
+def test_the_chosen_network_and_the_baseline_get_as_many_seeds_as_there_is_time_for() -> None:
+    """After 15 seconds 5.5 are left: two more refits of each."""
+    parts, last = trained(20.5)
+    assert parts[1] == last.wanted == {ONE: 5, TWO: 3, THREE: 3, BASELINE: 5, NOTEBOOK: 3}
+    assert (last.final, last.chosen, last.reason) == (True, ONE, "It is the best.")
+    assert last.left_out.startswith(
+        "finalist 1 and baseline have 5 of up to 10 seeds, since more would not have been finished within minutes="
+    )
+    assert last.notes == {
+        NOTEBOOK: "never chosen, only shown",
+        BASELINE: "the headline compares with it; no time for more",
+        ONE: "chosen after 3 seeds; no time for more",
+    }
+
+
+def test_a_round_that_is_cut_leaves_all_networks_of_the_race_with_the_same_number_of_seeds() -> None:
+    """Two could be chosen and want six seeds: with the baseline 9 refits, of which there is time for 6."""
+    later = replace(RACE, wanted={ONE: 6, TWO: 6, THREE: 3, BASELINE: 10, NOTEBOOK: 3}, most={**RACE.most, THREE: 3})
+    parts, last = trained(21.5, later=later)
+    assert parts[1] == last.wanted == {ONE: 5, TWO: 5, THREE: 3, BASELINE: 5, NOTEBOOK: 3}
+    assert last.chosen is None
+    assert last.left_out.startswith("finalist 1, finalist 2 and baseline have 5 of up to 10 seeds")
+
+
+def test_networks_without_a_race_get_the_same_number_of_seeds_each() -> None:
+    everything = Plan(dict.fromkeys((ONE, TWO, BASELINE), 10), dict.fromkeys((ONE, TWO, BASELINE), 10))
+    parts, last = trained(14.5, everything)
+    assert parts[:2] == [dict.fromkeys((ONE, TWO, BASELINE), 3), dict.fromkeys((ONE, TWO, BASELINE), 4)]
+    assert last.wanted == parts[1]
+    assert last.left_out.startswith("finalist 1, finalist 2 and baseline have 4 of up to 10 seeds")
+    assert trained(30.5, everything)[1] == everything
+
+
+@pytest.mark.parametrize(
+    ("left", "kept"),
+    [
+        (-100, [ONE, BASELINE]),
+        (8.5, [ONE, BASELINE]),
+        (9.5, [ONE, TWO, BASELINE]),
+        (12.5, [ONE, TWO, THREE, BASELINE]),
+        (15.5, [ONE, TWO, THREE, BASELINE, NOTEBOOK]),
+    ],
+)
+def test_the_first_finalist_and_the_baseline_are_trained_with_three_seeds_in_any_case_others_if_there_is_time(
+    left: float, kept: list[str]
+) -> None:
+    parts, last = trained(left)
+    assert parts[0] == dict.fromkeys(kept, 3)
+    dropped = [role for role in RACE.wanted if role not in kept]
+    assert all(role in last.left_out for role in dropped)
+    assert not set(dropped) & set(last.notes)
+
+
+def test_what_is_left_out_names_networks_and_seeds() -> None:
+    alone = Plan({ONE: 10, BASELINE: 10}, {ONE: 10, BASELINE: 10}, {}, ONE)
+    _, last = trained(-100, later=alone)
+    assert last.left_out.startswith(
+        "finalist 2, finalist 3 and notebook, dropout were not trained; finalist 1 and baseline have 3 of up to 10 seeds, "
+        "since more would not have been finished within minutes="
+    )
+
+
+def test_a_plan_that_was_cut_goes_on_if_refits_are_faster_than_expected() -> None:
+    """Expected are 2 seconds; a refit then takes one."""
+    clock = Clock()
+    limit = TimeLimit((100 + SECONDS_AFTER) / 60, 0.0, clock)
+    timed = SeedsInTime(DECIDED, lambda _racers, plan: plan, limit=limit, workers=1, seconds=2.0)
+    part = timed.first()
+    clock.now = 92
+    part = timed.following(racers(part, 2.0), part)
+    assert part.wanted[ONE] == 5
+    assert not part.final
+    clock.now = 94
+    assert timed.following(racers(part, 1.0), part).wanted[ONE] == 8
+
+
+def test_with_few_seeds_nothing_is_cut_and_a_single_network_is_trained() -> None:
+    few = Plan({ONE: 2, BASELINE: 2}, {ONE: 2, BASELINE: 2})
+    assert trained(-100, few) == ([few.wanted], few)
+    alone = Plan({"challenger": 5}, {"challenger": 5})
+    assert trained(-100, alone)[1].left_out.startswith("challenger has 3 of up to 5 seeds, since")
+
+
+def test_the_longest_job_is_handed_out_first() -> None:
+    """Two workers: 5 and 4 + 3; on one worker their sum."""
+    assert makespan([3, 4, 5], 2) == 7
+    assert makespan([3, 4, 5], 1) == 12
+    assert makespan([], 2) == 0
+
+
+def test_an_evaluation_needs_three_seeds_of_each_finalist_and_reference_and_at_most_all() -> None:
+    asked = load("digits", {"evaluation.seeds": "10"})
+    assert refits_to_come(asked, trials=24) == Refits(fewest=15, most=50, seconds_after=SECONDS_AFTER)
+    assert refits_to_come(asked, trials=1) == Refits(fewest=9, most=30, seconds_after=SECONDS_AFTER)
+    assert refits_to_come(load("digits", {"evaluation.seeds": "2"}), trials=2).fewest == 8
+    assert refits_to_come(load("placement"), trials=4).fewest == 12
