@@ -1,14 +1,15 @@
 """The trainer of a user's own Keras model.
 
 An epoch is a few calls of one TensorFlow function that loops over a stack of batches; the last, smaller batch is a call of
-its own, since rows that only fill it up would change the statistics of BatchNormalization. XLA compiles the function where
-that pays: on a GPU, and on a CPU for models without convolutions, whose gradients XLA computes there 40 times as slowly as
-TensorFlow's own kernels. The same inputs give the same bits on the same machine, and continuing from a `TrainingState` gives
-the bits of uninterrupted training.
+its own, since rows that only fill it up would change the statistics of BatchNormalization. XLA compiles the function, but
+not that of the last batch, where that pays: on a GPU, and on a CPU for models without convolutions, whose gradients XLA
+computes there 40 times as slowly as TensorFlow's own kernels. The same inputs give the same bits on the same machine, and
+continuing from a `TrainingState` gives the bits of uninterrupted training.
 """
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -82,9 +83,10 @@ class _Trainer:
         PROGRAMS.compiled += 1  # a worker is renewed after so many: TensorFlow keeps memory of each
         self._xla = _xla_pays(self._model)
         weights = epochs.class_weights(settings, split)
-        self._run = _compiled(
-            built, self._optimizer, _loss(spec, built, settings), split, class_weights=weights, xla=self._xla
-        )
+        made = partial(_compiled, built, self._optimizer, _loss(spec, built, settings), split, class_weights=weights)
+        self._run = made(xla=self._xla)
+        # XLA keeps for ever what it has compiled: it gets one shape, and not that of the last batch too.
+        self._run_last = made(xla=False) if self._xla else self._run
         self._answer = _answers(built, split.pixel_max)
         self._scoring_rows = rows_per_call(MOST_SCORING_ROWS, max(split.inputs, built.activations))
 
@@ -134,7 +136,8 @@ class _Trainer:
             rows = np.concatenate((rows, np.broadcast_to(rows[:1], (steps - filled) * batch)))
         images, labels = self._split.train.images[rows], self._split.train.labels[rows]
         stack = images.reshape(-1, batch, *images.shape[1:])
-        loss, right = self._run(stack, labels.astype(np.int32).reshape(-1, batch), np.int32(filled))
+        run = self._run if batch == self._batch else self._run_last
+        loss, right = run(stack, labels.astype(np.int32).reshape(-1, batch), np.int32(filled))
         return float(loss), float(right)
 
     def log_probabilities(self, part: Part) -> NDArray[np.float32]:

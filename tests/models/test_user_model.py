@@ -157,6 +157,8 @@ def test_every_way_to_write_the_function_works(body):
         ("def build(hp:", r"line \d+ is no Python"),
         ("def other(hp): pass", "net.py has no build; it has dense, other"),
         ("build = 3", "build is a int; expected a function"),
+        ("def build(hp, shape, *, classes, units): pass", r"build asks for shape, units; expected build\(hp, input_shape, cl"),
+        ("def build(): pass", r"build takes no hyperparameters; expected build\(hp, input_shape, classes\)"),
         ("def build(hp, input_shape, classes):\n    hp.Int('a', 1, 2)\n    return 1 / 0", "in line 11: return 1 / 0"),
         ("def build(hp):\n    hp.Int('a', 1, 2)", "it returns None; expected a Keras model"),
         ("def build(hp):\n    return dense(keras.Input((4, 4)), 3)", "asks for no hyperparameters"),

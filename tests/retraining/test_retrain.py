@@ -340,7 +340,7 @@ def twice_as_large(images, labels):
     [
         (no_sevens, (), "expects the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; the data have 0, 1, 2, 3, 4, 5, 6, 8, 9"),
         (an_eight_for_sevens, (), "the data have 0, 1, 2, 3, 4, 5, 6, 8, 9, seven"),
-        (twice_as_large, (), r"expects images (height, width) (8, 8); the data have (16, 16)"),
+        (twice_as_large, (), r"expects images of the shape (8, 8); the data have (16, 16)"),
         (None, ("--data.pixel_max", "255"), "expects pixels up to 16; the data have 255"),
     ],
 )
@@ -434,7 +434,7 @@ def test_the_unfinished_search_of_a_retraining_run_is_abandoned_once_the_data_ch
     interrupt_search("retrain", "--retrain.mode", "search")
     loop.write(780)
     assert loop.call("search") == 0
-    assert "search: 1 trials. Chosen" in capsys.readouterr().out
+    assert "search: 1 trial. Best of the search: " in capsys.readouterr().out
     interrupt_search("search", "--search.resume", "never")  # started by a user, who must decide
     loop.write(790)
     assert loop.call("search") == 2

@@ -19,6 +19,8 @@ from pipeline.formatting import shortened
 Build = Callable[[keras_tuner.HyperParameters, tuple[int, ...], int], Any]
 """From hyperparameters, the shape of an image and the number of classes to what the user's function returns."""
 MOST_LETTERS = 300
+ARGUMENTS = ("input_shape", "classes", "num_classes")
+"""What a function may take besides `hp`, by name."""
 
 
 def run(code: ModelCode) -> types.ModuleType:
@@ -71,7 +73,7 @@ def function(code: ModelCode) -> Build:
             f"model is {code.name}: {code.function} is a {type(found).__name__}; expected a function, such as "
             "build(hp, input_shape, classes), or a HyperModel"
         )
-    return _fitting(found)
+    return _fitting(code, found)
 
 
 @functools.lru_cache(maxsize=8)
@@ -93,8 +95,23 @@ def _of_hypermodel(code: ModelCode, make: Callable[..., Any]) -> Build:
     return build
 
 
-def _fitting(found: Callable[..., Any]) -> Build:
-    """The function with as many of the three arguments as it takes."""
+def _fitting(code: ModelCode, found: Callable[..., Any]) -> Build:
+    """The function with as many of the three arguments as it takes.
+
+    Raises:
+        InputError: It needs others.
+    """
+    known = list(inspect.signature(found).parameters.values())
+    needed = [
+        each.name for each in known[1:]
+        if each.default is each.empty and each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
+    ]  # fmt: skip
+    unknown = [name for name in needed if name not in ARGUMENTS]
+    if unknown or not known:
+        given = f"asks for {', '.join(unknown)}" if unknown else "takes no hyperparameters"
+        raise InputError(
+            f"model is {code.name}: {code.function} {given}; expected build(hp, input_shape, classes), or build(hp)"
+        )
 
     def build(hp: keras_tuner.HyperParameters, input_shape: tuple[int, ...], classes: int) -> Any:
         return found(hp, **_accepted(found, input_shape, classes))
