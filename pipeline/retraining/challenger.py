@@ -41,7 +41,7 @@ from pipeline.tracking.names import (
     TRAIN_LOSS_TAG,
     TRAIN_ROWS_TAG,
 )
-from pipeline.tracking.registry import Version
+from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.store import Run
 from pipeline.training.result import Score
 
@@ -117,7 +117,7 @@ def train_tags(predictions: ModelPredictions) -> dict[str, str]:
     return dict(zip(TRAIN_TAGS, map(repr, (train.loss, train.accuracy, predictions.train_rows)), strict=True))
 
 
-def load_champion(champion: Version, split: Split) -> Any:
+def load_champion(registry: Registry, champion: Version, split: Split) -> Any:
     """Loads the champion as a Keras model.
 
     Raises:
@@ -131,7 +131,7 @@ def load_champion(champion: Version, split: Split) -> Any:
             "made by retrain, or none: roll back to another version (-P version=N), or remove the alias"
         )
     with tempfile.TemporaryDirectory() as folder:
-        file, serving = fetch(champion.source, Path(folder))
+        file, serving = registry.read(lambda: fetch(champion.source, Path(folder)))
         with networks.custom_parts(file.with_name(CODE)):
             model = keras_model.load(file)
     for what, theirs, ours in (
@@ -155,9 +155,9 @@ def _class_names(theirs: Sequence[str], ours: Sequence[str]) -> tuple[str, str]:
     return f"{before}{few(theirs[start:], most=MOST_CLASSES)}", f"{before}{few(ours[start:], most=MOST_CLASSES)}"
 
 
-def champion_predictions(champion: Version, split: Split) -> ModelPredictions:
+def champion_predictions(registry: Registry, champion: Version, split: Split) -> ModelPredictions:
     """Predictions of the champion on the current test images; InputError as for `load_champion`."""
-    model = load_champion(champion, split)
+    model = load_champion(registry, champion, split)
     loss, accuracy, rows = (champion.tags[tag] for tag in TRAIN_TAGS)
     probabilities = np.asarray(model.predict(split.test.images, verbose=0), np.float32)
     return ModelPredictions(split.test.labels, probabilities, Score(float(loss), float(accuracy)), int(rows))

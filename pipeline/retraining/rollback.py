@@ -103,7 +103,7 @@ def rollback(experiment: Experiment, *, version: str | None, why: str | None, co
             init_tensorflow()
             from pipeline.serving.model import load  # noqa: PLC0415 - Keras, after TensorFlow's quiet start
 
-            load(f"models:/{registry.name}/{target.number}")
+            registry.read(lambda: load(f"models:/{registry.name}/{target.number}"))
             tags = {
                 ROLLED_BACK_FROM_TAG: f"version {champion.number}" if champion else "none",
                 ROLLED_BACK_BY_TAG: user(),

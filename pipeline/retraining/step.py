@@ -57,7 +57,8 @@ def retrain(session: Session, root: Run, workers: Workers, planned: Plan) -> Ret
     """Trains challengers in the order of `planned.modes` until one is promoted."""
     record_inputs(root, session.prepared)
     if planned.champion is not None:
-        challenging.load_champion(planned.champion, session.prepared.split)  # no training if they cannot be compared
+        # No training if they cannot be compared.
+        challenging.load_champion(planned.registry, planned.champion, session.prepared.split)
     for tried, mode in enumerate(planned.modes, start=1):
         session.say(f"retrain: run {planned.number}, {mode}")
         if mode == "refit" and planned.champion is not None:
@@ -90,7 +91,7 @@ def _compare(session: Session, root: Run, challenger: Challenger, planned: Plan)
     )
     for _ in range(TRIES):
         champion = registry.by_alias(CHAMPION)
-        old = challenging.champion_predictions(champion, split) if champion else None
+        old = challenging.champion_predictions(registry, champion, split) if champion else None
         drift = history.check_drift(session, root, champion) if champion else history.DriftCheck()
         further = drift.conditions if experiment.promotion.refuse_drift else ()
         decision = decide(old, new, experiment.promotion, significance, class_names=split.class_names, further=further)
@@ -158,7 +159,8 @@ def _tags(session: Session, root: Run, challenger: Challenger, new: ModelPredict
 def _probe(registry: Registry, version: Version, challenger: Challenger, images: np.ndarray) -> None:
     """Loads a version as a server would; raises RuntimeError if it predicts otherwise than the trained network."""
     expected = challenger.group.median_refit.test[:PROBE]
-    answers = load(f"models:/{registry.name}/{version.number}").predict(images[:PROBE])
+    model = registry.read(lambda: load(f"models:/{registry.name}/{version.number}"))
+    answers = model.predict(images[:PROBE])
     same = np.array_equal(answers["label"], expected.argmax(axis=1))
     if not same or not np.allclose(answers["confidence"], expected.max(axis=1), atol=1e-5):
         raise RuntimeError(

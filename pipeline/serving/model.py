@@ -90,13 +90,13 @@ def log_model(
     logger = logging.getLogger("mlflow")
     before = logger.level
     logger.setLevel(logging.ERROR)  # it warns about what is intended: no input schema, no type hints
-    mlflow.set_experiment(experiment_id=run.experiment_id)  # the experiment in which MLflow lists the model
     try:
         # MLflow's advice on type hints ignores warning filters.
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
             files = _files(Path(folder), model, serving, code)
 
             def log(tags: dict[str, str]) -> str:
+                mlflow.set_experiment(experiment_id=run.experiment_id)  # the experiment in which MLflow lists the model
                 info = Model.log(
                     artifact_path=None,
                     name=name,

@@ -110,7 +110,7 @@ def _predict(
     """Reads, fits and predicts the images, and logs the result; returns the lines for the screen."""
     from pipeline.serving.model import load, serving  # noqa: PLC0415 - Keras
 
-    model = load(f"models:/{registry.name}/{version.number}")
+    model = registry.read(lambda: load(f"models:/{registry.name}/{version.number}"))
     kind = serving(model)
     frame = frame_of(np.asarray(model.input_example, np.uint8), pixel_max=kind.pixel_max)
     given = _read_and_fit(path, frame, invert)

@@ -5,8 +5,9 @@ alias is still where the decision found it.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -24,6 +25,8 @@ from pipeline.tracking.names import (
 )
 from pipeline.tracking.run import ABSENT, suppress_absent
 from pipeline.tracking.store import Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,10 @@ class Registry:
                 find=lambda: next(iter(client.search_model_versions(where)), None),
             )
         )
+
+    def read(self, load: Callable[[], T]) -> T:
+        """What `load` returns, which reads the files of a model by itself and is repeated while the store is away."""
+        return self._client.call(load, reads=True, artifacts=True)
 
     def tag(self, version: Version, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():

@@ -1,5 +1,6 @@
 """The tracking store goes away in the middle of a search: nothing that was trained is lost, nothing is trained twice."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -66,7 +67,7 @@ def test_a_version_whose_creation_was_answered_by_nobody_is_there_once(server, g
     assert (version.number, version.tags["origin"]) == ("2", "1")
 
 
-@pytest.mark.parametrize("lost", ["logged-models", "runs/outputs", "logged-models/m-"])
+@pytest.mark.parametrize("lost", ["experiments/get", "logged-models", "runs/outputs", "logged-models/m-"])
 def test_a_model_of_which_an_answer_was_lost_is_there_once_and_ready(server, gate, monkeypatch, tensorflow, lost):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", gate.address)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"lost {lost}")
@@ -79,6 +80,23 @@ def test_a_model_of_which_an_answer_was_lost_is_there_once_and_ready(server, gat
     (model,) = client.search_logged_models([root.experiment_id])
     assert (model.model_uri, model.status) == (address, LoggedModelStatus.READY)
     assert load(address).predict(digits().images_train[:2]).shape[0] == 2
+
+
+def test_a_version_whose_files_cannot_be_read_for_a_while_is_loaded_when_they_can(
+    server, gate, monkeypatch, tensorflow
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", gate.address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "read later")
+    store = Store.connect(wait_minutes=1)
+    root = store.root(step="retrain", experiment="later", tags={})
+    registry = Registry(store, "later")
+    version = registry.register(log_model(root, network(), digits().images_train[:2], SERVING), root.id, {})
+    gate.only, gate.status = "mlflow-artifacts", 503
+    refusing = threading.Thread(target=gate.refuse, args=(503,), kwargs={"times": 2})
+    refusing.start()
+    model = registry.read(lambda: load(f"models:/{registry.name}/{version.number}"))
+    refusing.join()
+    assert model.predict(digits().images_train[:2]).shape[0] == 2
 
 
 def test_half_an_answer_about_a_run_sends_no_artifact_elsewhere(server, gate, monkeypatch):

@@ -16,7 +16,7 @@ from tests.benchmarks.fuzz.cases import SECRET, Case, call
 from tests.faults.servers import Answer, Gate, Server
 
 ROOT = Path(__file__).resolve().parents[3]
-STEPS = {"status": 3, "prune": 2, "prepare": 4, "rollback": 2, "search": 3, "predict": 1}
+STEPS = {"status": 3, "prune": 2, "prepare": 4, "rollback": 2, "search": 3, "predict": 2, "retrain": 3}
 """How often each is called."""
 STATUS = (400, 401, 403, 404, 405, 408, 409, 413, 418, 429, 500, 501, 502, 503, 504)
 PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
@@ -34,7 +34,14 @@ SHARES = (0.02, 0.1, 0.3, 1.0)
 WAIT = "0.05"
 """`tracking.wait_minutes`, of an outage. A call that meets many takes minutes, and ends."""
 MOST_SECONDS = 300
-ARTIFACTS = {"trial": {"curves.png", "confusion_matrix.png", "network.txt"}, "prepare": {"data.csv", "experiment.yaml"}}
+TRIAL = {"curves.png", "confusion_matrix.png", "network.txt"}
+ARTIFACTS = {
+    "trial": TRIAL,
+    "refit": TRIAL,
+    "prepare": {"data.csv", "experiment.yaml"},
+    "evaluate": {"report.html", "gaps.csv"},
+    "retrain": {"decision.json"},
+}
 
 
 class Odd:
@@ -129,8 +136,10 @@ class Answers:
         choice = random.Random(seed)  # noqa: S311 - no secret
         step = choice.choices(list(STEPS), list(STEPS.values()))[0]
         words = [step, "--experiment", str(self._experiment)]
-        if step == "search":
+        if step in {"search", "retrain"}:
             words += ["--search.trials", "2", "--training.epochs", "1", "--search.resume", "never"]
+        if step == "retrain":
+            words += ["--evaluation.finalists", "1", "--retrain.force", "true"]
         if step == "predict":
             words += ["--input", str(self._folder)]
         if step == "prune":
