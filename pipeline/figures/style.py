@@ -20,6 +20,8 @@ SEQUENTIAL = "viridis"
 DPI = 110
 TITLE_INCHES = 0.04
 """Space above a figure's title."""
+INCHES_PER_LETTER = 0.105
+"""Of a title at 11 points, on the safe side."""
 LETTERS = 40
 """Of a class name: a longer one would leave no room for the picture."""
 
@@ -60,7 +62,13 @@ def place(figure: Figure, layout: Layout) -> None:
     for axes, box in zip(figure.axes, layout, strict=True):
         axes.set_position(box)
     if figure.get_suptitle():
-        figure.suptitle(figure.get_suptitle(), fontsize=11, y=1 - TITLE_INCHES / figure.get_figheight())
+        head(figure, figure.get_suptitle(), y=1 - TITLE_INCHES / figure.get_figheight())
+
+
+def head(figure: Figure, title: str, **options: Any) -> None:
+    """A figure's title in one line; smaller letters if there are many."""
+    room = figure.get_figwidth() / (INCHES_PER_LETTER * max(1, len(title)))
+    figure.suptitle(title, fontsize=max(5.0, min(11.0, 11 * room)), **options)
 
 
 def short(name: str) -> str:

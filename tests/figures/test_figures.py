@@ -147,6 +147,10 @@ class TestCurves:
 
     def test_the_name_of_a_deep_network_stays_on_the_page(self) -> None:
         inside_the_page(curves_picture.curves(trial(), title="784(0.2)-512(0.5)-512(0.5)-512(0.5)-512(0.5)-10"))
+        searched = (
+            "784-512(0.5)-512(0.5)-10, activation gelu, batch_size 128, label_smoothing 0.1, learning_rate 0.01018"
+        )
+        inside_the_page(curves_picture.curves(trial(), title=f"{searched}, normalization layer, weight_decay 0.0131"))
 
 
 class TestConfusion:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from pipeline.figures.style import DPI, Layout, canvas, layout_of, place, short
+from pipeline.figures.style import DPI, Layout, canvas, head, layout_of, place, short
 
 Counts = NDArray[np.int64]
 """(classes, classes): rows are labels, columns predictions."""
@@ -51,7 +51,7 @@ def _drawn(train: Counts, test: Counts, class_names: tuple[str, ...], title: str
     for axis, counts, part in zip(axes, (train, test), ("Train", "Test"), strict=True):
         _draw(axis, counts, class_names, part, scale=scale)
     if title:
-        figure.suptitle(title, fontsize=11)
+        head(figure, title)
     return figure
 
 

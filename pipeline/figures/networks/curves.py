@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import Bbox
 
-from pipeline.figures.style import FIT, GREY, MARK, TEST, TRAIN, canvas, place
+from pipeline.figures.style import FIT, GREY, MARK, TEST, TRAIN, canvas, head, place
 from pipeline.training.result import TrialResult
 
 
@@ -26,7 +26,7 @@ def curves(result: TrialResult, *, title: str = "") -> Figure:
     handles, labels = loss.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8.5, frameon=False)
     if title:
-        figure.suptitle(title, fontsize=11)
+        head(figure, title)
     _place(figure)
     return figure
 
