@@ -64,7 +64,7 @@ class Overrides:
         words = ["schedule", "--experiment", asked]
         for key in choice.sample(self._keys, choice.randint(0 if asked != "smoke" else 1, 3)):
             words += [f"--{self._odd_key(key, choice)}={self._value(choice)}"]
-        case = call(words, codes={0, 2}, most_seconds=20)
+        case = call(words, codes={0, 2}, most_seconds=120)
         if case.kind == "exit code 0" and not case.findings and choice.random() < 0.2:
             case = call(["prepare", *words[1:], "--data.dataset", "digits"], codes={0, 2}, most_seconds=60)
         elif case.kind == "exit code 2" and len(case.said.splitlines()) != 1:
