@@ -67,7 +67,7 @@ def narrowgap(folder: Path, *words: str, **changes: str) -> subprocess.Completed
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=warm.PATIENCE,
     )
 
 
@@ -464,18 +464,16 @@ def test_a_run_of_another_store_is_refused_with_the_cure(called, tmp_path, monke
 def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_the_finished(tmp_path, number, code):
     words = ["search", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "200"]
     process = warm.start(*words, "--training.patience", "null", env=environment(tmp_path), cwd=tmp_path)
-    for line in process.stdout:
-        if line.startswith("trial 2/20"):
-            break
-    time.sleep(0.3)
-    for _ in range(5):  # as a person would: a signal that falls into a library's callback is lost there
-        process.send_signal(number)
-        try:
-            process.communicate(timeout=12)
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    assert process.returncode == code
+    try:
+        for line in process.stdout:
+            if line.startswith("trial 2/20"):
+                time.sleep(0.3)
+                process.send_signal(number)
+            if line.startswith("trial 12/20"):  # the signal fell into a library's callback and was lost there
+                process.send_signal(number)
+        assert process.wait() == code
+    finally:
+        process.kill()
     found = runs(tmp_path)
     assert found["search"][0].info.status == "KILLED"
     statuses = [run.info.status for run in found["trial"]]

@@ -23,9 +23,6 @@ from cryptography.x509.oid import NameOID
 
 from tests.fixtures import warm
 
-PATIENCE = 900
-"""Seconds after which a test that waits for a process has failed."""
-
 
 class Cluster:
     """Starts and kills a scheduler, always at the same port, and workers. `settings` are Dask's, as variables of the
@@ -117,7 +114,7 @@ def kill(process: subprocess.Popen | warm.Process) -> None:
 
 
 def wait_until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + warm.PATIENCE
     while not holds():
         assert time.monotonic() < end, "what a test waited for did not come"
         time.sleep(0.05)
