@@ -14,7 +14,7 @@ EACH_ONCE = Counter(str(number) for number in range(TRIALS))
 
 
 class Search:
-    """A real search of the experiment `smoke`, as a process; `name` is its MLflow experiment."""
+    """A real search of the experiment `smoke`, of `TRIALS` trials, as a process; `name` is its MLflow experiment."""
 
     def __init__(self, folder: Path, address: str, name: str, *words: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
@@ -23,7 +23,7 @@ class Search:
             "NARROWGAP_CACHE": str(folder / "cache"),
         }  # fmt: skip
         self.lines: list[str] = []
-        command = ("search", "--experiment", "smoke", *words)
+        command = ("search", "--experiment", "smoke", "--search.trials", str(TRIALS), *words)
         self._process = warm.start(*command, env=environment, cwd=folder, errors_in_stdout=True)
 
     def until(self, found: Callable[[str], bool]) -> None:
@@ -44,11 +44,6 @@ class Search:
     @property
     def screen(self) -> str:
         return "".join(self.lines)
-
-
-def searching(folder: Path, address: str, name: str, *words: str) -> Search:
-    """A search of `TRIALS` trials."""
-    return Search(folder, address, name, "--search.trials", str(TRIALS), *words)
 
 
 def trial(number: int) -> Callable[[str], bool]:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 from pipeline.__main__ import main
 from pipeline.errors import StoreError
 from pipeline.tracking.store import Store
-from tests.faults.search import EACH_ONCE, finished, searching, trial
+from tests.faults.search import EACH_ONCE, finished, trial
 
 pytestmark = pytest.mark.server
 
@@ -116,7 +116,7 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-def test_a_full_disk_under_database_and_artifacts_costs_no_trial(disk):
+def test_a_full_disk_under_database_and_artifacts_costs_no_trial(disk, searching):
     store = f"sqlite:///{disk}/mlflow.db"
     search = searching(disk, store, "full", "--tracking.wait_minutes", "0.1")
     search.until(trial(2))
