@@ -1,15 +1,17 @@
 """Processes that are killed, or lose the one that started them."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
+from mlflow.tracking import MlflowClient
 
 from tests.fixtures import warm
+from tests.search.processes import kill
 from tests.test_whole import ROOT, environment, runs
 
 pytestmark = pytest.mark.server
@@ -94,26 +96,50 @@ def test_a_main_that_was_killed_in_its_evaluation_evaluates_the_same_search_and_
     assert len(runs(tmp_path)["search"]) == 2  # the first was evaluated: another call is another search
 
 
-@pytest.mark.parametrize(
-    ("words", "status"),
-    [
-        (("-P", "training.epochs=3000", "-P", "training.patience=null"), "KILLED"),  # within half a minute
-        (("-P", "search.trials=6"), "FINISHED"),  # before anybody has looked
-    ],
-)
-def test_a_step_whose_mlflow_run_is_gone_ends_with_its_run(tmp_path, words, status):
+def test_a_step_whose_mlflow_run_is_gone_ends_with_its_run(tmp_path):
+    """Within half a minute: it looks every 20 s."""
     command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "search", "--env-manager", "local"]
-    command += ["-P", "experiment=smoke", *words]
+    for word in ("experiment=smoke", "search.trials=20", "training.epochs=3000", "training.patience=null"):
+        command += ["-P", word]
     with (tmp_path / "screen.txt").open("w") as screen:
         started = subprocess.Popen(command, env=environment(tmp_path), cwd=tmp_path, stdout=screen, stderr=screen)
-    end = time.monotonic() + 300
-    while "trial 1/" not in (tmp_path / "screen.txt").read_text():
-        assert time.monotonic() < end, (tmp_path / "screen.txt").read_text()
-        time.sleep(0.2)
-    steps = [each for each in psutil.Process(started.pid).children(recursive=True) if "pipeline" in each.cmdline()]
-    os.kill(started.pid, signal.SIGKILL)
-    started.wait()
-    _, left = psutil.wait_procs(steps, timeout=120)
-    assert left == []
-    assert {run.info.status for run in runs(tmp_path)["search"]} == {status}
+    family: list[psutil.Process] = []
+    try:
+        end = time.monotonic() + warm.PATIENCE
+        while "trial 1/20" not in (tmp_path / "screen.txt").read_text():
+            assert time.monotonic() < end, (tmp_path / "screen.txt").read_text()
+            time.sleep(0.2)
+        family = psutil.Process(started.pid).children(recursive=True)
+        steps = [each for each in family if "pipeline" in each.cmdline()]
+        assert steps
+        started.kill()
+        started.wait()
+        _, left = psutil.wait_procs(steps, timeout=300)
+        assert left == []
+    finally:
+        kill(started)
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+    assert {run.info.status for run in runs(tmp_path)["search"]} == {"KILLED"}
     assert "RUNNING" not in {run.info.status for each in runs(tmp_path).values() for run in each}
+
+
+@pytest.mark.parametrize(("gone", "status"), [(True, "FINISHED"), (False, "RUNNING")])
+def test_a_step_that_ends_before_it_has_seen_that_its_mlflow_run_is_gone_ends_the_run_itself(tmp_path, gone, status):
+    """One that is there ends it by the exit code."""
+    env = environment(tmp_path)
+    client = MlflowClient(env["MLFLOW_TRACKING_URI"])
+    experiment_id = client.create_experiment("here", f"{tmp_path}/artifacts")
+    run_id = client.create_run(experiment_id, tags={"mlflow.project.entryPoint": "search"}).info.run_id
+    code = (
+        "from pipeline.run import MlflowRun\n"
+        f"MlflowRun.gone = property(lambda self: {gone})\n"
+        "MlflowRun.check = lambda self: None\n"
+    )
+    words = ("search", "--experiment", "smoke", "--search.trials", "1")
+    done = warm.run(*words, env=env | {"MLFLOW_RUN_ID": run_id}, cwd=tmp_path, code=code + warm.COMMAND_LINE)
+    assert done.returncode == 0, done.stderr
+    (search,) = runs(tmp_path)["search"]
+    assert (search.info.run_id, search.info.status) == (run_id, status)
+    assert [run.info.status for run in runs(tmp_path)["trial"]] == ["FINISHED"]
