@@ -250,6 +250,17 @@ def one_worker(tmp_path_factory):
     cluster.close()
 
 
+def have(version):
+    """Makes a process of the cluster take the package that it has for this version."""
+
+    def sent():
+        import pipeline
+
+        vars(pipeline)["sent"] = version
+
+    return sent
+
+
 def test_a_worker_that_trained_for_another_version_of_the_package_is_sent_this_one_and_that_only_once(
     digits_split, one_worker, tmp_path
 ):
@@ -270,6 +281,7 @@ def test_a_worker_that_trained_for_another_version_of_the_package_is_sent_this_o
     with one_worker.aside() as aside:
         aside.wait_for_workers(1)
         aside.upload_file(shutil.make_archive(str(tmp_path / "narrowgap_pipeline"), "zip", old.parent, "pipeline"))
+        aside.run_on_scheduler(have("another version"))
         assert aside.submit(imports_it).result().endswith("narrowgap_pipeline.zip/pipeline/search/workers/run_job.py")
         seen = [aside.run(written)]
         for _ in range(2):
@@ -282,57 +294,61 @@ def test_a_worker_that_trained_for_another_version_of_the_package_is_sent_this_o
 
 
 def test_a_search_of_another_version_leaves_the_workers_of_one_that_trains_alone(digits_split, one_worker, tmp_path):
-    def other():
-        import pipeline
-
-        vars(pipeline)["sent"] = "another version"
-
     (tmp_path / "hold").touch()
     with (
         one_worker.aside() as aside,
         dask_workers.remote(one_worker.address, digits_split, held(tmp_path)) as workers,
     ):
-        workers.submit(job(0))
-        wait_until(lambda: workers.finished() == [] and list(tmp_path.glob("trial-*")))
-        aside.run_on_scheduler(other)  # for this one, the search above has another version
-        with (
-            pytest.raises(InputError, match="train for a search with another version of Narrowgap: wait for it"),
-            dask_workers.remote(one_worker.address, digits_split, by_process()),
-        ):
-            pass
-        (tmp_path / "hold").unlink()
-        assert collect(workers, 1)[0].failure is None
-        aside.run(other)  # and now another one's code is there
-        workers.submit(job(1))
-        with pytest.raises(InputError, match="or another version of Narrowgap"):
-            collect(workers, 1)
+        try:
+            workers.submit(job(0))
+            wait_until(lambda: workers.finished() == [] and list(tmp_path.glob("trial-*")))
+            aside.run_on_scheduler(have("another version"))  # for this one, the search above has another version
+            with (
+                pytest.raises(InputError, match="train for a search with another version of Narrowgap: wait for it"),
+                dask_workers.remote(one_worker.address, digits_split, by_process()),
+            ):
+                pass
+            (tmp_path / "hold").unlink()
+            assert collect(workers, 1)[0].failure is None
+            aside.run(have("another version"))  # and now another one's code is there
+            workers.submit(job(1))
+            with pytest.raises(InputError, match="or another version of Narrowgap"):
+                collect(workers, 1)
+        finally:  # the cluster is as it was
+            (tmp_path / "hold").unlink(missing_ok=True)
+            aside.run_on_scheduler(have(dask_package.version()))
+            aside.run(have(dask_package.version()))
 
 
 def test_jobs_wait_for_a_worker_one_that_joins_later_gets_its_share_and_one_that_leaves_gracefully_loses_nothing(
     digits_split, dask_cluster, tmp_path
 ):
+    joining, leaving = (tmp_path / name for name in ("joining", "leaving"))
+    for folder in (joining, leaving):
+        folder.mkdir()
+        (folder / "hold").touch()
     with dask_cluster.aside() as aside:
-        with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+        with dask_workers.remote(dask_cluster.address, digits_split, held(joining)) as workers:
             assert workers.present == 0
             for number in range(4):
                 workers.submit(job(number))
             assert [workers.finished() for _ in range(2)] == [[], []]
             dask_cluster.start_worker()
-            outcomes = first(workers)
+            wait_until(lambda: workers.finished() == [] and len(list(joining.glob("trial-*"))) == 1)
             dask_cluster.start_worker()
-            aside.wait_for_workers(2)
-            outcomes |= collect(workers, 4 - len(outcomes))
+            wait_until(lambda: workers.finished() == [] and len(list(joining.glob("trial-*"))) == 2)
+            (joining / "hold").unlink()
+            outcomes = collect(workers, 4)
         assert all(outcome.result.epochs_run == 3 for outcome in outcomes.values())
         assert len(set(processes(outcomes))) == 2
-        (tmp_path / "hold").touch()
-        with dask_workers.remote(dask_cluster.address, digits_split, held(tmp_path)) as workers:
+        with dask_workers.remote(dask_cluster.address, digits_split, held(leaving)) as workers:
             for number in range(2):
                 workers.submit(job(number))
-            wait_until(lambda: len(list(tmp_path.glob("trial-*"))) == 2)
-            leaving, _ = training(aside)
-            aside.retire_workers([leaving], close_workers=True)
-            assert leaving not in training(aside)
-            (tmp_path / "hold").unlink()
+            wait_until(lambda: len(list(leaving.glob("trial-*"))) == 2)
+            retired, _ = training(aside)
+            aside.retire_workers([retired], close_workers=True)
+            assert retired not in training(aside)
+            (leaving / "hold").unlink()
             outcomes = collect(workers, 2)
             assert not workers._deaths
     assert {number: outcome.failure for number, outcome in outcomes.items()} == dict.fromkeys(range(2))
@@ -536,7 +552,7 @@ def test_when_all_workers_that_are_large_enough_leave_it_waits_for_others_and_th
             workers.submit(job(1, epochs=1))
             assert workers.finished() == []
             second = dask_cluster.start_worker("--memory-limit", "3GiB")
-            assert collect(workers, 1, seconds=120)[1].failure is None
+            assert collect(workers, 1)[1].failure is None
             kill(second)
             wait_until(lambda: len(aside.scheduler_info()["workers"]) == 1)
             workers.submit(job(2, epochs=1))
@@ -546,7 +562,7 @@ def test_when_all_workers_that_are_large_enough_leave_it_waits_for_others_and_th
                 r"have at most 2\.0 GiB\) for 0\.05 min \(search\.wait_minutes\)"
             )
             with pytest.raises(StoreError, match=message):
-                collect(workers, 1, seconds=120)
+                collect(workers, 1)
 
 
 def heavy():
