@@ -1,8 +1,6 @@
 """A user's own model for colour, from workers that do not have its file to answers over HTTP and of `predict`."""
 
 import io
-import os
-import signal
 import subprocess
 import sys
 
@@ -16,7 +14,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from tests.search.processes import Cluster
-from tests.serving.test_served import free_port, wait_for
+from tests.serving.test_served import end, free_port, wait_for
 from tests.test_whole import ROOT, artifact, environment, narrowgap, runs
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
@@ -127,8 +125,7 @@ def test_images_in_colour_and_flat_rows_are_answered_over_http_and_grey_ones_ref
         assert refused.status_code == 400
         assert "expected images (4, 5, 3), or flat rows of 60" in refused.json()["message"]
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+        end(process)
 
 
 @pytest.mark.parametrize("given", ["new.npz", "first.npz", "new.csv", "pictures"])

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 import mlflow
@@ -71,6 +72,18 @@ def wait_for(address, process):
     raise AssertionError(f"no answer within {START_SECONDS} s")
 
 
+def end(process):
+    """Ends a server and what it started, which SIGTERM is enough for."""
+    try:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, tensorflow):
     folder = tmp_path_factory.mktemp("served")
@@ -90,8 +103,7 @@ def served(tmp_path_factory, tensorflow):
         wait_for(address, process)
         yield Served(address, process, images, environment(folder)["MLFLOW_TRACKING_URI"])
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+        end(process)
 
 
 @pytest.fixture(scope="module")
