@@ -129,6 +129,20 @@ def test_where_nothing_is_new_nothing_is_trained(loop, capsys):
     assert loop.runs("retrain")[-1].status == "FINISHED"
 
 
+def test_another_time_limit_is_new_and_without_one_the_record_is_that_of_earlier_versions(loop, capsys):
+    (completed,) = loop.runs("retrain")
+    recorded = json.loads(completed.tags[IDENTITY_TAG])
+    assert "minutes" not in recorded
+    for minutes in (60, 120):
+        assert loop.retrain("--evaluation.seeds", "1", "--minutes", str(minutes)) == 0
+        assert "nothing new" not in capsys.readouterr().out
+    assert json.loads(loop.runs("retrain")[-1].tags[IDENTITY_TAG])["minutes"] == 120
+    assert loop.retrain("--evaluation.seeds", "1", "--minutes", "120") == 0
+    assert "nothing new" in capsys.readouterr().out
+    assert loop.retrain("--evaluation.seeds", "1") == 0
+    assert "nothing new" not in capsys.readouterr().out
+
+
 def test_nothing_is_new_where_the_tag_has_a_digest_of_what_was_asked(loop, capsys, monkeypatch):
     monkeypatch.setattr("pipeline.search.resume.MOST_TAG_LETTERS", 100)
     (completed,) = loop.runs("retrain")
