@@ -6,6 +6,7 @@ whose refits are expected to end in time. The baseline gets no more than the oth
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from pipeline.evaluation.finalists import BASELINE
@@ -81,7 +82,8 @@ class SeedsInTime:
         return self._part(self._each)
 
     def following(self, racers: Sequence[Racer], _plan: Plan) -> Plan:
-        """The next part; the last one if there is no time for more."""
+        """The next part; the last one if there is no time for more. A network whose training failed gets no more seeds."""
+        self._freeze({racer.role for racer in racers})
         if self._each >= _goal(self._asked):
             self._asked = self._following(racers, self._asked)
         each = self._affordable({racer.role: racer.seconds for racer in racers})
@@ -106,6 +108,11 @@ class SeedsInTime:
             else:
                 dropped.append(role)
         return dropped
+
+    def _freeze(self, going_on: AbstractSet[str]) -> None:
+        """Leaves all other networks with the seeds that they have."""
+        have = {role: count for role, count in _counts(self._asked, self._each).items() if role not in going_on}
+        self._asked = replace(self._asked, wanted={**self._asked.wanted, **have}, most={**self._asked.most, **have})
 
     def _part(self, each: int) -> Plan:
         part = replace(self._asked, wanted=_counts(self._asked, each))

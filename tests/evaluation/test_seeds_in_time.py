@@ -149,6 +149,34 @@ def test_a_plan_that_was_cut_goes_on_if_refits_are_faster_than_expected() -> Non
     assert timed.following(racers(part, 1.0), part).wanted[ONE] == 8
 
 
+def test_a_network_that_failed_gets_no_more_seeds_and_its_share_goes_to_the_others() -> None:
+    """Two of three that do not race: 9 refits, then 8 seconds are left for 4 more of each of the two that go on."""
+    everything = Plan(dict.fromkeys((ONE, TWO, BASELINE), 10), dict.fromkeys((ONE, TWO, BASELINE), 10))
+    clock = Clock()
+    limit = TimeLimit((17.5 + SECONDS_AFTER) / 60, 0.0, clock)
+    timed = SeedsInTime(everything, lambda _racers, plan: plan, limit=limit, workers=1, seconds=1.0)
+    part = timed.first()
+    clock.now = 9
+    part = timed.following([each for each in racers(part) if each.role != TWO], part)
+    assert part.wanted == {ONE: 7, TWO: 3, BASELINE: 7}
+    assert part.most == {ONE: 10, TWO: 3, BASELINE: 10}
+    clock.now = 17
+    part = timed.following([each for each in racers(part) if each.role != TWO], part)
+    assert part.final
+    assert part.left_out.startswith("finalist 1 and baseline have 7 of up to 10 seeds")
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_when_all_networks_failed_nothing_more_is_trained(alike: bool) -> None:
+    everything = Plan(dict.fromkeys((ONE, BASELINE), 10), dict.fromkeys((ONE, BASELINE), 10))
+    limit = TimeLimit(60, 0.0, Clock())
+    timed = SeedsInTime(everything if alike else RACE, lambda _racers, plan: plan, limit=limit, workers=1, seconds=1.0)
+    last = timed.following([], timed.first())
+    assert last.final
+    assert set(last.wanted.values()) == {3}
+    assert last.left_out == ""
+
+
 def test_with_few_seeds_nothing_is_cut_and_a_single_network_is_trained() -> None:
     few = Plan({ONE: 2, BASELINE: 2}, {ONE: 2, BASELINE: 2})
     assert trained(-100, few) == ([few.wanted], few)
