@@ -6,7 +6,6 @@ Leaves a run with tables, pictures, the model and the report, and a nested run p
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from statistics import fmean
 
 from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
@@ -65,7 +64,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
         workers,
         first_plan(experiment, contestants),
         partial(next_plan, experiment, len(labels)),
-        seconds=fmean(trial.run.metrics["seconds"] for trial in trials.fully_trained(finished) or finished),
+        seconds=trials.full_seconds(finished, experiment.training),
     )
     session.say(f"evaluate: {opening(first)}")
     groups, plan = refit_by_plan(session, run, contestants, workers, seeds=seeds, plan=first, following=following)

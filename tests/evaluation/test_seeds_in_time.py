@@ -8,10 +8,12 @@ import pytest
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
 from pipeline.evaluation.plan import Plan, Racer
 from pipeline.evaluation.seeds_in_time import SECONDS_AFTER, SeedsInTime, makespan, refits_to_come
-from pipeline.experiment import load
+from pipeline.experiment import Training, load
 from pipeline.search.deadline import Refits
+from pipeline.search.trials import full_seconds
 from pipeline.statistics.selection import Candidate
 from pipeline.time_limit import TimeLimit
+from tests.evaluation.samples import figures, relu, trial
 
 ONE, TWO, THREE = "finalist 1", "finalist 2", "finalist 3"
 SHOWN = {NOTEBOOK: "never chosen, only shown", BASELINE: "the headline compares with it"}
@@ -182,6 +184,36 @@ def test_with_few_seeds_nothing_is_cut_and_a_single_network_is_trained() -> None
     assert trained(-100, few) == ([few.wanted], few)
     alone = Plan({"challenger": 5}, {"challenger": 5})
     assert trained(-100, alone)[1].left_out.startswith("challenger has 3 of up to 5 seeds, since")
+
+
+@pytest.mark.parametrize(
+    ("timed", "seconds"),
+    [
+        ([(9, 0, 90.0), (9, 0, 96.0)], 93),
+        ([(3, 0, 30.0), (9, 3, 60.0)], 90),  # two thirds of the epochs
+        ([(3, 0, 30.0), (9, 3, 60.0), (9, 0, 96.0)], 93),
+        ([(1, 0, 10.0), (3, 1, 21.0)], 94.5),  # two of nine
+    ],
+)
+def test_a_refit_is_expected_to_take_as_long_as_a_training_with_all_epochs_from_the_first_one(
+    timed: list[tuple[int, int, float]], seconds: float
+) -> None:
+    """Hyperband, to nine epochs: the last epoch of each trial, the epochs of the one that it continues, and its seconds."""
+    found = [
+        trial(
+            number,
+            relu(16),
+            figures(accuracy=0.9) | {"seconds": each},
+            proposed={"tuner/epochs": until, "tuner/initial_epoch": begins},
+        )
+        for number, (until, begins, each) in enumerate(timed)
+    ]
+    assert full_seconds(found, Training(epochs=9)) == pytest.approx(seconds)
+
+
+def test_without_hyperband_it_is_the_mean_trial() -> None:
+    found = [trial(number, relu(16), figures(accuracy=0.9) | {"seconds": 10.0 * number}) for number in (1, 2)]
+    assert full_seconds(found, Training(epochs=9)) == 15
 
 
 def test_the_longest_job_is_handed_out_first() -> None:
