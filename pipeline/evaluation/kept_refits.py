@@ -96,6 +96,10 @@ class EarlierRefits:
             ]
             recover(Outbox(folder / stopped.id), self._create, lambda _record: False, self._found.append)
 
+    def has(self, record: TrialRecord) -> bool:
+        """Whether there is the refit that `record` describes."""
+        return any(_same(each, record) for each in self._found)
+
     def take(self, record: TrialRecord) -> tuple[Run, KeptRefit] | None:
         """The refit that `record` describes, moved below this run; None if there is none, or its arrays are gone."""
         for run in [each for each in self._found if _same(each, record)]:

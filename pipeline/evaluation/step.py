@@ -13,10 +13,10 @@ from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
 from pipeline.evaluation.finalists import finalists
 from pipeline.evaluation.find_search import recorded
 from pipeline.evaluation.log_model import log_chosen_model
-from pipeline.evaluation.race import final_choice, first_plan, next_plan, opening
+from pipeline.evaluation.plan import Plans
+from pipeline.evaluation.race import final_choice, first_plan, next_plan
 from pipeline.evaluation.refits import fresh_seeds, refit_by_plan
 from pipeline.evaluation.report.build import build_report
-from pipeline.evaluation.seeds_in_time import in_time
 from pipeline.preparation.step import record_inputs
 from pipeline.search import trials
 from pipeline.search.workers.jobs import Workers
@@ -57,17 +57,19 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     )
     finished = trials.finished_trials(session.store, search, experiment.model)
     contestants = finalists(experiment, trials.unpruned(finished), len(prepared.split.validation))
-    seeds = fresh_seeds(experiment)
     labels = prepared.split.validation.labels
-    first, following = in_time(
+    groups, plan = refit_by_plan(
         session,
+        run,
+        contestants,
         workers,
-        first_plan(experiment, contestants),
-        partial(next_plan, experiment, len(labels)),
-        seconds=trials.full_seconds(finished, experiment.training),
+        seeds=fresh_seeds(experiment),
+        plans=Plans(
+            first_plan(experiment, contestants),
+            partial(next_plan, experiment, len(labels)),
+            trials.full_seconds(finished, experiment.training),
+        ),
     )
-    session.say(f"evaluate: {opening(first)}")
-    groups, plan = refit_by_plan(session, run, contestants, workers, seeds=seeds, plan=first, following=following)
     chosen, choice = final_choice(experiment, labels, groups, plan)
     asked = experiment.model_copy(update={"question": session.experiment.question})
     others = [group for group in groups if group is not chosen]

@@ -14,6 +14,7 @@ from rich.console import Console
 from pipeline.errors import InputError, SearchFailedError, StoreError
 from pipeline.evaluation import kept_refits
 from pipeline.evaluation.finalists import NOTEBOOK
+from pipeline.evaluation.plan import Plans
 from pipeline.evaluation.race import first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit, refit_by_plan
 from pipeline.experiment import load
@@ -22,7 +23,8 @@ from pipeline.search.recording.outbox import TrialRecord
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
-from pipeline.tracking.names import DECISION_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, ROLE_TAG, TEST_DIGEST_TAG
+from pipeline.time_limit import TimeLimit
+from pipeline.tracking.names import DECISION_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, LEFT_OUT_TAG, ROLE_TAG, TEST_DIGEST_TAG
 from pipeline.tracking.store import Run, Status
 from pipeline.training.result import TrialResult
 from tests.evaluation.refitted import DIVERGING, PLAIN, SMALL, Refitted
@@ -200,6 +202,27 @@ def test_an_evaluation_that_was_stopped_trains_no_refit_again(session: Session) 
     assert taken.metrics == group.refits[2].metrics
 
 
+def test_with_a_time_limit_the_networks_of_a_stopped_evaluation_are_not_dropped(session: Session) -> None:
+    """Two seeds each; the time is over. The refits of the first two of three finalists are on hand."""
+    contestants = [SMALL, DIVERGING, replace(PLAIN, role="finalist 3", reference=False)]
+    screen = io.StringIO()
+    over = TimeLimit(0.001, 0.0, lambda: 60.0)
+    timed = replace(session, limit=over, console=Console(file=screen, width=300))
+    above = session.store.root(step="main", experiment="smoke", tags={})
+
+    def until_the_fifth(job: Job) -> Outcome:
+        if job.number == 4:
+            raise KeyboardInterrupt
+        return answered(job)
+
+    with pytest.raises(KeyboardInterrupt), session.child(above, step="evaluate", name="evaluate") as run:
+        refit(session, run, contestants, InProcess(until_the_fifth), seeds=[45, 46])
+    with session.child(above, step="evaluate", name="evaluate") as run:
+        groups = refit(timed, run, contestants, failing(lambda _job: True), seeds=[45, 46])
+    assert [each.finalist.role for each in groups] == ["finalist 1", "finalist 2"]
+    assert run.tags[LEFT_OUT_TAG].startswith("finalist 3 was not trained, since")
+
+
 def test_only_refits_that_a_new_start_may_use_again_are_kept(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "smoke")
 
@@ -294,7 +317,7 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     contestants = [SMALL, replace(SMALL, role="finalist 2"), PLAIN, replace(PLAIN, role=NOTEBOOK)]
     groups, plan = refit_by_plan(
         watched, run, contestants, InProcess(answered), seeds=fresh_seeds(experiment),
-        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, 1),
+        plans=Plans(first_plan(experiment, contestants), partial(next_plan, experiment, 1)),
     )  # fmt: skip
     assert [len(each.refits) for each in groups] == [5, 3, 5, 3]
     assert [refit.seed for refit in groups[1].refits] == fresh_seeds(experiment)[:3]
@@ -302,7 +325,10 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     names = sorted(each.name for each in session.store.children(run))
     assert len(names) == len(set(names)) == 16
     lines = screen.getvalue().splitlines()
-    assert lines[0].startswith("refit 1 of at most 18  finalist 1: ")
+    assert lines[0].startswith(
+        "evaluate: refitting 4 networks (finalist 1; finalist 2; baseline; notebook, dropout) with "
+    )
+    assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
     decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; the answer states its interval")
     assert lines[decided + 1] == (
         "evaluate: finalist 2: 3 seeds; out of the race: chosen in 0 % of simulations after 3 seeds"
@@ -319,7 +345,7 @@ def test_a_finalist_that_fails_in_a_race_gets_no_more_seeds_and_is_left_out(sess
     contestants = [SMALL, replace(SMALL, role="finalist 2")]
     groups, plan = refit_by_plan(
         watched, run, contestants, failing(lambda job: job.number == 1), seeds=fresh_seeds(experiment),
-        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, 1),
+        plans=Plans(first_plan(experiment, contestants), partial(next_plan, experiment, 1)),
     )  # fmt: skip
     assert [(each.finalist.role, len(each.refits)) for each in groups] == [("finalist 2", 5)]
     assert plan.wanted[SMALL.role] == 3

@@ -1,12 +1,12 @@
 """What is trained of an evaluation when there is not time for all of it; the clock is a number."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
 
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
-from pipeline.evaluation.plan import Plan, Racer
+from pipeline.evaluation.plan import Plan, Plans, Racer
 from pipeline.evaluation.seeds_in_time import SECONDS_AFTER, SeedsInTime, makespan, refits_to_come
 from pipeline.experiment import Training, load
 from pipeline.search.deadline import Refits
@@ -51,17 +51,27 @@ def of(before: Plan, after: Plan) -> Plan:
 
 
 def trained(
-    left: float, plan: Plan = RACE, later: Plan = DECIDED, *, seconds: float = 1.0, workers: int = 1
+    left: float,
+    plan: Plan = RACE,
+    later: Plan = DECIDED,
+    *,
+    seconds: float = 1.0,
+    workers: int = 1,
+    on_hand: Callable[[str, int], bool] = lambda _role, _place: False,
 ) -> tuple[list[Mapping[str, int]], Plan]:
-    """The parts that are trained if every refit takes `seconds`, with so much time for them; and the last plan."""
+    """The parts that are trained if every refit takes `seconds`, with so much time for them; and the last plan.
+    Those on hand take no time.
+    """
     clock = Clock()
     limit = TimeLimit((left + SECONDS_AFTER) / 60, 0.0, clock)
-    timed = SeedsInTime(plan, lambda _racers, before: of(before, later), limit=limit, workers=workers, seconds=seconds)
+    timed = SeedsInTime(
+        Plans(plan, lambda _racers, before: of(before, later), seconds), limit=limit, workers=workers, on_hand=on_hand
+    )
     part, parts, done = timed.first(), [], dict.fromkeys(plan.wanted, 0)
     while True:
         parts.append(part.wanted)
         for role, count in part.wanted.items():
-            clock.now += seconds * (count - done[role]) / workers
+            clock.now += seconds * sum(not on_hand(role, place) for place in range(done[role], count)) / workers
             done[role] = count
         if part.final:
             return parts, part
@@ -128,6 +138,25 @@ def test_the_first_finalist_and_the_baseline_are_trained_with_three_seeds_in_any
     assert not set(dropped) & set(last.notes)
 
 
+def test_refits_of_a_stopped_evaluation_take_no_time() -> None:
+    """Three of finalist 2 are on hand, two of finalist 1, one of finalist 3: 1 + 3 seconds in any case, and 2 for finalist 3."""
+    kept = {(ONE, 0), (ONE, 1), *((TWO, place) for place in range(3)), (THREE, 0)}
+    parts, last = trained(-100, on_hand=lambda *each: each in kept)
+    assert parts[0] == {ONE: 3, TWO: 3, BASELINE: 3}
+    assert "finalist 3 and notebook, dropout were not trained" in last.left_out
+    parts, _ = trained(6.5, on_hand=lambda *each: each in kept)
+    assert parts[0] == {ONE: 3, TWO: 3, THREE: 3, BASELINE: 3}
+
+
+def test_further_seeds_that_are_on_hand_are_taken_although_the_time_is_over() -> None:
+    """Five of the chosen network and of the baseline were trained before, and nothing of the others."""
+    kept = {(role, place) for role in (ONE, BASELINE) for place in range(5)}
+    parts, last = trained(-100, on_hand=lambda *each: each in kept)
+    assert parts[:2] == [{ONE: 3, BASELINE: 3}, {ONE: 5, BASELINE: 5}]
+    assert last.wanted == parts[1]
+    assert "finalist 1 and baseline have 5 of up to 10 seeds" in last.left_out
+
+
 def test_what_is_left_out_names_networks_and_seeds() -> None:
     alone = Plan({ONE: 10, BASELINE: 10}, {ONE: 10, BASELINE: 10}, {}, ONE)
     _, last = trained(-100, later=alone)
@@ -141,7 +170,7 @@ def test_a_plan_that_was_cut_goes_on_if_refits_are_faster_than_expected() -> Non
     """Expected are 2 seconds; a refit then takes one."""
     clock = Clock()
     limit = TimeLimit((100 + SECONDS_AFTER) / 60, 0.0, clock)
-    timed = SeedsInTime(DECIDED, lambda _racers, plan: plan, limit=limit, workers=1, seconds=2.0)
+    timed = SeedsInTime(Plans(DECIDED, lambda _racers, plan: plan, 2.0), limit=limit, workers=1)
     part = timed.first()
     clock.now = 92
     part = timed.following(racers(part, 2.0), part)
@@ -156,7 +185,7 @@ def test_a_network_that_failed_gets_no_more_seeds_and_its_share_goes_to_the_othe
     everything = Plan(dict.fromkeys((ONE, TWO, BASELINE), 10), dict.fromkeys((ONE, TWO, BASELINE), 10))
     clock = Clock()
     limit = TimeLimit((17.5 + SECONDS_AFTER) / 60, 0.0, clock)
-    timed = SeedsInTime(everything, lambda _racers, plan: plan, limit=limit, workers=1, seconds=1.0)
+    timed = SeedsInTime(Plans(everything, lambda _racers, plan: plan, 1.0), limit=limit, workers=1)
     part = timed.first()
     clock.now = 9
     part = timed.following([each for each in racers(part) if each.role != TWO], part)
@@ -172,7 +201,7 @@ def test_a_network_that_failed_gets_no_more_seeds_and_its_share_goes_to_the_othe
 def test_when_all_networks_failed_nothing_more_is_trained(alike: bool) -> None:
     everything = Plan(dict.fromkeys((ONE, BASELINE), 10), dict.fromkeys((ONE, BASELINE), 10))
     limit = TimeLimit(60, 0.0, Clock())
-    timed = SeedsInTime(everything if alike else RACE, lambda _racers, plan: plan, limit=limit, workers=1, seconds=1.0)
+    timed = SeedsInTime(Plans(everything if alike else RACE, lambda _racers, plan: plan, 1.0), limit=limit, workers=1)
     last = timed.following([], timed.first())
     assert last.final
     assert set(last.wanted.values()) == {3}
