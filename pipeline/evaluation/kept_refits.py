@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.errors import InputError
 from pipeline.search.recording.outbox import Outbox, TrialRecord
 from pipeline.search.recording.run_journal import recover
+from pipeline.search.resume import NEW_SPACE, NEW_TRAINING
 from pipeline.session import Session
 from pipeline.statistics import trial_metrics
 from pipeline.tracking import deletion
@@ -30,6 +31,7 @@ from pipeline.training.result import Probabilities, TrialResult
 STEPS = ("evaluate", "retrain")
 """Steps below whose runs refits are."""
 STOPPED = ("KILLED", "FAILED")
+NEW_PARAMS = {name: str(value) for name, value in {**NEW_TRAINING, **NEW_SPACE}.items()}
 MOST_STOPPED = 3
 """Stopped runs, the latest ones, whose refits are looked at."""
 
@@ -158,9 +160,12 @@ def _latest(runs: Iterable[Run]) -> list[Run]:
 
 
 def _same(run: Run, record: TrialRecord) -> bool:
+    """Whether a run is of the refit that `record` describes. Params that earlier versions did not record have the values
+    that those trained with.
+    """
     tags = {name: value for name, value in record.tags.items() if name != ROLE_TAG}
     params = {name: str(value) for name, value in record.params.items()}
-    return run.tags.items() >= tags.items() and run.params == params
+    return run.tags.items() >= tags.items() and NEW_PARAMS | run.params == NEW_PARAMS | params
 
 
 def _bytes(content: str | bytes) -> NDArray[np.uint8]:

@@ -18,13 +18,22 @@ from pipeline.evaluation.plan import Plans
 from pipeline.evaluation.race import first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit, refit_by_plan
 from pipeline.experiment import load
+from pipeline.models.dense import dense
 from pipeline.models.recipe import Recipe
 from pipeline.search.recording.outbox import TrialRecord
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
 from pipeline.time_limit import TimeLimit
-from pipeline.tracking.names import DECISION_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, LEFT_OUT_TAG, ROLE_TAG, TEST_DIGEST_TAG
+from pipeline.tracking.names import (
+    DECISION_TAG,
+    EXPERIMENT_TAG,
+    KEEPS_REFITS_TAG,
+    KEPT_REFIT,
+    LEFT_OUT_TAG,
+    ROLE_TAG,
+    TEST_DIGEST_TAG,
+)
 from pipeline.tracking.store import Run, Status
 from pipeline.training.result import TrialResult
 from tests.evaluation.refitted import DIVERGING, PLAIN, SMALL, Refitted
@@ -73,7 +82,6 @@ def test_the_arrays_of_a_refit_are_those_that_were_scored(refitted: Refitted) ->
 
 
 def test_the_weights_of_a_refit_make_the_network_that_was_scored(refitted: Refitted) -> None:
-    from pipeline.models.dense import dense
     from pipeline.models.keras_model import build
 
     split, found = refitted.session.prepared.split, refitted.groups[0]
@@ -264,6 +272,42 @@ def test_refits_of_other_settings_are_not_taken_over(session: Session) -> None:
         with pytest.raises(KeyboardInterrupt), session.child(above, step="evaluate", name="evaluate") as run:
             refit(session, run, [replace(SMALL, settings=settings)], InProcess(train), seeds=[25, 26])
     assert trained == [0.01, 0.02]
+
+
+@pytest.mark.parametrize(("normalization", "taken"), [("none", True), ("batch", False)])
+def test_refits_of_earlier_versions_are_taken_over_where_what_they_did_not_record_is_what_they_did(
+    session: Session, normalization: str, taken: bool
+) -> None:
+    """Earlier versions recorded neither normalization nor weight decay, and trained without them."""
+    finalist = replace(SMALL, recipe=Recipe(replace(dense(SMALL.recipe.spec), normalization=normalization)))
+    above = session.store.root(step="main", experiment="smoke", tags={})
+    params = finalist.recipe.params(finalist.settings, seed=55, inputs=64, classes=10)
+    assert (params["normalization"], params["weight_decay"]) == (normalization, 0)
+    new = {"normalization", "class_weight", "weight_decay", "label_smoothing"}
+    tags = {EXPERIMENT_TAG: session.experiment.name}
+    stopped = session.store.child(above, step="evaluate", name="evaluate", tags=tags)
+    old = session.store.child(
+        stopped,
+        step="refit",
+        name="refit",
+        tags={**tags, **session.prepared.tags, **finalist.recipe.tags()},
+        params={name: value for name, value in params.items() if name not in new},
+    )
+    result = answered(Job(0, finalist.recipe, finalist.settings, 55, 1)).result
+    assert result is not None
+    old.write(KEPT_REFIT, kept_refits.KeptRefit.of(result, 55, {}).to_bytes())
+    old.log(metrics={"seconds": 1.0})
+    old.finish("FINISHED")
+    stopped.finish("KILLED")
+    trained: list[int] = []
+
+    def train(job: Job) -> Outcome:
+        trained.append(job.seed)
+        return answered(job)
+
+    with session.child(above, step="evaluate", name="evaluate") as run:
+        refit(session, run, [finalist], InProcess(train), seeds=[55])
+    assert trained == ([] if taken else [55])
 
 
 def test_a_refit_that_could_not_be_recorded_is_recorded_by_the_next_evaluation(

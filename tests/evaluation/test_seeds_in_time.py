@@ -139,7 +139,7 @@ def test_the_first_finalist_and_the_baseline_are_trained_with_three_seeds_in_any
 
 
 def test_refits_of_a_stopped_evaluation_take_no_time() -> None:
-    """Three of finalist 2 are on hand, two of finalist 1, one of finalist 3: 1 + 3 seconds in any case, and 2 for finalist 3."""
+    """Three of finalist 2 are on hand, two of finalist 1, one of finalist 3: 1 + 3 seconds in any case, 2 for finalist 3."""
     kept = {(ONE, 0), (ONE, 1), *((TWO, place) for place in range(3)), (THREE, 0)}
     parts, last = trained(-100, on_hand=lambda *each: each in kept)
     assert parts[0] == {ONE: 3, TWO: 3, BASELINE: 3}
