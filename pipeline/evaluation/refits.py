@@ -138,7 +138,7 @@ def refit_by_plan(
         journal.drain()
         groups = under_way.groups(plan)
     if plan.left_out:
-        session.say(f"evaluate: time is up: {plan.left_out}")
+        session.say(f"evaluate: left out for time: {plan.left_out}")
         run.log(tags={LEFT_OUT_TAG: plan.left_out})
     if all(group.finalist.reference for group in groups):
         raise SearchFailedError(f"no finalist could be trained again, the last failed with: {under_way.last_failure}")

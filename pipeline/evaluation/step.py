@@ -105,7 +105,7 @@ def _record(session: Session, run: Run, result: EvaluationResult, analyses: Sequ
     parts = [
         f"**{session.experiment.question}**",
         result.choice.reason,
-        *([f"Time was up: {result.left_out}."] if result.left_out else []),
+        *([f"Left out for time: {result.left_out}."] if result.left_out else []),
         markdown(result.first_gaps(MOST_IN_PICTURE)),
         *(f"```\n{message}\n```" for message in messages),
         (
