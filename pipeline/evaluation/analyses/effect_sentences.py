@@ -32,7 +32,7 @@ def answer(found: Effects) -> str:
 def _findings(found: Effects) -> list[Finding]:
     """The sentences, the most important one first."""
     gap, accuracy = found.fit("accuracy_gap"), found.fit("test_accuracy")
-    start, places = f"With {networks(found)}, ", places_of(gap)
+    start, places = f"With {networks(found)}, ", _places(gap)
     if why := _unestimated(gap):
         return [Finding(f"{start}effects cannot be estimated: {why}.", answers=False)]
     others = _others(gap, all_kinds=not places)
@@ -54,7 +54,7 @@ def _findings(found: Effects) -> list[Finding]:
     return [*parts, *also]
 
 
-def places_of(gap: Fit) -> list[Effect]:
+def _places(gap: Fit) -> list[Effect]:
     """Dropout at the positions where its rate was varied."""
     return [each for each in gap.effects if each.kind == "dropout" and each.why != NEVER]
 

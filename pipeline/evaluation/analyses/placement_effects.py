@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
-from pipeline.evaluation.analyses.effect_sentences import answer, networks, places_of, sentence
+from pipeline.evaluation.analyses.effect_sentences import answer, networks, sentence
 from pipeline.evaluation.analyses.pareto import left_out, stopped_early
 from pipeline.evaluation.report.page import Picture, Section, Table
 from pipeline.experiment import Experiment
@@ -54,7 +54,8 @@ def analyse(result: EvaluationResult) -> Analysis | None:
         verdicts = _verdicts(effects)
         formats = {name: "{:+z.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
         tables.append(Table(CAPTION, verdicts, formats))
-    title = "Where dropout should go" if places_of(effects.fit("accuracy_gap")) else "What the hyperparameters do"
+    places = any(each.kind == "dropout" for each in effects.fit("accuracy_gap").effects)
+    title = "Where dropout should go" if places else "What the hyperparameters do"
     section = Section(title, text, tables, pictures, model_text(effects, list(searched), layers=layers))
     return Analysis(artifacts, section=section, answer=answer(effects))
 
