@@ -128,15 +128,17 @@ def drop(store: Store, root: Run) -> None:
         here = [run for run in found if run.experiment_id == root.experiment_id]
         needed = {run.id for run in _latest([run for run in here if run.status in STOPPED and not _decided(run)])}
         for run in here:
-            if run.status != "RUNNING" and run.id not in needed:
-                _drop_below(store, run)
+            if run.status != "RUNNING" and run.id not in needed and not _drop_below(store, run):
+                return  # the artifact store is away, and each request would wait for it; left for the next command
 
 
-def _drop_below(store: Store, run: Run) -> None:
+def _drop_below(store: Store, run: Run) -> bool:
+    """Whether all could be deleted."""
     for refit in store.children(run):
-        if refit.tags.get(STEP_TAG) == "refit":
-            deletion.drop_artifact(store, refit, KEPT_REFIT)
+        if refit.tags.get(STEP_TAG) == "refit" and not deletion.drop_artifact(store, refit, KEPT_REFIT):
+            return False
     run.remove(KEEPS_REFITS_TAG)
+    return True
 
 
 def _decided(run: Run) -> bool:

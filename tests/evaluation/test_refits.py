@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from statistics import mean, stdev
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
 from pipeline.time_limit import TimeLimit
+from pipeline.tracking import deletion
 from pipeline.tracking.names import (
     DECISION_TAG,
     EXPERIMENT_TAG,
@@ -248,6 +250,11 @@ def test_only_refits_that_a_new_start_may_use_again_are_kept(session: Session, m
     stay = [*latest, keeps("retrain", "KILLED"), keeps("retrain", None), keeps("evaluate", "FINISHED", "another")]
     go = [oldest, keeps("evaluate", "FINISHED"), keeps("retrain", "KILLED", tags={DECISION_TAG: "promoted"})]
     root = session.store.root(step="main", experiment="kept", tags={})
+    with monkeypatch.context() as refusing:  # a store that refuses is asked once, and the next command tries again
+        simulated = Mock(return_value=False)
+        refusing.setattr(deletion, "drop_artifact", simulated)
+        kept_refits.drop(session.store, root)
+        simulated.assert_called_once()
     kept_refits.drop(session.store, root)
     assert [each.read(KEPT_REFIT) for each in stay] == [b"arrays"] * 6
     for each in go:

@@ -39,7 +39,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         Report(
             experiment.name,
             experiment.question,
-            " ".join([_answer(result), *(analysis.answer for analysis in analyses if analysis.answer)]),
+            "\n\n".join([_answer(result), *(analysis.answer for analysis in analyses if analysis.answer)]),
             summary=_summary(result, analyses),
             facts=facts,
             sections=[analysis.section for analysis in analyses if analysis.section],
