@@ -133,7 +133,7 @@ def test_a_run_without_enough_time_has_an_answer_and_says_everywhere_what_it_lef
     assert code == 0
     found = runs(tmp_path)
     assert [len(found[step]) for step in ("trial", "refit", "evaluate")] == [1, 6, 1]
-    trials = "2 of 3 trials were left out, since minutes=0.0001 was over"
+    trials = "2 of 3 trials, since minutes=0.0001 was over"
     seeds = (
         "notebook, dropout was not trained; finalist 1 and baseline have 3 of up to 4 seeds, since more would not have been "
         "finished within minutes=0.0001"
@@ -142,11 +142,11 @@ def test_a_run_without_enough_time_has_an_answer_and_says_everywhere_what_it_lef
     assert search.data.tags["narrowgap.left_out"] == trials
     for run in (main, evaluate):
         assert run.data.tags["narrowgap.left_out"] == f"{trials}; {seeds}"
-        assert f"Time was up: {trials}; {seeds}." in run.data.tags["mlflow.note.content"]
-    assert f"Time was up: {trials}; {seeds}." in artifact(tmp_path, main, "report.html").decode()
+        assert f"Left out for time: {trials}; {seeds}." in run.data.tags["mlflow.note.content"]
+    assert f"Left out for time: {trials}; {seeds}." in artifact(tmp_path, main, "report.html").decode()
     assert "search: 0 s of minutes=0.0001 are left" in said
-    assert f"search: 1 trial, time is up: {trials}. Best of the search: " in said
-    assert f"evaluate: time is up: {seeds}" in said
+    assert f"search: 1 trial; left out for time: {trials}. Best of the search: " in said
+    assert f"evaluate: left out for time: {seeds}" in said
     assert called(*words)[0] == 0
     found = runs(tmp_path)
     assert len(found["trial"]) == 3

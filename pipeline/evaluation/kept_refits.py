@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.errors import InputError
 from pipeline.search.recording.outbox import Outbox, TrialRecord
 from pipeline.search.recording.run_journal import recover
+from pipeline.search.resume import NEW_SPACE, NEW_TRAINING
 from pipeline.session import Session
 from pipeline.statistics import trial_metrics
 from pipeline.tracking import deletion
@@ -30,6 +31,7 @@ from pipeline.training.result import Probabilities, TrialResult
 STEPS = ("evaluate", "retrain")
 """Steps below whose runs refits are."""
 STOPPED = ("KILLED", "FAILED")
+NEW_PARAMS = {name: str(value) for name, value in {**NEW_TRAINING, **NEW_SPACE}.items()}
 MOST_STOPPED = 3
 """Stopped runs, the latest ones, whose refits are looked at."""
 
@@ -96,6 +98,10 @@ class EarlierRefits:
             ]
             recover(Outbox(folder / stopped.id), self._create, lambda _record: False, self._found.append)
 
+    def has(self, record: TrialRecord) -> bool:
+        """Whether there is the refit that `record` describes."""
+        return any(_same(each, record) for each in self._found)
+
     def take(self, record: TrialRecord) -> tuple[Run, KeptRefit] | None:
         """The refit that `record` describes, moved below this run; None if there is none, or its arrays are gone."""
         for run in [each for each in self._found if _same(each, record)]:
@@ -122,15 +128,17 @@ def drop(store: Store, root: Run) -> None:
         here = [run for run in found if run.experiment_id == root.experiment_id]
         needed = {run.id for run in _latest([run for run in here if run.status in STOPPED and not _decided(run)])}
         for run in here:
-            if run.status != "RUNNING" and run.id not in needed:
-                _drop_below(store, run)
+            if run.status != "RUNNING" and run.id not in needed and not _drop_below(store, run):
+                return  # the artifact store is away, and each request would wait for it; left for the next command
 
 
-def _drop_below(store: Store, run: Run) -> None:
+def _drop_below(store: Store, run: Run) -> bool:
+    """Whether all could be deleted."""
     for refit in store.children(run):
-        if refit.tags.get(STEP_TAG) == "refit":
-            deletion.drop_artifact(store, refit, KEPT_REFIT)
+        if refit.tags.get(STEP_TAG) == "refit" and not deletion.drop_artifact(store, refit, KEPT_REFIT):
+            return False
     run.remove(KEEPS_REFITS_TAG)
+    return True
 
 
 def _decided(run: Run) -> bool:
@@ -154,9 +162,12 @@ def _latest(runs: Iterable[Run]) -> list[Run]:
 
 
 def _same(run: Run, record: TrialRecord) -> bool:
+    """Whether a run is of the refit that `record` describes. Params that earlier versions did not record have the values
+    that those trained with.
+    """
     tags = {name: value for name, value in record.tags.items() if name != ROLE_TAG}
     params = {name: str(value) for name, value in record.params.items()}
-    return run.tags.items() >= tags.items() and run.params == params
+    return run.tags.items() >= tags.items() and NEW_PARAMS | run.params == NEW_PARAMS | params
 
 
 def _bytes(content: str | bytes) -> NDArray[np.uint8]:

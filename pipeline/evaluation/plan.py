@@ -1,6 +1,6 @@
 """How many seeds each network of an evaluation is trained with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.evaluation.finalists import Finalist
@@ -42,7 +42,28 @@ class Racer:
     """Mean time of a refit; what a race decides does not depend on it."""
 
 
+@dataclass(frozen=True)
+class Plans:
+    """The plans of an evaluation, one after the other."""
+
+    first: Plan
+    following: Callable[[Sequence[Racer], Plan], Plan]
+    """The next one, given the networks that were trained as the last one says; asked until one is final."""
+    seconds: float = 0.0
+    """Expected time of a refit."""
+
+
 def all_seeds(finalists: Sequence[Finalist], seeds: int) -> Plan:
     """Every network gets every seed."""
     wanted = {finalist.role: seeds for finalist in finalists}
     return Plan(wanted, wanted)
+
+
+def opening(plan: Plan) -> str:
+    """What is about to be trained, for the screen."""
+    roles, fewest, most = "; ".join(plan.wanted), min(plan.wanted.values()), max(plan.most.values())
+    text = f"refitting {len(plan.wanted)} networks ({roles}) with the same {fewest} fresh seeds"
+    if fewest == most:
+        return text
+    further = "for those that could still be chosen" if plan.notes else "if there is time"
+    return f"{text}, then up to {most} seeds {further}"

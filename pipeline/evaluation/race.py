@@ -29,16 +29,6 @@ def first_plan(experiment: Experiment, finalists: Sequence[Finalist]) -> Plan:
     return Plan(wanted, wanted | dict.fromkeys(racing, seeds), notes)
 
 
-def opening(plan: Plan) -> str:
-    """What is about to be trained, for the screen."""
-    roles, fewest, most = "; ".join(plan.wanted), min(plan.wanted.values()), max(plan.most.values())
-    text = f"refitting {len(plan.wanted)} networks ({roles}) with the same {fewest} fresh seeds"
-    if fewest == most:
-        return text
-    further = "for those that could still be chosen" if plan.notes else "if there is time"
-    return f"{text}, then up to {most} seeds {further}"
-
-
 def next_plan(experiment: Experiment, validation_size: int, racers: Sequence[Racer], plan: Plan) -> Plan:
     """The next round.
 

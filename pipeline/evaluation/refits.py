@@ -1,6 +1,6 @@
 """Retrains finalists with fresh seeds: a nested run per refit."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -10,7 +10,7 @@ from pipeline.data.sources import cache_folder
 from pipeline.errors import SearchFailedError
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.kept_refits import EarlierRefits, KeptRefit
-from pipeline.evaluation.plan import Plan, Racer, all_seeds
+from pipeline.evaluation.plan import Plan, Plans, Racer, all_seeds, opening
 from pipeline.evaluation.seeds_in_time import in_time
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial
@@ -79,8 +79,8 @@ def refit(
     session: Session, run: Run, finalists: Sequence[Finalist], workers: Workers, *, seeds: Sequence[int]
 ) -> list[RefitGroup]:
     """Trains every finalist with every seed that there is time for, as `refit_by_plan`."""
-    plan, following = in_time(session, workers, all_seeds(finalists, len(seeds)), lambda _, plan: plan, seconds=0.0)
-    groups, _ = refit_by_plan(session, run, finalists, workers, seeds=seeds, plan=plan, following=following)
+    plans = Plans(all_seeds(finalists, len(seeds)), lambda _, plan: plan)
+    groups, _ = refit_by_plan(session, run, finalists, workers, seeds=seeds, plans=plans)
     return groups
 
 
@@ -91,14 +91,13 @@ def refit_by_plan(
     workers: Workers,
     *,
     seeds: Sequence[int],
-    plan: Plan,
-    following: Callable[[Sequence[Racer], Plan], Plan],
+    plans: Plans,
 ) -> tuple[list[RefitGroup], Plan]:
     """Trains finalists with the first of the seeds, the same ones for all, to be compared seed by seed; one run each, below
-    `run`. The plan says how many each gets; when all its refits have ended, the next one is asked for. A refit of a run of
+    `run`. A plan says how many each gets; when all its refits have ended, the next one is asked for. A refit of a run of
     the same step that was stopped is used again, not trained again.
 
-    A finalist whose training fails with some seed is left out, with a message.
+    A finalist whose training fails with some seed is left out, with a message. With a time limit, the plans are cut.
 
     Args:
         session: What every step is given.
@@ -106,8 +105,7 @@ def refit_by_plan(
         finalists: In the order of the groups returned.
         workers: Where the refits are trained.
         seeds: All seeds that a network may get.
-        plan: Seeds by role; finalists without any are left out.
-        following: The next plan, given the networks that were trained as the last one says; asked until one is final.
+        plans: Seeds by role; finalists without any are left out.
 
     Returns:
         The networks and the last plan.
@@ -125,18 +123,22 @@ def refit_by_plan(
         RunJournal(session.store, run, step="refit", stopped=STOPPED, folder=folder) as journal,
     ):
         under_way = _RefitScheduler(session, finalists, seeds, journal, earlier)
+        plans = in_time(session, workers, plans, on_hand=under_way.on_hand)
+        plan = plans.first
+        if len(finalists) > 1:
+            session.say(f"evaluate: {opening(plan)}")
         while True:
             display.expect(sum(plan.most.values()), at_most=not plan.final)
             under_way.train(workers, display, plan)
             if plan.final:
                 break
-            decided = following(under_way.racers(plan), plan)
+            decided = plans.following(under_way.racers(plan), plan)
             _say_what_changed(session, plan, decided)
             plan = decided
         journal.drain()
         groups = under_way.groups(plan)
     if plan.left_out:
-        session.say(f"evaluate: time is up: {plan.left_out}")
+        session.say(f"evaluate: left out for time: {plan.left_out}")
         run.log(tags={LEFT_OUT_TAG: plan.left_out})
     if all(group.finalist.reference for group in groups):
         raise SearchFailedError(f"no finalist could be trained again, the last failed with: {under_way.last_failure}")
@@ -187,6 +189,11 @@ class _RefitScheduler:
                 return
             for outcome in workers.finished():
                 display.ended(self._ended(outcome))
+
+    def on_hand(self, role: str, place: int) -> bool:
+        """Whether a refit with the seed at a place was trained by an earlier run, and none has to be trained."""
+        finalist = next(number for number, each in enumerate(self._finalists) if each.role == role)
+        return self._earlier.has(self._record(finalist * len(self._seeds) + place))
 
     def racers(self, plan: Plan) -> list[Racer]:
         """What a race may know of the finalists that were trained with every seed that the plan wants."""

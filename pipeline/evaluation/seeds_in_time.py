@@ -6,10 +6,11 @@ whose refits are expected to end in time. The baseline gets no more than the oth
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from pipeline.evaluation.finalists import BASELINE
-from pipeline.evaluation.plan import Plan, Racer
+from pipeline.evaluation.plan import Plan, Plans, Racer
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration, few, listed
 from pipeline.search.deadline import Refits
@@ -18,7 +19,8 @@ from pipeline.session import Session
 from pipeline.statistics.selection.race import rounds
 from pipeline.time_limit import TimeLimit
 
-Following = Callable[[Sequence[Racer], Plan], Plan]
+OnHand = Callable[[str, int], bool]
+"""Whether the refit of a role with the seed at a place, from 0, was trained by an earlier run that was stopped."""
 REFERENCES = 2
 """Networks that are trained beside the finalists of a search."""
 MOST_NAMES = 5
@@ -33,41 +35,34 @@ def refits_to_come(experiment: Experiment, trials: int) -> Refits:
     return Refits(networks * rounds(asked.seeds)[0], networks * asked.seeds, SECONDS_AFTER)
 
 
-def in_time(
-    session: Session, workers: Workers, plan: Plan, following: Following, *, seconds: float
-) -> tuple[Plan, Following]:
-    """A first plan and those that follow it, cut to what there is time for; as they are without a time limit."""
+def in_time(session: Session, workers: Workers, plans: Plans, *, on_hand: OnHand) -> Plans:
+    """The plans, cut to what there is time for; as they are without a time limit."""
     if session.limit.minutes is None:
-        return plan, following
+        return plans
     session.say(f"evaluate: {duration(max(session.limit.left, 0))} of {session.limit} are left")
-    cut = SeedsInTime(plan, following, limit=session.limit, workers=workers.count, seconds=seconds)
-    return cut.first(), cut.following
+    cut = SeedsInTime(plans, limit=session.limit, workers=workers.count, on_hand=on_hand)
+    return Plans(cut.first(), cut.following)
 
 
 class SeedsInTime:
     """Gives the plans of an evaluation in parts for which there is time.
 
     Args:
-        plan: The first plan; its networks in the order in which they are wanted.
-        following: The next plan, as in `refit_by_plan`; asked when the last one is trained in full.
+        plans: The first one has its networks in the order in which they are wanted; the next is asked for when the last one
+            is trained in full.
         limit: The experiment's `minutes`.
         workers: How many refits are trained at a time.
-        seconds: Expected time of a refit.
+        on_hand: Which refits take no time.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        following: Following,
-        *,
-        limit: TimeLimit,
-        workers: int,
-        seconds: float,
+        self, plans: Plans, *, limit: TimeLimit, workers: int, on_hand: OnHand = lambda _role, _place: False
     ) -> None:
-        self._following, self._limit, self._workers = following, limit, workers
+        plan, self._following = plans.first, plans.following
+        self._limit, self._workers, self._on_hand = limit, workers, on_hand
         self._each = rounds(max(plan.most.values()))[0]
         """Seeds of each network so far, where the plan does not want fewer."""
-        self._dropped = self._too_many(list(plan.wanted), seconds)
+        self._dropped = self._too_many(list(plan.wanted), plans.seconds)
         kept = [role for role in plan.wanted if role not in self._dropped]
         self._asked = replace(
             plan,
@@ -81,7 +76,8 @@ class SeedsInTime:
         return self._part(self._each)
 
     def following(self, racers: Sequence[Racer], _plan: Plan) -> Plan:
-        """The next part; the last one if there is no time for more."""
+        """The next part; the last one if there is no time for more. A network whose training failed gets no more seeds."""
+        self._freeze({racer.role for racer in racers})
         if self._each >= _goal(self._asked):
             self._asked = self._following(racers, self._asked)
         each = self._affordable({racer.role: racer.seconds for racer in racers})
@@ -96,16 +92,27 @@ class SeedsInTime:
         return self._limit.left - SECONDS_AFTER
 
     def _too_many(self, roles: Sequence[str], seconds: float) -> list[str]:
-        """The networks that there is no time for, given the seconds of a refit: never the first one and the baseline."""
-        trained, dropped = len({roles[0], BASELINE} & set(roles)), []
-        for role in roles:
-            if role in {roles[0], BASELINE}:
-                continue
-            if makespan([seconds] * self._each * (trained + 1), self._workers) <= self._left:
-                trained += 1
+        """The networks that there is no time for, given the seconds of a refit. The first one, the baseline, and those whose
+        refits are on hand are trained in any case.
+        """
+        trained, dropped = 0, []
+        for role in sorted(roles, key=lambda each: each not in {roles[0], BASELINE}):
+            more = self._to_train(role, 0, self._each)
+            needed = makespan([seconds] * (trained + more), self._workers)
+            if not more or role in {roles[0], BASELINE} or needed <= self._left:
+                trained += more
             else:
                 dropped.append(role)
         return dropped
+
+    def _to_train(self, role: str, start: int, end: int) -> int:
+        """Refits that are not on hand, of those with the seeds at these places."""
+        return sum(not self._on_hand(role, place) for place in range(start, end))
+
+    def _freeze(self, going_on: AbstractSet[str]) -> None:
+        """Leaves all other networks with the seeds that they have."""
+        have = {role: count for role, count in _counts(self._asked, self._each).items() if role not in going_on}
+        self._asked = replace(self._asked, wanted={**self._asked.wanted, **have}, most={**self._asked.most, **have})
 
     def _part(self, each: int) -> Plan:
         part = replace(self._asked, wanted=_counts(self._asked, each))
@@ -116,8 +123,10 @@ class SeedsInTime:
         left, done, affordable = self._left, _counts(self._asked, self._each), self._each
         for each in range(self._each + 1, _goal(self._asked) + 1):
             wanted = _counts(self._asked, each)
-            jobs = [cost for role, cost in seconds.items() for _ in range(wanted[role] - done[role])]
-            if makespan(jobs, self._workers) > left:
+            jobs = [
+                cost for role, cost in seconds.items() for _ in range(self._to_train(role, done[role], wanted[role]))
+            ]
+            if jobs and makespan(jobs, self._workers) > left:
                 break
             affordable = each
         return affordable

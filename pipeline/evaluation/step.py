@@ -6,7 +6,6 @@ Leaves a run with tables, pictures, the model and the report, and a nested run p
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from statistics import fmean
 
 from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
@@ -14,10 +13,10 @@ from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
 from pipeline.evaluation.finalists import finalists
 from pipeline.evaluation.find_search import recorded
 from pipeline.evaluation.log_model import log_chosen_model
-from pipeline.evaluation.race import final_choice, first_plan, next_plan, opening
+from pipeline.evaluation.plan import Plans
+from pipeline.evaluation.race import final_choice, first_plan, next_plan
 from pipeline.evaluation.refits import fresh_seeds, refit_by_plan
 from pipeline.evaluation.report.build import build_report
-from pipeline.evaluation.seeds_in_time import in_time
 from pipeline.preparation.step import record_inputs
 from pipeline.search import trials
 from pipeline.search.workers.jobs import Workers
@@ -58,17 +57,19 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     )
     finished = trials.finished_trials(session.store, search, experiment.model)
     contestants = finalists(experiment, trials.unpruned(finished), len(prepared.split.validation))
-    seeds = fresh_seeds(experiment)
     labels = prepared.split.validation.labels
-    first, following = in_time(
+    groups, plan = refit_by_plan(
         session,
+        run,
+        contestants,
         workers,
-        first_plan(experiment, contestants),
-        partial(next_plan, experiment, len(labels)),
-        seconds=fmean(trial.run.metrics["seconds"] for trial in trials.fully_trained(finished) or finished),
+        seeds=fresh_seeds(experiment),
+        plans=Plans(
+            first_plan(experiment, contestants),
+            partial(next_plan, experiment, len(labels)),
+            trials.full_seconds(finished, experiment.training),
+        ),
     )
-    session.say(f"evaluate: {opening(first)}")
-    groups, plan = refit_by_plan(session, run, contestants, workers, seeds=seeds, plan=first, following=following)
     chosen, choice = final_choice(experiment, labels, groups, plan)
     asked = experiment.model_copy(update={"question": session.experiment.question})
     others = [group for group in groups if group is not chosen]
@@ -104,7 +105,7 @@ def _record(session: Session, run: Run, result: EvaluationResult, analyses: Sequ
     parts = [
         f"**{session.experiment.question}**",
         result.choice.reason,
-        *([f"Time was up: {result.left_out}."] if result.left_out else []),
+        *([f"Left out for time: {result.left_out}."] if result.left_out else []),
         markdown(result.first_gaps(MOST_IN_PICTURE)),
         *(f"```\n{message}\n```" for message in messages),
         (

@@ -116,6 +116,8 @@ def _identity(experiment: Experiment, session: Session) -> dict[str, Any]:
     settings = experiment.model_dump(mode="json")
     own = {key: settings[key] for key in ("evaluation", "selection", "promotion")}
     effort = {key: settings["search"][key] for key in ("trials", "minutes")}
+    if experiment.minutes is not None:  # newer than retraining runs of earlier versions
+        own["minutes"] = experiment.minutes
     return {
         **resume.identity(experiment, session.prepared),
         **own,

@@ -31,6 +31,7 @@ from pipeline.tracking.names import (
     DECISION_JSON,
     DECISION_MD,
     DECISION_TAG,
+    LEFT_OUT_TAG,
     MODE_TAG,
     PROMOTED_AT_TAG,
     PROMOTED_BY_TAG,
@@ -59,12 +60,16 @@ def retrain(session: Session, root: Run, workers: Workers, planned: Plan) -> Ret
     if planned.champion is not None:
         # No training if they cannot be compared.
         challenging.load_champion(planned.registry, planned.champion, session.prepared.split)
+    left_out: list[str] = []
     for tried, mode in enumerate(planned.modes, start=1):
         session.say(f"retrain: run {planned.number}, {mode}")
         if mode == "refit" and planned.champion is not None:
             challenger = challenging.refit_champion(session, root, workers, planned.champion, planned.number)
         else:
             challenger = challenging.search_challenger(session, root, workers, planned.number)
+        if challenger.left_out:
+            left_out.append(challenger.left_out)
+            root.log(tags={LEFT_OUT_TAG: "; ".join(left_out)})
         version, outcome = _compare(session, root, challenger, planned)
         if outcome.kind == "promoted":
             break
@@ -96,8 +101,8 @@ def _compare(session: Session, root: Run, challenger: Challenger, planned: Plan)
         further = drift.conditions if experiment.promotion.refuse_drift else ()
         decision = decide(old, new, experiment.promotion, significance, class_names=split.class_names, further=further)
         judged = history.JudgedChallenger(version, champion, challenger, decision)
-        time_was_up = [f"time was up: {challenger.left_out}"] if challenger.left_out else []
-        warned = [*drift.warnings, *history.unseen_classes(split), *time_was_up]
+        no_time = [f"left out for time: {challenger.left_out}"] if challenger.left_out else []
+        warned = [*drift.warnings, *history.unseen_classes(split), *no_time]
         warnings = history.log_monitoring(session, root, judged, warned)
         _write(root, registry, version, decision, f"{experiment.name}, retraining run {planned.number}")
         reason = shortened(decision.reason, MOST_VERSION_LETTERS)
@@ -124,7 +129,8 @@ def _write(root: Run, registry: Registry, version: Version, decision: Decision, 
     text = as_markdown(decision)
     for name, content in zip(DECISION_FILES, (as_json(decision), text), strict=True):
         root.write(name, content)
-    root.note(shortened(f"**{title}**\n\n{text}", MOST_TAG_LETTERS))
+    left_out = f"Left out for time: {root.tags[LEFT_OUT_TAG]}.\n\n" if LEFT_OUT_TAG in root.tags else ""
+    root.note(shortened(f"**{title}**\n\n{left_out}{text}", MOST_TAG_LETTERS))
     registry.describe(version, shortened(text, MOST_VERSION_LETTERS))
 
 

@@ -37,7 +37,7 @@ class Refits:
 
 class Deadline:
     """The time budget of one search. Without limits there is always time. Trials are allowed while nothing is known of their
-    cost and the time is not over.
+    cost, the time is not over, and more is left than what follows the search needs.
 
     Args:
         minutes: `search.minutes`.
@@ -97,12 +97,11 @@ class Deadline:
         if outcome.result is not None:
             done = min(proposal.until, outcome.result.epochs_run) if outcome.pruned else proposal.until
             parameters = proposal.recipe.spec.parameters(self._inputs, self._classes)
-            self._learn(parameters, done, proposal.settings.epochs, outcome.seconds)
+            self._learn(parameters, done - proposal.begins, proposal.settings.epochs, outcome.seconds)
 
     def resume(self, trial: Trial, epochs: int) -> None:
         """Records the time of a trial of an earlier part of the search; `epochs` is the number of a full training."""
-        until = trial.run.metrics["epochs_run"] if trial.pruned else trial.proposed.get("tuner/epochs", epochs)
-        self._learn(trial.parameters, until, epochs, trial.run.metrics["seconds"])
+        self._learn(trial.parameters, trial.epochs_trained(epochs), epochs, trial.run.metrics["seconds"])
 
     def _learn(self, parameters: int, epochs: float, full: int, seconds: float) -> None:
         self._work.append(parameters * epochs / MILLION)
@@ -145,4 +144,5 @@ class Deadline:
 
     def _size(self, proposal: Proposal) -> float:
         """Millions of parameters times epochs; a trial that may stop early counts fully."""
-        return proposal.recipe.spec.parameters(self._inputs, self._classes) * proposal.until / MILLION
+        epochs = proposal.until - proposal.begins
+        return proposal.recipe.spec.parameters(self._inputs, self._classes) * epochs / MILLION

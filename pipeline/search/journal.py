@@ -143,13 +143,14 @@ class StoreJournal:
 
     def ended(self, proposal: Proposal, outcome: Outcome) -> TrialScore:
         record, result = self._record(proposal, outcome), outcome.result
-        self._runs.end(record)
         score = None if result is None else record.metrics[self._experiment.search.objective]
         gap = None if result is None else gaps(result).val_accuracy_gap
         name, warning = self._name(proposal), outcome.warning
-        self._seen(
-            TrialUpdate(name, score, gap, outcome.seconds, outcome.failure, warning=warning, pruned=outcome.pruned)
-        )
+        update = TrialUpdate(name, score, gap, outcome.seconds, outcome.failure, warning=warning, pruned=outcome.pruned)
+        try:
+            self._runs.end(record)
+        finally:  # it is kept, and the next process does not show it again, even if the store is away for too long
+            self._seen(update)
         return TrialScore(score, outcome.failure, self._rungs(proposal, outcome))
 
     def state(self, number: int) -> TrainingState | None:

@@ -103,7 +103,7 @@ def search(session: Session, run: Run, workers: Workers, *, refits: Callable[[in
     if not trials.unpruned(found):
         raise SearchFailedError("no trial was finished")
     if ending.reason == "minutes":
-        left_out = f"{total - ending.trials} of {total} trials were left out, since {deadline.why}"
+        left_out = f"{total - ending.trials} of {total} trials, since {deadline.why}"
         # The same command goes on with the rest.
         run.log(tags={TRIALS_ASKED_TAG: str(ending.trials), LEFT_OUT_TAG: left_out})
     elif LEFT_OUT_TAG in run.tags:
@@ -160,7 +160,7 @@ def _say_ending(session: Session, run: Run, ending: loop.Ending, found: list[Tri
     why = {
         "trials": "",
         "exhausted": ", the space is exhausted",
-        "minutes": f", time is up: {run.tags.get(LEFT_OUT_TAG)}",
+        "minutes": f"; left out for time: {run.tags.get(LEFT_OUT_TAG)}",
     }[ending.reason if ending.trials < session.experiment.search.trials else "trials"]
     session.say(f"search: {counted}{why}. Best of the search: {run.tags[REASON_CHOSEN_TAG]}")
 
@@ -208,7 +208,7 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
             REASON_CHOSEN_TAG: choice.reason,
         },
     )
-    left_out = f"\n\nTime was up: {run.tags[LEFT_OUT_TAG]}." if run.tags.get(LEFT_OUT_TAG) else ""
+    left_out = f"\n\nLeft out for time: {run.tags[LEFT_OUT_TAG]}." if run.tags.get(LEFT_OUT_TAG) else ""
     run.note(f"**{experiment.question}**\n\nChosen by `{experiment.selection.rule}`: {choice.reason}{left_out}")
 
 

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
-from pipeline.experiment import ModelCode
+from pipeline.experiment import ModelCode, Training
 from pipeline.models.recipe import Recipe
 from pipeline.models.user.spec import UserSpec
 from pipeline.statistics.selection import Candidate
@@ -49,6 +50,13 @@ class Trial:
         """The hyperparameters as the oracle gave them."""
         values: Mapping[str, Any] = json.loads(self.run.tags[PROPOSAL_TAG])
         return values
+
+    def epochs_trained(self, epochs: int) -> float:
+        """Epochs that its seconds are of, given the number of a full training: without those of the trial that it continues
+        (Hyperband), and counted fully if it stopped early by itself.
+        """
+        until = self.run.metrics["epochs_run"] if self.pruned else self.proposed.get("tuner/epochs", epochs)
+        return float(until - self.proposed.get("tuner/initial_epoch", 0))
 
     def candidate(self) -> Candidate:
         """What a selection may know of the trial: validation results only."""
@@ -106,6 +114,18 @@ def fully_trained(found: Sequence[Trial]) -> list[Trial]:
     rungs = [trial.proposed.get("tuner/epochs", 0) for trial in found]
     highest = max(rungs, default=0)
     return [trial for trial, rung in zip(found, rungs, strict=True) if rung == highest]
+
+
+def full_seconds(found: Sequence[Trial], training: Training) -> float:
+    """Expected seconds of a network trained with all epochs, from the first one: the mean of the fully trained trials.
+    The seconds of one that continues another, or that was to end earlier, are scaled to all epochs (Hyperband).
+    """
+
+    def scaled(trial: Trial) -> float:
+        epochs = trial.recipe.settings(training).epochs
+        return trial.run.metrics["seconds"] * epochs / trial.epochs_trained(epochs)
+
+    return fmean(scaled(trial) for trial in fully_trained(found) or found)
 
 
 def hyperparameters(trials: Sequence[Trial]) -> list[str]:

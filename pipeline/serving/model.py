@@ -19,6 +19,7 @@ from typing import Any
 import mlflow
 import mlflow.pyfunc
 import numpy as np
+import requests
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema
@@ -145,6 +146,8 @@ def _serving(settings: Mapping[str, Any]) -> Serving:
 def _missing_files_reported(address: str) -> Iterator[None]:
     try:
         yield
+    except requests.RequestException:  # some are a ValueError too; the store's answer says nothing of the files
+        raise
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
         raise _cannot_load(address, error) from error
     except MlflowException as error:

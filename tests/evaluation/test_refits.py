@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from statistics import mean, stdev
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,15 +15,27 @@ from rich.console import Console
 from pipeline.errors import InputError, SearchFailedError, StoreError
 from pipeline.evaluation import kept_refits
 from pipeline.evaluation.finalists import NOTEBOOK
+from pipeline.evaluation.plan import Plans
 from pipeline.evaluation.race import first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit, refit_by_plan
 from pipeline.experiment import load
+from pipeline.models.dense import dense
 from pipeline.models.recipe import Recipe
 from pipeline.search.recording.outbox import TrialRecord
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
-from pipeline.tracking.names import DECISION_TAG, KEEPS_REFITS_TAG, KEPT_REFIT, ROLE_TAG, TEST_DIGEST_TAG
+from pipeline.time_limit import TimeLimit
+from pipeline.tracking import deletion
+from pipeline.tracking.names import (
+    DECISION_TAG,
+    EXPERIMENT_TAG,
+    KEEPS_REFITS_TAG,
+    KEPT_REFIT,
+    LEFT_OUT_TAG,
+    ROLE_TAG,
+    TEST_DIGEST_TAG,
+)
 from pipeline.tracking.store import Run, Status
 from pipeline.training.result import TrialResult
 from tests.evaluation.refitted import DIVERGING, PLAIN, SMALL, Refitted
@@ -71,7 +84,6 @@ def test_the_arrays_of_a_refit_are_those_that_were_scored(refitted: Refitted) ->
 
 
 def test_the_weights_of_a_refit_make_the_network_that_was_scored(refitted: Refitted) -> None:
-    from pipeline.models.dense import dense
     from pipeline.models.keras_model import build
 
     split, found = refitted.session.prepared.split, refitted.groups[0]
@@ -200,6 +212,27 @@ def test_an_evaluation_that_was_stopped_trains_no_refit_again(session: Session) 
     assert taken.metrics == group.refits[2].metrics
 
 
+def test_with_a_time_limit_the_networks_of_a_stopped_evaluation_are_not_dropped(session: Session) -> None:
+    """Two seeds each; the time is over. The refits of the first two of three finalists are on hand."""
+    contestants = [SMALL, DIVERGING, replace(PLAIN, role="finalist 3", reference=False)]
+    screen = io.StringIO()
+    over = TimeLimit(0.001, 0.0, lambda: 60.0)
+    timed = replace(session, limit=over, console=Console(file=screen, width=300))
+    above = session.store.root(step="main", experiment="smoke", tags={})
+
+    def until_the_fifth(job: Job) -> Outcome:
+        if job.number == 4:
+            raise KeyboardInterrupt
+        return answered(job)
+
+    with pytest.raises(KeyboardInterrupt), session.child(above, step="evaluate", name="evaluate") as run:
+        refit(session, run, contestants, InProcess(until_the_fifth), seeds=[45, 46])
+    with session.child(above, step="evaluate", name="evaluate") as run:
+        groups = refit(timed, run, contestants, failing(lambda _job: True), seeds=[45, 46])
+    assert [each.finalist.role for each in groups] == ["finalist 1", "finalist 2"]
+    assert run.tags[LEFT_OUT_TAG].startswith("finalist 3 was not trained, since")
+
+
 def test_only_refits_that_a_new_start_may_use_again_are_kept(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "smoke")
 
@@ -217,6 +250,11 @@ def test_only_refits_that_a_new_start_may_use_again_are_kept(session: Session, m
     stay = [*latest, keeps("retrain", "KILLED"), keeps("retrain", None), keeps("evaluate", "FINISHED", "another")]
     go = [oldest, keeps("evaluate", "FINISHED"), keeps("retrain", "KILLED", tags={DECISION_TAG: "promoted"})]
     root = session.store.root(step="main", experiment="kept", tags={})
+    with monkeypatch.context() as refusing:  # a store that refuses is asked once, and the next command tries again
+        simulated = Mock(return_value=False)
+        refusing.setattr(deletion, "drop_artifact", simulated)
+        kept_refits.drop(session.store, root)
+        simulated.assert_called_once()
     kept_refits.drop(session.store, root)
     assert [each.read(KEPT_REFIT) for each in stay] == [b"arrays"] * 6
     for each in go:
@@ -241,6 +279,42 @@ def test_refits_of_other_settings_are_not_taken_over(session: Session) -> None:
         with pytest.raises(KeyboardInterrupt), session.child(above, step="evaluate", name="evaluate") as run:
             refit(session, run, [replace(SMALL, settings=settings)], InProcess(train), seeds=[25, 26])
     assert trained == [0.01, 0.02]
+
+
+@pytest.mark.parametrize(("normalization", "taken"), [("none", True), ("batch", False)])
+def test_refits_of_earlier_versions_are_taken_over_where_what_they_did_not_record_is_what_they_did(
+    session: Session, normalization: str, taken: bool
+) -> None:
+    """Earlier versions recorded neither normalization nor weight decay, and trained without them."""
+    finalist = replace(SMALL, recipe=Recipe(replace(dense(SMALL.recipe.spec), normalization=normalization)))
+    above = session.store.root(step="main", experiment="smoke", tags={})
+    params = finalist.recipe.params(finalist.settings, seed=55, inputs=64, classes=10)
+    assert (params["normalization"], params["weight_decay"]) == (normalization, 0)
+    new = {"normalization", "class_weight", "weight_decay", "label_smoothing"}
+    tags = {EXPERIMENT_TAG: session.experiment.name}
+    stopped = session.store.child(above, step="evaluate", name="evaluate", tags=tags)
+    old = session.store.child(
+        stopped,
+        step="refit",
+        name="refit",
+        tags={**tags, **session.prepared.tags, **finalist.recipe.tags()},
+        params={name: value for name, value in params.items() if name not in new},
+    )
+    result = answered(Job(0, finalist.recipe, finalist.settings, 55, 1)).result
+    assert result is not None
+    old.write(KEPT_REFIT, kept_refits.KeptRefit.of(result, 55, {}).to_bytes())
+    old.log(metrics={"seconds": 1.0})
+    old.finish("FINISHED")
+    stopped.finish("KILLED")
+    trained: list[int] = []
+
+    def train(job: Job) -> Outcome:
+        trained.append(job.seed)
+        return answered(job)
+
+    with session.child(above, step="evaluate", name="evaluate") as run:
+        refit(session, run, [finalist], InProcess(train), seeds=[55])
+    assert trained == ([] if taken else [55])
 
 
 def test_a_refit_that_could_not_be_recorded_is_recorded_by_the_next_evaluation(
@@ -294,7 +368,7 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     contestants = [SMALL, replace(SMALL, role="finalist 2"), PLAIN, replace(PLAIN, role=NOTEBOOK)]
     groups, plan = refit_by_plan(
         watched, run, contestants, InProcess(answered), seeds=fresh_seeds(experiment),
-        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, 1),
+        plans=Plans(first_plan(experiment, contestants), partial(next_plan, experiment, 1)),
     )  # fmt: skip
     assert [len(each.refits) for each in groups] == [5, 3, 5, 3]
     assert [refit.seed for refit in groups[1].refits] == fresh_seeds(experiment)[:3]
@@ -302,7 +376,10 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     names = sorted(each.name for each in session.store.children(run))
     assert len(names) == len(set(names)) == 16
     lines = screen.getvalue().splitlines()
-    assert lines[0].startswith("refit 1 of at most 18  finalist 1: ")
+    assert lines[0].startswith(
+        "evaluate: refitting 4 networks (finalist 1; finalist 2; baseline; notebook, dropout) with "
+    )
+    assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
     decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; the answer states its interval")
     assert lines[decided + 1] == (
         "evaluate: finalist 2: 3 seeds; out of the race: chosen in 0 % of simulations after 3 seeds"
@@ -319,7 +396,7 @@ def test_a_finalist_that_fails_in_a_race_gets_no_more_seeds_and_is_left_out(sess
     contestants = [SMALL, replace(SMALL, role="finalist 2")]
     groups, plan = refit_by_plan(
         watched, run, contestants, failing(lambda job: job.number == 1), seeds=fresh_seeds(experiment),
-        plan=first_plan(experiment, contestants), following=partial(next_plan, experiment, 1),
+        plans=Plans(first_plan(experiment, contestants), partial(next_plan, experiment, 1)),
     )  # fmt: skip
     assert [(each.finalist.role, len(each.refits)) for each in groups] == [("finalist 2", 5)]
     assert plan.wanted[SMALL.role] == 3

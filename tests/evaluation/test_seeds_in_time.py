@@ -1,17 +1,19 @@
 """What is trained of an evaluation when there is not time for all of it; the clock is a number."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
 
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
-from pipeline.evaluation.plan import Plan, Racer
+from pipeline.evaluation.plan import Plan, Plans, Racer
 from pipeline.evaluation.seeds_in_time import SECONDS_AFTER, SeedsInTime, makespan, refits_to_come
-from pipeline.experiment import load
+from pipeline.experiment import Training, load
 from pipeline.search.deadline import Refits
+from pipeline.search.trials import full_seconds
 from pipeline.statistics.selection import Candidate
 from pipeline.time_limit import TimeLimit
+from tests.evaluation.samples import figures, relu, trial
 
 ONE, TWO, THREE = "finalist 1", "finalist 2", "finalist 3"
 SHOWN = {NOTEBOOK: "never chosen, only shown", BASELINE: "the headline compares with it"}
@@ -49,17 +51,27 @@ def of(before: Plan, after: Plan) -> Plan:
 
 
 def trained(
-    left: float, plan: Plan = RACE, later: Plan = DECIDED, *, seconds: float = 1.0, workers: int = 1
+    left: float,
+    plan: Plan = RACE,
+    later: Plan = DECIDED,
+    *,
+    seconds: float = 1.0,
+    workers: int = 1,
+    on_hand: Callable[[str, int], bool] = lambda _role, _place: False,
 ) -> tuple[list[Mapping[str, int]], Plan]:
-    """The parts that are trained if every refit takes `seconds`, with so much time for them; and the last plan."""
+    """The parts that are trained if every refit takes `seconds`, with so much time for them; and the last plan.
+    Those on hand take no time.
+    """
     clock = Clock()
     limit = TimeLimit((left + SECONDS_AFTER) / 60, 0.0, clock)
-    timed = SeedsInTime(plan, lambda _racers, before: of(before, later), limit=limit, workers=workers, seconds=seconds)
+    timed = SeedsInTime(
+        Plans(plan, lambda _racers, before: of(before, later), seconds), limit=limit, workers=workers, on_hand=on_hand
+    )
     part, parts, done = timed.first(), [], dict.fromkeys(plan.wanted, 0)
     while True:
         parts.append(part.wanted)
         for role, count in part.wanted.items():
-            clock.now += seconds * (count - done[role]) / workers
+            clock.now += seconds * sum(not on_hand(role, place) for place in range(done[role], count)) / workers
             done[role] = count
         if part.final:
             return parts, part
@@ -126,6 +138,25 @@ def test_the_first_finalist_and_the_baseline_are_trained_with_three_seeds_in_any
     assert not set(dropped) & set(last.notes)
 
 
+def test_refits_of_a_stopped_evaluation_take_no_time() -> None:
+    """Three of finalist 2 are on hand, two of finalist 1, one of finalist 3: 1 + 3 seconds in any case, 2 for finalist 3."""
+    kept = {(ONE, 0), (ONE, 1), *((TWO, place) for place in range(3)), (THREE, 0)}
+    parts, last = trained(-100, on_hand=lambda *each: each in kept)
+    assert parts[0] == {ONE: 3, TWO: 3, BASELINE: 3}
+    assert "finalist 3 and notebook, dropout were not trained" in last.left_out
+    parts, _ = trained(6.5, on_hand=lambda *each: each in kept)
+    assert parts[0] == {ONE: 3, TWO: 3, THREE: 3, BASELINE: 3}
+
+
+def test_further_seeds_that_are_on_hand_are_taken_although_the_time_is_over() -> None:
+    """Five of the chosen network and of the baseline were trained before, and nothing of the others."""
+    kept = {(role, place) for role in (ONE, BASELINE) for place in range(5)}
+    parts, last = trained(-100, on_hand=lambda *each: each in kept)
+    assert parts[:2] == [{ONE: 3, BASELINE: 3}, {ONE: 5, BASELINE: 5}]
+    assert last.wanted == parts[1]
+    assert "finalist 1 and baseline have 5 of up to 10 seeds" in last.left_out
+
+
 def test_what_is_left_out_names_networks_and_seeds() -> None:
     alone = Plan({ONE: 10, BASELINE: 10}, {ONE: 10, BASELINE: 10}, {}, ONE)
     _, last = trained(-100, later=alone)
@@ -139,7 +170,7 @@ def test_a_plan_that_was_cut_goes_on_if_refits_are_faster_than_expected() -> Non
     """Expected are 2 seconds; a refit then takes one."""
     clock = Clock()
     limit = TimeLimit((100 + SECONDS_AFTER) / 60, 0.0, clock)
-    timed = SeedsInTime(DECIDED, lambda _racers, plan: plan, limit=limit, workers=1, seconds=2.0)
+    timed = SeedsInTime(Plans(DECIDED, lambda _racers, plan: plan, 2.0), limit=limit, workers=1)
     part = timed.first()
     clock.now = 92
     part = timed.following(racers(part, 2.0), part)
@@ -149,11 +180,69 @@ def test_a_plan_that_was_cut_goes_on_if_refits_are_faster_than_expected() -> Non
     assert timed.following(racers(part, 1.0), part).wanted[ONE] == 8
 
 
+def test_a_network_that_failed_gets_no_more_seeds_and_its_share_goes_to_the_others() -> None:
+    """Two of three that do not race: 9 refits, then 8 seconds are left for 4 more of each of the two that go on."""
+    everything = Plan(dict.fromkeys((ONE, TWO, BASELINE), 10), dict.fromkeys((ONE, TWO, BASELINE), 10))
+    clock = Clock()
+    limit = TimeLimit((17.5 + SECONDS_AFTER) / 60, 0.0, clock)
+    timed = SeedsInTime(Plans(everything, lambda _racers, plan: plan, 1.0), limit=limit, workers=1)
+    part = timed.first()
+    clock.now = 9
+    part = timed.following([each for each in racers(part) if each.role != TWO], part)
+    assert part.wanted == {ONE: 7, TWO: 3, BASELINE: 7}
+    assert part.most == {ONE: 10, TWO: 3, BASELINE: 10}
+    clock.now = 17
+    part = timed.following([each for each in racers(part) if each.role != TWO], part)
+    assert part.final
+    assert part.left_out.startswith("finalist 1 and baseline have 7 of up to 10 seeds")
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_when_all_networks_failed_nothing_more_is_trained(alike: bool) -> None:
+    everything = Plan(dict.fromkeys((ONE, BASELINE), 10), dict.fromkeys((ONE, BASELINE), 10))
+    limit = TimeLimit(60, 0.0, Clock())
+    timed = SeedsInTime(Plans(everything if alike else RACE, lambda _racers, plan: plan, 1.0), limit=limit, workers=1)
+    last = timed.following([], timed.first())
+    assert last.final
+    assert set(last.wanted.values()) == {3}
+    assert last.left_out == ""
+
+
 def test_with_few_seeds_nothing_is_cut_and_a_single_network_is_trained() -> None:
     few = Plan({ONE: 2, BASELINE: 2}, {ONE: 2, BASELINE: 2})
     assert trained(-100, few) == ([few.wanted], few)
     alone = Plan({"challenger": 5}, {"challenger": 5})
     assert trained(-100, alone)[1].left_out.startswith("challenger has 3 of up to 5 seeds, since")
+
+
+@pytest.mark.parametrize(
+    ("timed", "seconds"),
+    [
+        ([(9, 0, 90.0), (9, 0, 96.0)], 93),
+        ([(3, 0, 30.0), (9, 3, 60.0)], 90),  # two thirds of the epochs
+        ([(3, 0, 30.0), (9, 3, 60.0), (9, 0, 96.0)], 93),
+        ([(1, 0, 10.0), (3, 1, 21.0)], 94.5),  # two of nine
+    ],
+)
+def test_a_refit_is_expected_to_take_as_long_as_a_training_with_all_epochs_from_the_first_one(
+    timed: list[tuple[int, int, float]], seconds: float
+) -> None:
+    """Hyperband, to nine epochs: the last epoch of each trial, the epochs of the one that it continues, and its seconds."""
+    found = [
+        trial(
+            number,
+            relu(16),
+            figures(accuracy=0.9) | {"seconds": each},
+            proposed={"tuner/epochs": until, "tuner/initial_epoch": begins},
+        )
+        for number, (until, begins, each) in enumerate(timed)
+    ]
+    assert full_seconds(found, Training(epochs=9)) == pytest.approx(seconds)
+
+
+def test_without_hyperband_it_is_the_mean_trial() -> None:
+    found = [trial(number, relu(16), figures(accuracy=0.9) | {"seconds": 10.0 * number}) for number in (1, 2)]
+    assert full_seconds(found, Training(epochs=9)) == 15
 
 
 def test_the_longest_job_is_handed_out_first() -> None:

@@ -14,8 +14,8 @@ from pipeline.evaluation.analyses import ANALYSES, selection
 from pipeline.evaluation.analyses import gaps as gap_analysis
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, Finalist
-from pipeline.evaluation.plan import Racer
-from pipeline.evaluation.race import final_choice, first_plan, next_plan, opening
+from pipeline.evaluation.plan import Racer, opening
+from pipeline.evaluation.race import final_choice, first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.build import _answer, _summary
 from pipeline.evaluation.report.page import Picture

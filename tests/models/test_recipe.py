@@ -1,6 +1,8 @@
 """A recipe: a network with the training settings that are its own."""
 
 import json
+import re
+from pathlib import Path
 
 from pipeline.experiment import Training, TrainingOverrides
 from pipeline.models.dense import DenseSpec
@@ -39,6 +41,16 @@ def test_params_are_the_layers_and_the_resolved_settings():
     # 785 * 256 + 257 * 128 + 129 * 10
     assert (params["parameters"], params["activations"], params["epochs"]) == (235_146, "relu,tanh", 7)
     assert Recipe(SPEC).params(Training(patience=None), seed=1, inputs=784, classes=10)["patience"] == "None"
+
+
+def test_every_param_besides_the_training_settings_is_in_the_documented_table():
+    page = (Path(__file__).parents[2] / "docs" / "store.md").read_text()
+    (table,) = re.findall(r"## Params of a trial and a refit\n\n(.*?)\n\n", page, re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.splitlines())))
+    params = PATIENT.params(Training(), seed=1, inputs=784, classes=10).keys() - Training().model_dump().keys()
+    # Of two hidden layers; the table has the first two names of each row of numbers, and what is searched.
+    assert params - {"dropout_2"} == named - {"activation"}
+    assert {"normalization", "activations", "dropout_1"} <= named
 
 
 def test_a_version_of_before_recipes_has_no_settings_of_its_own():

@@ -158,6 +158,8 @@ def test_every_way_to_write_the_function_works(body):
         ("def other(hp): pass", "net.py has no build; it has dense, other"),
         ("build = 3", "build is a int; expected a function"),
         ("def build(hp, shape, *, classes, units): pass", r"build asks for shape, units; expected build\(hp, input_shape, cl"),
+        ("build = max", r"build is no function of Python; expected build\(hp, input_shape, classes\)"),
+        ("def build(hp, input_shape, classes, /): pass", "build asks for input_shape, classes"),
         ("def build(): pass", r"build takes no hyperparameters; expected build\(hp, input_shape, classes\)"),
         ("def build(hp, input_shape, classes):\n    hp.Int('a', 1, 2)\n    return 1 / 0", "in line 11: return 1 / 0"),
         ("def build(hp):\n    hp.Int('a', 1, 2)", "it returns None; expected a Keras model"),

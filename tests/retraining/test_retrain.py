@@ -129,6 +129,20 @@ def test_where_nothing_is_new_nothing_is_trained(loop, capsys):
     assert loop.runs("retrain")[-1].status == "FINISHED"
 
 
+def test_another_time_limit_is_new_and_without_one_the_record_is_that_of_earlier_versions(loop, capsys):
+    (completed,) = loop.runs("retrain")
+    recorded = json.loads(completed.tags[IDENTITY_TAG])
+    assert "minutes" not in recorded
+    for minutes in (60, 120):
+        assert loop.retrain("--evaluation.seeds", "1", "--minutes", str(minutes)) == 0
+        assert "nothing new" not in capsys.readouterr().out
+    assert json.loads(loop.runs("retrain")[-1].tags[IDENTITY_TAG])["minutes"] == 120
+    assert loop.retrain("--evaluation.seeds", "1", "--minutes", "120") == 0
+    assert "nothing new" in capsys.readouterr().out
+    assert loop.retrain("--evaluation.seeds", "1") == 0
+    assert "nothing new" not in capsys.readouterr().out
+
+
 def test_nothing_is_new_where_the_tag_has_a_digest_of_what_was_asked(loop, capsys, monkeypatch):
     monkeypatch.setattr("pipeline.search.resume.MOST_TAG_LETTERS", 100)
     (completed,) = loop.runs("retrain")
@@ -282,15 +296,23 @@ def test_drift_is_a_warning_and_a_condition_only_with_refuse_drift(loop, capsys)
     assert loop.number(CHAMPION) == "1"
 
 
-def test_a_challenger_that_there_was_no_time_for_has_three_seeds_and_a_warning(loop, capsys):
+@pytest.mark.parametrize(
+    ("mode", "roles"), [("refit", ["challenger"]), ("search", ["baseline"]), ("auto", ["challenger", "baseline"])]
+)
+def test_a_challenger_that_there_was_no_time_for_has_three_seeds_and_a_warning(loop, capsys, mode, roles):
+    """Refit or search, or both, one after the other."""
     loop.write(300)
     assert loop.retrain() == 0
-    assert loop.retrain(*FORCE, "--evaluation.seeds", "5", "--minutes", "0.0001") == 0
-    left_out = "challenger has 3 of up to 5 seeds, since more would not have been finished within minutes=0.0001"
-    assert f"; warning: time was up: {left_out}" in capsys.readouterr().out
+    assert loop.retrain(*FORCE, "--retrain.mode", mode, "--evaluation.seeds", "5", "--minutes", "0.0001") == 0
+    rest = "has 3 of up to 5 seeds, since more would not have been finished within minutes=0.0001"
+    assert f"; warning: left out for time: {roles[-1]} {rest}" in capsys.readouterr().out.splitlines()[-1]
     run = loop.runs("retrain")[-1]
+    assert run.tags["narrowgap.mode"] == {"auto": "refit, search"}.get(mode, mode)
+    left_out = "; ".join(f"{role} {rest}" for role in roles)
     assert run.tags["narrowgap.left_out"] == left_out
-    assert sum(each.tags["narrowgap.step"] == "refit" for each in loop.store.children(run)) == 3
+    assert f"\n\nLeft out for time: {left_out}.\n\n" in run.tags["mlflow.note.content"]
+    if mode == "refit":
+        assert sum(each.tags["narrowgap.step"] == "refit" for each in loop.store.children(run)) == 3
 
 
 def test_a_damaged_reference_is_one_warning_and_the_night_goes_on(loop, capsys):

@@ -2,13 +2,16 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipeline.errors import StoreError
 from pipeline.search import journal
+from pipeline.search.progress import TrialUpdate
 from pipeline.search.recording import run_journal
 from pipeline.search.recording.outbox import TrialRecord
 from pipeline.session import Session
@@ -44,9 +47,9 @@ def opened(session, search, tmp_path, monkeypatch):
     """Opens the journal of the search, as the first process does and the next one that resumes it."""
     monkeypatch.setattr(run_journal, "JOIN_SECONDS", 0.1)
 
-    def make() -> PlainJournal:
+    def make(seen: Callable[[TrialUpdate], None] = lambda _update: None) -> PlainJournal:
         box: Path = tmp_path / "outbox"
-        return PlainJournal(session.store, search, session.experiment, session.prepared, lambda _seen: None, folder=box)
+        return PlainJournal(session.store, search, session.experiment, session.prepared, seen, folder=box)
 
     return make
 
@@ -154,3 +157,20 @@ def test_the_run_of_a_trial_that_is_made_when_the_search_has_already_stopped_doe
             break
         end.wait(0.05)
     assert [run.status for run in session.store.children(search)] == ["KILLED"]
+
+
+def test_a_trial_whose_record_finds_the_store_away_for_too_long_is_shown_all_the_same(opened, monkeypatch) -> None:
+    """It is kept on disk, and the next process does not show it again."""
+    seen: list[TrialUpdate] = []
+    with opened(seen.append) as opened_journal:
+        opened_journal.asked(proposal(0))
+        real = opened_journal._runs.end
+
+        def end(record: TrialRecord) -> None:
+            real(record)
+            raise StoreError("the tracking store has stopped answering")
+
+        monkeypatch.setattr(opened_journal._runs, "end", end)
+        with pytest.raises(StoreError):
+            opened_journal.ended(proposal(0), OUTCOME)
+    assert [update.name for update in seen] == ["00"]

@@ -385,6 +385,30 @@ def test_refits_have_all_epochs_although_trials_were_pruned():
     assert not deadline.allows(second)
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_trial_that_continues_another_takes_the_time_of_its_own_epochs(resumed):
+    """An epoch takes 10 s: 3 epochs took 30, going on to 9 took 60; 9 epochs from the first one will take 90."""
+    clock = Clock()
+    deadline = limited(clock, 2)
+    low = dataclasses.replace(ask(Proposals(asked("grid"))), until=3)
+    begun = {"tuner/epochs": 9, "tuner/initial_epoch": 3}
+    continued = dataclasses.replace(low, number=1, until=9, parent=0, values=begun)
+    whole = dataclasses.replace(low, number=2, until=9)
+    for proposal, seconds in ((low, 30.0), (continued, 60.0)):
+        if resumed:
+            proposed = {"tuner/epochs": proposal.until, "tuner/initial_epoch": proposal.begins}
+            metrics = figures(accuracy=0.9) | {"seconds": seconds}
+            deadline.resume(made_up(proposal.number, proposal.recipe.spec, metrics, proposed=proposed), epochs=9)
+        else:
+            outcome = simulated(Job(0, proposal.recipe, proposal.settings, 1, proposal.until))
+            deadline.ended(proposal, dataclasses.replace(outcome, seconds=seconds))
+    for proposal, seconds in ((low, 30), (continued, 60), (whole, 90)):
+        clock.now = 120 - seconds - 1
+        assert deadline.allows(proposal)
+        clock.now = 120 - seconds + 1
+        assert not deadline.allows(proposal)
+
+
 def test_a_deadline_stops_no_trial_that_is_known_already():
     journal = run(asked(**{"search.trials": "4"}))[1]
     over = Deadline(1e-9, workers=1, inputs=64, classes=10)

@@ -126,7 +126,7 @@ def test_what_was_searched_is_a_factor_of_the_effects_on_its_scale(resumed):
         "choice:activation=gelu, not relu",
         "size:learning_rate",
     ]
-    # From 16 to 32 is no wide range.
+    # Of two numbers, the higher is compared with the lower.
     assert columns[5] == "range:batch_size 16 to 32"
     assert columns[6].startswith("range:weight_decay ")
     assert len(columns) == 7

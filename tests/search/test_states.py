@@ -102,7 +102,7 @@ def test_a_search_out_of_time_keeps_its_states(searches, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Deadline, "allows", lambda _self, proposal: proposal.number < 2)
         assert searches("--search.trials", "99", "--search.minutes", "60") == 0, searches.said
-    assert "time is up" in searches.said
+    assert "left out for time: " in searches.said
     assert searches.states() == 2
 
 

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # has no types
 
-from pipeline.evaluation.analyses.placement_effects import model_text, sentence
+from pipeline.evaluation.analyses.effect_sentences import answer, sentence
+from pipeline.evaluation.analyses.placement_effects import factors, model_text
+from pipeline.experiment import load
 from pipeline.statistics.effects.design import Factor, design
 from pipeline.statistics.effects.importance import importance
 from pipeline.statistics.effects.model import Effects, effects, judged, table
@@ -123,6 +125,26 @@ def test_a_position_that_never_varied_is_not_told_and_the_others_are() -> None:
     found = effects(known(100).assign(dropout_0=0.2))
     assert verdict_on(found, "dropout_0") == ("cannot tell", "never varied")
     assert verdict_on(found, "dropout_1") == ("lowers", "")
+    assert "after the input" not in sentence(found)
+    assert "after hidden layer 4 (" in sentence(found)
+
+
+def test_without_any_rate_that_varied_the_sentence_is_about_sizes() -> None:
+    """The truth is .4 points per doubling of the first layer."""
+    trials = networks(100, np.random.default_rng(1), depths=(1, 1)).assign(dropout_0=0.0, dropout_1=0.3)
+    noise = np.random.default_rng(2).normal(0, 1e-4, 100)
+    gap = 0.04 + 0.004 * np.log2(trials["hidden_1"] / 128) + noise
+    found = effects(trials.assign(test_accuracy=0.9 + noise, accuracy_gap=gap, loss_gap=noise))
+    text = "With 100 networks, the gap depends significantly on hidden layer 1 (+0.40 points per doubling)."
+    assert sentence(found) == answer(found) == text
+
+
+def test_rates_that_always_move_together_are_not_said_to_have_no_effect() -> None:
+    trials = known(100, depths=(1, 1))
+    found = effects(trials.assign(dropout_1=trials["dropout_0"]))
+    assert sentence(found) == (
+        "With 100 networks, the effect of dropout on the gap cannot be estimated: no rate was varied alone."
+    )
 
 
 def test_two_positions_that_always_move_together_are_neither_told_and_the_others_are() -> None:
@@ -134,6 +156,9 @@ def test_two_positions_that_always_move_together_are_neither_told_and_the_others
     found = effects(trials)
     for column in ("dropout_1", "dropout_2"):
         assert verdict_on(found, column) == ("cannot tell", "never varied alone")
+    assert "not significant after hidden layer 1 (never varied alone) and after hidden layer 2 (never" in sentence(
+        found
+    )
     assert verdict_on(found, "dropout_0") == ("lowers", "")
 
 
@@ -156,15 +181,33 @@ def test_too_few_networks_tell_nothing_at_all(count: int) -> None:
     assert all(
         effect.verdict == "cannot tell" and math.isnan(effect.low) for fit in found.fits for effect in fit.effects
     )
-    assert "no significant effect on the gap at any position" in sentence(found)
+    networks_ = "1 network" if count == 1 else f"{count} networks"
+    assert sentence(found) == f"With {networks_}, effects cannot be estimated: too few networks."
+    assert answer(found) == ""
     assert "cannot be fitted" in model_text(found)
 
 
+def test_too_few_networks_of_a_users_own_model_tell_nothing_either() -> None:
+    # Constant and one step: six networks leave four degrees of freedom, and five are needed.
+    trials = known(7).assign(blocks=[1, 2, 1, 2, 1, 2, 1])
+    few, enough = (effects(trials.iloc[:count], {"blocks": Factor()}, layers=False) for count in (6, 7))
+    assert sentence(few) == "With 6 networks, effects cannot be estimated: too few networks."
+    assert answer(few) == ""
+    assert sentence(enough) == answer(enough) == (
+        "With 7 networks, no hyperparameter has a significant effect on the gap."
+    )  # fmt: skip
+
+
 def test_an_outcome_that_never_varied_is_not_told() -> None:
-    assert verdict_on(effects(known(60).assign(accuracy_gap=0.03)), "dropout_1") == (
-        "cannot tell",
-        "the outcome never varied",
-    )
+    found = effects(known(60).assign(accuracy_gap=0.03))
+    assert verdict_on(found, "dropout_1") == ("cannot tell", "the outcome never varied")
+    assert sentence(found) == "With 60 networks, effects cannot be estimated: all networks have the same gap."
+    assert answer(found) == ""
+
+
+def test_a_network_that_was_tried_again_and_again_tells_nothing() -> None:
+    again = pd.concat([known(1)] * 9).assign(accuracy_gap=np.linspace(0.02, 0.04, 9))
+    assert sentence(effects(again)) == "With 9 networks, effects cannot be estimated: nothing was varied alone."
 
 
 def test_networks_that_learned_nothing_or_broke_are_counted_and_change_nothing() -> None:
@@ -224,6 +267,24 @@ def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell() -> None:
     assert "after hidden layer 4 (" in text
 
 
+def test_the_answer_has_what_closes_and_widens_the_gap_and_what_else_moves_it() -> None:
+    """Two more points per .1 after hidden layer 2, three points of weight decay; the truth of the others is in `TRUTH`."""
+    trials = known(200)
+    decay = np.tile([0.0, 0.1], 100)
+    gap = trials["accuracy_gap"] + 0.02 * trials["dropout_2"].fillna(0) / 0.1 - 0.03 * decay / 0.1
+    found = effects(trials.assign(weight_decay=decay, accuracy_gap=gap), {"weight_decay": Factor()})
+    first, *_ = sentence(found).partition(" It closes the gap less after hidden layer 1 (-0.3")
+    widens, on = (found.fit("accuracy_gap").effect(each) for each in ("dropout_2", "range:weight_decay 0 to 0.1"))
+    assert widens.estimate == pytest.approx(2, abs=0.1)
+    assert on.estimate == pytest.approx(-3, abs=0.1)
+    assert first.startswith("Dropout closes the gap most after the input: by 0.")
+    assert answer(found) == (
+        f"{first} It widens the gap after hidden layer 2 ({widens.estimate:+.2f}), in points per 0.1 of rate. The gap also "
+        f"depends significantly on weight_decay 0 to 0.1 ({on.estimate:+.2f} points from the lowest to the highest)."
+    )
+    assert "Its effect on the gap is not significant after hidden layer 3 (" in sentence(found)
+
+
 def test_an_interval_off_0_without_a_verdict_is_said_to_be_off_0_alone() -> None:
     """With 24 networks some effects are off 0 one at a time, and not after the correction; the words say which."""
     found = effects(known(24, seed=3))
@@ -246,10 +307,12 @@ def test_positions_of_the_same_effect_are_not_ranked() -> None:
 
 def test_dropout_that_widens_the_gap_is_said_to() -> None:
     trials = known(200)
-    text = sentence(effects(trials.assign(accuracy_gap=0.1 - trials["accuracy_gap"])))
+    found = effects(trials.assign(accuracy_gap=0.1 - trials["accuracy_gap"]))
+    text = sentence(found)
     assert text.startswith(
         "Dropout narrows the gap significantly at no position. It widens the gap after the input (+0."
     )
+    assert answer(found) == text.partition(" Its effect")[0]
 
 
 def test_the_forest_leans_on_what_matters_and_not_on_what_does_not() -> None:
@@ -306,14 +369,14 @@ def test_absent_layers_are_nan_in_the_samples_as_in_trials_csv() -> None:
 
 
 def test_a_row_of_a_users_own_design_is_the_one_worked_by_hand() -> None:
-    # Rates in tenths; log2(32) = 5, and a missing size has the mean of 5 and 7; blocks from 2 to 3 are 0 to 1.
+    # Rates in tenths; log2(32) = 5, and a missing size has the mean of 5, 7 and 9; blocks from 2 to 3 are 0 to 1.
     trials = pd.DataFrame(
         {
-            "dropout_dense": [0.2, np.nan, 0.4],
-            "filters": [32.0, np.nan, 128.0],
-            "blocks": [2, 3, 3],
-            "norm": [True, False, True],
-            "optimizer": ["sgd", "adam", "sgd"],
+            "dropout_dense": [0.2, np.nan, 0.4, 0.4],
+            "filters": [32.0, np.nan, 128.0, 512.0],
+            "blocks": [2, 3, 3, 3],
+            "norm": [True, False, True, True],
+            "optimizer": ["sgd", "adam", "sgd", "sgd"],
         }
     )
     columns = design(trials, {str(name): Factor() for name in trials}, layers=False)
@@ -327,9 +390,28 @@ def test_a_row_of_a_users_own_design_is_the_one_worked_by_hand() -> None:
     ]
     assert columns.to_numpy().tolist() == [
         pytest.approx([1, 2, 5, 0, 1, 1]),
-        pytest.approx([1, 0, 6, 1, 0, 0]),
+        pytest.approx([1, 0, 7, 1, 0, 0]),
         pytest.approx([1, 4, 7, 1, 1, 1]),
+        pytest.approx([1, 4, 9, 1, 1, 1]),
     ]
+
+
+def test_of_two_numbers_the_higher_is_compared_with_the_lower_however_far_apart_they_are() -> None:
+    """With what `regularisers` searches: on or off. A rate stays per .1, and a logarithmic range in doublings."""
+    trials = pd.DataFrame({
+        "patience": [3, 30, 30], "weight_decay": [0.1, 0, 0], "label_smoothing": [0, 0.1, 0],
+        "normalization": ["layer", "none", "batch"], "dropout_dense": [0.1, 0.4, 0.1],
+        "learning_rate": [0.001, 0.008, 0.001],
+    })  # fmt: skip
+    asked = factors(load("regularisers"), ["patience", "weight_decay", "label_smoothing", "normalization"])
+    columns = design(trials, asked | {"dropout_dense": Factor(), "learning_rate": Factor(log=True)}, layers=False)
+    assert list(columns)[1:] == [
+        "range:patience 3 to 30", "range:weight_decay 0 to 0.1", "range:label_smoothing 0 to 0.1",
+        "choice:normalization=batch, not none", "choice:normalization=layer, not none",
+        "dropout:dropout_dense", "size:learning_rate",
+    ]  # fmt: skip
+    # From .001 to .008: three doublings.
+    assert (columns.iloc[1] - columns.iloc[0]).tolist() == pytest.approx([0, 1, -1, 1, 0, -1, 3, 3])
 
 
 def test_the_effects_of_a_users_own_model_are_told_by_name() -> None:

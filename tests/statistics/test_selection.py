@@ -35,8 +35,8 @@ def test_the_reason_names_the_better_network_by_how_much_and_within_what_error()
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
     assert choice.reason == (
         "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.30 points) of the best "
-        "validation accuracy: validation accuracy 89.80 %, validation gap 3.00 points. The most accurate is "
-        "784-512-10: validation accuracy 90.00 %, validation gap 5.00 points."
+        "validation accuracy: 89.80 % at a gap of 3.00 points. The most accurate is "
+        "784-512-10: 90.00 % at a gap of 5.00 points."
     )
 
 
@@ -90,7 +90,7 @@ def test_best_accuracy_looks_at_accuracy_and_between_equals_at_the_loss() -> Non
     equal = network("equal", 0.900, 0.2, loss=0.2)
     choice = choose([SURE, equal, CALM], "best_accuracy", validation_size=10_000)
     assert choice.index == 1
-    assert "equal has the highest validation accuracy of 3 networks; validation accuracy 90.00 %" in choice.reason
+    assert "equal has the highest validation accuracy of 3 networks: 90.00 %" in choice.reason
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -178,9 +178,9 @@ def test_the_error_is_that_of_the_difference_on_the_same_images() -> None:
     assert choice.index == 1
     assert choice.reason == (
         "others has the smallest gap of the 2 networks within one standard error of the best mean "
-        "validation accuracy: mean validation accuracy 89.60 %, validation gap 1.00 points (4 seeds). The most accurate is "
+        "validation accuracy: 89.60 % at a gap of 1.00 points (4 seeds). The most accurate is "
         "best, higher by 0.40 points (standard error of the difference: 0.87 points; same 1,000 images and 4 "
-        "seeds): mean validation accuracy 90.00 %, validation gap 5.00 points (4 seeds)."
+        "seeds): 90.00 % at a gap of 5.00 points (4 seeds)."
     )
 
 
@@ -283,8 +283,8 @@ def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
     assert choice.index == 2
     assert choice.reason == (
         "784-32(0.5)-10 has the smallest gap of the 3 networks within 1.00 points of the best validation accuracy: "
-        "validation accuracy 89.60 %, validation gap 1.00 points. The most accurate is 784-512-10: "
-        "validation accuracy 90.00 %, validation gap 5.00 points."
+        "89.60 % at a gap of 1.00 points. The most accurate is 784-512-10: "
+        "90.00 % at a gap of 5.00 points."
     )
 
 

@@ -68,6 +68,7 @@ ClientError.__module__ = EndpointConnectionError.__module__ = "botocore.exceptio
         *(answered(status) for status in (400, 401, 403, 408, 409, 413, 429, 500, 502, 503, 504)),
         requests.ConnectionError("reset by peer"),
         requests.Timeout(),
+        requests.exceptions.JSONDecodeError("Expecting value", "<html>Sign in</html>", 0),
         ConnectionResetError(),
         TimeoutError(),
         ClientError("An error occurred (SlowDown) when calling the PutObject operation", 503),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.analyses.effect_sentences import answer, networks, sentence
 from pipeline.evaluation.analyses.pareto import left_out, stopped_early
 from pipeline.evaluation.report.page import Picture, Section, Table
 from pipeline.experiment import Experiment
@@ -18,7 +19,7 @@ from pipeline.formatting import listed
 from pipeline.search import trials
 from pipeline.statistics.effects import model
 from pipeline.statistics.effects.design import Factor
-from pipeline.statistics.effects.model import FLOOR, LEVEL, Effect, Effects, Fit
+from pipeline.statistics.effects.model import FLOOR, LEVEL, Effects, Fit
 from pipeline.statistics.effects.regression import LEAST_FREEDOM
 
 STEPS = {
@@ -30,7 +31,6 @@ STEPS = {
     "choice": "the first",
 }
 """What an estimate is for, by kind of effect."""
-NOTHING = "no hyperparameter has a significant effect on the gap."
 OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
 CAPTION = "Effects with 95 % intervals, and importance"
 
@@ -57,7 +57,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     places = any(each.kind == "dropout" for each in effects.fit("accuracy_gap").effects)
     title = "Where dropout should go" if places else "What the hyperparameters do"
     section = Section(title, text, tables, pictures, model_text(effects, list(searched), layers=layers))
-    return Analysis(artifacts, section=section, answer=_findings(effects)[0])
+    return Analysis(artifacts, section=section, answer=answer(effects))
 
 
 def factors(experiment: Experiment, names: Sequence[str]) -> dict[str, Factor]:
@@ -80,40 +80,6 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sentence(found: Effects) -> str:
-    """Where dropout closes the honest gap most, at what cost in test accuracy, and where the data are inconclusive."""
-    return " ".join(_findings(found))
-
-
-def _findings(found: Effects) -> list[str]:
-    """The sentences, the most important one first."""
-    gap, accuracy = found.fit("accuracy_gap"), found.fit("test_accuracy")
-    others = _others(gap)
-    places = [each for each in gap.effects if each.kind == "dropout"]
-    closing = sorted((each for each in places if each.verdict == "lowers"), key=lambda each: each.estimate)
-    widening = [each for each in places if each.verdict == "raises"]
-    unknown = [each for each in places if each.verdict == "cannot tell"]
-    if not places:
-        start = f"With {_networks(found)}, "
-        return [start + (f"the gap depends significantly on {others}." if others else NOTHING)]
-    also = [f"The gap also depends significantly on {others}."] if others else []
-    if len(unknown) == len(places):
-        return [f"With {_networks(found)}, dropout has no significant effect on the gap at any position.", *also]
-    parts = _closing(closing, gap, accuracy) if closing else ["Dropout narrows the gap significantly at no position."]
-    parts += [f"It widens the gap {_named(widening)}, in points per 0.1 of rate."] if widening else []
-    parts += (
-        [f"Its effect on the gap is not significant {listed([_spanned(each) for each in unknown])}."] if unknown else []
-    )
-    return [*parts, *also]
-
-
-def _others(gap: Fit) -> str:
-    """Factors besides dropout with a significant effect on the gap; empty if there are none."""
-    known = [each for each in gap.effects if each.kind in {"size", "range", "choice"} and each.verdict != "cannot tell"]
-    named = [f"{each.label} ({each.estimate:+z.2f} points {model.STEPS[each.kind]})" for each in known]
-    return listed(named) if named else ""
-
-
 def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = True) -> str:
     """The method: the model and its fit. `searched` names what is searched besides the layers of dense networks."""
     left_out = f" ({found.failed} left out: no finite scores, or below {100 * FLOOR:g} % of the best test accuracy)"
@@ -126,7 +92,7 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
     else:
         columns = "the doublings of each hidden size, and the depth"
     parts = (
-        f"Least squares over {_networks(found)}{left_out if found.failed else ''} on the rate at each position,",
+        f"Least squares over {networks(found)}{left_out if found.failed else ''} on the rate at each position,",
         f"{columns}; straight lines, no interactions.",
         "Intervals: 95 %, heteroscedasticity-robust (HC3), uncorrected.",
         f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected within {families}.",
@@ -136,12 +102,6 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )
     return " ".join(parts)
-
-
-def _networks(found: Effects) -> str:
-    """Number of networks, such as `24 networks`."""
-    count = found.trials - found.failed
-    return f"{count} network" + ("" if count == 1 else "s")
 
 
 def _fitted(fit: Fit, found: Effects) -> str:
@@ -158,41 +118,3 @@ def _fitted(fit: Fit, found: Effects) -> str:
         f"(adjusted {of.adjusted_r_squared:.2f}; a random forest on held-out networks "
         f"{fit.forest_r_squared:.2f}), residual sd {of.residual_sd:.2f} {fit.unit}, {of.freedom} degrees of freedom"
     )
-
-
-def _closing(closing: Sequence[Effect], gap: Fit, accuracy: Fit) -> list[str]:
-    """Positions that close the gap, the strongest first."""
-    best, rest = closing[0], closing[1:]
-    alike = [each for each, apart in zip(rest, gap.apart(best, rest), strict=True) if not apart]
-    less = [each for each in rest if each not in alike]
-    most = f"by {-best.estimate:.2f} points per 0.1 of rate (95 % interval {-best.high:.2f} to {-best.low:.2f})"
-    cost = _cost(accuracy.effect(best.column))
-    parts = [f"Dropout closes the gap {'most ' if rest else ''}{best.label}: {most}, {cost}."]
-    parts += [f"It also closes the gap {_named(alike)}; the difference is not significant."] if alike else []
-    parts += [f"It closes the gap less {_named(less)}."] if less else []
-    return parts
-
-
-def _cost(effect: Effect) -> str:
-    """The effect on test accuracy."""
-    if effect.verdict == "lowers":
-        return f"at a cost of {-effect.estimate:.2f} points of test accuracy ({-effect.high:.2f} to {-effect.low:.2f})"
-    if effect.verdict == "raises":
-        return f"and raises test accuracy by {effect.estimate:.2f} points ({effect.low:.2f} to {effect.high:.2f})"
-    return f"without a significant effect on test accuracy{_span(effect, ' points')}"
-
-
-def _named(effects: Sequence[Effect]) -> str:
-    return listed([f"{each.label} ({each.estimate:+z.2f})" for each in effects])
-
-
-def _spanned(effect: Effect) -> str:
-    return effect.label + _span(effect)
-
-
-def _span(effect: Effect, unit: str = "") -> str:
-    """The interval of an effect that is not significant; notes if it excludes 0 before correction."""
-    if math.isnan(effect.estimate):
-        return ""
-    alone = "" if effect.low <= 0 <= effect.high else ": excludes 0, but not after correction"
-    return f" ({effect.low:+z.2f} to {effect.high:+z.2f}{unit}{alone})"

@@ -73,7 +73,8 @@ def _better_on_test(result: EvaluationResult) -> str:
     for group in result.groups[1:]:
         other = tuple(group.summaries[name].mean for name in ("test_accuracy", "accuracy_gap"))
         if other[0] >= accuracy and other[1] <= gap and other != (accuracy, gap):
-            better.append(f"{result.role(group)} ({percent(other[0])} %, gap {points(other[1])} points)")
+            never = "reference, never chosen; " if group.finalist.reference else ""
+            better.append(f"{result.role(group)} ({never}{percent(other[0])} %, gap {points(other[1])} points)")
     if not better:
         return ""
     return (

@@ -39,7 +39,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         Report(
             experiment.name,
             experiment.question,
-            " ".join([_answer(result), *(analysis.answer for analysis in analyses if analysis.answer)]),
+            "\n\n".join([_answer(result), *(analysis.answer for analysis in analyses if analysis.answer)]),
             summary=_summary(result, analyses),
             facts=facts,
             sections=[analysis.section for analysis in analyses if analysis.section],
@@ -78,7 +78,7 @@ def _answer(result: EvaluationResult) -> str:
     if rival is not None:
         without = "" if rival.finalist.recipe.spec.has_dropout else ", without dropout"
         text += f"; {rival.architecture} ({result.role(rival)}{without}) reaches {_figures(rival)}"
-    return f"{text}. Time was up: {result.left_out}." if result.left_out else f"{text}."
+    return f"{text}. Left out for time: {result.left_out}." if result.left_out else f"{text}."
 
 
 def _commands(experiment: Experiment, run: Run, search: str) -> list[tuple[str, str]]:

@@ -99,7 +99,7 @@ class Report:
     title: str
     question: str
     answer: str
-    """One or two sentences."""
+    """Paragraphs, with an empty line between them; the first is the largest."""
     facts: Sequence[tuple[str, str]] = ()
     """Name and value of data, sizes and run ids."""
     sections: Sequence[Section] = ()
@@ -141,7 +141,8 @@ def _digest(script: str) -> str:
 
 
 def _paragraphs(text: str) -> list[str]:
-    return [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
+    """Parts with an empty line between them, with minus signs."""
+    return [MINUS.sub("\N{MINUS SIGN}", part.strip()) for part in re.split(r"\n\s*\n", text) if part.strip()]
 
 
 def _words(command: str) -> list[str]:

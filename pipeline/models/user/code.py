@@ -101,12 +101,18 @@ def _fitting(code: ModelCode, found: Callable[..., Any]) -> Build:
     Raises:
         InputError: It needs others.
     """
-    known = list(inspect.signature(found).parameters.values())
+    try:
+        known = list(inspect.signature(found).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"model is {code.name}: {code.function} is no function of Python; expected build(hp, input_shape, classes)"
+        ) from error
     needed = [
         each.name for each in known[1:]
         if each.default is each.empty and each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
     ]  # fmt: skip
-    unknown = [name for name in needed if name not in ARGUMENTS]
+    by_place = {each.name for each in known[1:] if each.kind is each.POSITIONAL_ONLY}
+    unknown = [name for name in needed if name not in ARGUMENTS or name in by_place]
     if unknown or not known:
         given = f"asks for {', '.join(unknown)}" if unknown else "takes no hyperparameters"
         raise InputError(

@@ -48,6 +48,11 @@ class Proposal:
     pruning: Pruning | None
     """The scores that it has to reach to go on (`search.pruner`)."""
 
+    @property
+    def begins(self) -> int:
+        """Epochs of the trial that it continues, which are not trained again (Hyperband)."""
+        return int(self.values.get("tuner/initial_epoch", 0))
+
 
 class NoProposal(Enum):
     """Why there is no proposal."""

@@ -177,8 +177,8 @@ class DaskWorkers:
         """Gives a job to every idle worker; the others wait here. Dask alone would give two jobs to a worker that has
         the data and none to one that still has to fetch them, and would not move them.
         """
-        if not self._waiting or not self._connected():
-            return
+        if not (self._waiting or (self._open and self._homes)) or not self._connected():
+            return  # an open job may wait for data whose only places are gone
         with self._unless_gone():
             if self._data is not None and self._data.status == "error":
                 error = self._data.exception(timeout=FETCH_SECONDS)

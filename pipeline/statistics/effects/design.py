@@ -10,7 +10,7 @@ CENTRE = 128
 """Sizes are relative to this number of units, the middle of 32 to 512 in doublings."""
 
 WIDE = 4
-"""A positive number whose largest value is so many times its smallest is modelled by its doublings."""
+"""A positive number of three values or more whose largest is so many times its smallest is modelled by its doublings."""
 FACTORS = ("dropout", "size", "range", "choice")
 """Kinds of columns of a factor; such a column is called `kind:factor`."""
 
@@ -20,7 +20,9 @@ class Factor:
     """A hyperparameter of a user's own model, or what a search of dense networks varies besides their layers."""
 
     log: bool | None = None
-    """Whether its numbers count in doublings; None: if they are positive and their range is wide."""
+    """Whether its numbers count in doublings; None: if they are positive, three or more, and their range is
+    wide. Two numbers are a step from the lower to the higher one.
+    """
     first: str | None = None
     """The text that its other texts are compared with; None, or one that no network has: the first in the alphabet."""
 
@@ -58,7 +60,8 @@ def _columns(name: str, factor: Factor, given: pd.Series) -> Iterator[tuple[str,
     if "dropout" in name.lower() and 0 <= low <= high < 1:
         yield f"dropout:{name}", values.fillna(0) / 0.1
         return
-    if factor.log if factor.log is not None else low > 0 and high >= WIDE * low:
+    wide = present.nunique() > 2 and low > 0 and high >= WIDE * low
+    if factor.log if factor.log is not None else wide:
         scaled = values.map(np.log2)
         yield f"size:{name}", scaled.fillna(scaled.mean())
         return

@@ -30,6 +30,8 @@ UNITS = {"test_accuracy": "points", "accuracy_gap": "points", "loss_gap": "hundr
 FLOOR = 0.5
 """Share of the best test accuracy that a network must reach to count."""
 LEVEL = 0.05
+NEVER = "never varied"
+"""Why there is no effect of a column that has one value."""
 STEPS = {
     "dropout": "per 0.1 of rate",
     "hidden": "per doubling",
@@ -207,7 +209,7 @@ def _why(column: pd.Series, estimate: float, outcome: Array, freedom: int) -> st
     if np.isfinite(estimate):
         return ""
     if column.nunique() < 2:
-        return "never varied"
+        return NEVER
     if freedom < LEAST_FREEDOM:
         return "too few networks"
     if np.ptp(outcome) == 0:

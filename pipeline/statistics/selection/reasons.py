@@ -7,7 +7,7 @@ from pipeline.statistics.selection.difference import Difference
 
 
 def only(candidate: Candidate, why: str) -> str:
-    return f"{candidate.name} is the only network {why}; {_figures(candidate)}."
+    return f"{candidate.name} is the only network {why}: {_mean(candidate)}validation accuracy {_figures(candidate)}."
 
 
 def lowest_loss(chosen: Candidate, networks: int) -> str:
@@ -16,7 +16,7 @@ def lowest_loss(chosen: Candidate, networks: int) -> str:
 
 
 def highest_accuracy(best: Candidate, networks: int) -> str:
-    return f"{best.name} has the highest {_mean(best)}validation accuracy of {networks} networks; {_figures(best)}."
+    return f"{best.name} has the highest {_mean(best)}validation accuracy of {networks} networks: {_figures(best)}."
 
 
 def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
@@ -81,8 +81,9 @@ def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:
 
 
 def _figures(candidate: Candidate) -> str:
-    accuracy = f"validation accuracy {100 * candidate.val_accuracy:.2f} %"
-    return f"{_mean(candidate)}{accuracy}, validation gap {points(candidate.val_accuracy_gap)}{_of_seeds(candidate)}"
+    """Validation accuracy and gap."""
+    gap = points(candidate.val_accuracy_gap)
+    return f"{100 * candidate.val_accuracy:.2f} % at a gap of {gap}{_of_seeds(candidate)}"
 
 
 def _mean(candidate: Candidate) -> str:

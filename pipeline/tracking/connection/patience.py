@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import requests
 from mlflow.entities import Experiment, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException, RestException
@@ -93,7 +94,7 @@ def away(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return _lost_connection(error)
     unreadable = type(error).__module__ == "google.protobuf.json_format"  # MLflow cannot read what was answered
-    if unreadable or isinstance(error, ConnectionError | TimeoutError | ForeignAnswerError):
+    if unreadable or _no_json(error) or isinstance(error, ConnectionError | TimeoutError | ForeignAnswerError):
         return True
     cut_off = (
         type(error).__module__.partition(".")[0] in CLOUD and NO_CONNECTION.search(type(error).__name__) is not None
@@ -108,10 +109,15 @@ def denied(error: BaseException) -> bool:
     if isinstance(error, MlflowException):
         status = _foreign_status(error)
         return error.error_code in DENIED_CODES or (status is not None and not _passes(status))
-    if isinstance(error, NotTakenError):
+    if isinstance(error, NotTakenError) or _no_json(error):
         return True
     status = _status(error)
     return (status is not None and not _passes(status)) or (isinstance(error, OSError) and error.errno in DENIED_ERRNO)
+
+
+def _no_json(error: BaseException) -> bool:
+    """Whether somebody else has answered with a page where an artifact store answers with JSON."""
+    return isinstance(error, requests.exceptions.JSONDecodeError)
 
 
 def _passes(status: int) -> bool:

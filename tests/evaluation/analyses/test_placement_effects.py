@@ -44,9 +44,16 @@ def test_too_few_trials_leave_words_and_no_picture_of_nothing(real: EvaluationRe
     assert list(look.artifacts) == ["effects.csv"]
     assert not section(look).pictures
     assert not section(look).tables
-    assert section(look).text.startswith(
-        "With 3 networks, dropout has no significant effect on the gap at any position"
-    )
+    assert section(look).text == "With 3 networks, effects cannot be estimated: too few networks."
+    assert look.answer == ""
+
+
+def test_the_reports_answer_is_the_effect_without_positions_that_never_varied(real: EvaluationResult) -> None:
+    look = placement_effects.analyse(real)
+    assert look is not None
+    assert look.answer == section(look).text
+    assert look.answer.startswith("Dropout closes the gap after hidden layer 1: by 1.00 points per 0.1 of rate ")
+    assert "after the input" not in look.answer
 
 
 def test_trials_that_hyperband_stopped_early_do_not_count_for_the_effects(real: EvaluationResult) -> None:

@@ -50,7 +50,9 @@ def test_a_network_that_turned_out_better_on_test_is_named_and_changes_nothing(d
     same = group(finalist("finalist 3", relu(2)), chosen.metrics)
     assert text_of(chosen, wider, same) == "It is the best."
     plain = group(finalist(BASELINE, relu(16), reference=True), other.metrics)
-    assert "On test, baseline (91.00 %, gap +2.00 points) is at least" in text_of(chosen, wider, plain)
+    assert "On test, baseline (reference, never chosen; 91.00 %, gap +2.00 points) is at least" in text_of(
+        chosen, wider, plain
+    )
 
 
 def test_the_fall_to_test_stands_beside_that_of_networks_that_no_search_selected(digits_split: Split) -> None:
