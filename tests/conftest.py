@@ -22,13 +22,10 @@ import pytest  # noqa: E402
 from pipeline.data.formats import digits  # noqa: E402
 from pipeline.data.split import Part, Split, split  # noqa: E402
 from pipeline.experiment import Data  # noqa: E402
+from tests.fixtures.commands import forget  # noqa: E402
 from tests.fixtures.tables import copy_tables  # noqa: E402
 
 pytest_plugins = ["tests.shared_fixtures"]
-
-SAID = {"mlflow.tracking._tracking_service.utils": "_tracking_uri", "mlflow.tracking.fluent": "_active_experiment_id"}
-"""Where MLflow keeps what it was told by a call; it counts more than the environment, and outlasts a test."""
-
 
 MARKED = re.compile(r"^pytestmark = .*pytest\.mark\.(tensorflow|server|browser)", re.MULTILINE)
 """A file that needs more than Python and a SQLite store says so in a line of its own."""
@@ -106,12 +103,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _a_file_begins_with_what_the_environment_says_and_without_garbage():
-    _forget()
+    forget()
     copy_tables()
     gc.collect()
     gc.freeze()  # a collection, of which Keras asks for one per model, then looks at the objects of this file alone
     yield
-    _forget()
+    forget()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -119,13 +116,6 @@ def _tensorflow_starts_as_workers_have_it(request: pytest.FixtureRequest) -> Non
     """Whichever file a process comes to first: one that loads Keras by itself would start TensorFlow with other threads."""
     if request.node.get_closest_marker("tensorflow"):
         request.getfixturevalue("tensorflow")
-
-
-def _forget() -> None:
-    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)  # `mlflow.set_experiment` leaves it there
-    for module, name in SAID.items():
-        if module in sys.modules:
-            setattr(sys.modules[module], name, None)
 
 
 @pytest.fixture(scope="session")

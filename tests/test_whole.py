@@ -18,6 +18,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.fixtures import warm
+from tests.fixtures.commands import forget
 from tests.fixtures.tables import lay_out
 
 pytestmark = pytest.mark.tensorflow
@@ -100,7 +101,8 @@ def called(tmp_path, monkeypatch, capsys):
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
-    return call
+    yield call
+    forget()  # as with the end of a process
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +244,7 @@ def test_no_finalist_is_chosen_without_the_error_of_its_difference_to_the_best(s
     means = finalists.groupby("network")["val_accuracy"].mean()
     reason = evaluate.data.tags["narrowgap.reason_chosen"]
     said = re.search(
-        r"by (\d+\.\d+) points \(standard error of the difference (\d+\.\d+) points, over the same 162 images",
+        r"by (\d+\.\d+) points \(standard error of the difference: (\d+\.\d+) points; same 162 images",
         reason,
     )
     assert said is not None
@@ -379,7 +381,7 @@ def test_the_screen_shows_trials_a_summary_and_the_link(smoke):
     _, done = smoke
     assert "trial 4/4" in done.stdout
     assert "refit 8/8" in done.stdout
-    assert "Train and test, scored by the same weights with dropout off" in done.stdout
+    assert "Refitted networks: means over seeds, gaps in points, losses in nats" in done.stdout
     assert "Compare runs: make ui, then http://127.0.0.1:5000/#/experiments/1/runs?" in done.stdout
 
 

@@ -17,7 +17,7 @@ from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store
 from tests.faults.search import EACH_ONCE, TRIALS, finished, trial
 from tests.faults.servers import Gate, Server
-from tests.fixtures.commands import _forget
+from tests.fixtures.commands import forget
 from tests.retraining.samples import SERVING, network
 
 pytestmark = pytest.mark.server
@@ -36,7 +36,7 @@ def gate(server) -> Iterator[Gate]:
     gate = Gate(server)
     yield gate
     gate.shut()
-    _forget()
+    forget()
 
 
 def test_a_run_whose_creation_was_answered_by_nobody_is_there_once(server, gate, monkeypatch):

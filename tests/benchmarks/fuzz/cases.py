@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol, Self
 
 from pipeline.__main__ import main
-from tests.fixtures.commands import _forget
+from tests.fixtures.commands import forget
 
 CODES = {0, 2, 4, 5}
 SECRET = "hunter2"  # noqa: S105 - it is looked for on the screen
@@ -72,7 +72,7 @@ def limited(seconds: float) -> Iterator[None]:
 def call(words: Sequence[str], *, codes: set[int] = CODES, most_seconds: float = MOST_SECONDS) -> Case:
     """One command line, and what is wrong with how it ended."""
     said, findings, began = io.StringIO(), list[str](), time.monotonic()
-    _forget()
+    forget()
     code: Any = None
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), limited(most_seconds):
