@@ -483,10 +483,18 @@ def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_th
     assert set(statuses) == {"FINISHED", "KILLED"}
 
 
+def stopped(pid: int) -> bool:
+    """Whether every thread of a process has stopped: the one that records goes on for a moment."""
+    states = (task / "stat" for task in Path(f"/proc/{pid}/task").iterdir())
+    return all(each.read_text().rpartition(") ")[2][0] == "T" for each in states)
+
+
 def halt(process: warm.Process, database: Path) -> None:
     """Stops a process, but not in the middle of a transaction: that would hold up everybody who writes to the store."""
     while True:
         process.send_signal(signal.SIGSTOP)
+        while not stopped(process.pid):
+            time.sleep(0.01)
         try:
             with closing(sqlite3.connect(database, timeout=0.2, isolation_level=None)) as opened:
                 opened.execute("begin immediate")
