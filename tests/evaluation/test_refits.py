@@ -337,15 +337,23 @@ def test_a_refit_that_could_not_be_recorded_is_recorded_by_the_next_evaluation(
 def test_workers_have_two_jobs_each_in_hand_and_no_more(session: Session) -> None:
     """One worker: its own and the next one, so that no more runs are open than are about to be trained."""
     run = session.store.root(step="evaluate", experiment="smoke", tags={})
-    most = 0
 
-    def counting(job: Job) -> Outcome:
-        nonlocal most
-        most = max(most, sum(each.status == "RUNNING" for each in session.store.children(run)))
-        return answered(job)
+    class Counted(InProcess):
+        in_hand = most = 0
 
-    refit(session, run, [SMALL], InProcess(counting), seeds=list(range(1, 6)))
-    assert most == 2
+        def submit(self, job: Job) -> None:
+            self.in_hand += 1
+            self.most = max(self.most, self.in_hand)
+            super().submit(job)
+
+        def finished(self) -> list[Outcome]:
+            outcomes = super().finished()
+            self.in_hand -= len(outcomes)
+            return outcomes
+
+    workers = Counted(answered)
+    refit(session, run, [SMALL], workers, seeds=list(range(1, 6)))
+    assert (workers.most, workers.in_hand) == (2, 0)
 
 
 def test_the_screen_counts_refits_and_names_their_role(session: Session) -> None:
