@@ -34,8 +34,8 @@ help:
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 serve the champion over HTTP on this machine"
 	@echo "make schedule [EXPERIMENT=digits] [AT=03:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
-	@echo "make check                                                 lint, types and the quick tests (90 seconds)"
-	@echo "make test                                                  lint, types and every test (9 minutes)"
+	@echo "make check                                                 lint, types and the quick tests (about 2 minutes)"
+	@echo "make test                                                  lint, types and every test (9 to 13 minutes)"
 	@echo "make docs                                                  the documentation as a site, in site/"
 	@echo "make docs-serve [PORT=8000]                                the same in a browser, rebuilt on every change"
 	@echo "make lock                                                  renew requirements*.lock and conda.yaml"
@@ -54,7 +54,7 @@ serve: $(VENV)/run.stamp
 schedule: $(VENV)/run.stamp
 	@"$(BIN)/python" -m pipeline schedule --experiment "$(EXPERIMENT)" --at "$(AT)" $(ARGS)
 
-# What needs no TensorFlow and no server: under 90 seconds.
+# What needs no TensorFlow and no server.
 check: lint types
 	"$(BIN)/python" -m pytest --quick --quiet --numprocesses 2 --dist loadscope --no-loadscope-reorder
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from pipeline import experiment
+from pipeline import experiment, stop_request
 from pipeline.errors import InputError, NarrowgapError
 from pipeline.paths import check_working_directory
 from pipeline.tracking.connection.masking import mask_logs, mask_tracebacks, masked
@@ -266,9 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] == "help":
         parser().print_help()
         return 0 if arguments else InputError.exit_code
-    signal.signal(signal.SIGTERM, _terminated)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a lost terminal; `nohup` ignores it
-        signal.signal(signal.SIGHUP, _terminated)
+    stop_request.listen()
     mask_logs()
     mask_tracebacks()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # a run reports to the tracking store alone
@@ -296,11 +294,6 @@ def _console() -> Console:
     if not console.is_terminal:
         console.width = LINE
     return console
-
-
-def _terminated(number: int, _frame: object) -> None:
-    """Ends the program on SIGTERM and SIGHUP as on Ctrl-C, so that open runs are closed."""
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ LEVELS = [
     "__main__", "run", "retraining", "checking", "evaluation", "search", "preparation", "serving", "figures",
     "statistics", "training",
     "models", "session", "data", "tracking", "experiment", "formatting", "paths",
-    "time_limit", "errors",
+    "time_limit", "stop_request", "errors",
 ]  # fmt: skip
 """The rooms and single modules of `pipeline`, from top to bottom: each may import those below it, and none above."""
 ALLOWED = {

@@ -18,7 +18,7 @@ from pipeline.search.progress import ProgressDisplay, TrialUpdate
 from pipeline.search.recording.outbox import TrialRecord
 from pipeline.search.recording.run_journal import RunJournal
 from pipeline.search.seeds import seed_of
-from pipeline.search.workers.jobs import Job, Outcome, Workers
+from pipeline.search.workers.jobs import Job, Outcome, Workers, collected
 from pipeline.session import Session
 from pipeline.statistics.gaps import gaps
 from pipeline.statistics.seed_summary import Summary, summarise_metrics
@@ -187,7 +187,7 @@ class _RefitScheduler:
                     workers.submit(self._job(number))
             if not self._open:
                 return
-            for outcome in workers.finished():
+            for outcome in collected(workers):
                 display.ended(self._ended(outcome))
 
     def on_hand(self, role: str, place: int) -> bool:

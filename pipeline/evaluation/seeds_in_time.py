@@ -110,7 +110,7 @@ class SeedsInTime:
         return sum(not self._on_hand(role, place) for place in range(start, end))
 
     def _freeze(self, going_on: AbstractSet[str]) -> None:
-        """Leaves all other networks with the seeds that they have."""
+        """Keeps the seeds of all other networks as they are."""
         have = {role: count for role, count in _counts(self._asked, self._each).items() if role not in going_on}
         self._asked = replace(self._asked, wanted={**self._asked.wanted, **have}, most={**self._asked.most, **have})
 

@@ -1,6 +1,6 @@
 """The step `evaluate`: refits the finalists over seeds, chooses one on validation, and reports.
 
-Leaves a run with tables, pictures, the model and the report, and a nested run per refit.
+The result is a run with tables, pictures, the model and the report, and a nested run per refit.
 """
 
 from collections.abc import Sequence

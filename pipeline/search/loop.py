@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from pipeline.errors import SearchFailedError
 from pipeline.search.deadline import Deadline
 from pipeline.search.proposals.ask_tell import NoProposal, Proposal, Proposals
-from pipeline.search.workers.jobs import Job, Outcome, Workers
+from pipeline.search.workers.jobs import Job, Outcome, Workers, collected
 from pipeline.training.result import TrainingState
 
 MOST_FAILURES_IN_A_ROW = 3
@@ -78,7 +78,7 @@ def search(
         workers: Where trials are trained.
         journal: Where they are recorded; it may know the first ones already.
         trials: Maximum number of trials.
-        window: Maximum number of trials proposed whose score is not yet told.
+        window: Maximum number of trials proposed whose score is not yet reported.
         deadline: No trial starts that would not finish in time, but for the first one: a search has a result.
 
     Raises:
@@ -142,7 +142,7 @@ class _Loop:
         """Collects outcomes until the oldest pending trial has ended."""
         by_number = {proposal.number: proposal for proposal in self._pending}
         while self._pending[0].number not in self._early:
-            for outcome in self._workers.finished():
+            for outcome in collected(self._workers):
                 proposal = by_number[outcome.number]
                 self._deadline.ended(proposal, outcome)
                 self._early[outcome.number] = self._journal.ended(proposal, outcome)

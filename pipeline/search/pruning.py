@@ -1,7 +1,7 @@
 """Decides which trials stop early: `search.pruner`.
 
-Whether a trial stops is decided by what was told when it was asked: its job carries, per rung, the score that it has to
-reach. The worker stops by itself, and a replay of the same scores makes the same decisions.
+Whether a trial stops is decided by what was reported when it was proposed: its job carries, per rung, the score that it
+has to reach. The worker stops by itself, and a replay of the same scores makes the same decisions.
 
 A rung is a number of epochs, a share of all the epochs of a trial. The score at a rung is the best so far, since the weights
 of the best epoch are kept.
@@ -80,7 +80,7 @@ def reached(
 
 
 class Pruner:
-    """Learns the scores at the rungs from the trials that are told, in the order of telling."""
+    """Learns the scores at the rungs from the trials that are reported, in that order."""
 
     def __init__(self, pruner: PrunerName, objective: str) -> None:
         self._pruner: PrunerName = pruner
@@ -92,7 +92,7 @@ class Pruner:
         self._told.append(tuple(scores))
 
     def ask(self, epochs: int) -> Pruning | None:
-        """What a trial of so many epochs has to reach, after what is told by now; None if it cannot be stopped."""
+        """What a trial of so many epochs has to reach, after what is reported by now; None if it cannot be stopped."""
         scores = {}
         for place, done in enumerate(rungs(self._pruner, epochs)):
             known = [each[place] for each in self._told if len(each) > place and np.isfinite(each[place])]

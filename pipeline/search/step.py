@@ -166,7 +166,7 @@ def _say_ending(session: Session, run: Run, ending: loop.Ending, found: list[Tri
 
 
 def _window(workers: Workers, experiment: Experiment) -> int:
-    """Trials proposed at a time before their scores are told. With many workers one waits for each, so no worker waits
+    """Trials proposed at a time before their scores are reported. With many workers one waits for each, so no worker waits
     for the oldest trial; fewer if proposals learn from scores and would have too few to learn from.
     """
     if workers.count == 1:

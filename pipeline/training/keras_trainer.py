@@ -173,7 +173,7 @@ def _optimizer(built: Built, settings: Training, steps: int) -> keras.optimizers
 
 
 def _keep_no_graph(optimizer: keras.optimizers.Optimizer) -> None:
-    """Leaves out the sum of gradients over replicas: there is one, and TensorFlow registers the custom gradient of that sum
+    """Skips the sum of gradients over replicas: there is one, and TensorFlow registers the custom gradient of that sum
     for ever, and with it the whole graph of the network.
     """
     optimizer._all_reduce_sum_gradients = list  # noqa: SLF001 - Keras has no switch for it

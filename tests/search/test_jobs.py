@@ -1,9 +1,16 @@
-"""Which job goes to which worker."""
+"""Which job goes to which worker, and what comes back."""
 
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline import stop_request
 from pipeline.experiment import Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
-from pipeline.search.workers.jobs import Job, match
+from pipeline.search.workers.jobs import InProcess, Job, Outcome, collected, match
 from pipeline.training.programs import program_key
 
 
@@ -33,3 +40,44 @@ def test_no_worker_stays_idle_though_another_has_all_programs():
 def test_of_new_networks_the_first_goes_to_the_worker_with_the_fewest_programs():
     waiting = [job(1, 8), job(2, 9)]
     assert match(waiting, {"a", "b"}, {"a": {program(7)}}) == (waiting[0], "b")
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    stop_request.listen()
+    yield
+    stop_request.listen()  # forgets the request
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"),
+    [(signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
+)
+@pytest.mark.usefixtures("listening")
+def test_a_signal_that_a_library_takes_for_an_error_of_its_own_stops_the_search_and_fails_no_network(number, raised):
+    def train(one: Job) -> Outcome:
+        try:
+            os.kill(os.getpid(), number)
+        except (SystemExit, KeyboardInterrupt) as error:
+            return Outcome(one.number, None, {}, f"InternalError: {type(error).__name__} in a callback", 1.0)
+        raise AssertionError("the signal raised nothing")
+
+    workers = InProcess(train)
+    workers.submit(job(0, 8))
+    outcomes: list[Outcome] = []
+    with pytest.raises(raised) as stopped:
+        outcomes += collected(workers)
+    assert outcomes == []
+    if raised is SystemExit:
+        assert stopped.value.code == 128 + number
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_failure_without_a_signal_is_one_of_the_network():
+    workers = InProcess(lambda one: Outcome(one.number, None, {}, "InternalError: boom", 1.0))
+    workers.submit(job(0, 8))
+    assert [outcome.failure for outcome in collected(workers)] == ["InternalError: boom"]

@@ -13,8 +13,8 @@ from pipeline.tracking.names import PARETO_PNG
 
 METHOD = (
     "Trials have one seed each; refitted networks are means over seeds. Trials on the front are partly lucky: refitted, "
-    "they would score lower. A point is on the front if no other is at least as good in both test accuracy and gap, and "
-    "better in one."
+    "they score lower on average. A point is on the front if no other is at least as good in both test accuracy and gap, "
+    "and better in one."
 )
 
 

@@ -22,7 +22,7 @@ from pipeline.statistics.effects.design import Factor
 from pipeline.statistics.effects.model import FLOOR, LEVEL, Effects, Fit
 from pipeline.statistics.effects.regression import LEAST_FREEDOM
 
-STEPS = {
+AGAINST = {
     "dropout": "0.1 of rate",
     "hidden": "doubling",
     "depth": "fewest layers",
@@ -71,7 +71,7 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
     """One row per effect: verdicts, estimates and importance for accuracy and gap."""
     rows = []
     for index, effect in enumerate(effects.fit("test_accuracy").effects):
-        row: dict[str, str | float] = {"effect": effect.label, "per, or against": STEPS[effect.kind]}
+        row: dict[str, str | float] = {"effect": effect.label, "per, or against": AGAINST[effect.kind]}
         for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
             other = effects.fit(outcome).effects[index]
             text = other.why or f"{other.estimate:+z.2f} ({other.low:+z.2f} to {other.high:+z.2f})"

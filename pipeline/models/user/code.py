@@ -78,7 +78,7 @@ def function(code: ModelCode) -> Build:
 
 @functools.lru_cache(maxsize=8)
 def _module(file: str, source: str) -> types.ModuleType:
-    """The file, run once per process, whichever of its functions is asked for."""
+    """The file, run once per process for all its functions."""
     return run(ModelCode(file, "", source))
 
 

@@ -4,10 +4,11 @@ A trial is a pure function of its job and the split; it does not matter where it
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from pipeline import stop_request
 from pipeline.data.split import Split
 from pipeline.experiment import Training
 from pipeline.models.recipe import Recipe
@@ -93,6 +94,20 @@ class InProcess:
 
     def close(self) -> None:
         self._jobs.clear()
+
+
+def collected(workers: Workers) -> Iterator[Outcome]:
+    """Outcomes, to be recorded one by one. A failure after a request to stop is none of the network: the request is raised
+    instead.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: This process was asked to stop, and somebody has taken the exception.
+    """
+    for outcome in workers.finished():
+        if outcome.result is None:
+            stop_request.raise_again()
+        yield outcome
+    stop_request.raise_again()
 
 
 def match(
