@@ -12,7 +12,14 @@ from pipeline.figures.networks.coverage import coverage
 from pipeline.figures.networks.reliability import reliability
 from pipeline.figures.style import MARK, TEST, TRAIN
 from pipeline.statistics import calibration
-from pipeline.statistics.selective.thresholds import Checked, Curve, Threshold, checked, curve, threshold_for
+from pipeline.statistics.selective.thresholds import (
+    Curve,
+    Evaluation,
+    Threshold,
+    accuracy_coverage_curve,
+    evaluate,
+    threshold_for,
+)
 from tests.figures.samples import labels_and_probabilities
 from tests.figures.test_figures import bars, inside_the_page, legend, line, pixels
 
@@ -25,7 +32,7 @@ VALIDATION = curve_of([50, 75, 100], [50, 70, 80])
 TEST_CURVE = curve_of([40, 100], [38, 78])
 CHOSEN = Threshold("confidence", 0.9, 0.7, 0.75, 0.93, 0.91, "reason")
 MISSING = Threshold("confidence", 0.999, None, 0.5, 1.0, 0.9487, "reason")
-HELD = Checked(rows=100, answered=70, accuracy=0.92, low=0.84, high=0.96, reached=True)
+HELD = Evaluation(rows=100, answered=70, accuracy=0.92, low=0.84, high=0.96, reached=True)
 
 
 def part(axes: Axes, name: str) -> tuple[list[float], list[float]]:
@@ -75,7 +82,7 @@ class TestCoverage:
 
     @pytest.mark.parametrize(("reached", "word"), [(True, "reached"), (False, "missed")])
     def test_the_heading_says_what_came_of_it_on_test(self, reached: bool, word: str) -> None:
-        held = Checked(rows=100, answered=70, accuracy=0.92, low=0.84, high=0.96, reached=reached)
+        held = Evaluation(rows=100, answered=70, accuracy=0.92, low=0.84, high=0.96, reached=reached)
         (axes,) = coverage(VALIDATION, TEST_CURVE, CHOSEN, held).axes
         assert axes.get_title(loc="left") == f"92.0 % right by answering 70.0 % of test: target of 90 % {word}"
 
@@ -88,7 +95,7 @@ class TestCoverage:
         inside_the_page(figure)
 
     def test_a_threshold_that_no_test_row_reaches_is_marked_on_validation_alone(self) -> None:
-        none = Checked(rows=100, answered=0, accuracy=math.nan, low=0.0, high=1.0, reached=False)
+        none = Evaluation(rows=100, answered=0, accuracy=math.nan, low=0.0, high=1.0, reached=False)
         figure = coverage(VALIDATION, TEST_CURVE, CHOSEN, none)
         assert not figure.axes[0].containers
         assert figure.axes[0].get_title(loc="left") == "93.0 % right by answering 75.0 % of validation"
@@ -105,7 +112,7 @@ class TestCoverage:
         assert 80 < axes.get_ylim()[0] < 88
 
     def test_curves_of_one_point_are_dots(self) -> None:
-        tie = curve(np.arange(10), np.full((10, 10), 0.1, np.float32))
+        tie = accuracy_coverage_curve(np.arange(10), np.full((10, 10), 0.1, np.float32))
         figure = coverage(tie, tie)
         assert [each.get_marker() for each in figure.axes[0].get_lines()] == ["o", "o"]
         pixels(figure)
@@ -114,9 +121,9 @@ class TestCoverage:
         labels, probabilities = labels_and_probabilities(10_000, noise=1.0)
         for by in ("confidence", "margin"):
             halves = [(labels[half], probabilities[half]) for half in (slice(5000), slice(5000, None))]
-            validation, test = (curve(*half, by) for half in halves)
+            validation, test = (accuracy_coverage_curve(*half, by) for half in halves)
             chosen = threshold_for(validation, 0.95)
-            figure = coverage(validation, test, chosen, checked(chosen, *halves[1]))
+            figure = coverage(validation, test, chosen, evaluate(chosen, *halves[1]))
             assert f"highest {by} first" in figure.axes[0].get_xlabel()
             inside_the_page(figure)
 

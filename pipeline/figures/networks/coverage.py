@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.figures.style import GREY, MARK, TEST, TRAIN, canvas
-from pipeline.statistics.selective.thresholds import Checked, Curve, Threshold
+from pipeline.statistics.selective.thresholds import Curve, Evaluation, Threshold
 
 LEAST = 0.02
 """Curves are drawn from this coverage on: with fewer images a single mistake throws them far down."""
@@ -14,7 +14,9 @@ FEW = 50
 """Curves of fewer points show each as a dot."""
 
 
-def coverage(validation: Curve, test: Curve, chosen: Threshold | None = None, checked: Checked | None = None) -> Figure:
+def coverage(
+    validation: Curve, test: Curve, chosen: Threshold | None = None, checked: Evaluation | None = None
+) -> Figure:
     """Both curves; the target, the threshold chosen on validation, and its result on test, if given."""
     figure, (axes,) = canvas(7.6, 5.2)
     for curve, part, colour in ((validation, "validation", TRAIN), (test, "test", TEST)):
@@ -42,7 +44,7 @@ def coverage(validation: Curve, test: Curve, chosen: Threshold | None = None, ch
     return figure
 
 
-def _mark(axes: Axes, chosen: Threshold, checked: Checked | None) -> None:
+def _mark(axes: Axes, chosen: Threshold, checked: Evaluation | None) -> None:
     style: dict[str, Any] = {"markeredgecolor": "white", "linestyle": "none"}
     label = f"chosen on validation: {chosen.by} of {chosen.value:.3f} or more"
     place = (100 * chosen.coverage, 100 * chosen.accuracy)
@@ -56,7 +58,7 @@ def _mark(axes: Axes, chosen: Threshold, checked: Checked | None) -> None:
         )
 
 
-def _title(validation: Curve, chosen: Threshold | None, checked: Checked | None) -> str:
+def _title(validation: Curve, chosen: Threshold | None, checked: Evaluation | None) -> str:
     if chosen is None:
         return "Accuracy against coverage: fewer answers, better answers"
     if chosen.value is None:
