@@ -1,7 +1,7 @@
 """Every name that Narrowgap writes into the tracking store: tags, metrics, artifacts, aliases.
 
-The names are a contract: people's dashboards and scripts rely on them. They grow; none is renamed. A test holds that no
-other module spells one of the tags.
+The names are a contract: people's dashboards and scripts rely on them. They grow; none is renamed. Tests hold that no other
+module spells a tag or an artifact, and that every metric that runs record stands here.
 """
 
 import re
@@ -215,7 +215,52 @@ METRICS: dict[str, Metric] = {
         _count("seconds", "time", "s"),
     )
 }
-"""Once per trial and refit, of the weights kept."""
+"""Once per trial and refit, of the weights kept; on a search those of its best trial, on an evaluation means over seeds."""
+OTHER_METRICS: dict[str, str] = {
+    "epoch/<metric>": "Of a trial and a refit: a metric after each epoch, counted from 0.",
+    "val_recall/<class>, test_recall/<class>": "Of a trial and a refit: share of a class that is recognised, 0 to 1.",
+    "images_<part>": "Of `prepare`: images in train, validation or test.",
+    "largest_class_rate": "Of `prepare` and `check`: share of training images in the largest class, 0 to 1.",
+    "duplicates_<part>_<part>": "Of `prepare` and `check`: images of the second part that are in the first, pixel by pixel.",
+    "near_duplicates_<part>_<part>": "Of `check`: images of the second part that are nearly in the first.",
+    "labels_suspect, labels_judged": "Of `check`: training labels that look wrong, of so many that were judged.",
+    "images_constant": "Of `check`: images of one colour.",
+    "trials": "Of a search: its trials.",
+    "seeds": "Of an evaluation: seeds of the chosen network.",
+    "test_uses": "Of an evaluation: trials and refits of this store that were scored on this test set.",
+    "<metric>_sd": "Of an evaluation: standard deviation over seeds.",
+    "<metric>_low, <metric>_high": "Of an evaluation: ends of the 95 % interval over seeds.",
+    "selection_bias, selection_bias_test": (
+        "Of an evaluation: accuracy in the search minus the mean over seeds, on validation and on test, 0 to 1."
+    ),
+    "baseline_accuracy_difference": "Of an evaluation: test accuracy minus that of the baseline, one refit each, 0 to 1.",
+    "baseline_mcnemar_p": "Of an evaluation: p-value of McNemar's test of that difference.",
+    "hypervolume": "Of an evaluation: area that the Pareto front dominates, accuracy times gap.",
+    "temperature": "Of an evaluation: the temperature that calibrates best on validation.",
+    "test_calibration_error, test_calibration_error_scaled": (
+        "Of an evaluation: expected calibration error on test, 0 to 1, before and after temperature scaling."
+    ),
+    "risk_area": "Of an evaluation: area under the error rate over coverage on test, 0 to 1.",
+    "min_confidence": "Of an evaluation: the threshold that reaches `evaluation.target_accuracy` on validation.",
+    "answered_share, answered_accuracy": "Of an evaluation: share of test predictions that it accepts, and their accuracy.",
+    "conformal_quantile, conformal_coverage, conformal_set_size": (
+        "Of an evaluation: the quantile found on validation; share of sets that hold the label, and mean size, on test."
+    ),
+    "challenger/<metric>, champion/<metric>": (
+        "Of a retraining run: accuracy, loss, accuracy_gap, loss_gap and calibration_error of the two, on the test images."
+    ),
+    "images, unreadable": "Of a prediction: images answered, and pictures that cannot be read.",
+    "accepted, confidence": "Of a prediction: share of answers that are accepted, and mean confidence, 0 to 1.",
+    "runs, versions, models, bytes": "Of `prune`: what it deleted.",
+}
+"""All other metrics, by name; `<…>` stands for what varies."""
+
+
+def is_metric(name: str) -> bool:
+    """Whether a run may record a metric of this name."""
+    patterns = ", ".join(OTHER_METRICS).split(", ")
+    plain = (re.sub(r"<.*?>", ".+", pattern) for pattern in patterns)
+    return name in METRICS or any(re.fullmatch(pattern, name) for pattern in plain)
 
 
 def recall_metrics(part: str, class_names: Sequence[str]) -> list[str]:
@@ -243,9 +288,21 @@ TRIALS_CSV, PARETO_PNG, PARALLEL_PNG = "trials.csv", "pareto.png", "parallel.png
 SEARCH_JSON = "search.json"
 """Of a search or a retraining run whose tag `narrowgap.identity` has a digest: what the digest is of, as JSON."""
 REPORT, GAPS_CSV, REFITS_CSV, SEEDS_CSV = "report.html", "gaps.csv", "refits.csv", "seeds.csv"
-"""Of an evaluation, beside the pictures and tables of its analyses."""
+"""Of an evaluation."""
+GAPS_PNG, PARETO_CSV, COMPARISON_CSV, PUBLISHED_CSV = "gaps.png", "pareto.csv", "comparison.csv", "published.csv"
+EFFECTS_CSV, EFFECTS_PNG, PLACEMENT_CSV, PLACEMENT_PNG = "effects.csv", "effects.png", "placement.csv", "placement.png"
+CLASSES_CSV, CLASSES_PNG, MISTAKES_PNG, RELIABILITY_PNG = (
+    "classes.csv",
+    "classes.png",
+    "mistakes.png",
+    "reliability.png",
+)
+POLICIES_CSV, COVERAGE_PNG = "policies.csv", "coverage.png"
+"""Of the analyses of an evaluation."""
 DECISION_JSON, DECISION_MD, CONTROL_PNG, REFERENCE = "decision.json", "decision.md", "control.png", "reference.npz"
 """Of a retraining run."""
+DRIFT_CSV, DRIFT_PNG = "drift.csv", "drift.png"
+"""Of a retraining run that has a champion with reference data."""
 CHECK_HTML, DUPLICATES_CSV, SUSPECT_LABELS_CSV = "check.html", "duplicates.csv", "suspect_labels.csv"
 """Of the step `check`."""
 PREDICTIONS_CSV, CONTACT_SHEET = "predictions.csv", "contact_sheet.png"

@@ -6,6 +6,7 @@ from pipeline.figures.networks import reliability as reliability_figure
 from pipeline.figures.style import png
 from pipeline.formatting import percent
 from pipeline.statistics import calibration
+from pipeline.tracking.names import RELIABILITY_PNG
 
 METHOD = (
     "Expected calibration error: the mean difference between confidence and accuracy, over bins of confidence. "
@@ -27,7 +28,7 @@ def analyse(result: EvaluationResult) -> Analysis:
         f"temperature scaling (temperature {temperature:.3f})."
     )
     return Analysis(
-        {"reliability.png": picture},
+        {RELIABILITY_PNG: picture},
         {
             "test_calibration_error": error,
             "test_calibration_error_scaled": scaled_error,

@@ -16,6 +16,7 @@ from pipeline.statistics.effects import placement
 from pipeline.statistics.effects.placement import Placement, Slope
 from pipeline.statistics.holm import holm
 from pipeline.statistics.seed_summary import Summary
+from pipeline.tracking.names import PLACEMENT_CSV, PLACEMENT_PNG
 
 LEVEL = 0.05
 METHOD = (
@@ -39,8 +40,8 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     picture, text = png(placement_figure.placement(found)), sentence(found)
     pictures = [Picture(picture, text, "Difference to no dropout")]
     section = Section("One dropout layer, moved", text, pictures=pictures, method=METHOD)
-    artifacts: dict[str, bytes | str] = {"placement.csv": placement.table(found).to_csv(index=False)}
-    return Analysis(artifacts | {"placement.png": picture}, section=section, answer=text)
+    artifacts: dict[str, bytes | str] = {PLACEMENT_CSV: placement.table(found).to_csv(index=False)}
+    return Analysis(artifacts | {PLACEMENT_PNG: picture}, section=section, answer=text)
 
 
 def sentence(found: Placement) -> str:

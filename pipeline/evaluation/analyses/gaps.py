@@ -8,7 +8,7 @@ from pipeline.figures.comparisons import gaps as gaps_figure
 from pipeline.figures.style import png
 from pipeline.formatting import interval
 from pipeline.statistics.gap_table import FIGURES
-from pipeline.tracking.names import GAPS_CSV, METRICS
+from pipeline.tracking.names import GAPS_CSV, GAPS_PNG, METRICS
 
 MOST_IN_PICTURE = 10
 """Networks in the picture; the table has all."""
@@ -44,7 +44,7 @@ def analyse(result: EvaluationResult) -> Analysis:
         "between them."
     )
     return Analysis(
-        {GAPS_CSV: table.to_csv(index=False), "gaps.png": picture},
+        {GAPS_CSV: table.to_csv(index=False), GAPS_PNG: picture},
         section=section,
         summary_picture=Picture(picture, alt, "Train and test by both measures of the generalisation gap"),
     )

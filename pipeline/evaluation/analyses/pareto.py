@@ -9,7 +9,7 @@ from pipeline.figures.comparisons import pareto as pareto_figure
 from pipeline.figures.style import png
 from pipeline.search.trials import Trial, fully_trained, unpruned
 from pipeline.statistics.pareto import front, hypervolume
-from pipeline.tracking.names import PARETO_PNG
+from pipeline.tracking.names import PARETO_CSV, PARETO_PNG
 
 METHOD = (
     "Trials have one seed each; refitted networks are means over seeds. Trials on the front are partly lucky: refitted, "
@@ -51,7 +51,7 @@ def analyse(result: EvaluationResult) -> Analysis:
         pictures=[Picture(picture, alt, "Pareto front of test accuracy and honest gap")],
         method=METHOD,
     )
-    artifacts: dict[str, bytes | str] = {"pareto.csv": table.to_csv(index=False), PARETO_PNG: picture}
+    artifacts: dict[str, bytes | str] = {PARETO_CSV: table.to_csv(index=False), PARETO_PNG: picture}
     return Analysis(artifacts, {"hypervolume": hypervolume(accuracy, gap)}, section)
 
 

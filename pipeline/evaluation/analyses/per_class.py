@@ -7,6 +7,7 @@ from pipeline.figures.networks import per_class as classes_figure
 from pipeline.figures.style import png
 from pipeline.formatting import percent, safe_cell
 from pipeline.statistics import per_class
+from pipeline.tracking.names import CLASSES_CSV, CLASSES_PNG, MISTAKES_PNG
 
 MOST_MISTAKES = 30
 
@@ -40,4 +41,4 @@ def analyse(result: EvaluationResult) -> Analysis:
         ],
     )
     cells = table.assign(**{"class": table["class"].map(safe_cell)}).to_csv(index=False)
-    return Analysis({"classes.csv": cells, "classes.png": bars, "mistakes.png": page}, section=section)
+    return Analysis({CLASSES_CSV: cells, CLASSES_PNG: bars, MISTAKES_PNG: page}, section=section)

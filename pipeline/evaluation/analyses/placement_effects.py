@@ -21,6 +21,7 @@ from pipeline.statistics.effects import model
 from pipeline.statistics.effects.design import Factor
 from pipeline.statistics.effects.model import FLOOR, LEVEL, Effects, Fit
 from pipeline.statistics.effects.regression import LEAST_FREEDOM
+from pipeline.tracking.names import EFFECTS_CSV, EFFECTS_PNG
 
 AGAINST = {
     "dropout": "0.1 of rate",
@@ -45,10 +46,10 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     effects = model.effects(trials.table(complete), searched, layers=layers)
     text = f"{sentence(effects)}{stopped_early(len(eligible) - len(complete), 'left out')}"
     text += left_out(len(result.trials) - len(eligible))
-    artifacts: dict[str, bytes | str] = {"effects.csv": model.table(effects).to_csv(index=False)}
+    artifacts: dict[str, bytes | str] = {EFFECTS_CSV: model.table(effects).to_csv(index=False)}
     pictures, tables = [], []
     if any(math.isfinite(effect.estimate) for fit in effects.fits for effect in fit.effects):
-        artifacts["effects.png"] = picture = png(effects_figure.effects(effects))
+        artifacts[EFFECTS_PNG] = picture = png(effects_figure.effects(effects))
         alt = f"Effects with 95 % intervals on accuracy and gap. {sentence(effects)}"
         pictures.append(Picture(picture, alt, "Effects over all trials"))
         verdicts = _verdicts(effects)

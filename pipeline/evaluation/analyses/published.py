@@ -6,7 +6,7 @@ from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.report.page import Section, Table
 from pipeline.formatting import interval
 from pipeline.statistics.gap_table import FIGURES
-from pipeline.tracking.names import METRICS
+from pipeline.tracking.names import METRICS, PUBLISHED_CSV
 
 METHOD = (
     "Published values use the fit measure: train as training last reports it, with dropout on. Our values are shown by "
@@ -40,7 +40,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     frame = _formatted(table)
     numbers = dict.fromkeys(frame.columns[2:5], str)  # aligned right
     return Analysis(
-        {"published.csv": table.to_csv(index=False)},
+        {PUBLISHED_CSV: table.to_csv(index=False)},
         section=Section(
             "Published results and ours", tables=[Table("Published and measured values", frame, numbers)], method=METHOD
         ),

@@ -8,6 +8,7 @@ from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Section, Table
 from pipeline.statistics import paired_comparison
 from pipeline.statistics.seed_summary import summarise
+from pipeline.tracking.names import COMPARISON_CSV
 
 METHOD = (
     "Each network is represented by its refit with the median validation loss. Intervals and tests describe other test "
@@ -40,7 +41,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     )
     metrics = {"baseline_accuracy_difference": comparison.accuracy.estimate, "baseline_mcnemar_p": comparison.test.p}
     table = table.assign(first=chosen.architecture, second=rival.architecture)
-    artifacts = {"comparison.csv": table.to_csv(index=False)}
+    artifacts = {COMPARISON_CSV: table.to_csv(index=False)}
     return Analysis(artifacts, metrics if role == BASELINE else {}, section, answer=by_seed)
 
 

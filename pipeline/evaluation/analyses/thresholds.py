@@ -17,6 +17,7 @@ from pipeline.figures.style import png
 from pipeline.formatting import percent
 from pipeline.statistics.selective import conformal, thresholds
 from pipeline.statistics.selective.policies import POLICIES, answer
+from pipeline.tracking.names import COVERAGE_PNG, POLICIES_CSV
 
 EXAMPLE = 0.5
 """The threshold in the table where no target accuracy is set or none is reached."""
@@ -99,7 +100,7 @@ def analyse(result: EvaluationResult) -> Analysis:
         "conformal_quantile": sets.quantile,
         **outcome.metrics,
     }
-    artifacts: dict[str, bytes | str] = {"policies.csv": table.to_csv(index=False), "coverage.png": picture}
+    artifacts: dict[str, bytes | str] = {POLICIES_CSV: table.to_csv(index=False), COVERAGE_PNG: picture}
     return Analysis(artifacts, metrics, section, serving=ServingDefaults(sets.quantile, found.min_confidence))
 
 
