@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
+from pipeline import stop_request
 from pipeline.data.shared_split import temporary_folder
 from pipeline.errors import KeptError, StoreError
 from pipeline.evaluation import find_search
@@ -122,18 +123,26 @@ class MlflowRun:
         started = bool(os.environ.get("MLFLOW_RUN_ID"))
         parents = psutil.Process().parents() if started else []
         self._process = next((each for each in parents if _is_mlflow_run(each)), None)
-        self._told = False
 
     @property
     def gone(self) -> bool:
         """Whether it was there and has ended: then nobody else would end the run of this step."""
-        return self._process is not None and not self._process.is_running()
+        return self._process is not None and _has_ended(self._process)
 
     def check(self) -> None:
-        """Ends this process as SIGTERM does if it is gone; once: a second signal would interrupt the closing of runs."""
-        if self.gone and not self._told:
-            self._told = True
+        """Ends this process as SIGTERM does if it is gone, unless this one was asked to stop already."""
+        if self.gone and not stop_request.asked():
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether a process has ended. It stays in the system's table until its parent asks for it, which in a container may be
+    never.
+    """
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _is_mlflow_run(process: psutil.Process) -> bool:

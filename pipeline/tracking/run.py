@@ -18,6 +18,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 from requests import HTTPError
 
+from pipeline import stop_request
 from pipeline.errors import InputError, NarrowgapError, StoreError
 from pipeline.tracking.connection.masking import masked, shown
 from pipeline.tracking.connection.patience import PatientClient
@@ -199,13 +200,21 @@ class Run:
             )
             raise
         if not self.adopted and self.status == "RUNNING":
-            self.finish("FINISHED")
+            try:
+                self.finish("FINISHED")
+            except (KeyboardInterrupt, SystemExit):  # its work is done
+                self.give_up("FINISHED")
+                raise
 
-    def give_up(self, status: Status, reason: str) -> None:
+    def give_up(self, status: Status, reason: str | None = None) -> None:
         """Ends the run after a failure; an error of the store is ignored, so the failure itself is reported. A store that
-        is away is not waited for.
+        is away is not waited for. A request to stop does not interrupt it.
         """
-        with contextlib.suppress(MlflowException, OSError, NarrowgapError), self._client.hurried():
+        with (
+            stop_request.held(),
+            contextlib.suppress(MlflowException, OSError, NarrowgapError),
+            self._client.hurried(),
+        ):
             self.finish(status, reason)
 
     def artifact_place(self, name: str) -> str:

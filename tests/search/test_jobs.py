@@ -2,11 +2,9 @@
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
-from pipeline import stop_request
 from pipeline.experiment import Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
@@ -40,17 +38,6 @@ def test_no_worker_stays_idle_though_another_has_all_programs():
 def test_of_new_networks_the_first_goes_to_the_worker_with_the_fewest_programs():
     waiting = [job(1, 8), job(2, 9)]
     assert match(waiting, {"a", "b"}, {"a": {program(7)}}) == (waiting[0], "b")
-
-
-@pytest.fixture
-def listening() -> Iterator[None]:
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    before = {number: signal.getsignal(number) for number in numbers}
-    stop_request.listen()
-    yield
-    stop_request.listen()  # forgets the request
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """What is written on a run, and how a run ends."""
 
 import math
+import os
+import signal
 
 import pytest
 
@@ -163,6 +165,43 @@ def test_a_block_that_is_left_by_an_error_ends_the_run_with_the_reason(store, ru
     found = store.get(run.id)
     assert found.status == status
     assert found.tags["narrowgap.reason"] == reason
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_signal_while_a_run_whose_work_is_done_is_ended_leaves_it_finished(store, run, monkeypatch):
+    client = store.client.impatient
+    set_terminated = client.set_terminated
+    asked: list[str] = []
+
+    def stopped(run_id: str, status: str) -> None:
+        if not asked:
+            asked.append(status)
+            os.kill(os.getpid(), signal.SIGINT)
+        set_terminated(run_id, status)
+
+    monkeypatch.setattr(client, "set_terminated", stopped)
+    with pytest.raises(KeyboardInterrupt), run.open():
+        pass
+
+    assert asked == ["FINISHED"]
+    assert store.get(run.id).status == "FINISHED"
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_signal_while_a_failed_run_is_ended_is_raised_when_it_is(store, run, monkeypatch):
+    client = store.client.impatient
+    set_terminated = client.set_terminated
+
+    def stopped(run_id: str, status: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        set_terminated(run_id, status)
+
+    monkeypatch.setattr(client, "set_terminated", stopped)
+    with pytest.raises(SystemExit), run.open():
+        raise ZeroDivisionError("by zero")
+
+    found = store.get(run.id)
+    assert (found.status, found.tags["narrowgap.reason"]) == ("FAILED", "ZeroDivisionError: by zero")
 
 
 def test_an_interrupted_run_of_mlflow_run_is_ended_here_because_mlflow_would_call_it_failed(store, monkeypatch):
