@@ -19,7 +19,7 @@ from rich.console import Console
 from pipeline import experiment, stop_request
 from pipeline.errors import InputError, NarrowgapError
 from pipeline.paths import check_working_directory
-from pipeline.tracking.connection.masking import mask_logs, mask_tracebacks, masked
+from pipeline.tracking.connection.masking import MaskedStream, mask_logs, mask_tracebacks, masked
 
 LINE = 140
 """Characters per line where there is no terminal: a table in a log needs more than 80 columns."""
@@ -303,7 +303,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _console() -> Console:
-    console = Console(highlight=False, markup=False, emoji=False)  # a path or a name may hold brackets and colons
+    screen: Any = MaskedStream(sys.stdout)
+    # A path or a name may hold brackets and colons.
+    console = Console(file=screen, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = LINE
     return console

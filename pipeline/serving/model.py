@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from pipeline.errors import InputError
 from pipeline.models.keras_model import save
 from pipeline.statistics.selective import policies
+from pipeline.tracking.connection.patience import temporary_folder_errors
 from pipeline.tracking.run import ABSENT
 from pipeline.tracking.store import Run
 
@@ -94,7 +95,8 @@ def log_model(
     try:
         # MLflow's advice on type hints ignores warning filters.
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
-            files = _files(Path(folder), model, serving, code)
+            with temporary_folder_errors():
+                files = _files(Path(folder), model, serving, code)
 
             def log(tags: dict[str, str]) -> str:
                 mlflow.set_experiment(experiment_id=run.experiment_id)  # the experiment in which MLflow lists the model

@@ -1,12 +1,16 @@
 """What is written on a run, and how a run ends."""
 
+import dataclasses
+import errno
 import math
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError, SearchFailedError
+from pipeline.errors import InputError, SearchFailedError, StoreError
 from pipeline.tracking import run as run_module
 from pipeline.tracking.store import Point
 
@@ -227,3 +231,21 @@ def test_a_long_reason_is_cut_where_one_can_see_it(store, run):
     reason = store.get(run.id).tags["narrowgap.reason"]
     assert len(reason) == run_module.MOST_REASON_LETTERS
     assert reason.endswith("x…")
+
+
+def test_a_temporary_folder_that_is_full_or_missing_is_not_called_a_fault_of_the_store(run, tmp_path, monkeypatch):
+    elsewhere = dataclasses.replace(run, artifact_uri="http://127.0.0.1:9/artifacts")  # nobody is asked
+    expected = (
+        rf"^the temporary folder {tmp_path}\S* cannot be written \(No .*\); free some space there, or set .* TMPDIR"
+    )
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(StoreError, match=expected):
+        elsewhere.write("curves.png", b"")
+
+    def full(_file: Path, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match=expected):
+        elsewhere.write("curves.png", b"")
