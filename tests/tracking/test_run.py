@@ -233,19 +233,17 @@ def test_a_long_reason_is_cut_where_one_can_see_it(store, run):
     assert reason.endswith("x…")
 
 
-def test_a_temporary_folder_that_is_full_or_missing_is_not_called_a_fault_of_the_store(run, tmp_path, monkeypatch):
-    elsewhere = dataclasses.replace(run, artifact_uri="http://127.0.0.1:9/artifacts")  # nobody is asked
-    expected = (
-        rf"^the temporary folder {tmp_path}\S* cannot be written \(No .*\); free some space there, or set .* TMPDIR"
-    )
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    with pytest.raises(StoreError, match=expected):
-        elsewhere.write("curves.png", b"")
-
+@pytest.mark.parametrize("trouble", ["full", "missing"])
+def test_a_temporary_folder_that_cannot_be_written_is_not_called_a_fault_of_the_store(
+    run, tmp_path, monkeypatch, trouble
+):
     def full(_file: Path, _content: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    elsewhere = dataclasses.replace(run, artifact_uri="http://127.0.0.1:9/artifacts")  # nobody is asked
+    folder = tmp_path if trouble == "full" else tmp_path / "missing"
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setattr(Path, "write_bytes", full)
+    expected = rf"^the temporary folder {folder} cannot be written \(No .*\); free some space there, or set .* TMPDIR"
     with pytest.raises(StoreError, match=expected):
         elsewhere.write("curves.png", b"")

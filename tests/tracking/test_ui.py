@@ -170,8 +170,8 @@ def test_a_server_that_dies_is_a_failure_of_the_ui_and_its_workers_end_too(fresh
             with suppress(psutil.NoSuchProcess):
                 each.kill()
         process.communicate()
-    last = (tmp_path / "errors.txt").read_text().splitlines()[-1]
-    assert last == "narrowgap: the MLflow server has ended with exit code -9; see above"
+    lines = (tmp_path / "errors.txt").read_text().splitlines()  # the server writes there too
+    assert "narrowgap: the MLflow server has ended with exit code -9; see above" in lines
 
 
 @pytest.fixture(scope="module")
