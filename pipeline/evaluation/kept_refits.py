@@ -16,7 +16,7 @@ from pipeline.search.recording.run_journal import recover
 from pipeline.search.resume import NEW_SPACE, NEW_TRAINING
 from pipeline.session import Session
 from pipeline.statistics import trial_metrics
-from pipeline.tracking import deletion
+from pipeline.tracking import deletion, run_lock
 from pipeline.tracking.names import (
     DECISION_TAG,
     EXPERIMENT_TAG,
@@ -92,7 +92,9 @@ class EarlierRefits:
         stopped = _stopped(session, run)
         for each in stopped:
             if (folder / each.id).is_dir():
-                self._recover(each, Outbox(folder / each.id), stopped)
+                with run_lock.taking(self._store, run, of=each.id) as alone:
+                    if alone:  # otherwise another evaluation is doing it just now
+                        self._recover(each, Outbox(folder / each.id), stopped)
         self._found = [refit for each in stopped for refit in self._refits(each) if refit.status == "FINISHED"]
 
     def has(self, record: TrialRecord) -> bool:
@@ -100,16 +102,18 @@ class EarlierRefits:
         return any(_same(each, record) for each in self._found)
 
     def take(self, record: TrialRecord) -> tuple[Run, KeptRefit] | None:
-        """The refit that `record` describes, moved below this run; None if there is none, or its arrays are gone."""
+        """The refit that `record` describes, moved below this run; None if there is none, its arrays are gone, or another
+        evaluation has taken it.
+        """
         for run in [each for each in self._found if _same(each, record)]:
             self._found.remove(run)
             try:
                 kept = KeptRefit.from_bytes(run.read(KEPT_REFIT))
             except InputError:
                 continue
-            self._store.move(run, below=self._run)
-            run.log(tags={ROLE_TAG: record.tags[ROLE_TAG]})
-            return run, kept
+            if run_lock.take_over(self._store, run, below=self._run):
+                run.log(tags={ROLE_TAG: record.tags[ROLE_TAG]})
+                return run, kept
         return None
 
     def _recover(self, stopped: Run, outbox: Outbox, among: Iterable[Run]) -> None:

@@ -37,6 +37,7 @@ from pipeline.tracking.names import (
     KEPT_REFIT,
     LEFT_OUT_TAG,
     ROLE_TAG,
+    TAKES_TAG,
     TEST_DIGEST_TAG,
 )
 from pipeline.tracking.store import Run, Status
@@ -455,6 +456,26 @@ def test_a_refit_that_failed_and_could_not_be_recorded_is_recorded_once_and_is_n
     failed = [each for each in store.children(stopped) if each.status == "FAILED"]
     assert [each.tags["narrowgap.reason"] for each in failed] == ["boom 0"]
     assert list(store.children(run)) == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_another_evaluation_is_just_taking_over_is_left_to_it_and_not_waited_for(
+    evaluation: StoppedEvaluations, monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    store = evaluation.session.store
+    with monkeypatch.context() as patch:
+        if not recorded:
+            patch.setattr(TrialRecord, "write", away)
+        first = evaluation([65, 66], stop_at=66)
+    refits = [each for each in store.children(first) if each.status == "FINISHED"]
+    assert (len(refits), len(evaluation.waiting)) == ((1, 0) if recorded else (0, 1))
+    other = store.root(step="evaluate", experiment="smoke", tags={TAKES_TAG: refits[0].id if recorded else first.id})
+    second = evaluation([65])
+    assert (evaluation.trained, evaluation.below(second)) == ([65, 65], [("65", "0.01")])
+    assert (len(evaluation.below(first)), len(evaluation.waiting)) == ((1, 0) if recorded else (0, 1))
+    other.finish("KILLED")  # it died before it had taken it
+    third = evaluation([65])
+    assert (evaluation.trained, evaluation.below(third), evaluation.waiting) == ([65, 65], [("65", "0.01")], [])
 
 
 def test_commands_that_ended_before_they_trained_do_not_hide_the_refits_of_one_that_did(
