@@ -1,4 +1,4 @@
-"""Decides whether a search resumes an earlier one.
+"""Decides whether a search resumes an earlier one: `earlier`, by what `identity` says of both.
 
 The tracking store is the only state; `journal.py` reads the known results from it, and `loop.py` gives them to a fresh
 oracle instead of training them again. What makes two searches the same is in a tag of the search's run, section by

@@ -161,7 +161,7 @@ def _without_class(on_test: conformal.Evaluation) -> str:
         return ""
     return (
         f" In {percent(on_test.without_class)} % of the images no class is probable enough: their set is the most probable "
-        "class, and they are not accepted."
+        f"class, and they are not accepted. {percent(on_test.accepted)} % are."
     )
 
 

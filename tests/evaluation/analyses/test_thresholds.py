@@ -92,4 +92,5 @@ def test_images_where_no_class_is_probable_enough_are_counted_in_words(digits_sp
     unsure[::4, :2] = 0.6, 0.4
     result = evaluated(digits_split, replace(chosen, refits=[replace(chosen.refits[0], test=unsure)]))
     text = section(thresholds.analyse(replace(result, split=split))).text
-    assert "75.00 % of the sets have a single class. In 25.00 % of the images no class is probable enough" in text
+    assert "100.00 % of the sets have a single class. In 25.00 % of the images no class is probable enough" in text
+    assert "they are not accepted. 75.00 % are." in text
