@@ -8,7 +8,7 @@ The drawback: shares are approximate. Of n different images n * share are held o
 * share * (1 - share)) (180 ± 13 of 1,800 at a tenth), in each class alike. Taking the n * share smallest hashes of a
 class would be exact, but that bound moves with n, and images would change from train to test. A class without any image
 below the share holds out the one with the smallest hash. As such a class grows, that image returns to train or is
-replaced by a new one; no old image moves to test.
+replaced by a new one; no old image moves to test. If it is removed or relabelled, the next one of the class takes its place.
 """
 
 import hashlib
