@@ -194,7 +194,7 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     mark = pareto.Mark(points[choice.index], f"chosen on validation: {chosen.name}")
     run.write(PARETO_PNG, png(pareto.pareto(points, list(best), [mark], pruned)))
     coordinates = [trial.coordinates() for trial in eligible]  # the scores of fewer epochs are not comparable
-    names = [name for name in trials.hyperparameters(eligible) if name != "depth"]
+    names = [name for name in trials.hyperparameters(eligible) if name != "depth" or experiment.model is not None]
     names.sort(key=lambda name: name.rstrip("0123456789"))  # by kind; within a kind by layer, as they came
     names += ["val_accuracy", "test_accuracy", "accuracy_gap"]
     log = experiment.training.logarithmic
