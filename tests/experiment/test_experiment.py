@@ -222,7 +222,7 @@ def test_a_wrong_override_is_reported_in_one_line(key, text, message):
         ("name: x\nquestion: y\nspace: {networks: [{hiden: [8]}]}", r"unknown key space\.networks\.0\.hiden"),
         (
             PUBLISHES + "{source: z, train_accuracy: 95.9, train_loss: 0.1, test_accuracy: .9, test_loss: 0.4}}]}",
-            r"space\.networks\.0\.published\.train_accuracy is 95\.9: expected 1 or less",
+            r"space\.networks\.0\.published\.train_accuracy is 95\.9: expected 1\.0 or less",
         ),
         (PUBLISHES + "{}}]}", r"space\.networks\.0\.published\.source is missing"),
         (
