@@ -55,9 +55,16 @@ def log_monitoring(session: Session, root: Run, judged: JudgedChallenger, warnin
     warnings = [*_control_chart(session, root, judged), *warnings]
     for warning in warnings:
         session.say(f"retrain: warning: {warning}")
+    tag_warnings(root, warnings)
+    return warnings
+
+
+def tag_warnings(root: Run, warnings: Sequence[str]) -> None:
+    """Tags the run with these warnings alone: those of a refit that was not promoted say nothing of the search after it."""
     if warnings:
         root.log(tags={WARNING_TAG: "; ".join(warnings)})
-    return warnings
+    elif WARNING_TAG in root.tags:
+        root.remove(WARNING_TAG)
 
 
 def _metrics(role: str, metrics: ModelMetrics | None) -> dict[str, float]:

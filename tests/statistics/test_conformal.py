@@ -59,7 +59,7 @@ def test_the_check_counts_labels_held_sizes_and_singletons() -> None:
     )  # one held, one missed, two left, none left and so the first
     found = evaluate(calibration, np.array([0, 1, 1, 0]), rows)
     assert (found.stated, found.coverage) == (0.75, 0.75)
-    assert (found.size, found.singletons, found.without_class) == (5 / 4, 0.5, 0.25)
+    assert (found.size, found.singletons, found.accepted, found.without_class) == (5 / 4, 0.75, 0.5, 0.25)
     # Wilson, 3 of 4, z = 1.96: (3 + 1.9207 -+ 1.96 sqrt(.75 + .9604)) / 7.8415.
     assert [found.low, found.high] == pytest.approx([0.3006, 0.9544], abs=1e-4)
 

@@ -1,5 +1,7 @@
 """One dropout layer moved through all positions of one network, all else equal: a designed check of the effects."""
 
+import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
@@ -8,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Picture, Section
 from pipeline.figures.comparisons import placement as placement_figure
 from pipeline.figures.style import png
@@ -26,14 +29,18 @@ METHOD = (
 
 
 def analyse(result: EvaluationResult) -> Analysis | None:
-    """Compares the positions; None unless all refits share their training settings and differ in one dropout layer."""
+    """Compares the positions in the network that most refits differ from in one dropout layer alone; None without one, or
+    unless all refits share their training settings.
+    """
     settings = {group.finalist.settings.model_dump_json() for group in result.groups}
     if not result.experiment.space.networks or len(settings) > 1:
         return None  # the notebook's two networks also differ in early stopping
     refits = [
         {"seed": refit.seed, **refit.metrics, **group.finalist.recipe.spec.coordinates()}
-        for group in result.groups for refit in group.refits
+        for group in _one_network(result.groups) for refit in group.refits
     ]  # fmt: skip
+    if not refits:
+        return None
     found = placement.placement(pd.DataFrame(refits))
     if not found.cells:
         return None
@@ -42,6 +49,23 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     section = Section("One dropout layer, moved", text, pictures=pictures, method=METHOD)
     artifacts: dict[str, bytes | str] = {PLACEMENT_CSV: placement.table(found).to_csv(index=False)}
     return Analysis(artifacts | {PLACEMENT_PNG: picture}, section=section, answer=text)
+
+
+def _one_network(groups: Sequence[RefitGroup]) -> list[RefitGroup]:
+    """Those of the network that occurs without dropout and, most often, with one dropout layer. What else differs, such as
+    activations or normalization, is another network.
+    """
+    found: defaultdict[str, list[RefitGroup]] = defaultdict(list)
+    for group in groups:
+        network = group.finalist.recipe.spec.to_dict()
+        found[json.dumps({**network, "dropout": None}, sort_keys=True)].append(group)
+    layers = {key: [_dropout_layers(group) for group in alike] for key, alike in found.items()}
+    moved = [key for key, counts in layers.items() if 0 in counts and 1 in counts]
+    return found[max(moved, key=lambda key: layers[key].count(1))] if moved else []
+
+
+def _dropout_layers(group: RefitGroup) -> int:
+    return sum(rate > 0 for rate in group.finalist.recipe.spec.to_dict()["dropout"])
 
 
 def sentence(found: Placement) -> str:

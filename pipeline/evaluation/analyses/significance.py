@@ -1,5 +1,7 @@
 """The chosen network against its rival on the same test images, and seed by seed."""
 
+import math
+
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_points
@@ -65,14 +67,17 @@ def _formatted(table: pd.DataFrame, role: str) -> pd.DataFrame:
     rows = []
     for row in table.to_dict("records"):
         scale, digits = (1, 4) if row["measure"] == "loss" else (100, 2)
-        difference, low, high = (f"{scale * row[name]:+.{digits}f}" for name in ("difference", "low", "high"))
+        difference, low, high = (
+            None if math.isnan(row[name]) else f"{scale * row[name]:+.{digits}f}"
+            for name in ("difference", "low", "high")
+        )
         rows.append(
             {
                 "measure": f"{row['measure']}, {'nats' if row['measure'] == 'loss' else 'points'}",
                 "class": row["class"],
                 "images": row["rows"],
                 "difference": difference,
-                "95 % interval": f"{low} to {high}",
+                "95 % interval": None if low is None or high is None else f"{low} to {high}",
                 "only chosen right": row["only_first"],
                 f"only {role} right": row["only_second"],
                 "p": row["p"],

@@ -51,7 +51,9 @@ class Evaluation:
     size: float
     """Mean number of classes in a set; 1 or more."""
     singletons: float
-    """Share of rows with exactly one class that is probable enough: those that are accepted."""
+    """Share of rows with a set of exactly one class."""
+    accepted: float
+    """Share of rows where exactly one class is probable enough."""
     without_class: float
     """Share of rows where no class is probable enough, and the set is the most probable one."""
 
@@ -89,7 +91,8 @@ def evaluate(calibration: Calibration, labels: Labels, probabilities: Probabilit
         low=float(low),
         high=float(high),
         size=float(answers.candidates.sum(axis=1).mean()),
-        singletons=float(answers.accepted.mean()),
+        singletons=float((answers.candidates.sum(axis=1) == 1).mean()),
+        accepted=float(answers.accepted.mean()),
         without_class=float((~conformal_set(probabilities, calibration.quantile).any(axis=1)).mean()),
     )
 

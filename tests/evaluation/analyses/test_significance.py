@@ -1,10 +1,12 @@
 """The chosen network is compared with its rival, on the same images and seed by seed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from pipeline.data.split import Split
+from pipeline.data.split import Part, Split
 from pipeline.evaluation.analyses import significance
 from pipeline.evaluation.analyses.base import EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
@@ -75,3 +77,15 @@ def test_roles_are_unique_and_the_chosen_ones_is_chosen(digits_split: Split) -> 
     found = compared(digits_split, "finalist 2", "finalist 1", BASELINE)
     assert [found.role(each) for each in found.groups] == ["chosen", "finalist 1", "baseline"]
     assert found.of_role("finalist 2") is None, "that is the chosen one"
+
+
+def test_a_class_without_test_images_has_no_figures(digits_split: Split) -> None:
+    """The refits' two test images are of classes 0 and 1."""
+    labels = Part(digits_split.test.images[:2], np.array([0, 1]))
+    look = significance.analyse(
+        replace(compared(digits_split, "finalist 1", BASELINE), split=replace(digits_split, test=labels))
+    )
+    rows = section(look).tables[0].frame.set_index("class")
+    assert rows.loc["5", "images"] == 0
+    assert list(rows.loc["5", ["difference", "95 % interval"]].isna()) == [True, True]
+    assert rows.loc["1", "difference"] == "+0.00"
