@@ -37,6 +37,8 @@ CLAIM_TAG = "narrowgap.claim"
 LEASE_TAG = "narrowgap.lease"
 """What a process asks to do alone, or does, as JSON: `of` (its name), `what` (for people) and `state` (`asking`, `held` or
 `withdrawn`)."""
+TAKES_TAG = "narrowgap.takes"
+"""Id of the run that an evaluation is just taking over, or whose records it is writing; empty at all other times."""
 
 # Search and trials.
 IDENTITY_TAG = "narrowgap.identity"

@@ -222,6 +222,7 @@ class Store:
     def move(self, run: Run, *, below: Run) -> None:
         """Makes a run a nested run of another one."""
         self.client.set_tag(run.id, PARENT_TAG, below.id)
+        run.tags[PARENT_TAG] = below.id
 
     def keeps_artifacts_here(self, run: Run) -> bool:
         """Whether artifacts go to a folder of this machine, although the server is on another one."""
