@@ -199,7 +199,7 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     mark = pareto.Mark(_point(chosen), f"chosen on validation: {chosen.name}")
     run.write(PARETO_PNG, png(pareto.pareto(points, list(best), [mark], stopped)))
     coordinates = [trial.coordinates() for trial in eligible]
-    names = [name for name in trials.hyperparameters(eligible) if name != "depth"]
+    names = [name for name in trials.hyperparameters(eligible) if name != "depth" or experiment.model is not None]
     names.sort(key=lambda name: name.rstrip("0123456789"))  # by kind; within a kind by layer, as they came
     names += ["val_accuracy", "test_accuracy", "accuracy_gap"]
     log = experiment.training.logarithmic

@@ -131,6 +131,10 @@ DIM = np.minimum(whole(255), 254) + 0.25
 DIM[:HELD] *= 0.3
 """Fractions up to 255, of which those of the test part could have another range."""
 CSV: Callable[[pd.DataFrame, Path], None] = lambda frame, path: frame.to_csv(path, index=False)  # noqa: E731
+BARE: Callable[[pd.DataFrame, Path], None] = lambda frame, path: frame.to_csv(path, index=False, header=False)  # noqa: E731
+COUNTED: Callable[[pd.DataFrame, Path], None] = lambda frame, path: frame.to_csv(  # noqa: E731
+    path, index=False, header=[str(place) for place in range(len(frame.columns))]
+)
 PARQUET: Callable[[pd.DataFrame, Path], None] = lambda frame, path: frame.to_parquet(path)  # noqa: E731
 
 KINDS = {
@@ -167,6 +171,9 @@ KINDS = {
     "pictures of 0 to 16, scaled": tree("L", sizes=((6, 6), (12, 7)), size=5, most=9, pixel_max=16),
     "pictures whose range is said to be larger": tree("L", pixel_max=510),
     "CSV of pixels": table(CSV, "a.csv", whole(16), pixel_max=16),
+    "CSV without a header": table(BARE, "a.csv", whole(16), pixel_max=16, size=4),
+    "CSV of a shape without a header": table(BARE, "a.csv", whole(255, 40), shape=[5, 8]),
+    "CSV with counted columns": table(COUNTED, "a.csv", whole(255)),
     "CSV of colours": table(CSV, "a.csv", whole(255, 48), shape=[3, 4, 4], channels="rgb"),
     "Parquet of fractions": table(PARQUET, "a.parquet", whole(255) / 255, size=4),
     "CSV of paths": Kind(paths, {"size": 5, "background": "black"}, part="images_train"),
