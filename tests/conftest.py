@@ -42,6 +42,7 @@ FIRST = (
     "search/test_states",
     "evaluation/test_refits",
     "faults/test_two_evaluations",
+    "faults/test_outbox_grows",
     "tracking/test_ui",
     "serving/test_served",
 )
