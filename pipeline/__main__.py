@@ -143,7 +143,7 @@ COMMANDS: Mapping[str, Command] = {
             "version": "the version; without it the champion",
             "policy": "which predictions are accepted: argmax, min_confidence, min_margin, coin_flip or candidates",
             "threshold": "smallest accepted confidence or margin, 0 to 1",
-            "invert": "auto, yes or no: whether dark and light are swapped",
+            "invert": "auto, yes or no: whether dark and light are swapped; default: auto, and no for your own data",
         },
         overrides=False,
     ),

@@ -80,7 +80,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     analyses = [analysis for analyse in ANALYSES if (analysis := analyse(result)) is not None]
     _record(session, run, result, analyses)
     serving = next(analysis.serving for analysis in analyses if analysis.serving is not None)
-    log_chosen_model(run, prepared.split, result.chosen, serving)
+    log_chosen_model(run, prepared, result.chosen, serving)
     page = build_report(session, run, result, analyses)
     run.write(REPORT, page)
     return replace(result, report=page)
