@@ -180,8 +180,11 @@ def _docstring(node: ast.stmt | None) -> str:
 
 
 def _metrics() -> Iterator[str]:
-    from pipeline.tracking.names import METRICS  # noqa: PLC0415 - the project is on the path only now
+    from pipeline.tracking.names import METRICS, OTHER_METRICS  # noqa: PLC0415 - the project is on the path only now
 
     yield from ("### Metrics of a trial and a refit", "", "| metric | meaning | unit as shown |", "|---|---|---|")
     for metric in METRICS.values():
         yield f"| `{metric.name}` | {metric.label} | {metric.unit} |"
+    yield from ("", "### Other metrics", "", "| metric | meaning |", "|---|---|")
+    for name, meaning in OTHER_METRICS.items():
+        yield f"| {', '.join(f'`{each}`' for each in name.split(', '))} | {meaning} |"

@@ -41,6 +41,8 @@ FIRST = (
     "faults/test_disk",
     "search/test_states",
     "evaluation/test_refits",
+    "faults/test_two_evaluations",
+    "faults/test_outbox_grows",
     "tracking/test_ui",
     "serving/test_served",
 )

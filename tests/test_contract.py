@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 
+from pipeline.tracking.names import is_metric
 from tests.fixtures.commands import Commands
 from tests.fixtures.record_contract import contract
 
 pytestmark = pytest.mark.tensorflow
 
-FIXTURES = Path(__file__).parent / "fixtures"
+ROOT = Path(__file__).parents[1]
+FIXTURES = ROOT / "tests/fixtures"
 RECORDED: dict[str, Any] = json.loads((FIXTURES / "contract.json").read_text(encoding="utf-8"))
 SMALL = FIXTURES / "experiments" / "small.yaml"
 ADDED: dict[str, str] = {
     "narrowgap.recipe": "the settings that a network is trained with, its own included",
     "narrowgap.claim": "when a process asked for a lease; of searches too",
     "narrowgap.lease": "what a process asks to do alone, or does",
+    "narrowgap.takes": "the refit of a stopped evaluation that is just being taken over",
     "narrowgap.request": "a run or a version is found by it if the answer to the request that created it was lost",
     "narrowgap.keeps_refits": "an evaluation that was stopped, whose refits can be used again",
     "unreadable": "how many pictures of a prediction cannot be read",
@@ -105,6 +108,21 @@ def found(tmp_path_factory, tensorflow):
         kept = ("--promotion.alpha", "0.001", "--retrain.mode", "refit", "--retrain.fail_when_kept", "true")
         codes["kept_where_that_fails"] = call("retrain", SMALL, *kept).code
         return contract(uri) | {"exit_codes": codes}
+
+
+def test_every_metric_and_artifact_that_is_recorded_stands_in_the_module_of_names(found):
+    text = (ROOT / "pipeline/tracking/names.py").read_text(encoding="utf-8")
+    metrics, artifacts = ({name for place, name in places(found) if place == kind} for kind in ("metrics", "artifacts"))
+    assert len(metrics) > 70
+    assert {name for name in metrics if not is_metric(name)} == set()
+    assert {
+        name for name in artifacts if f'"{Path(name).name}"' not in text and not name.startswith("samples/")
+    } == set()
+
+
+def places(content: dict[str, Any]) -> set[tuple[str, str]]:
+    """(`metrics`, name) and the like of all runs."""
+    return {(place[2], place[-1]) for place in names(content) if place[0] == "runs" and len(place) > 3}
 
 
 def test_nothing_that_was_recorded_is_missing(found):

@@ -43,6 +43,7 @@ def values_of(searched: Choices | Range) -> list[float]:
 
 
 def _declare_layers(hp: keras_tuner.HyperParameters, space: Space) -> None:
+    """Declares the layers, and what all of them share (`Space.searched`); `recipe` reads the values by the same names."""
     fewest, most = space.depth
     hp.Choice("depth", list(range(fewest, most + 1)))
     hp.Choice("dropout_0", _rates(space.input_dropout))

@@ -1,8 +1,16 @@
 """What the pipeline asks of a model: a protocol that every kind of model satisfies.
 
 `DenseSpec` is a dense network, `UserSpec` a model of a user's own. Search, evaluation, retraining and serving know a model
-by this protocol and its `Recipe`. What kinds have of their own is chosen by kind: their search space (`spaces.py`), their
-Keras model (`networks.py`), their JSON (`recipe.py`), and their trainer (`training/trainers.py`, `training/programs.py`).
+by this protocol and its `Recipe`. What kinds have of their own is chosen by kind, in these places:
+
+- the search space: `space_of` in `spaces.py`;
+- the Keras model: `build` in `networks.py`;
+- the JSON: `_spec` in `recipe.py`;
+- the trainer: `train` in `training/trainers.py`, and `program_key` in `training/programs.py`;
+- what is charted of a trial: `Trial.searched` in `search/trials.py`;
+- the code that the saved model needs: `log_chosen_model` in `evaluation/log_model.py`.
+
+A user's own model needs none of these: it is a function in a file that an experiment names (docs/own-model.md).
 """
 
 from typing import Any, Protocol

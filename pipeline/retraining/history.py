@@ -21,7 +21,7 @@ from pipeline.session import Session
 from pipeline.statistics.monitoring.control_chart import ChartPoint, ModelScores, control_chart, limit_warnings
 from pipeline.statistics.monitoring.drift import SIZES, drift, drift_sentence, drift_table
 from pipeline.statistics.monitoring.image_figures import ImageFigures, digests
-from pipeline.tracking.names import CONTROL_PNG, WARNING_TAG
+from pipeline.tracking.names import CONTROL_PNG, DRIFT_CSV, DRIFT_PNG, WARNING_TAG
 from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run
 
@@ -55,9 +55,16 @@ def log_monitoring(session: Session, root: Run, judged: JudgedChallenger, warnin
     warnings = [*_control_chart(session, root, judged), *warnings]
     for warning in warnings:
         session.say(f"retrain: warning: {warning}")
+    tag_warnings(root, warnings)
+    return warnings
+
+
+def tag_warnings(root: Run, warnings: Sequence[str]) -> None:
+    """Tags the run with these warnings alone: those of a refit that was not promoted say nothing of the search after it."""
     if warnings:
         root.log(tags={WARNING_TAG: "; ".join(warnings)})
-    return warnings
+    elif WARNING_TAG in root.tags:
+        root.remove(WARNING_TAG)
 
 
 def _metrics(role: str, metrics: ModelMetrics | None) -> dict[str, float]:
@@ -115,8 +122,8 @@ def check_drift(session: Session, root: Run, champion: Version) -> DriftCheck:
             "its test accuracy is too high; were data.seed or data.test changed?"
         )
     found = drift(before, drift_reference.sample(split, seed), split.class_names, seed=seed)
-    root.write("drift.csv", drift_table(found).to_csv(index=False))
-    root.write("drift.png", png(drift_figure.drift(found)))
+    root.write(DRIFT_CSV, drift_table(found).to_csv(index=False))
+    root.write(DRIFT_PNG, png(drift_figure.drift(found)))
     worst = max(found.tests, key=lambda each: (each.warning, each.size))
     condition = Condition("no drift", not found.warning, worst.size, SIZES[worst.what], drift_sentence(found))
     if found.warning:

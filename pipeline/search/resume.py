@@ -1,4 +1,4 @@
-"""Decides whether a search resumes an earlier one.
+"""Decides whether a search resumes an earlier one: `earlier`, by what `identity` says of both.
 
 The tracking store is the only state; `journal.py` reads the known results from it, and `loop.py` gives them to a fresh
 oracle instead of training them again. What makes two searches the same is in a tag of the search's run, section by
@@ -15,9 +15,17 @@ from pipeline.experiment import Experiment
 from pipeline.formatting import few
 from pipeline.session import PreparedData, Session
 from pipeline.tracking import run_lock
-from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, SEARCH_JSON, SEARCH_RUN_TAG, STEP_TAG, TRIALS_ASKED_TAG
+from pipeline.tracking.names import (
+    EXPERIMENT_TAG,
+    IDENTITY_TAG,
+    OVER_TAG,
+    SEARCH_JSON,
+    SEARCH_RUN_TAG,
+    STEP_TAG,
+    TRIALS_ASKED_TAG,
+)
 from pipeline.tracking.run import MOST_TAG_LETTERS
-from pipeline.tracking.store import Run
+from pipeline.tracking.store import Run, Store
 
 DIGEST = "sha256:"
 SEEN_IN_DIGEST = {"path", "shape", "size", "channels", "background"}
@@ -105,7 +113,7 @@ def _digest(found: Mapping[str, Any]) -> str:
 
 def earlier(session: Session, experiment_id: str) -> Run | None:
     """The experiment's latest search in this MLflow experiment if it can be resumed: it did not finish, or
-    `search.trials` has grown.
+    `search.trials` has grown. Searches of retraining runs are left out.
 
     Raises:
         BusyError: If another process runs it.
@@ -114,18 +122,14 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     asked = session.experiment
     if asked.search.resume == "never":
         return None
-    run = session.store.latest(
-        step="search", experiment=asked.name, status=None, experiment_id=experiment_id, tag=IDENTITY_TAG
-    )
+    run = _latest(session.store, asked.name, experiment_id, status=None)
     if run is None or OVER_TAG in run.tags:
         return None
     different = differences(run, identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
-    if different and _of_a_retraining_run(session, run):
-        return None  # one that was interrupted, or goes on; its data are those of its day
     if run.status == "RUNNING" and run_lock.alive(session.store, run):
-        if different or _of_a_retraining_run(session, run):
+        if different:
             return None
         # One that takes no lease, since it was started with search.resume=never.
         holder = run_lock.holder_of(run_lock.owner_of(session.store, run) or run)
@@ -141,6 +145,16 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     return run
 
 
+def may_go_on(store: Store, run: Run) -> bool:
+    """Whether a later command may resume a search that has ended and still lacks trials: `earlier`, of some experiment. Of a
+    search that finished all trials are recorded.
+    """
+    if run.status == "FINISHED" or OVER_TAG in run.tags:
+        return False
+    latest = _latest(store, run.tags[EXPERIMENT_TAG], run.experiment_id, status=None)
+    return latest is not None and latest.id == run.id
+
+
 def unevaluated(session: Session, experiment_id: str) -> Run | None:
     """The experiment's latest search if it is this one and has finished, and the step `main` that ran it was stopped before
     its evaluation had ended. It is evaluated, not repeated.
@@ -148,7 +162,7 @@ def unevaluated(session: Session, experiment_id: str) -> Run | None:
     asked, store = session.experiment, session.store
     if asked.search.resume == "never":
         return None
-    run = store.latest(step="search", experiment=asked.name, experiment_id=experiment_id, tag=IDENTITY_TAG)
+    run = _latest(store, asked.name, experiment_id, status="FINISHED")
     parent = store.find(run.parent_id) if run is not None and run.parent_id is not None else None
     if (
         run is None
@@ -162,10 +176,13 @@ def unevaluated(session: Session, experiment_id: str) -> Run | None:
     return None if store.count(step="evaluate", tags={SEARCH_RUN_TAG: run.id}) else run
 
 
-def _of_a_retraining_run(session: Session, run: Run) -> bool:
-    """Whether a retraining run started the search."""
-    parent = session.store.find(run.parent_id) if run.parent_id is not None else None
-    return parent is not None and parent.tags.get(STEP_TAG) == "retrain"
+def _latest(store: Store, name: str, experiment_id: str, *, status: str | None) -> Run | None:
+    """The experiment's latest search that a user started: those of retraining runs are theirs, and hide none."""
+    retraining = {run.id for run in store.runs(step="retrain", experiment=name, status=None)}
+    searches = store.newest_first(
+        step="search", experiment=name, status=status, experiment_id=experiment_id, tag=IDENTITY_TAG
+    )
+    return next((run for run in searches if run.parent_id not in retraining), None)
 
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -49,7 +49,7 @@ class Serving:
     """(h, w), pixels; (h, w, 3) for red, green and blue."""
     pixel_max: int
     quantile: float
-    """Conformal quantile for the policy `candidates`, from `conformal.fit` on the validation images."""
+    """Conformal quantile for the policy `candidates`, from `conformal.calibrate` on the validation images."""
     min_confidence: float = 0.5
     min_margin: float = 0.5
     policy: policies.Policy = "argmax"

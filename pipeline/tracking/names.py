@@ -1,9 +1,10 @@
 """Every name that Narrowgap writes into the tracking store: tags, metrics, artifacts, aliases.
 
-The names are a contract: people's dashboards and scripts rely on them. They grow; none is renamed. A test holds that no
-other module spells one of the tags.
+The names are a contract: people's dashboards and scripts rely on them. They grow; none is renamed. Tests hold that no other
+module spells a tag or an artifact, and that every metric that runs record stands here.
 """
 
+import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ CLAIM_TAG = "narrowgap.claim"
 LEASE_TAG = "narrowgap.lease"
 """What a process asks to do alone, or does, as JSON: `of` (its name), `what` (for people) and `state` (`asking`, `held` or
 `withdrawn`)."""
+TAKES_TAG = "narrowgap.takes"
+"""Id of the run that an evaluation is just taking over, or whose records it is writing; empty at all other times."""
 
 # Search and trials.
 IDENTITY_TAG = "narrowgap.identity"
@@ -103,7 +106,7 @@ TRAIN_ACCURACY_TAG = "narrowgap.train_accuracy"
 TRAIN_ROWS_TAG = "narrowgap.train_rows"
 """How many images a version was trained on."""
 WARNING_TAG = "narrowgap.warning"
-"""What a retraining run warns of, one tag per warning, numbered."""
+"""What a retraining run warns of; of a refit and a search, the last."""
 PREVIOUS_CHAMPION_TAG = "narrowgap.previous_champion"
 """On a champion that is about to be replaced: the number of its own predecessor, or nothing."""
 PROMOTED_BY_TAG = "narrowgap.promoted_by"
@@ -201,9 +204,9 @@ METRICS: dict[str, Metric] = {
         _accuracy("train_macro_f1", "train macro F1"),
         _accuracy("val_macro_f1", "validation macro F1"),
         _accuracy("test_macro_f1", "test macro F1"),
-        _accuracy_gap("accuracy_gap", "accuracy gap"),
-        _accuracy_gap("val_accuracy_gap", "validation accuracy gap"),
-        _accuracy_gap("fit_accuracy_gap", "fit accuracy gap"),
+        _accuracy_gap("accuracy_gap", "honest gap"),
+        _accuracy_gap("val_accuracy_gap", "validation gap"),
+        _accuracy_gap("fit_accuracy_gap", "fit gap"),
         _loss("train_loss", "train loss"),
         _loss("val_loss", "validation loss"),
         _loss("test_loss", "test loss"),
@@ -215,7 +218,85 @@ METRICS: dict[str, Metric] = {
         _count("seconds", "time", "s"),
     )
 }
-"""Once per trial and refit, of the weights kept."""
+"""Once per trial and refit, of the weights kept; on a search those of its best trial, on an evaluation means over seeds."""
+OTHER_METRICS: dict[str, str] = {
+    "epoch/<metric>": "Of a trial and a refit: a metric after each epoch, counted from 0.",
+    "val_recall/<class>, test_recall/<class>": "Of a trial and a refit: share of a class that is recognised, 0 to 1.",
+    "images_<part>": "Of `prepare`: images in train, validation or test.",
+    "largest_class_rate": "Of `prepare` and `check`: share of training images in the largest class, 0 to 1.",
+    "duplicates_<part>_<part>": "Of `prepare` and `check`: images of the second part that are in the first, pixel by pixel.",
+    "near_duplicates_<part>_<part>": "Of `check`: images of the second part that are nearly in the first.",
+    "labels_suspect, labels_judged": "Of `check`: training labels that look wrong, of so many that were judged.",
+    "images_constant": "Of `check`: images of one colour.",
+    "trials": "Of a search: its trials.",
+    "seeds": "Of an evaluation: seeds of the chosen network.",
+    "test_uses": "Of an evaluation: trials and refits of this store that were scored on this test set.",
+    "<metric>_sd": "Of an evaluation: standard deviation over seeds.",
+    "<metric>_low, <metric>_high": "Of an evaluation: ends of the 95 % interval over seeds.",
+    "selection_bias, selection_bias_test": (
+        "Of an evaluation: accuracy in the search minus the mean over seeds, on validation and on test, 0 to 1."
+    ),
+    "baseline_accuracy_difference": "Of an evaluation: test accuracy minus that of the baseline, one refit each, 0 to 1.",
+    "baseline_mcnemar_p": "Of an evaluation: p-value of McNemar's test of that difference.",
+    "hypervolume": "Of an evaluation: area that the Pareto front dominates, accuracy times gap.",
+    "temperature": "Of an evaluation: the temperature that calibrates best on validation.",
+    "test_calibration_error, test_calibration_error_scaled": (
+        "Of an evaluation: expected calibration error on test, 0 to 1, before and after temperature scaling."
+    ),
+    "risk_area": "Of an evaluation: area under the error rate over coverage on test, 0 to 1.",
+    "min_confidence": "Of an evaluation: the threshold that reaches `evaluation.target_accuracy` on validation.",
+    "answered_share, answered_accuracy": "Of an evaluation: share of test predictions that it accepts, and their accuracy.",
+    "conformal_quantile, conformal_coverage, conformal_set_size": (
+        "Of an evaluation: the quantile found on validation; share of sets that hold the label, and mean size, on test."
+    ),
+    "challenger/<metric>, champion/<metric>": (
+        "Of a retraining run: accuracy, loss, accuracy_gap, loss_gap and calibration_error of the two, on the test images."
+    ),
+    "images, unreadable": "Of a prediction: images answered, and pictures that cannot be read.",
+    "accepted, confidence": "Of a prediction: share of answers that are accepted, and mean confidence, 0 to 1.",
+    "runs, versions, models, bytes": "Of `prune`: what it deleted.",
+}
+"""All other metrics, by name; `<…>` stands for what varies."""
+
+
+def is_metric(name: str) -> bool:
+    """Whether a run may record a metric of this name."""
+    patterns = ", ".join(OTHER_METRICS).split(", ")
+    plain = (re.sub(r"<.*?>", ".+", pattern) for pattern in patterns)
+    return name in METRICS or any(re.fullmatch(pattern, name) for pattern in plain)
+
+
+# Params of trials and refits, and columns of `trials.csv`. Hyperparameters of a user's own model stand beside them.
+TRIAL_PARAMS = ("parameters", "seed", "architecture")
+"""Params besides training settings and hyperparameters."""
+TRIAL_COLUMNS = ("trial", "architecture", "parameters", "pruned", "run_id")
+"""Columns of `trials.csv` besides hyperparameters and metrics."""
+TUNER_PREFIX = "tuner/"
+"""Of what Hyperband adds to the hyperparameters of a proposal."""
+MOST_PARAM_LETTERS = 250
+"""Of the name of a param."""
+
+
+def reserved(name: str) -> str | None:
+    """What else has the name of a hyperparameter, in words; None if nothing has."""
+    if name in TRIAL_PARAMS:
+        return "a param of its runs"
+    if name in TRIAL_COLUMNS:
+        return "a column of trials.csv"
+    if name in METRICS:
+        return "a metric of its runs"
+    return "what Hyperband adds to a proposal" if name.startswith(TUNER_PREFIX) else None
+
+
+def is_param(name: str) -> bool:
+    """Whether MLflow takes a name for a param: of certain letters, and not another name when read as a path."""
+    plain = posixpath.normpath(name)
+    return (
+        bool(re.fullmatch(r"[/\w.\- :]+", name))
+        and len(name) <= MOST_PARAM_LETTERS
+        and plain == name != "."
+        and not plain.startswith(("..", "/"))
+    )
 
 
 def recall_metrics(part: str, class_names: Sequence[str]) -> list[str]:
@@ -243,9 +324,21 @@ TRIALS_CSV, PARETO_PNG, PARALLEL_PNG = "trials.csv", "pareto.png", "parallel.png
 SEARCH_JSON = "search.json"
 """Of a search or a retraining run whose tag `narrowgap.identity` has a digest: what the digest is of, as JSON."""
 REPORT, GAPS_CSV, REFITS_CSV, SEEDS_CSV = "report.html", "gaps.csv", "refits.csv", "seeds.csv"
-"""Of an evaluation, beside the pictures and tables of its analyses."""
+"""Of an evaluation."""
+GAPS_PNG, PARETO_CSV, COMPARISON_CSV, PUBLISHED_CSV = "gaps.png", "pareto.csv", "comparison.csv", "published.csv"
+EFFECTS_CSV, EFFECTS_PNG, PLACEMENT_CSV, PLACEMENT_PNG = "effects.csv", "effects.png", "placement.csv", "placement.png"
+CLASSES_CSV, CLASSES_PNG, MISTAKES_PNG, RELIABILITY_PNG = (
+    "classes.csv",
+    "classes.png",
+    "mistakes.png",
+    "reliability.png",
+)
+POLICIES_CSV, COVERAGE_PNG = "policies.csv", "coverage.png"
+"""Of the analyses of an evaluation."""
 DECISION_JSON, DECISION_MD, CONTROL_PNG, REFERENCE = "decision.json", "decision.md", "control.png", "reference.npz"
 """Of a retraining run."""
+DRIFT_CSV, DRIFT_PNG = "drift.csv", "drift.png"
+"""Of a retraining run that has a champion with reference data."""
 CHECK_HTML, DUPLICATES_CSV, SUSPECT_LABELS_CSV = "check.html", "duplicates.csv", "suspect_labels.csv"
 """Of the step `check`."""
 PREDICTIONS_CSV, CONTACT_SHEET = "predictions.csv", "contact_sheet.png"

@@ -1,4 +1,4 @@
-"""The trainer of a user's own Keras model.
+"""The trainer of a user's own Keras model: `_Trainer.epoch` is one epoch, and the loop over the epochs is `epochs.run`.
 
 An epoch is a few calls of one TensorFlow function that loops over a stack of batches; the last, smaller batch is a call of
 its own, since rows that only fill it up would change the statistics of BatchNormalization. XLA compiles the function, but

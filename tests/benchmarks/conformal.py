@@ -63,8 +63,8 @@ def _set(
     """Coverage of the rule, coverage as served, mean size: of one draw, on 5,000 rows that it has not seen."""
     rows = generator.choice(len(labels), size + 5000, replace=False)
     seen, fresh = rows[:size], rows[size:]
-    fitted = conformal.fit(labels[seen], probabilities[seen], coverage=stated)
-    checked = conformal.checked(fitted, labels[fresh], probabilities[fresh])
+    fitted = conformal.calibrate(labels[seen], probabilities[seen], coverage=stated)
+    checked = conformal.evaluate(fitted, labels[fresh], probabilities[fresh])
     kept = conformal_set(probabilities[fresh], fitted.quantile)[np.arange(len(fresh)), labels[fresh]]
     return float(kept.mean()), checked.coverage, checked.size
 
@@ -81,7 +81,7 @@ def _thresholds(labels: Labels, probabilities: Probabilities, draws: int, genera
             guarded, bare = [], []
             for _ in range(draws):
                 rows = generator.integers(len(labels), size=size)  # with replacement: as independent as fresh images
-                curve = thresholds.curve(labels[rows], probabilities[rows])
+                curve = thresholds.accuracy_coverage_curve(labels[rows], probabilities[rows])
                 guarded.append(thresholds.threshold_for(curve, target).value)
                 reaching = np.flatnonzero(curve.accuracy >= target)
                 bare.append(float(curve.values[reaching[-1]]) if len(reaching) else None)

@@ -12,7 +12,14 @@ from pipeline.figures.networks.coverage import coverage
 from pipeline.figures.networks.reliability import reliability
 from pipeline.figures.style import MARK, TEST, TRAIN
 from pipeline.statistics import calibration
-from pipeline.statistics.selective.thresholds import Checked, Curve, Threshold, checked, curve, threshold_for
+from pipeline.statistics.selective.thresholds import (
+    Curve,
+    Evaluation,
+    Threshold,
+    accuracy_coverage_curve,
+    evaluate,
+    threshold_for,
+)
 from tests.figures.samples import labels_and_probabilities
 from tests.figures.test_figures import bars, inside_the_page, legend, line, pixels
 
@@ -25,7 +32,7 @@ VALIDATION = curve_of([50, 75, 100], [50, 70, 80])
 TEST_CURVE = curve_of([40, 100], [38, 78])
 CHOSEN = Threshold("confidence", 0.9, 0.7, 0.75, 0.93, 0.91, "reason")
 MISSING = Threshold("confidence", 0.999, None, 0.5, 1.0, 0.9487, "reason")
-HELD = Checked(rows=100, answered=70, accuracy=0.92, low=0.84, high=0.96, reached=True)
+HELD = Evaluation(rows=100, answered=70, accuracy=0.92, low=0.84, high=0.96, reached=True)
 
 
 def part(axes: Axes, name: str) -> tuple[list[float], list[float]]:
@@ -52,14 +59,14 @@ class TestCoverage:
             assert up == pytest.approx(accuracies)
         assert [each.get_color() for each in axes.get_lines()] == [TRAIN, TEST]
         assert "highest confidence first" in axes.get_xlabel()
-        assert axes.get_ylabel() == "accuracy of the answers (%)"
+        assert axes.get_ylabel() == "accuracy of the accepted images (%)"
         inside_the_page(figure)
 
     def test_the_legend_gives_the_area_of_each_part(self) -> None:
         # Validation .25 * (5/75) + .25 * .2 = .0667; test .4 * .05 + .6 * .22 = .152.
         assert legend(coverage(VALIDATION, TEST_CURVE)) == [
-            "validation, mean error over all coverages 6.67 %",
-            "test, mean error over all coverages 15.20 %",
+            "validation, mean error over all shares 6.67 %",
+            "test, mean error over all shares 15.20 %",
         ]
 
     def test_target_choice_and_check_are_marked_where_they_are(self) -> None:
@@ -75,9 +82,9 @@ class TestCoverage:
 
     @pytest.mark.parametrize(("reached", "word"), [(True, "reached"), (False, "missed")])
     def test_the_heading_says_what_came_of_it_on_test(self, reached: bool, word: str) -> None:
-        held = Checked(rows=100, answered=70, accuracy=0.92, low=0.84, high=0.96, reached=reached)
+        held = Evaluation(rows=100, answered=70, accuracy=0.92, low=0.84, high=0.96, reached=reached)
         (axes,) = coverage(VALIDATION, TEST_CURVE, CHOSEN, held).axes
-        assert axes.get_title(loc="left") == f"92.0 % right by answering 70.0 % of test: target of 90 % {word}"
+        assert axes.get_title(loc="left") == f"92.0 % right when 70.0 % of test are accepted: target of 90 % {word}"
 
     def test_a_target_out_of_reach_is_drawn_and_said_to_be(self) -> None:
         figure = coverage(VALIDATION, TEST_CURVE, MISSING)
@@ -88,10 +95,10 @@ class TestCoverage:
         inside_the_page(figure)
 
     def test_a_threshold_that_no_test_row_reaches_is_marked_on_validation_alone(self) -> None:
-        none = Checked(rows=100, answered=0, accuracy=math.nan, low=0.0, high=1.0, reached=False)
+        none = Evaluation(rows=100, answered=0, accuracy=math.nan, low=0.0, high=1.0, reached=False)
         figure = coverage(VALIDATION, TEST_CURVE, CHOSEN, none)
         assert not figure.axes[0].containers
-        assert figure.axes[0].get_title(loc="left") == "93.0 % right by answering 75.0 % of validation"
+        assert figure.axes[0].get_title(loc="left") == "93.0 % right when 75.0 % of validation are accepted"
         inside_the_page(figure)
 
     def test_a_target_below_both_curves_is_inside_the_picture(self) -> None:
@@ -105,7 +112,7 @@ class TestCoverage:
         assert 80 < axes.get_ylim()[0] < 88
 
     def test_curves_of_one_point_are_dots(self) -> None:
-        tie = curve(np.arange(10), np.full((10, 10), 0.1, np.float32))
+        tie = accuracy_coverage_curve(np.arange(10), np.full((10, 10), 0.1, np.float32))
         figure = coverage(tie, tie)
         assert [each.get_marker() for each in figure.axes[0].get_lines()] == ["o", "o"]
         pixels(figure)
@@ -114,9 +121,9 @@ class TestCoverage:
         labels, probabilities = labels_and_probabilities(10_000, noise=1.0)
         for by in ("confidence", "margin"):
             halves = [(labels[half], probabilities[half]) for half in (slice(5000), slice(5000, None))]
-            validation, test = (curve(*half, by) for half in halves)
+            validation, test = (accuracy_coverage_curve(*half, by) for half in halves)
             chosen = threshold_for(validation, 0.95)
-            figure = coverage(validation, test, chosen, checked(chosen, *halves[1]))
+            figure = coverage(validation, test, chosen, evaluate(chosen, *halves[1]))
             assert f"highest {by} first" in figure.axes[0].get_xlabel()
             inside_the_page(figure)
 
@@ -134,7 +141,7 @@ class TestBeforeAndAfterScaling:
             assert [bar.get_height() for bar in bars(above)] == pytest.approx(measured.accuracy.tolist(), nan_ok=True)
             assert [bar.get_height() for bar in bars(below)] == pytest.approx(measured.share.tolist())
         before, after = (100 * each.expected_calibration_error for each in (self.BEFORE, self.AFTER))
-        assert left.get_title(loc="left") == f"As trained: expected error {before:.2f} points"
+        assert left.get_title(loc="left") == f"As trained: expected calibration error {before:.2f} points"
         assert right.get_title(loc="left") == f"Temperature scaled (T = 1.23): {after:.2f} points"
         assert figure.get_suptitle() == "Calibration on test"
         inside_the_page(figure)
@@ -147,7 +154,7 @@ class TestBeforeAndAfterScaling:
         assert max(bar.get_height() for bar in bars(left_below) + bars(right_below)) <= left_below.get_ylim()[1]
         assert len(figure.legends) == 1
         assert sorted(legend(figure)) == [
-            "at the mean confidence of the bin", "perfectly calibrated", "share that is right, by bin",
+            "accuracy at the bin's mean confidence", "accuracy of the bin", "perfectly calibrated",
         ]  # fmt: skip
 
     def test_without_a_second_record_there_is_one_panel(self) -> None:

@@ -330,6 +330,15 @@ def test_a_damaged_reference_is_one_warning_and_the_night_goes_on(loop, capsys):
     assert loop.registry.get("2").tags[DECISION_TAG] == "kept"
 
 
+def test_the_warnings_of_a_refit_do_not_stay_on_the_run_when_its_search_has_none(loop):
+    (run,) = loop.runs("retrain")
+    history.tag_warnings(run, ["drift", "no test images of class 3"])
+    assert loop.runs("retrain")[0].tags["narrowgap.warning"] == "drift; no test images of class 3"
+    history.tag_warnings(run, [])
+    assert "narrowgap.warning" not in loop.runs("retrain")[0].tags
+    history.tag_warnings(run, [])
+
+
 def test_a_refit_is_served_with_the_threshold_for_the_target_accuracy(loop):
     from pipeline.serving.model import Serving, load, serving
 
@@ -456,7 +465,7 @@ def test_the_unfinished_search_of_a_retraining_run_is_abandoned_once_the_data_ch
     interrupt_search("retrain", "--retrain.mode", "search")
     loop.write(780)
     assert loop.call("search") == 0
-    assert "search: 1 trial. Best of the search: " in capsys.readouterr().out
+    assert "search: 1 trial. Choice of the search: " in capsys.readouterr().out
     interrupt_search("search", "--search.resume", "never")  # started by a user, who must decide
     loop.write(790)
     assert loop.call("search") == 2

@@ -45,6 +45,16 @@ def test_constant_images_are_found_and_are_near_duplicates_of_nothing() -> None:
     assert [twin.exact for twin in twins(images[1:2], images)] == [True]
 
 
+def test_an_image_of_one_colour_is_constant_and_one_of_two_is_not() -> None:
+    images = np.zeros((4, 3, 3, 3), np.uint8)
+    images[0] = 255, 0, 0
+    images[1] = 10, 20, 30
+    images[2] = 10, 20, 30
+    images[2, 1, 1] = 10, 20, 31
+    assert constant(images).tolist() == [0, 1, 3]
+    assert twins(images[:1], images[1:2]) == []
+
+
 def test_confident_disagreement_is_worked_by_hand() -> None:
     """Class 0 has the mean self-confidence (.9 + .8 + .1) / 3 = .6, class 1 (.7 + .3) / 2 = .5."""
     labels = np.array([0, 0, 0, 1, 1])
@@ -81,6 +91,6 @@ def test_classes_of_too_few_images_for_the_folds_and_images_beyond_the_most_are_
 def test_the_largest_class_is_named_with_its_rate() -> None:
     found = imbalance(np.array([0, 1, 1, 1]), ("cat", "dog"))
     assert (found.largest, found.largest_rate, found.ratio) == ("dog", 0.75, 3)
-    assert found.text == "largest class dog: 75.0 %, smallest cat: 25.0 %"
-    assert imbalance(np.array([0, 1]), ("cat", "dog")).text == "largest class cat: 50.0 %"
+    assert found.text == "largest class 'dog', 75.0 % of train; smallest class 'cat', 25.0 %"
+    assert imbalance(np.array([0, 1]), ("cat", "dog")).text == "largest class 'cat', 50.0 % of train"
     assert imbalance(np.array([0, 0]), ("cat", "dog")).ratio == np.inf

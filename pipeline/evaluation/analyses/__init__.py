@@ -1,7 +1,8 @@
 """The analyses of an evaluation: one file per question that the report answers.
 
 To add one, add a file with a function `analyse` from `EvaluationResult` to `Analysis` (None if it does not apply), and a
-line in `ANALYSES`. The file computes with `statistics`, draws with `figures` and words its section.
+line in `ANALYSES`. The file computes with `statistics`, draws with `figures` and words its section. A picture is a
+`Picture` in the `Section` (both in `report/page.py`), and a PNG file in the artifacts: see `pareto.py`.
 """
 
 from collections.abc import Callable, Sequence

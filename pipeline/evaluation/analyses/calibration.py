@@ -6,11 +6,12 @@ from pipeline.figures.networks import reliability as reliability_figure
 from pipeline.figures.style import png
 from pipeline.formatting import percent
 from pipeline.statistics import calibration
+from pipeline.tracking.names import RELIABILITY_PNG
 
 METHOD = (
     "Expected calibration error: the mean difference between confidence and accuracy, over bins of confidence. "
-    "Temperature scaling divides the logarithms of the probabilities by one number, fitted on validation: 1 changes "
-    "nothing, above 1 lowers the confidence."
+    "Temperature scaling divides the logits by one number, fitted on validation: 1 changes nothing, above 1 lowers the "
+    "confidence, below 1 raises it. The logits are the logarithms of the probabilities, up to a constant."
 )
 
 
@@ -27,7 +28,7 @@ def analyse(result: EvaluationResult) -> Analysis:
         f"temperature scaling (temperature {temperature:.3f})."
     )
     return Analysis(
-        {"reliability.png": picture},
+        {RELIABILITY_PNG: picture},
         {
             "test_calibration_error": error,
             "test_calibration_error_scaled": scaled_error,

@@ -1,5 +1,7 @@
 """One dropout layer moved through all positions of one network, all else equal: a designed check of the effects."""
 
+import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
@@ -8,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Picture, Section
 from pipeline.figures.comparisons import placement as placement_figure
 from pipeline.figures.style import png
@@ -16,6 +19,7 @@ from pipeline.statistics.effects import placement
 from pipeline.statistics.effects.placement import Placement, Slope
 from pipeline.statistics.holm import holm
 from pipeline.statistics.seed_summary import Summary
+from pipeline.tracking.names import PLACEMENT_CSV, PLACEMENT_PNG
 
 LEVEL = 0.05
 METHOD = (
@@ -25,26 +29,47 @@ METHOD = (
 
 
 def analyse(result: EvaluationResult) -> Analysis | None:
-    """Compares the positions; None unless all refits share their training settings and differ in one dropout layer."""
+    """Compares the positions in the network that most refits differ from in one dropout layer alone; None without one, or
+    unless all refits share their training settings.
+    """
     settings = {group.finalist.settings.model_dump_json() for group in result.groups}
     if not result.experiment.space.networks or len(settings) > 1:
         return None  # the notebook's two networks also differ in early stopping
     refits = [
         {"seed": refit.seed, **refit.metrics, **group.finalist.recipe.spec.coordinates()}
-        for group in result.groups for refit in group.refits
+        for group in _one_network(result.groups) for refit in group.refits
     ]  # fmt: skip
+    if not refits:
+        return None
     found = placement.placement(pd.DataFrame(refits))
     if not found.cells:
         return None
     picture, text = png(placement_figure.placement(found)), sentence(found)
     pictures = [Picture(picture, text, "Difference to no dropout")]
     section = Section("One dropout layer, moved", text, pictures=pictures, method=METHOD)
-    artifacts: dict[str, bytes | str] = {"placement.csv": placement.table(found).to_csv(index=False)}
-    return Analysis(artifacts | {"placement.png": picture}, section=section, answer=text)
+    artifacts: dict[str, bytes | str] = {PLACEMENT_CSV: placement.table(found).to_csv(index=False)}
+    return Analysis(artifacts | {PLACEMENT_PNG: picture}, section=section, answer=text)
+
+
+def _one_network(groups: Sequence[RefitGroup]) -> list[RefitGroup]:
+    """Those of the network that occurs without dropout and, most often, with one dropout layer. What else differs, such as
+    activations or normalization, is another network.
+    """
+    found: defaultdict[str, list[RefitGroup]] = defaultdict(list)
+    for group in groups:
+        network = group.finalist.recipe.spec.to_dict()
+        found[json.dumps({**network, "dropout": None}, sort_keys=True)].append(group)
+    layers = {key: [_dropout_layers(group) for group in alike] for key, alike in found.items()}
+    moved = [key for key, counts in layers.items() if 0 in counts and 1 in counts]
+    return found[max(moved, key=lambda key: layers[key].count(1))] if moved else []
+
+
+def _dropout_layers(group: RefitGroup) -> int:
+    return sum(rate > 0 for rate in group.finalist.recipe.spec.to_dict()["dropout"])
 
 
 def sentence(found: Placement) -> str:
-    """Where one dropout layer closes the gap most, at what cost, and the largest reduction without a loss of accuracy."""
+    """Where one dropout layer narrows the gap most, at what cost, and the largest reduction without a loss of accuracy."""
     if not found.cells:
         return "No network was trained both without dropout and with exactly one dropout layer: nothing to compare."
     slopes = [each for each in found.slopes if each.outcome == "accuracy_gap"]
@@ -60,7 +85,7 @@ def sentence(found: Placement) -> str:
         return f"{start} one dropout layer has no significant effect on the gap at any position.{_between(slopes)}"
     cost = next(each for each in found.slopes if (each.outcome, each.position) == ("test_accuracy", best.position))
     parts = [
-        f"{start} one dropout layer closes the gap most {where}: {_points(best.difference)} of gap per 0.1 of rate,",
+        f"{start} one dropout layer narrows the gap most {where}: {_points(best.difference)} of gap per 0.1 of rate,",
         f"with {_points(cost.difference)} of test accuracy.",
     ]
     others = [each for each in slopes if each is not best]
@@ -93,8 +118,8 @@ def _between(slopes: Sequence[Slope]) -> str:
 def _free(found: Placement) -> str:
     """The lowest gap among positions and rates without a significant loss of test accuracy."""
     accuracy = {(each.position, each.rate): each.difference for each in found.cells if each.outcome == "test_accuracy"}
-    closing = [each for each in found.cells if each.outcome == "accuracy_gap" and each.difference.high < 0]
-    free = [each for each in closing if not accuracy[each.position, each.rate].high < 0]
+    narrowing = [each for each in found.cells if each.outcome == "accuracy_gap" and each.difference.high < 0]
+    free = [each for each in narrowing if not accuracy[each.position, each.rate].high < 0]
     if not free:
         return "No position and rate reduces the gap without a loss of test accuracy."
     best = min(free, key=lambda each: each.difference.mean)

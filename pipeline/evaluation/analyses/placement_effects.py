@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
-from pipeline.evaluation.analyses.effect_sentences import answer, networks, sentence
+from pipeline.evaluation.analyses.effect_sentences import LEFT_OUT, answer, few_trials, networks, sentence
 from pipeline.evaluation.analyses.pareto import left_out, stopped_early
 from pipeline.evaluation.report.page import Picture, Section, Table
 from pipeline.experiment import Experiment
@@ -19,8 +19,9 @@ from pipeline.formatting import listed
 from pipeline.search import trials
 from pipeline.statistics.effects import model
 from pipeline.statistics.effects.design import Factor
-from pipeline.statistics.effects.model import FLOOR, LEVEL, Effects, Fit
+from pipeline.statistics.effects.model import LEVEL, Effects, Fit
 from pipeline.statistics.effects.regression import LEAST_FREEDOM
+from pipeline.tracking.names import EFFECTS_CSV, EFFECTS_PNG
 
 AGAINST = {
     "dropout": "0.1 of rate",
@@ -45,10 +46,10 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     effects = model.effects(trials.table(complete), searched, layers=layers)
     text = f"{sentence(effects)}{stopped_early(len(eligible) - len(complete), 'left out')}"
     text += left_out(len(result.trials) - len(eligible))
-    artifacts: dict[str, bytes | str] = {"effects.csv": model.table(effects).to_csv(index=False)}
+    artifacts: dict[str, bytes | str] = {EFFECTS_CSV: model.table(effects).to_csv(index=False)}
     pictures, tables = [], []
     if any(math.isfinite(effect.estimate) for fit in effects.fits for effect in fit.effects):
-        artifacts["effects.png"] = picture = png(effects_figure.effects(effects))
+        artifacts[EFFECTS_PNG] = picture = png(effects_figure.effects(effects))
         alt = f"Effects with 95 % intervals on accuracy and gap. {sentence(effects)}"
         pictures.append(Picture(picture, alt, "Effects over all trials"))
         verdicts = _verdicts(effects)
@@ -81,8 +82,12 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
 
 
 def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = True) -> str:
-    """The method: the model and its fit. `searched` names what is searched besides the layers of dense networks."""
-    left_out = f" ({found.failed} left out: no finite scores, or below {100 * FLOOR:g} % of the best test accuracy)"
+    """The method: the model and its fit; empty if the trials are too few for any. `searched` names what is searched besides
+    the layers of dense networks.
+    """
+    if few_trials(found):
+        return ""
+    left_out = f" ({found.failed} left out: {LEFT_OUT})"
     families = "each kind of hyperparameter" if searched else "positions, within sizes and within depths"
     numbers = "number by its doublings or its range, and each choice"
     if not layers:
@@ -97,7 +102,7 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
         "Intervals: 95 %, heteroscedasticity-robust (HC3), uncorrected.",
         f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected within {families}.",
         "Importance: the increase of a random forest's error on held-out networks, in points, when the value is permuted;",
-        "all depths together. About 0 or below: not used.",
+        "the depths count as one value. An importance near or below 0 means that the forest does not use the value.",
         "A Bayesian search samples near its best networks; the effects hold there.",
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )

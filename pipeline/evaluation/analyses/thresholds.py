@@ -1,6 +1,6 @@
 """Rejected predictions: accuracy against coverage, the threshold for a target accuracy, conformal sets.
 
-Also finds the defaults of the served model, which are the threshold and the quantile shown in the report.
+Also finds the defaults of the served model, which are the thresholds and the quantile shown in the report.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,11 @@ from pipeline.figures.style import png
 from pipeline.formatting import percent
 from pipeline.statistics.selective import conformal, thresholds
 from pipeline.statistics.selective.policies import POLICIES, answer
+from pipeline.tracking.names import COVERAGE_PNG, POLICIES_CSV
 
 EXAMPLE = 0.5
 """The threshold in the table where no target accuracy is set or none is reached."""
-HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "classes": "classes per answer"}
+HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "classes": "candidate classes per image"}
 FORMATS = {"threshold": "{:.4f}".format, HEADINGS["answered"]: percent, HEADINGS["right"]: percent,
            HEADINGS["classes"]: "{:.2f}".format}  # fmt: skip
 METHOD = (
@@ -46,7 +47,7 @@ class TargetThresholds:
             return cls()
         labels = split.validation.labels
         confidence, margin = (
-            thresholds.threshold_for(thresholds.curve(labels, refit.validation, by), target_accuracy)
+            thresholds.threshold_for(thresholds.accuracy_coverage_curve(labels, refit.validation, by), target_accuracy)
             for by in ("confidence", "margin")
         )
         return cls(confidence, margin)
@@ -63,20 +64,24 @@ class TargetThresholds:
 
 
 def serving_defaults(split: Split, refit: Refit, target_accuracy: float | None) -> ServingDefaults:
-    """The conformal quantile and the confidence threshold that a model of these weights is served with."""
-    quantile = conformal.fit(split.validation.labels, refit.validation).quantile
-    return ServingDefaults(quantile, TargetThresholds.find(split, refit, target_accuracy).min_confidence)
+    """The conformal quantile and the thresholds that a model of these weights is served with."""
+    quantile = conformal.calibrate(split.validation.labels, refit.validation).quantile
+    return _defaults(quantile, TargetThresholds.find(split, refit, target_accuracy))
+
+
+def _defaults(quantile: float, found: TargetThresholds) -> ServingDefaults:
+    return ServingDefaults(quantile, min_confidence=found.min_confidence, min_margin=found.min_margin)
 
 
 def analyse(result: EvaluationResult) -> Analysis:
     """Coverage curves, policies, conformal sets, and the defaults of the served model."""
     refit, split = result.chosen.median_refit, result.split
-    validation = thresholds.curve(split.validation.labels, refit.validation)
-    test = thresholds.curve(split.test.labels, refit.test)
+    validation = thresholds.accuracy_coverage_curve(split.validation.labels, refit.validation)
+    test = thresholds.accuracy_coverage_curve(split.test.labels, refit.test)
     found = TargetThresholds.find(split, refit, result.experiment.evaluation.target_accuracy)
     outcome = _on_test(found, split, refit)
-    sets = conformal.fit(split.validation.labels, refit.validation)
-    on_test = conformal.checked(sets, split.test.labels, refit.test)
+    sets = conformal.calibrate(split.validation.labels, refit.validation)
+    on_test = conformal.evaluate(sets, split.test.labels, refit.test)
     picture = png(coverage_figure.coverage(validation, test, found.confidence, outcome.checked))
     table = _policies(split, refit, found, quantile=sets.quantile)
     section = Section(
@@ -87,7 +92,7 @@ def analyse(result: EvaluationResult) -> Analysis:
             Picture(
                 picture,
                 "Accuracy of the accepted predictions against the share of accepted images, on validation and test.",
-                "Accuracy against coverage",
+                "Accuracy of the accepted predictions",
             )
         ],
         METHOD,
@@ -99,8 +104,8 @@ def analyse(result: EvaluationResult) -> Analysis:
         "conformal_quantile": sets.quantile,
         **outcome.metrics,
     }
-    artifacts: dict[str, bytes | str] = {"policies.csv": table.to_csv(index=False), "coverage.png": picture}
-    return Analysis(artifacts, metrics, section, serving=ServingDefaults(sets.quantile, found.min_confidence))
+    artifacts: dict[str, bytes | str] = {POLICIES_CSV: table.to_csv(index=False), COVERAGE_PNG: picture}
+    return Analysis(artifacts, metrics, section, serving=_defaults(sets.quantile, found))
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ class _Outcome:
     """What the confidence threshold does on test."""
 
     text: str
-    checked: thresholds.Checked | None = None
+    checked: thresholds.Evaluation | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -124,7 +129,7 @@ def _on_test(found: TargetThresholds, split: Split, refit: Refit) -> _Outcome:
     reason = found.confidence.reason
     if found.confidence.value is None:
         return _Outcome(f"{reason}{example}")
-    checked = thresholds.checked(found.confidence, split.test.labels, refit.test)
+    checked = thresholds.evaluate(found.confidence, split.test.labels, refit.test)
     metrics = {"min_confidence": found.confidence.value, "answered_share": checked.coverage}
     if not checked.answered:
         return _Outcome(f"{reason} On test, it accepts no prediction.{example}", checked, metrics)
@@ -135,19 +140,28 @@ def _on_test(found: TargetThresholds, split: Split, refit: Refit) -> _Outcome:
     return _Outcome(text, checked, metrics | {"answered_accuracy": checked.accuracy})
 
 
-def _sets_text(on_test: conformal.Checked) -> str:
+def _sets_text(on_test: conformal.Evaluation) -> str:
     """The coverage of the conformal sets on test; warns where it is below the stated one by more than chance."""
     text = (
         f"Conformal sets with a stated coverage of {100 * on_test.stated:g} % contain the label of "
         f"{percent(on_test.coverage)} % of the test images (95 % interval {percent(on_test.low)} to "
         f"{percent(on_test.high)}), with {on_test.size:.2f} classes on average; {percent(on_test.singletons)} % of the sets "
-        "have a single class."
+        f"have a single class.{_without_class(on_test)}"
     )
     if on_test.high >= on_test.stated:
         return text
     return (
         f"{text} The coverage on test is below the stated one. It is guaranteed only for images like those of validation, "
         "which also served to select the epoch and the network."
+    )
+
+
+def _without_class(on_test: conformal.Evaluation) -> str:
+    if not on_test.without_class:
+        return ""
+    return (
+        f" In {percent(on_test.without_class)} % of the images no class is probable enough: their set is the most probable "
+        f"class, and they are not accepted. {percent(on_test.accepted)} % are."
     )
 
 

@@ -1,4 +1,4 @@
-"""Accuracy on accepted predictions against coverage."""
+"""Accuracy on accepted predictions against coverage, the share that is accepted."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.figures.style import GREY, MARK, TEST, TRAIN, canvas
-from pipeline.statistics.selective.thresholds import Checked, Curve, Threshold
+from pipeline.statistics.selective.thresholds import Curve, Evaluation, Threshold
 
 LEAST = 0.02
 """Curves are drawn from this coverage on: with fewer images a single mistake throws them far down."""
@@ -14,12 +14,14 @@ FEW = 50
 """Curves of fewer points show each as a dot."""
 
 
-def coverage(validation: Curve, test: Curve, chosen: Threshold | None = None, checked: Checked | None = None) -> Figure:
+def coverage(
+    validation: Curve, test: Curve, chosen: Threshold | None = None, checked: Evaluation | None = None
+) -> Figure:
     """Both curves; the target, the threshold chosen on validation, and its result on test, if given."""
     figure, (axes,) = canvas(7.6, 5.2)
     for curve, part, colour in ((validation, "validation", TRAIN), (test, "test", TEST)):
         shown = curve.coverage >= LEAST
-        area = f"{part}, mean error over all coverages {100 * curve.risk_area:.2f} %"
+        area = f"{part}, mean error over all shares {100 * curve.risk_area:.2f} %"
         marker = "o" if shown.sum() < FEW else "None"
         axes.plot(
             100 * curve.coverage[shown], 100 * curve.accuracy[shown],
@@ -31,10 +33,8 @@ def coverage(validation: Curve, test: Curve, chosen: Threshold | None = None, ch
         if chosen.value is not None:
             _mark(axes, chosen, checked)
     axes.set_title(_title(validation, chosen, checked), fontsize=11, loc="left")
-    axes.set_xlabel(
-        f"coverage: share of images that are answered, those of highest {validation.by} first (%)", fontsize=10
-    )
-    axes.set_ylabel("accuracy of the answers (%)", fontsize=10)
+    axes.set_xlabel(f"share of images that are accepted, those of highest {validation.by} first (%)", fontsize=10)
+    axes.set_ylabel("accuracy of the accepted images (%)", fontsize=10)
     axes.set_xlim(-1, 101)
     axes.set_ylim(_floor(validation, test, chosen), 100.3)
     axes.grid(color=GREY, alpha=0.2, linewidth=0.6)
@@ -42,7 +42,7 @@ def coverage(validation: Curve, test: Curve, chosen: Threshold | None = None, ch
     return figure
 
 
-def _mark(axes: Axes, chosen: Threshold, checked: Checked | None) -> None:
+def _mark(axes: Axes, chosen: Threshold, checked: Evaluation | None) -> None:
     style: dict[str, Any] = {"markeredgecolor": "white", "linestyle": "none"}
     label = f"chosen on validation: {chosen.by} of {chosen.value:.3f} or more"
     place = (100 * chosen.coverage, 100 * chosen.accuracy)
@@ -56,16 +56,16 @@ def _mark(axes: Axes, chosen: Threshold, checked: Checked | None) -> None:
         )
 
 
-def _title(validation: Curve, chosen: Threshold | None, checked: Checked | None) -> str:
+def _title(validation: Curve, chosen: Threshold | None, checked: Evaluation | None) -> str:
     if chosen is None:
-        return "Accuracy against coverage: fewer answers, better answers"
+        return "Fewer accepted images, higher accuracy"
     if chosen.value is None:
         shown = f"{validation.rows} validation images show no more than {100 * chosen.lower:.2f} %"
         return f"{100 * chosen.target_accuracy:g} % is out of reach: {shown}"
     if checked is None or not checked.answered:
-        return f"{100 * chosen.accuracy:.1f} % right by answering {100 * chosen.coverage:.1f} % of validation"
+        return f"{100 * chosen.accuracy:.1f} % right when {100 * chosen.coverage:.1f} % of validation are accepted"
     outcome = "reached" if checked.reached else "missed"
-    figures = f"{100 * checked.accuracy:.1f} % right by answering {100 * checked.coverage:.1f} % of test"
+    figures = f"{100 * checked.accuracy:.1f} % right when {100 * checked.coverage:.1f} % of test are accepted"
     return f"{figures}: target of {100 * chosen.target_accuracy:g} % {outcome}"
 
 

@@ -111,7 +111,8 @@ class Outbox:
 
     def kept(self) -> list[TrialRecord]:
         """The records that an earlier process could not write, by number; a damaged one is removed: its trial is trained
-        again. Half-written ones of processes that were killed are removed too: who reads has the lease, so nobody writes.
+        again. Half-written ones of processes that were killed are removed too: their run has ended or was taken over, so
+        nobody writes.
         """
         for draft in self._folder.glob(".*"):
             draft.unlink(missing_ok=True)
@@ -119,8 +120,10 @@ class Outbox:
         for path in sorted(self._folder.glob("*.zip"), key=lambda each: int(each.stem)):
             try:
                 found.append(TrialRecord.from_bytes(path.read_bytes()))
+            except FileNotFoundError:  # another process has written it to the store meanwhile
+                continue
             except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
-                path.unlink()
+                path.unlink(missing_ok=True)
         self._remove_if_empty()
         return found
 

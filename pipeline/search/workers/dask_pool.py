@@ -1,9 +1,18 @@
-"""The workers of a Dask scheduler: hands them jobs, and notices which were lost, hang, or kill their worker.
+"""The workers of a Dask scheduler, those of this machine included: hands them jobs, and notices which were lost, hang, or
+kill their worker. (A single worker of this machine is the driver itself: `jobs.InProcess`.)
 
 A worker that dies loses nothing: its job is trained again elsewhere, with the same result, since a trial is a pure
 function of its job. A job that kills three workers fails with that reason. Only the driver has state. If the scheduler
 restarts, the driver submits the open jobs again. The driver also counts deaths itself, since Dask would blame every job
 in a dead worker's queue.
+
+How a death is noticed, and what follows:
+
+- `_requeue_lost_jobs`: the worker is gone.
+- `_outcome`: Dask ends the job of a dead worker as lost, or as `KilledWorker` if the worker was back at its address each
+  time.
+- `_count_death`: both ask it whether the job is trained again or fails.
+- `_count_data_death`: a worker that dies before the job begins dies of the data. Three in a row end the run.
 """
 
 import math

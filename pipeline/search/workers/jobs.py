@@ -78,7 +78,9 @@ class Workers(Protocol):
 
 
 class InProcess:
-    """Trains in this process, one job at a time, when `finished` is called."""
+    """Trains in this process, one job at a time, when `finished` is called: a single worker of this machine is the driver.
+    If it dies, the search is interrupted, and the same command resumes it.
+    """
 
     count = 1
 

@@ -16,7 +16,7 @@ import numpy as np
 from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]  # none of its own
 
 from pipeline.data.dataset import Labels
-from pipeline.statistics.selective.policies import answer, verified
+from pipeline.statistics.selective.policies import answer, conformal_set, verified
 from pipeline.training.result import Probabilities
 
 COVERAGE = 0.95
@@ -39,7 +39,7 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Checked:
+class Evaluation:
     """Results of the served sets on rows that had no part in the calibration. All but `size` are 0 to 1."""
 
     stated: float
@@ -51,10 +51,14 @@ class Checked:
     size: float
     """Mean number of classes in a set; 1 or more."""
     singletons: float
-    """Share of rows with exactly one class: those that are accepted."""
+    """Share of rows with a set of exactly one class."""
+    accepted: float
+    """Share of rows where exactly one class is probable enough."""
+    without_class: float
+    """Share of rows where no class is probable enough, and the set is the most probable one."""
 
 
-def fit(labels: Labels, probabilities: Probabilities, *, coverage: float = COVERAGE) -> Calibration:
+def calibrate(labels: Labels, probabilities: Probabilities, *, coverage: float = COVERAGE) -> Calibration:
     """Finds the quantile on validation rows (n, classes): the ceil((n + 1) coverage)-th smallest score of the labels.
 
     With fewer than coverage / (1 - coverage) rows nothing can be guaranteed, and all classes are kept.
@@ -71,7 +75,7 @@ def fit(labels: Labels, probabilities: Probabilities, *, coverage: float = COVER
     return Calibration(coverage, quantile, len(labels))
 
 
-def checked(calibration: Calibration, labels: Labels, probabilities: Probabilities) -> Checked:
+def evaluate(calibration: Calibration, labels: Labels, probabilities: Probabilities) -> Evaluation:
     """Checks the sets on test rows (n, classes).
 
     Raises:
@@ -81,13 +85,15 @@ def checked(calibration: Calibration, labels: Labels, probabilities: Probabiliti
     answers = answer(probabilities, "candidates", quantile=calibration.quantile)
     held = answers.candidates[np.arange(len(labels)), labels]
     low, high = proportion_confint(int(held.sum()), len(held), method="wilson")
-    return Checked(
+    return Evaluation(
         stated=calibration.coverage,
         coverage=float(held.mean()),
         low=float(low),
         high=float(high),
         size=float(answers.candidates.sum(axis=1).mean()),
-        singletons=float(answers.accepted.mean()),
+        singletons=float((answers.candidates.sum(axis=1) == 1).mean()),
+        accepted=float(answers.accepted.mean()),
+        without_class=float((~conformal_set(probabilities, calibration.quantile).any(axis=1)).mean()),
     )
 
 

@@ -64,7 +64,7 @@ def answer(
     - `min_confidence` and `min_margin` accept the rows that reach the threshold, equality included.
     - `coin_flip` draws one of the classes within `near` of the highest probability, each as likely as the others, and
       accepts every row. Drawn from the row's probabilities and `seed`: rows of equal probabilities get equal answers.
-    - `candidates` keeps the classes of which 1 - probability is at most `quantile` (`conformal.fit` finds it) and
+    - `candidates` keeps the classes of which 1 - probability is at most `quantile` (`conformal.calibrate` finds it) and
       accepts the rows where exactly one is kept. Where none is, the most probable class (all that tie for it) is the
       set, which can only raise the coverage, and the row is not accepted.
 
@@ -95,7 +95,7 @@ def answer(
 def conformal_set(probabilities: NDArray[np.floating[Any]], quantile: float | None) -> NDArray[np.bool_]:
     """Which classes are kept, bool (n, classes): where 1 - probability is at most `quantile`; a row may keep none."""
     if quantile is None:
-        raise ValueError("candidates needs a quantile; expected the one that conformal.fit finds on validation")
+        raise ValueError("candidates needs a quantile; expected the one that conformal.calibrate finds on validation")
     return np.asarray(1.0 - probabilities.astype(np.float64) <= _option("quantile", quantile), np.bool_)
 
 

@@ -1,6 +1,6 @@
 """Thresholds on confidence or margin: accuracy on accepted predictions against coverage.
 
-A threshold is chosen on validation (`curve`, `threshold_for`) and checked on test (`checked`).
+A threshold is chosen on validation (`accuracy_coverage_curve`, `threshold_for`) and checked on test (`evaluate`).
 """
 
 import math
@@ -73,7 +73,7 @@ class Threshold:
 
 
 @dataclass(frozen=True)
-class Checked:
+class Evaluation:
     """Results of a threshold on rows that had no part in choosing it."""
 
     rows: int
@@ -93,7 +93,7 @@ class Checked:
         return self.answered / self.rows
 
 
-def curve(labels: Labels, probabilities: Probabilities, by: By = "confidence") -> Curve:
+def accuracy_coverage_curve(labels: Labels, probabilities: Probabilities, by: By = "confidence") -> Curve:
     """The curve of rows (n, classes).
 
     Raises:
@@ -133,7 +133,7 @@ def threshold_for(curve: Curve, target_accuracy: float) -> Threshold:
     )
 
 
-def checked(threshold: Threshold, labels: Labels, probabilities: Probabilities) -> Checked:
+def evaluate(threshold: Threshold, labels: Labels, probabilities: Probabilities) -> Evaluation:
     """Checks a threshold on test rows (n, classes).
 
     Raises:
@@ -146,7 +146,7 @@ def checked(threshold: Threshold, labels: Labels, probabilities: Probabilities) 
     count, good = len(answers), int(answers.sum())
     accuracy = good / count if count else math.nan
     low, high = proportion_confint(good, count, method="wilson") if count else (0.0, 1.0)
-    return Checked(len(labels), count, accuracy, float(low), float(high), accuracy >= threshold.target_accuracy)
+    return Evaluation(len(labels), count, accuracy, float(low), float(high), accuracy >= threshold.target_accuracy)
 
 
 def _sureness(labels: Labels, probabilities: Probabilities, by: By) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -52,3 +52,19 @@ def test_networks_without_a_plain_one_have_no_designed_check(digits_split: Split
         digits_split, group(finalist("network 1", spec), BETTER), experiment=experiment(space=fixed(spec))
     )
     assert designed_placement.analyse(alone) is None
+
+
+def test_a_network_with_other_normalization_is_not_the_plain_one(digits_split: Split) -> None:
+    plain, moved = relu(8), relu(8, dropout=(0.2, 0))
+    other = replace(plain, normalization="batch")
+    gaps = ((plain, 0.05), (other, 0.09), (moved, 0.04))
+    groups = [
+        group(finalist(f"network {place}", spec), [figures(accuracy=0.9, gap=gap)] * 2)
+        for place, (spec, gap) in enumerate(gaps, start=1)
+    ]
+    asked = experiment(space=fixed(plain, moved))
+    found = table(designed_placement.analyse(evaluated(digits_split, *groups, experiment=asked)), "placement.csv")
+    # 4 - 5 points; not 4 - 7, the mean of both plain ones.
+    found = found.set_index(["outcome", "position", "rate"])
+    assert found.loc[("accuracy_gap", 0, 0.2), "mean"] == pytest.approx(-1)
+    assert designed_placement.analyse(evaluated(digits_split, groups[1], groups[2], experiment=asked)) is None

@@ -45,10 +45,23 @@ def test_an_accuracy_out_of_reach_is_said_to_be_and_leaves_an_example_of_one_hal
 def test_the_margin_too_is_chosen_on_validation_for_a_wished_accuracy(real: EvaluationResult) -> None:
     look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": 0.6})))
     threshold = table(look, "policies.csv").set_index("policy").loc["min_margin", "threshold"]
-    curve = on_validation.curve(real.split.validation.labels, real.chosen.median_refit.validation, "margin")
+    curve = on_validation.accuracy_coverage_curve(
+        real.split.validation.labels, real.chosen.median_refit.validation, "margin"
+    )
     assert threshold == pytest.approx(on_validation.threshold_for(curve, 0.6).value)
     assert threshold != thresholds.EXAMPLE
     assert "is an example" not in section(look).text
+
+
+@pytest.mark.parametrize("target", [None, 0.6, 1.0])
+def test_the_served_thresholds_are_those_of_the_report(real: EvaluationResult, target: float | None) -> None:
+    look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": target})))
+    shown = table(look, "policies.csv").set_index("policy")["threshold"]
+    found = thresholds.serving_defaults(real.split, real.chosen.median_refit, target)
+    assert look.serving == found
+    for policy in ("min_confidence", "min_margin"):
+        served = getattr(found, policy)
+        assert served == shown[policy] if target == 0.6 else (served is None and shown[policy] == 0.5)
 
 
 def test_sets_that_hold_the_label_less_often_than_stated_are_said_to(digits_split: Split) -> None:
@@ -64,3 +77,20 @@ def test_sets_that_hold_the_label_less_often_than_stated_are_said_to(digits_spli
     assert "The coverage on test is below the stated one" in text
     on_the_same = replace(on_other_images, split=replace(split, test=part))
     assert "below the stated one" not in section(thresholds.analyse(on_the_same)).text
+
+
+def test_images_where_no_class_is_probable_enough_are_counted_in_words(digits_split: Split) -> None:
+    """On validation the label always has .7; on test no class reaches that in every fourth row."""
+    part = Part(digits_split.test.images[np.zeros(1000, int)], np.zeros(1000, np.int64))
+    split = replace(digits_split, validation=part, test=part)
+    chosen = group(finalist("finalist 1", relu(8)), BETTER, labels=[0] * 1000)
+    assert (
+        "no class is probable enough"
+        not in section(thresholds.analyse(replace(evaluated(digits_split, chosen), split=split))).text
+    )
+    unsure = chosen.refits[0].test.copy()
+    unsure[::4, :2] = 0.6, 0.4
+    result = evaluated(digits_split, replace(chosen, refits=[replace(chosen.refits[0], test=unsure)]))
+    text = section(thresholds.analyse(replace(result, split=split))).text
+    assert "100.00 % of the sets have a single class. In 25.00 % of the images no class is probable enough" in text
+    assert "they are not accepted. 75.00 % are." in text
