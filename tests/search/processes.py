@@ -23,35 +23,41 @@ from cryptography.x509.oid import NameOID
 
 from tests.fixtures import warm
 
+Process = subprocess.Popen | warm.Process
+
 
 class Cluster:
     """Starts and kills a scheduler, always at the same port, and workers. `settings` are Dask's, as variables of the
-    environment; `folder` holds what the processes write.
+    environment; `folder` holds what the processes write. Those of a `cold` cluster are started as people start them, the
+    others are copies of a process that has imported what they need.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, str] | None = None) -> None:
-        self._folder, self.settings = folder, settings or {}
+    def __init__(self, folder: Path, settings: dict[str, str] | None = None, *, cold: bool = False) -> None:
+        self._folder, self.settings, self._cold = folder, settings or {}, cold
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self._log = (folder / "dask.log").open("w")
-        self._processes: list[subprocess.Popen] = []
-        self._workers: dict[str, subprocess.Popen] = {}
+        self._processes: list[Process] = []
+        self._workers: dict[str, Process] = {}
 
     @property
     def address(self) -> str:
         return f"{'tls' if self.settings else 'tcp'}://127.0.0.1:{self._port}"
 
-    def _start(self, program: str, *words: str) -> subprocess.Popen:
+    def _start(self, program: str, *words: str) -> Process:
         bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.dask_{program}", "--host", "127.0.0.1", "--no-dashboard", *words],
-            env=bare | self.settings, cwd=self._folder, stdout=self._log, stderr=self._log,
-        )  # fmt: skip
+        env, words = bare | self.settings, ("--host", "127.0.0.1", "--no-dashboard", *words)
+        process: Process
+        if self._cold:
+            command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *words]
+            process = subprocess.Popen(command, env=env, cwd=self._folder, stdout=self._log, stderr=self._log)
+        else:
+            process = warm.start_dask(program, *words, env=env, cwd=self._folder, log=self._log)
         self._processes.append(process)
         return process
 
-    def start_scheduler(self) -> subprocess.Popen:
+    def start_scheduler(self) -> Process:
         file = self._folder / f"scheduler-{len(self._processes)}.json"
         protocol = self.address.partition(":")[0]
         words = ("--protocol", protocol, "--port", str(self._port), "--scheduler-file", str(file))
@@ -60,7 +66,7 @@ class Cluster:
         assert json.loads(file.read_text())["address"] == self.address
         return process
 
-    def start_worker(self, *words: str) -> subprocess.Popen:
+    def start_worker(self, *words: str) -> Process:
         """One worker of one thread, under its nanny, which is the process that comes back."""
         name = f"worker-{len(self._workers)}"
         self._workers[name] = self._start("worker", self.address, "--nthreads", "1", "--name", name, *words)
@@ -103,7 +109,7 @@ def _is_written(file: Path) -> bool:
         return False
 
 
-def kill(process: subprocess.Popen | warm.Process) -> None:
+def kill(process: Process) -> None:
     """SIGKILL for a process and what it started."""
     if process.poll() is None:
         children = psutil.Process(process.pid).children(recursive=True)

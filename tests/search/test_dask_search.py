@@ -75,7 +75,7 @@ def test_two_workers_on_this_machine_find_the_same_as_one(one_worker, tmp_path):
 def test_a_search_over_tls_of_which_a_worker_is_killed_in_mid_trial_finds_the_same_as_one_in_this_process(
     one_worker, tmp_path, start
 ):
-    cluster = Cluster(tmp_path, tls(tmp_path))
+    cluster = Cluster(tmp_path, tls(tmp_path), cold=True)
     try:
         cluster.start_scheduler()
         for _ in range(2):
@@ -98,7 +98,7 @@ def test_a_scheduler_that_stays_away_ends_the_search_with_5_and_another_goes_on_
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
-    gone, there = Cluster(first), Cluster(second)
+    gone, there = Cluster(first, cold=True), Cluster(second, cold=True)
     try:
         scheduler, worker = gone.start_scheduler(), gone.start_worker()
         search = start(gone, IMPATIENT)

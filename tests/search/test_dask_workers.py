@@ -120,15 +120,34 @@ def test_processes_of_this_machine_map_the_data_and_train_to_the_same_bits(digit
         assert all(np.array_equal(*pair) for pair in zip(outcome.result.weights, here.result.weights, strict=True))
 
 
-def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_others_finish(digits_split):
+@pytest.fixture(scope="module")
+def killed(digits_split, server):
+    """A job that killed its worker three times and two that did not; then a refit with the number of the first, and the
+    deaths that were held against it: before the refit, and after it.
+    """
     with dask_workers.local(2, digits_split, dies) as workers:
         for number, width in enumerate((8, 13, 9)):
-            workers.submit(job(number, width))
-        outcomes = collect(workers, 3)
+            workers.submit(job(number, width, epochs=1))
+        outcomes, deaths = collect(workers, 3), [workers._deaths[1]]
+        workers.submit(job(1, 8, epochs=1))
+        refit = collect(workers, 1)[1]
+        deaths.append(workers._deaths[1])
+    return outcomes, refit, deaths
+
+
+def test_a_job_that_kills_its_worker_three_times_fails_with_that_reason_and_the_others_finish(killed):
+    outcomes, _, _ = killed
     assert outcomes[1].result is None
     assert outcomes[1].failure == "killed its worker 3 times (out of memory, a crash, or ended from outside)"
     assert outcomes[0].result is not None
     assert outcomes[2].result is not None
+
+
+def test_what_killed_workers_as_a_trial_is_not_held_against_a_refit_of_the_same_number(killed):
+    outcomes, refit, deaths = killed
+    assert outcomes[1].result is None
+    assert refit.result is not None
+    assert deaths == [dask_pool.DEATHS, 0]
 
 
 def test_a_job_that_hangs_longer_than_a_trial_may_take_fails_its_worker_is_restarted_and_the_others_finish(
@@ -499,14 +518,6 @@ def test_each_worker_sees_a_gpu_of_its_own_and_a_renewed_one_the_same_again(digi
             workers.submit(job(number, epochs=1))
         outcomes = collect(workers, 4)
     assert set(processes(outcomes)) == {b"3", b"5"}
-
-
-def test_what_killed_workers_as_a_trial_is_not_held_against_a_refit_of_the_same_number(digits_split):
-    with dask_workers.local(1, digits_split, dies) as workers:
-        for width, failed in ((13, True), (8, False)):
-            workers.submit(job(0, width, epochs=1))
-            assert (collect(workers, 1)[0].result is None) == failed
-            assert workers._deaths[0] == (dask_pool.DEATHS if failed else 0)
 
 
 NEED = MemoryNeed(data=2 * GIB, call=GIB // 4, network=0)

@@ -63,7 +63,7 @@ def folder(tmp_path_factory):
     (made / "colour.yaml").write_text(EXPERIMENT)
     pixels, labels = images(240)
     np.savez(made / "colour.npz", images=pixels, labels=np.array(["red", "green", "blue"])[labels])
-    cluster = Cluster(tmp_path_factory.mktemp("dask"))
+    cluster = Cluster(tmp_path_factory.mktemp("dask"), cold=True)
     try:
         cluster.start_scheduler()
         cluster.start_worker()
