@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class Outbox:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._lock = threading.Lock()
         """The step keeps records while its recorder drops them."""
 
@@ -91,9 +91,9 @@ class Outbox:
             OSError: The disk is full or cannot be written.
         """
         content = record.to_bytes()
-        draft = self._folder / f".{record.number}.{os.getpid()}"
+        draft = self.folder / f".{record.number}.{os.getpid()}"
         with self._lock:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 with draft.open("wb") as file:
                     file.write(content)
@@ -109,36 +109,52 @@ class Outbox:
             self._path(number).unlink(missing_ok=True)
             self._remove_if_empty()
 
-    def kept(self) -> list[TrialRecord]:
-        """The records that an earlier process could not write, by number; a damaged one is removed: its trial is trained
-        again. Half-written ones of processes that were killed are removed too: who reads has the lease, so nobody writes.
+    def kept(self) -> Iterator[TrialRecord]:
+        """The records that an earlier process could not write, by number, one in memory at a time; a damaged one is removed:
+        its trial is trained again. Half-written ones of processes that were killed are removed too: who reads has the lease,
+        so nobody writes. What this user may not read or remove is passed over.
         """
-        for draft in self._folder.glob(".*"):
-            draft.unlink(missing_ok=True)
-        found = []
-        for path in sorted(self._folder.glob("*.zip"), key=lambda each: int(each.stem)):
+        for draft in self.folder.glob(".*"):
+            _remove(draft)
+        for number in sorted(int(path.stem) for path in self.folder.glob("*.zip")):
             try:
-                found.append(TrialRecord.from_bytes(path.read_bytes()))
+                record = self.read(number)
+            except OSError:
+                continue
             except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
-                path.unlink()
+                _remove(self._path(number))
+                continue
+            yield record
         self._remove_if_empty()
-        return found
+
+    def read(self, number: int) -> TrialRecord:
+        """A kept record.
+
+        Raises:
+            OSError: It is not there, or cannot be read.
+        """
+        return TrialRecord.from_bytes(self._path(number).read_bytes())
 
     @property
     def full(self) -> bool:
         """Whether no more than what is kept should be kept."""
         with self._lock:
-            return sum(path.stat().st_size for path in self._folder.glob("*.zip")) > MAX_BYTES
+            return sum(path.stat().st_size for path in self.folder.glob("*.zip")) > MAX_BYTES
 
     def artifact(self, number: int, path: str) -> bytes | None:
         """An artifact of a kept record; None if the record is in the store already."""
         with self._lock, contextlib.suppress(FileNotFoundError):
-            return TrialRecord.from_bytes(self._path(number).read_bytes()).artifacts.get(path)
+            return self.read(number).artifacts.get(path)
         return None
 
     def _remove_if_empty(self) -> None:
         with contextlib.suppress(OSError):  # there is none, it has records, or another process is doing the same
-            self._folder.rmdir()
+            self.folder.rmdir()
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number}.zip"
+        return self.folder / f"{number}.zip"
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
