@@ -41,6 +41,7 @@ FIRST = (
     "faults/test_disk",
     "search/test_states",
     "evaluation/test_refits",
+    "faults/test_two_evaluations",
     "tracking/test_ui",
     "serving/test_served",
 )

@@ -21,6 +21,7 @@ ADDED: dict[str, str] = {
     "narrowgap.recipe": "the settings that a network is trained with, its own included",
     "narrowgap.claim": "when a process asked for a lease; of searches too",
     "narrowgap.lease": "what a process asks to do alone, or does",
+    "narrowgap.takes": "the refit of a stopped evaluation that is just being taken over",
     "narrowgap.request": "a run or a version is found by it if the answer to the request that created it was lost",
     "narrowgap.keeps_refits": "an evaluation that was stopped, whose refits can be used again",
     "unreadable": "how many pictures of a prediction cannot be read",

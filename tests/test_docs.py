@@ -202,7 +202,7 @@ def test_every_path_of_the_code_exists(page):
 
 
 def _where_to_look():
-    """The rows under "Where to look": the cells question, file, what to look for, and what to see also."""
+    """The rows under "Where to look": the cells question, file, and what to look for."""
     text = (ROOT / "docs" / "architecture.md").read_text().split("## Where to look")[1].split("\n## ")[0]
     rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
@@ -226,12 +226,13 @@ def _names_in(body):
 def test_every_name_under_where_to_look_is_in_the_file_beside_it():
     rows = _where_to_look()
     assert len(rows) == 15
-    for question, file, names, also in rows:
+    for question, file, names in rows:
         (place,) = re.findall(r"^`([\w./]+\.py)`$", file)  # one file settles the question
-        other = re.findall(r"`([\w./]+\.py)`", also)
-        assert len(other) <= 1, question
-        for code, path in ((names, place), *((also, path) for path in other)):
-            wanted = re.findall(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)`", code)
+        here, *also = names.split("See also ")
+        (other,) = re.findall(r"`[\w.]+` in `([\w./]+\.py)`", also[0]) if also else ("",)
+        assert names.count(".py`") == len(also) <= 1, question
+        for text, path in ((here, place), *((each, other) for each in also)):
+            wanted = re.findall(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)`", text)
             assert wanted, question
             assert set(wanted) <= set(_names_in(ast.parse((ROOT / path).read_text()).body)), question
 

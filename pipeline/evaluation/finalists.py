@@ -38,8 +38,9 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
     """All fixed networks that were trained; otherwise the search's best by the experiment's rule, followed by the two
     networks of the notebook, which no search space contains: their layers differ in activation.
 
-    The references train with the searched training settings of the search's best network. With any others, a difference to
-    it could come from the learning rate rather than from the layers.
+    The references train with the training settings that the search's best network does not have from the experiment: those
+    that are searched, or that a user's own model names among its hyperparameters. With any others, a difference to it could
+    come from the learning rate rather than from the layers. What a compiled model gives its own optimizer is its own.
     """
     if experiment.space.networks is not None:
         return _fixed(experiment.space.networks, experiment.training, found)
@@ -54,11 +55,20 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
         for rank, trial in enumerate(_best(experiment, found, validation_size), start=1)
     ]
     references = ((BASELINE, notebook_network()), (NOTEBOOK, notebook_network(dropout=NOTEBOOK_DROPOUT)))
-    asked = experiment.training.searched
-    own = best[0].recipe.own if best and asked else TrainingOverrides()
-    searched = tuple(pair for pair in best[0].recipe.searched if pair[0] in asked) if best else ()
+    own, searched = _shared(experiment, best[0].recipe) if best else (TrainingOverrides(), ())
     settings = experiment.training.merged(own)
     return best + [Finalist(role, Recipe(spec, own, searched), settings, reference=True) for role, spec in references]
+
+
+def _shared(experiment: Experiment, best: Recipe) -> tuple[TrainingOverrides, tuple[tuple[str, str | float], ...]]:
+    """The training settings of the search's best network that the references have too, and those that name them."""
+    if experiment.model is None:
+        asked = experiment.training.searched
+        own = best.own if asked else TrainingOverrides()
+        return own, tuple(pair for pair in best.searched if pair[0] in asked)
+    given = best.own.model_dump(exclude_none=True, exclude=set(best.spec.own_settings))
+    named = tuple((key, value) for key, value in given.items() if not isinstance(value, bool))
+    return TrainingOverrides(**given), named
 
 
 def _best(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Trial]:

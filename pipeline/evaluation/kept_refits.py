@@ -16,7 +16,7 @@ from pipeline.search.recording.run_journal import recover
 from pipeline.search.resume import NEW_SPACE, NEW_TRAINING
 from pipeline.session import Session
 from pipeline.statistics import trial_metrics
-from pipeline.tracking import deletion
+from pipeline.tracking import deletion, run_lock
 from pipeline.tracking.names import (
     DECISION_TAG,
     EXPERIMENT_TAG,
@@ -33,7 +33,7 @@ STEPS = ("evaluate", "retrain")
 STOPPED = ("KILLED", "FAILED")
 NEW_PARAMS = {name: str(value) for name, value in {**NEW_TRAINING, **NEW_SPACE}.items()}
 MOST_STOPPED = 3
-"""Stopped runs, the latest ones, whose refits are looked at."""
+"""Stopped runs that keep refits, the latest ones, whose refits are looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,31 +89,47 @@ class EarlierRefits:
 
     def __init__(self, session: Session, run: Run, folder: Path) -> None:
         self._store, self._run = session.store, run
-        self._found: list[Run] = []
-        for stopped in _stopped(session, run):
-            self._found += [
-                each
-                for each in session.store.children(stopped)
-                if each.tags.get(STEP_TAG) == "refit" and each.status == "FINISHED"
-            ]
-            recover(Outbox(folder / stopped.id), self._create, lambda _record: False, self._found.append)
+        stopped = _stopped(session, run)
+        for each in stopped:
+            if (folder / each.id).is_dir():
+                with run_lock.taking(self._store, run, of=each.id) as alone:
+                    if alone:  # otherwise another evaluation is doing it just now
+                        self._recover(each, Outbox(folder / each.id), stopped)
+        self._found = [refit for each in stopped for refit in self._refits(each) if refit.status == "FINISHED"]
 
     def has(self, record: TrialRecord) -> bool:
         """Whether there is the refit that `record` describes."""
         return any(_same(each, record) for each in self._found)
 
     def take(self, record: TrialRecord) -> tuple[Run, KeptRefit] | None:
-        """The refit that `record` describes, moved below this run; None if there is none, or its arrays are gone."""
+        """The refit that `record` describes, moved below this run; None if there is none, its arrays are gone, or another
+        evaluation has taken it.
+        """
         for run in [each for each in self._found if _same(each, record)]:
             self._found.remove(run)
             try:
                 kept = KeptRefit.from_bytes(run.read(KEPT_REFIT))
             except InputError:
                 continue
-            self._store.move(run, below=self._run)
-            run.log(tags={ROLE_TAG: record.tags[ROLE_TAG]})
-            return run, kept
+            if run_lock.take_over(self._store, run, below=self._run):
+                run.log(tags={ROLE_TAG: record.tags[ROLE_TAG]})
+                return run, kept
         return None
+
+    def _recover(self, stopped: Run, outbox: Outbox, among: Iterable[Run]) -> None:
+        """Records below a stopped run what it has trained and could not record. Until that is recorded it is below this run:
+        what is open below a run that has ended is taken for orphaned.
+        """
+        there = [refit for each in among for refit in self._refits(each)]
+        recover(
+            outbox,
+            self._create,
+            known=lambda record: any(_same(each, record) and each.status == _end(record) for each in there),
+            recovered=lambda refit: self._store.move(refit, below=stopped),
+        )
+
+    def _refits(self, run: Run) -> list[Run]:
+        return [each for each in self._store.children(run) if each.tags.get(STEP_TAG) == "refit"]
 
     def _create(self, record: TrialRecord) -> Run:
         return self._store.child(self._run, step="refit", name=record.name, tags=record.tags, params=record.params)
@@ -126,7 +142,7 @@ def drop(store: Store, root: Run) -> None:
     for step in STEPS:
         found = store.runs(step=step, experiment=root.tags[EXPERIMENT_TAG], status=None, tag=KEEPS_REFITS_TAG)
         here = [run for run in found if run.experiment_id == root.experiment_id]
-        needed = {run.id for run in _latest([run for run in here if run.status in STOPPED and not _decided(run)])}
+        needed = {run.id for run in _latest(here)}
         for run in here:
             if run.status != "RUNNING" and run.id not in needed and not _drop_below(store, run):
                 return  # the artifact store is away, and each request would wait for it; left for the next command
@@ -147,18 +163,22 @@ def _decided(run: Run) -> bool:
 
 
 def _stopped(session: Session, run: Run) -> list[Run]:
-    """The latest runs of the step of `run` and its experiment that were stopped or failed."""
-    step = run.tags[STEP_TAG]
-    return _latest(
-        each
-        for status in STOPPED
-        for each in session.store.runs(step=step, experiment=session.experiment.name, status=status)
-        if each.id != run.id and each.experiment_id == run.experiment_id
+    """The latest runs of the step of `run` and its experiment that were stopped or failed, and have refits that are kept."""
+    found = session.store.runs(
+        step=run.tags[STEP_TAG], experiment=session.experiment.name, status=None, tag=KEEPS_REFITS_TAG
     )
+    return _latest([each for each in found if each.id != run.id and each.experiment_id == run.experiment_id])
 
 
 def _latest(runs: Iterable[Run]) -> list[Run]:
-    return sorted(runs, key=lambda each: each.start_time_ms)[-MOST_STOPPED:]
+    """Of runs that keep refits, those that a new start takes them from."""
+    stopped = [run for run in runs if run.status in STOPPED and not _decided(run)]
+    return sorted(stopped, key=lambda each: each.start_time_ms)[-MOST_STOPPED:]
+
+
+def _end(record: TrialRecord) -> str:
+    """The status of a run that `record` was written to."""
+    return "FINISHED" if record.failure is None else "FAILED"
 
 
 def _same(run: Run, record: TrialRecord) -> bool:

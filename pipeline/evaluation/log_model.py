@@ -21,13 +21,13 @@ def log_chosen_model(run: Run, split: Split, group: RefitGroup, defaults: Servin
         seed=refit.seed,
     )
     model.set_weights(refit.weights)
-    threshold = Serving.min_confidence if defaults.min_confidence is None else defaults.min_confidence
     serving = Serving(
         class_names=tuple(split.class_names),
         image_shape=split.image_shape,
         pixel_max=split.pixel_max,
         quantile=defaults.quantile,
-        min_confidence=threshold,
+        min_confidence=Serving.min_confidence if defaults.min_confidence is None else defaults.min_confidence,
+        min_margin=Serving.min_margin if defaults.min_margin is None else defaults.min_margin,
     )
     spec = group.finalist.recipe.spec
     code = spec.code.source if isinstance(spec, UserSpec) and networks.has_custom_parts(model) else None

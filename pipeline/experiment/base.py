@@ -21,6 +21,8 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 Rate = Annotated[float, Field(ge=0, lt=1), BeforeValidator(no_bool)]
 LearningRate = Annotated[float, Field(gt=0, le=10), BeforeValidator(no_bool)]
 Share = Annotated[float, Field(gt=0, lt=1, strict=True)]
+Accuracy = Annotated[float, Field(gt=0, le=1, strict=True)]
+"""One that was reached; unlike a share of something that is held out, it may be 1."""
 Margin = Annotated[float, Field(ge=0, lt=1), BeforeValidator(no_bool)]
 Seed = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 """From 1: Keras Tuner takes a seed of 0 for none."""

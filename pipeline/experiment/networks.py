@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.experiment.base import Count, Rate, Section, Share, no_bool
+from pipeline.experiment.base import Accuracy, Count, Rate, Section, no_bool
 from pipeline.experiment.training import TrainingOverrides
 
 Activation = Literal["relu", "linear", "tanh", "sigmoid", "elu", "selu", "gelu", "silu"]
@@ -69,11 +69,11 @@ class Published(Section):
 
     source: Annotated[str, Field(min_length=1)]
     """Source of the results."""
-    train_accuracy: Share
+    train_accuracy: Accuracy
     """Training accuracy, 0 to 1."""
     train_loss: Annotated[float, Field(ge=0), BeforeValidator(no_bool)]
     """Training loss, nats."""
-    test_accuracy: Share
+    test_accuracy: Accuracy
     """Test accuracy, 0 to 1."""
     test_loss: Annotated[float, Field(ge=0), BeforeValidator(no_bool)]
     """Test loss, nats."""

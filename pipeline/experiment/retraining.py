@@ -19,7 +19,7 @@ class Promotion(Section):
     """Largest accepted increase of the honest accuracy gap."""
     calibration_margin: Margin = 0.02
     """Largest accepted increase of the expected calibration error."""
-    min_accuracy: Margin = 0.8
+    min_accuracy: Annotated[float, Field(ge=0, le=1), BeforeValidator(no_bool)] = 0.8
     """Without a champion: minimum test accuracy."""
     max_gap: Margin = 0.15
     """Without a champion: maximum honest accuracy gap."""

@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 
+from pipeline.data.dataset import DatasetFacts
 from pipeline.data.exploration import explore
 from pipeline.figures import exploration as pictures
 from pipeline.figures.style import png
-from pipeline.formatting import safe_cell
+from pipeline.formatting import few, safe_cell
 from pipeline.session import PreparedData, Session
 from pipeline.statistics.data_quality.imbalance import imbalance
 from pipeline.tracking.names import CLASS_COUNTS_CSV, CLASS_COUNTS_PNG, DATA_CSV, INTENSITIES_PNG, PIXEL_RANGE_PNG
@@ -46,14 +47,31 @@ def prepare(session: Session, run: Run) -> None:
         | {f"duplicates_{pair.replace('/', '_')}": count for pair, count in exploration.duplicates.items()}
     )
     duplicates = ", ".join(f"{count} {pair}" for pair, count in exploration.duplicates.items())
+    single = _single_test_images(prepared)
     converted = f" Converted: {'; '.join(prepared.dataset.notes)}." if prepared.dataset.notes else ""
     run.note(
         f"{prepared.dataset.name}: {sizes}. Exact duplicates across the parts: {duplicates}. Training images: {shares.text}."
-        f"{converted}"
+        f"{converted}{f' {single}.' if single else ''}"
     )
     session.say(
         f"data: {prepared.dataset.name} from {prepared.dataset.source}; {sizes}; duplicates: {duplicates}; "
-        f"{shares.text}"
+        f"{shares.text}{f'; {single}' if single else ''}"
+    )
+
+
+def _single_test_images(prepared: PreparedData) -> str:
+    """A remark on classes of the user's own data whose only test image was held out by its hash; empty if there are none."""
+    dataset, split = prepared.dataset, prepared.split
+    facts = dataset if isinstance(dataset, DatasetFacts) else dataset.facts
+    if facts.name != "own" or "test" in facts.parts:
+        return ""
+    counts = np.bincount(split.test.labels, minlength=split.classes)
+    names = [split.class_names[label] for label in np.flatnonzero(counts == 1)]
+    if not names:
+        return ""
+    return (
+        f"{len(names)} {'classes have' if len(names) > 1 else 'class has'} a single test image ({few(names)}): if it is "
+        "removed or relabelled, an image that was trained on takes its place"
     )
 
 

@@ -105,7 +105,7 @@ def _digest(found: Mapping[str, Any]) -> str:
 
 def earlier(session: Session, experiment_id: str) -> Run | None:
     """The experiment's latest search in this MLflow experiment if it can be resumed: it did not finish, or
-    `search.trials` has grown.
+    `search.trials` has grown. Searches of retraining runs are left out.
 
     Raises:
         BusyError: If another process runs it.
@@ -114,18 +114,14 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     asked = session.experiment
     if asked.search.resume == "never":
         return None
-    run = session.store.latest(
-        step="search", experiment=asked.name, status=None, experiment_id=experiment_id, tag=IDENTITY_TAG
-    )
+    run = _latest(session, experiment_id, status=None)
     if run is None or OVER_TAG in run.tags:
         return None
     different = differences(run, identity(asked, session.prepared))
     if run.status == "FINISHED":
         return run if not different and asked.search.trials > int(run.tags[TRIALS_ASKED_TAG]) else None
-    if different and _of_a_retraining_run(session, run):
-        return None  # one that was interrupted, or goes on; its data are those of its day
     if run.status == "RUNNING" and run_lock.alive(session.store, run):
-        if different or _of_a_retraining_run(session, run):
+        if different:
             return None
         # One that takes no lease, since it was started with search.resume=never.
         holder = run_lock.holder_of(run_lock.owner_of(session.store, run) or run)
@@ -148,7 +144,7 @@ def unevaluated(session: Session, experiment_id: str) -> Run | None:
     asked, store = session.experiment, session.store
     if asked.search.resume == "never":
         return None
-    run = store.latest(step="search", experiment=asked.name, experiment_id=experiment_id, tag=IDENTITY_TAG)
+    run = _latest(session, experiment_id, status="FINISHED")
     parent = store.find(run.parent_id) if run is not None and run.parent_id is not None else None
     if (
         run is None
@@ -162,10 +158,14 @@ def unevaluated(session: Session, experiment_id: str) -> Run | None:
     return None if store.count(step="evaluate", tags={SEARCH_RUN_TAG: run.id}) else run
 
 
-def _of_a_retraining_run(session: Session, run: Run) -> bool:
-    """Whether a retraining run started the search."""
-    parent = session.store.find(run.parent_id) if run.parent_id is not None else None
-    return parent is not None and parent.tags.get(STEP_TAG) == "retrain"
+def _latest(session: Session, experiment_id: str, *, status: str | None) -> Run | None:
+    """The experiment's latest search that a user started: those of retraining runs are theirs, and hide none."""
+    name, store = session.experiment.name, session.store
+    retraining = {run.id for run in store.runs(step="retrain", experiment=name, status=None)}
+    searches = store.newest_first(
+        step="search", experiment=name, status=status, experiment_id=experiment_id, tag=IDENTITY_TAG
+    )
+    return next((run for run in searches if run.parent_id not in retraining), None)
 
 
 def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -1,12 +1,12 @@
 """The step `search`: runs the loop, records every trial, and chooses a network."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pipeline.data.sources import cache_folder
 from pipeline.errors import SearchFailedError
-from pipeline.experiment import Experiment
+from pipeline.experiment import Experiment, Selection
 from pipeline.figures.comparisons import parallel_coordinates, pareto
 from pipeline.figures.style import png
 from pipeline.formatting import duration
@@ -183,39 +183,44 @@ def _window(workers: Workers, experiment: Experiment) -> int:
     return max(1, min(ahead, experiment.search.trials // TRIALS_PER_PLACE))
 
 
+def choose_trial(found: Sequence[Trial], selection: Selection, validation_size: int) -> tuple[Trial, str]:
+    """The trial that the experiment's rule chooses on so many validation images, and why. Those that a pruner or Hyperband
+    stopped early are left out: after fewer epochs a gap is small.
+    """
+    eligible = trials.fully_trained(found)
+    candidates = [trial.candidate() for trial in eligible]
+    choice = choose(candidates, selection.rule, validation_size=validation_size, tolerance=selection.tolerance)
+    return eligible[choice.index], choice.reason
+
+
 def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     """Records the table, the pictures, and the chosen network with its scores and reason."""
-    experiment, eligible = session.experiment, trials.unpruned(found)
-    choice = choose(
-        [trial.candidate() for trial in eligible],
-        experiment.selection.rule,
-        validation_size=len(session.prepared.split.validation),
-        tolerance=experiment.selection.tolerance,
-    )
-    chosen = eligible[choice.index]
+    experiment, eligible = session.experiment, trials.fully_trained(found)
+    chosen, reason = choose_trial(found, experiment.selection, len(session.prepared.split.validation))
     run.write(TRIALS_CSV, trials.table(found).to_csv(index=False))
     points = [_point(trial) for trial in eligible]
-    pruned = [_point(trial) for trial in found if trial.pruned]
+    complete = {trial.number for trial in eligible}
+    stopped = [_point(trial) for trial in found if trial.number not in complete]
     best = front([point.accuracy for point in points], [point.gap for point in points])
-    mark = pareto.Mark(points[choice.index], f"chosen on validation: {chosen.name}")
-    run.write(PARETO_PNG, png(pareto.pareto(points, list(best), [mark], pruned)))
-    coordinates = [trial.coordinates() for trial in eligible]  # the scores of fewer epochs are not comparable
-    names = [name for name in trials.hyperparameters(eligible) if name != "depth"]
+    mark = pareto.Mark(_point(chosen), f"chosen on validation: {chosen.name}")
+    run.write(PARETO_PNG, png(pareto.pareto(points, list(best), [mark], stopped)))
+    coordinates = [trial.coordinates() for trial in eligible]
+    names = [name for name in trials.hyperparameters(eligible) if name != "depth" or experiment.model is not None]
     names.sort(key=lambda name: name.rstrip("0123456789"))  # by kind; within a kind by layer, as they came
     names += ["val_accuracy", "test_accuracy", "accuracy_gap"]
     log = experiment.training.logarithmic
     run.write(PARALLEL_PNG, png(parallel_coordinates.parallel(coordinates, names, colour_by="test_accuracy", log=log)))
     run.log(
         metrics={**{name: chosen.run.metrics[name] for name in trials.MEASURES}, "trials": len(found)}
-        | ({"pruned": len(pruned)} if experiment.search.pruner != "none" else {}),
+        | ({"pruned": sum(trial.pruned for trial in found)} if experiment.search.pruner != "none" else {}),
         tags={
             CHOSEN_TAG: chosen.name,
             CHOSEN_RUN_TAG: chosen.run.id,
-            REASON_CHOSEN_TAG: choice.reason,
+            REASON_CHOSEN_TAG: reason,
         },
     )
     left_out = f"\n\nLeft out for time: {run.tags[LEFT_OUT_TAG]}." if run.tags.get(LEFT_OUT_TAG) else ""
-    run.note(f"**{experiment.question}**\n\nChosen by `{experiment.selection.rule}`: {choice.reason}{left_out}")
+    run.note(f"**{experiment.question}**\n\nChosen by `{experiment.selection.rule}`: {reason}{left_out}")
 
 
 def _point(trial: Trial) -> pareto.Point:

@@ -12,7 +12,7 @@ from pipeline.experiment import ModelCode, Training
 from pipeline.models.recipe import Recipe
 from pipeline.models.user.spec import UserSpec
 from pipeline.statistics.selection import Candidate
-from pipeline.tracking.names import ASKED_TAG, PROPOSAL_TAG, PRUNED_TAG, STEP_TAG
+from pipeline.tracking.names import ASKED_TAG, PROPOSAL_TAG, PRUNED_TAG, STEP_TAG, TUNER_PREFIX
 from pipeline.tracking.store import Run, Store
 
 MEASURES = (
@@ -75,7 +75,9 @@ class Trial:
             return {**dict(spec.values), **spec.coordinates()}
         others = {*spec.coordinates(), "network"}
         return {
-            name: value for name, value in self.proposed.items() if name not in others and not name.startswith("tuner/")
+            name: value
+            for name, value in self.proposed.items()
+            if name not in others and not name.startswith(TUNER_PREFIX)
         }
 
     @property

@@ -4,6 +4,7 @@ The names are a contract: people's dashboards and scripts rely on them. They gro
 module spells a tag or an artifact, and that every metric that runs record stands here.
 """
 
+import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ CLAIM_TAG = "narrowgap.claim"
 LEASE_TAG = "narrowgap.lease"
 """What a process asks to do alone, or does, as JSON: `of` (its name), `what` (for people) and `state` (`asking`, `held` or
 `withdrawn`)."""
+TAKES_TAG = "narrowgap.takes"
+"""Id of the run that an evaluation is just taking over, or whose records it is writing; empty at all other times."""
 
 # Search and trials.
 IDENTITY_TAG = "narrowgap.identity"
@@ -261,6 +264,39 @@ def is_metric(name: str) -> bool:
     patterns = ", ".join(OTHER_METRICS).split(", ")
     plain = (re.sub(r"<.*?>", ".+", pattern) for pattern in patterns)
     return name in METRICS or any(re.fullmatch(pattern, name) for pattern in plain)
+
+
+# Params of trials and refits, and columns of `trials.csv`. Hyperparameters of a user's own model stand beside them.
+TRIAL_PARAMS = ("parameters", "seed", "architecture")
+"""Params besides training settings and hyperparameters."""
+TRIAL_COLUMNS = ("trial", "architecture", "parameters", "pruned", "run_id")
+"""Columns of `trials.csv` besides hyperparameters and metrics."""
+TUNER_PREFIX = "tuner/"
+"""Of what Hyperband adds to the hyperparameters of a proposal."""
+MOST_PARAM_LETTERS = 250
+"""Of the name of a param."""
+
+
+def reserved(name: str) -> str | None:
+    """What else has the name of a hyperparameter, in words; None if nothing has."""
+    if name in TRIAL_PARAMS:
+        return "a param of its runs"
+    if name in TRIAL_COLUMNS:
+        return "a column of trials.csv"
+    if name in METRICS:
+        return "a metric of its runs"
+    return "what Hyperband adds to a proposal" if name.startswith(TUNER_PREFIX) else None
+
+
+def is_param(name: str) -> bool:
+    """Whether MLflow takes a name for a param: of certain letters, and not another name when read as a path."""
+    plain = posixpath.normpath(name)
+    return (
+        bool(re.fullmatch(r"[/\w.\- :]+", name))
+        and len(name) <= MOST_PARAM_LETTERS
+        and plain == name != "."
+        and not plain.startswith(("..", "/"))
+    )
 
 
 def recall_metrics(part: str, class_names: Sequence[str]) -> list[str]:

@@ -15,11 +15,11 @@ from typing import Any
 from mlflow.entities import Run as MlflowRun
 
 from pipeline.errors import BusyError
-from pipeline.tracking.names import CLAIM_TAG, HOLDER_TAG, LEASE_TAG, PARENT_TAG
+from pipeline.tracking.names import CLAIM_TAG, HOLDER_TAG, LEASE_TAG, PARENT_TAG, TAKES_TAG
 from pipeline.tracking.owner import GONE_SECONDS, alive, gone, holder_of, owner_of, owner_tag, this_process
 from pipeline.tracking.store import Run, Store
 
-__all__ = ["alive", "end_orphans", "heartbeat", "holder_of", "lease", "owner_of", "owner_tag"]
+__all__ = ["alive", "end_orphans", "heartbeat", "holder_of", "lease", "owner_of", "owner_tag", "take_over", "taking"]
 
 BEAT_SECONDS = 20
 """Time between two heartbeats."""
@@ -216,6 +216,34 @@ def _flags(store: Store, root: Run, of: str) -> list[_Flag]:
         if run.id != root.id and flag["of"] == of and flag["state"] != "withdrawn":
             found.append(_Flag(run, held=flag["state"] == "held"))
     return found
+
+
+@contextmanager
+def taking(store: Store, own: Run, *, of: str) -> Iterator[bool]:
+    """Whether no other process is taking the same over, which it may do inside the block. Nobody is refused or waits: of two
+    that come at the same moment at most one is told so, maybe none. Both flags are raised before both looks.
+
+    Args:
+        store: The store.
+        own: A run of this process, for whose nested runs it is taken over.
+        of: Id of the run that is taken over, or to whose records something is done.
+    """
+    own.log(tags={TAKES_TAG: of})
+    others = store.running(experiment_id=own.experiment_id, tag=TAKES_TAG)
+    yield all(each.id == own.id or each.tags[TAKES_TAG] != of for each in others)
+    own.log(tags={TAKES_TAG: ""})  # after a failure the flag ends with the run
+
+
+def take_over(store: Store, run: Run, *, below: Run) -> bool:
+    """Moves an ended run below one of this process. False if another process is doing so, or has done it since `run` was
+    read: whoever does it has moved the run before it takes its flag down.
+    """
+    with taking(store, below, of=run.id) as alone:
+        now = store.find(run.id) if alone else None
+        free = now is not None and now.parent_id == run.parent_id
+        if free:
+            store.move(run, below=below)
+    return free
 
 
 def end_orphans(store: Store, root: Run, experiment: str, say: Callable[[str], None] = lambda _line: None) -> int:

@@ -37,6 +37,7 @@ __all__ = ["Point", "Run", "Status", "Store"]
 
 RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+-(\d{1,3}|1000)$")
 """The names that MLflow gives a run whose user gave none, such as `bold-finch-123`."""
+NEWEST_FIRST = "attributes.start_time DESC"
 PAGE = 250
 """Runs per page of a query."""
 
@@ -156,13 +157,15 @@ class Store:
         """The newest run of a step, in one MLflow experiment or in the whole store. If `tag` is given, the run must have it,
         with any value.
         """
-        found = self._search(
-            _where(step=step, experiment=experiment, status=status, tag=tag),
-            experiment_id=experiment_id,
-            order="attributes.start_time DESC",
-            page=1,
-        )
-        return next(found, None)
+        where = _where(step=step, experiment=experiment, status=status, tag=tag)
+        return next(self._search(where, experiment_id=experiment_id, order=NEWEST_FIRST, page=1), None)
+
+    def newest_first(
+        self, *, step: str, experiment: str, status: str | None, experiment_id: str, tag: str
+    ) -> Iterator[Run]:
+        """The runs that `latest` chooses from, read page by page as they are used."""
+        where = _where(step=step, experiment=experiment, status=status, tag=tag)
+        return self._search(where, experiment_id=experiment_id, order=NEWEST_FIRST)
 
     def runs(self, *, step: str, experiment: str, status: str | None = "FINISHED", tag: str | None = None) -> list[Run]:
         """All runs of a step of an experiment in the whole store, oldest first; with `tag`, only those that have it."""
@@ -219,6 +222,7 @@ class Store:
     def move(self, run: Run, *, below: Run) -> None:
         """Makes a run a nested run of another one."""
         self.client.set_tag(run.id, PARENT_TAG, below.id)
+        run.tags[PARENT_TAG] = below.id
 
     def keeps_artifacts_here(self, run: Run) -> bool:
         """Whether artifacts go to a folder of this machine, although the server is on another one."""

@@ -109,6 +109,36 @@ def test_test_and_validation_stay_so_when_own_data_grow():
     assert len(after["train"] | after["validation"] | after["test"]) == 900
 
 
+@settings(max_examples=60, deadline=None)
+@given(case=cases, count=st.integers(1, 60), data=st.data())
+def test_removing_and_relabelling_moves_no_other_while_every_class_has_an_image_below_the_share(case, count, data):
+    seed, classes, share = case
+    generator = np.random.default_rng(seed)
+    shown, old = images(count, seed=seed), generator.integers(0, classes, count)
+    new = np.where(generator.random(count) < 0.3, generator.integers(0, classes, count), old)
+    kept = np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    below = hash_fractions(shown, seed=seed, part="data.test") < share
+    # Classes that lack one in either state are left out.
+    sound = np.isin(old, old[below]) & np.isin(new, old[below]) & np.isin(new, new[kept & below])
+    sound &= np.isin(old, new[kept & below])
+    before = held_out(shown, old, share=share, seed=seed, part="data.test")
+    after = held_out(shown[kept], new[kept], share=share, seed=seed, part="data.test")
+    assert np.array_equal(before[kept & sound], after[sound[kept]])
+
+
+def test_the_next_smallest_of_a_class_is_held_out_when_its_last_one_goes():
+    """The limit of the rule: it was trained on, and is a test image now."""
+    shown = images(6)
+    places = hash_fractions(shown, seed=1, part="data.test")
+    first, second = places.argsort()[:2]
+    labels = np.zeros(6, int)
+    share = (places[first] + places[second]) / 2
+    assert np.flatnonzero(held_out(shown, labels, share=share, seed=1, part="data.test")).tolist() == [first]
+    rest = np.delete(np.arange(6), first)
+    after = held_out(shown[rest], labels[rest], share=share, seed=1, part="data.test")
+    assert rest[after].tolist() == [second]
+
+
 def test_relabelling_and_removing_images_moves_no_other():
     shown, labels = images(600), np.arange(600) % 3
     whole = prints(split(dataset(shown, labels), own()))

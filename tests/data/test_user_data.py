@@ -188,6 +188,20 @@ class TestNpz:
             load(own(npz(tmp_path, **given)))
         assert "\n" not in str(caught.value)
 
+    def test_one_image_of_a_class_is_enough_to_train_on_where_nothing_is_held_out(self, tmp_path):
+        arrays = {"images_train": IMAGES[:2], "labels_train": [0, 1]}
+        test, validation = (
+            {f"images_{part}": IMAGES[2:4], f"labels_{part}": [0, 1]} for part in ("test", "validation")
+        )
+        path = npz(tmp_path, **arrays, **test, **validation)
+        assert [len(part) for _, part in split(load(own(path)), own(path)).parts()] == [2, 2, 2]
+        for some in (arrays, {**arrays, **test}, {**arrays, **validation}):
+            with pytest.raises(InputError, match=r"class '0' has 1 images to train on.*; expected at least 2: add"):
+                load(own(npz(tmp_path, **some)))
+        arrays["labels_train"] = [0, 0]
+        with pytest.raises(InputError, match=r"class '1' has 0 images to train on .*; expected at least 1: add"):
+            load(own(npz(tmp_path, **arrays, **test, **validation)))
+
     @pytest.mark.parametrize("twin", ["images_train", "images_train.npy"])
     def test_two_arrays_of_one_name_are_refused_so_no_limit_is_passed_by_one_of_them(self, tmp_path, monkeypatch, twin):
         path = npz(tmp_path, images_train=np.zeros((6, 100, 100), np.uint8), labels_train=LABELS)

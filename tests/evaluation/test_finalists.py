@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, NOTEBOOK_DROPOUT, finalists
-from pipeline.experiment import Experiment, Training, TrainingOverrides
+from pipeline.experiment import Experiment, ModelCode, Training, TrainingOverrides
 from pipeline.models.dense import DenseSpec, dense, notebook_network
 from pipeline.models.recipe import Recipe
+from pipeline.models.user.spec import UserSpec
 from pipeline.search.trials import Trial
 from tests.evaluation.samples import figures, relu, trial
 
@@ -140,6 +141,40 @@ def test_published_figures_stay_with_their_network() -> None:
 def test_settings_of_a_searched_network_and_of_the_references_are_the_experiments() -> None:
     asked = experiment(training={"epochs": 4, "learning_rate": 0.5})
     assert {each.settings for each in finalists(asked, [SURE, CALM], 10_000)} == {Training(epochs=4, learning_rate=0.5)}
+
+
+def own_model(*values: tuple[str, Any], compiled: bool = False, **settings: Any) -> Trial:
+    """A trial of a user's own model that names training settings among its hyperparameters."""
+    code = ModelCode("net.py", "build", "text")
+    spec = UserSpec(code, values, weights=1, has_dropout=False, compiled=compiled)
+    return replace(trial(0, spec, figures(accuracy=0.9)), recipe=Recipe(spec, TrainingOverrides(**settings)))
+
+
+def test_the_references_of_an_own_model_train_with_the_settings_that_its_best_network_names_itself() -> None:
+    """Otherwise the difference to the baseline is due to the learning rate as well."""
+    values = (("filters", 8), ("learning_rate", 0.02), ("epochs", 7), ("batch_size", 32))
+    best = own_model(*values, learning_rate=0.02, epochs=7, batch_size=32)
+    model = {"file": "net.py", "function": "build", "source": "text"}
+    asked = Experiment(name="x", question="y?", model=model, training={"patience": 4})
+    first, *references = finalists(asked, [best], 10_000)
+    assert {each.settings for each in references} == {first.settings}
+    assert first.settings == asked.training.merged(TrainingOverrides(learning_rate=0.02, epochs=7, batch_size=32))
+    assert [each.recipe.architecture(64, 10) for each in references] == [
+        "64-128-64-32-10, epochs 7, batch_size 32, learning_rate 0.02",
+        "64-128-64(0.1)-32-10, epochs 7, batch_size 32, learning_rate 0.02",
+    ]
+    assert [each.recipe.name(64, 10) for each in references] == [
+        each.recipe.architecture(64, 10) for each in references
+    ]
+
+
+def test_what_the_optimizer_of_a_compiled_model_is_given_is_not_given_to_the_references() -> None:
+    """Its learning rate is that of another optimizer."""
+    best = own_model(("learning_rate", 0.5), ("batch_size", 32), compiled=True, learning_rate=0.5, batch_size=32)
+    model = {"file": "net.py", "function": "build", "source": "text"}
+    asked = Experiment(name="x", question="y?", model=model)
+    _, *references = finalists(asked, [best], 10_000)
+    assert {each.settings for each in references} == {asked.training.merged(TrainingOverrides(batch_size=32))}
 
 
 def test_the_notebooks_dropout_is_where_the_notebook_has_it() -> None:

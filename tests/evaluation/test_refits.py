@@ -3,8 +3,10 @@
 import io
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from statistics import mean, stdev
 from unittest.mock import Mock
 
@@ -15,13 +17,14 @@ from rich.console import Console
 from pipeline.errors import InputError, SearchFailedError, StoreError
 from pipeline.evaluation import kept_refits
 from pipeline.evaluation.finalists import NOTEBOOK
+from pipeline.evaluation.kept_refits import EarlierRefits
 from pipeline.evaluation.plan import Plans
 from pipeline.evaluation.race import first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup, fresh_seeds, refit, refit_by_plan
 from pipeline.experiment import load
 from pipeline.models.dense import dense
 from pipeline.models.recipe import Recipe
-from pipeline.search.recording.outbox import TrialRecord
+from pipeline.search.recording.outbox import Outbox, TrialRecord
 from pipeline.search.seeds import seed_of
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.session import Session
@@ -34,6 +37,7 @@ from pipeline.tracking.names import (
     KEPT_REFIT,
     LEFT_OUT_TAG,
     ROLE_TAG,
+    TAKES_TAG,
     TEST_DIGEST_TAG,
 )
 from pipeline.tracking.store import Run, Status
@@ -292,7 +296,7 @@ def test_refits_of_earlier_versions_are_taken_over_where_what_they_did_not_recor
     assert (params["normalization"], params["weight_decay"]) == (normalization, 0)
     new = {"normalization", "class_weight", "weight_decay", "label_smoothing"}
     tags = {EXPERIMENT_TAG: session.experiment.name}
-    stopped = session.store.child(above, step="evaluate", name="evaluate", tags=tags)
+    stopped = session.store.child(above, step="evaluate", name="evaluate", tags={**tags, KEEPS_REFITS_TAG: "yes"})
     old = session.store.child(
         stopped,
         step="refit",
@@ -332,6 +336,159 @@ def test_a_refit_that_could_not_be_recorded_is_recorded_by_the_next_evaluation(
     with session.child(above, step="evaluate", name="evaluate") as run:
         (group,) = refit(session, run, [SMALL], failing(lambda _job: True), seeds=[35])
     assert [each.run.status for each in group.refits] == ["FINISHED"]
+
+
+class StoppedEvaluations:
+    """Evaluations of one network below runs of their own, in an MLflow experiment of their own."""
+
+    def __init__(self, session: Session, outbox: Path) -> None:
+        self.session, self.outbox = session, outbox
+        self.trained: list[int] = []
+        """Seeds, in order."""
+
+    def __call__(self, seeds: list[int], *, rate: float = 0.01, stop_at: int | None = None) -> Run:
+        """The run of an evaluation, which is stopped before it trains a seed."""
+        settings = SMALL.settings.model_copy(update={"learning_rate": rate})
+
+        def train(job: Job) -> Outcome:
+            if job.seed == stop_at:
+                raise KeyboardInterrupt
+            self.trained.append(job.seed)
+            return answered(job)
+
+        with suppress(KeyboardInterrupt, StoreError), self.child() as run:
+            refit(self.session, run, [replace(SMALL, settings=settings)], InProcess(train), seeds=seeds)
+        time.sleep(0.002)  # runs are ordered by milliseconds
+        return run
+
+    def child(self) -> AbstractContextManager[Run]:
+        above = self.session.store.root(step="main", experiment="smoke", tags={})
+        return self.session.child(above, step="evaluate", name="evaluate")
+
+    def below(self, run: Run) -> list[tuple[str, str]]:
+        """Seed and learning rate of each refit that is FINISHED."""
+        refits = [each for each in self.session.store.children(run) if each.status == "FINISHED"]
+        return sorted((each.params["seed"], each.params["learning_rate"]) for each in refits)
+
+    @property
+    def waiting(self) -> list[Path]:
+        """Records that wait for the store."""
+        return list(self.outbox.glob("*/*.zip"))
+
+
+@pytest.fixture
+def evaluation(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoppedEvaluations:
+    monkeypatch.setenv("NARROWGAP_CACHE", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
+    session.store.client.create_experiment(tmp_path.name, artifact_location=f"{tmp_path}/artifacts")
+    return StoppedEvaluations(session, tmp_path / "outbox")
+
+
+def away(*_arguments: object) -> None:
+    raise StoreError("away")
+
+
+def test_what_a_stopped_evaluation_could_not_record_is_recorded_below_it_not_below_the_next_which_asks_for_others(
+    evaluation: StoppedEvaluations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(TrialRecord, "write", away)
+        first = evaluation([61, 62], rate=0.01)
+    assert (first.status, evaluation.below(first), len(evaluation.waiting)) == ("FAILED", [], 2)
+    second = evaluation([61, 62], rate=0.02)
+    assert evaluation.below(second) == [("61", "0.02"), ("62", "0.02")]
+    assert evaluation.below(first) == [("61", "0.01"), ("62", "0.01")]
+    assert evaluation.waiting == []
+    third = evaluation([61, 62, 63], rate=0.01)  # they are still there for one that asks for them
+    assert evaluation.below(third) == [("61", "0.01"), ("62", "0.01"), ("63", "0.01")]
+    assert evaluation.below(first) == []
+    assert evaluation.trained == [61, 62, 61, 62, 63]
+
+
+@pytest.mark.parametrize("fault", ["the answer is lost", "killed before the record is dropped", "it became the chosen"])
+def test_a_refit_that_is_in_the_store_already_is_not_recorded_again_from_the_outbox(
+    evaluation: StoppedEvaluations, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    real = Run.finish
+
+    def answer_lost(run: Run, status: Status, reason: str | None = None) -> None:
+        if status == "FINISHED":
+            real(run, status, reason)
+        if run.tags["narrowgap.step"] == "refit":
+            raise StoreError("away")
+
+    with monkeypatch.context() as patch:
+        if fault == "the answer is lost":
+            patch.setattr(Run, "finish", answer_lost)
+            first = evaluation([71])
+        else:
+            patch.setattr(Outbox, "drop", lambda *_arguments: None)
+            first = evaluation([71, 72], stop_at=72)
+    if fault == "it became the chosen":
+        (run,) = [each for each in evaluation.session.store.children(first) if each.status == "FINISHED"]
+        run.log(tags={ROLE_TAG: "chosen"})
+    assert first.status == ("KILLED" if fault != "the answer is lost" else "RUNNING")
+    first.finish("KILLED")
+    assert (evaluation.below(first), len(evaluation.waiting)) == ([("71", "0.01")], 1)
+    other = evaluation([71], rate=0.02)
+    assert (evaluation.below(first), evaluation.below(other)) == ([("71", "0.01")], [("71", "0.02")])
+    assert evaluation.waiting == []
+    third = evaluation([71])
+    assert (evaluation.below(first), evaluation.below(third)) == ([], [("71", "0.01")])
+
+
+def test_a_refit_that_failed_and_could_not_be_recorded_is_recorded_once_and_is_none_to_use_again(
+    evaluation: StoppedEvaluations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, store = evaluation.session, evaluation.session.store
+    with monkeypatch.context() as patch:
+        patch.setattr(TrialRecord, "write", away)
+        with pytest.raises(StoreError), evaluation.child() as stopped:
+            refit(session, stopped, [SMALL], failing(lambda _job: True), seeds=[81])
+    (path,) = evaluation.waiting
+    content, record = path.read_bytes(), TrialRecord.from_bytes(path.read_bytes())
+    with evaluation.child() as run:
+        for _ in range(2):  # the second time as if the first had been killed before it dropped the record
+            assert not EarlierRefits(session, run, evaluation.outbox).has(record)
+            assert evaluation.waiting == []
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+    failed = [each for each in store.children(stopped) if each.status == "FAILED"]
+    assert [each.tags["narrowgap.reason"] for each in failed] == ["boom 0"]
+    assert list(store.children(run)) == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_another_evaluation_is_just_taking_over_is_left_to_it_and_not_waited_for(
+    evaluation: StoppedEvaluations, monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    store = evaluation.session.store
+    with monkeypatch.context() as patch:
+        if not recorded:
+            patch.setattr(TrialRecord, "write", away)
+        first = evaluation([65, 66], stop_at=66)
+    refits = [each for each in store.children(first) if each.status == "FINISHED"]
+    assert (len(refits), len(evaluation.waiting)) == ((1, 0) if recorded else (0, 1))
+    other = store.root(step="evaluate", experiment="smoke", tags={TAKES_TAG: refits[0].id if recorded else first.id})
+    second = evaluation([65])
+    assert (evaluation.trained, evaluation.below(second)) == ([65, 65], [("65", "0.01")])
+    assert (len(evaluation.below(first)), len(evaluation.waiting)) == ((1, 0) if recorded else (0, 1))
+    other.finish("KILLED")  # it died before it had taken it
+    third = evaluation([65])
+    assert (evaluation.trained, evaluation.below(third), evaluation.waiting) == ([65, 65], [("65", "0.01")], [])
+
+
+def test_commands_that_ended_before_they_trained_do_not_hide_the_refits_of_one_that_did(
+    evaluation: StoppedEvaluations,
+) -> None:
+    """Such as three with a mistake in their options."""
+    evaluation([91, 92], stop_at=92)
+    for _ in range(kept_refits.MOST_STOPPED):
+        with pytest.raises(InputError), evaluation.child():
+            raise InputError("wrong")
+        time.sleep(0.002)
+    evaluation([91, 92])
+    assert evaluation.trained == [91, 92]
 
 
 def test_workers_have_two_jobs_each_in_hand_and_no_more(session: Session) -> None:

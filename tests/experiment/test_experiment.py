@@ -222,7 +222,7 @@ def test_a_wrong_override_is_reported_in_one_line(key, text, message):
         ("name: x\nquestion: y\nspace: {networks: [{hiden: [8]}]}", r"unknown key space\.networks\.0\.hiden"),
         (
             PUBLISHES + "{source: z, train_accuracy: 95.9, train_loss: 0.1, test_accuracy: .9, test_loss: 0.4}}]}",
-            r"space\.networks\.0\.published\.train_accuracy is 95\.9: expected less than 1",
+            r"space\.networks\.0\.published\.train_accuracy is 95\.9: expected 1\.0 or less",
         ),
         (PUBLISHES + "{}}]}", r"space\.networks\.0\.published\.source is missing"),
         (
@@ -333,6 +333,23 @@ def _pattern(field: FieldInfo) -> str | None:
     return None
 
 
+@pytest.mark.parametrize("perfect", ["1", "1.0"])
+def test_a_published_accuracy_may_be_perfect(tmp_path, perfect):
+    file = tmp_path / "mine.yaml"
+    scores = f"train_accuracy: {perfect}, train_loss: 0, test_accuracy: {perfect}, test_loss: 0.4"
+    file.write_text(f"{PUBLISHES}{{source: z, {scores}}}}}]}}")
+    (network,) = load(str(file)).space.networks or []
+    assert network.published is not None
+    assert (network.published.train_accuracy, network.published.test_accuracy) == (1, 1)
+    file.write_text(f"{PUBLISHES}{{source: z, {scores.replace(f'{perfect}, test_loss', '0, test_loss')}}}}}]}}")
+    with pytest.raises(InputError, match=r"published\.test_accuracy is 0: expected more than 0"):
+        load(str(file))
+
+
+def test_the_smallest_accuracy_of_a_first_champion_may_be_perfect():
+    assert load("smoke", {"promotion.min_accuracy": "1"}).promotion.min_accuracy == 1
+
+
 def test_null_switches_patience_off():
     assert load("smoke", {"training.patience": "null"}).training.patience is None
 
@@ -365,9 +382,9 @@ def test_an_override_leaves_the_rest_of_its_section():
     | st.builds(
         Published,
         source=st.just("a: b"),
-        train_accuracy=st.floats(0.01, 0.99),
+        train_accuracy=st.floats(0.01, 1),
         train_loss=st.floats(0, 9),
-        test_accuracy=st.floats(0.01, 0.99),
+        test_accuracy=st.floats(0.01, 1),
         test_loss=st.floats(0, 9),
     ),
     target=st.none() | st.floats(0.001, 1),

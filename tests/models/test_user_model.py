@@ -6,10 +6,15 @@ import re
 import textwrap
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.utils.validation import _validate_param_name
 
 from pipeline.errors import InputError
 from pipeline.experiment import ModelCode, Training
 from pipeline.models.recipe import Recipe
+from pipeline.search.trials import MEASURES, table
+from pipeline.tracking.names import TRIAL_PARAMS, is_param, reserved
+from tests.evaluation.samples import trial
 
 # ruff: noqa: ISC004, E501 - code of one line each
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tensorflow")]
@@ -43,6 +48,12 @@ def space(body: str, function: str = "build", *, grid: bool = False, shape=(4, 4
     from pipeline.models.user.space import user_space
 
     return user_space(code(body, function), shape, classes, grid=grid)
+
+
+def built(body: str):
+    from pipeline.models.user import network
+
+    return network.build(code(body), (), image_shape=(4, 4), classes=3, seed=1)
 
 
 def conditions(found) -> dict[str, list]:
@@ -216,6 +227,133 @@ def test_a_hyperparameter_called_as_a_setting_must_be_one():
     assert found.recipe({"batch_size": 32}).settings(Training()).batch_size == 32
     with pytest.raises(InputError, match="batch_size is called as a key of training, and 0 is no value"):
         found.recipe({"batch_size": 0})
+
+
+ASKS = "def build(hp):\n    hp.Int('a', 1, 2)\n    hp.Float({!r}, 0, 1)\n    return dense(keras.Input((4, 4)), 3)"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("architecture", "a param of its runs"),
+        ("parameters", "a param of its runs"),
+        ("seed", "a param of its runs"),
+        ("trial", "a column of trials.csv"),
+        ("pruned", "a column of trials.csv"),
+        ("run_id", "a column of trials.csv"),
+        ("val_accuracy", "a metric of its runs"),
+        ("seconds", "a metric of its runs"),
+        ("tuner/epochs", "what Hyperband adds to a proposal"),
+    ],
+)
+def test_a_hyperparameter_may_not_be_called_as_what_is_recorded_beside_it(name, what):
+    """The recorded value would overwrite it in the params, in trials.csv and in the effects."""
+    message = f"model is net.py:build: a hyperparameter is called {name!r}, as is {what}, which would overwrite it; call it otherwise, such as 'my_"
+    with pytest.raises(InputError, match=re.escape(message)) as refused:
+        space(ASKS.format(name))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("units[0]", "'units_0'"),
+        ("l2 (dense)", "'l2 _dense'"),
+        ("größe, µm", "'größe_ µm'"),
+        ("a\nb", "'a_b'"),
+        ("/a", "'a'"),
+        ("a/", "'a'"),
+        ("a//b", "'a_b'"),
+        ("../a", "'a'"),
+        (".", "'hyperparameter'"),
+        ("", "'hyperparameter'"),
+        ("x" * 251, "shorter"),
+    ],
+)
+def test_a_name_that_no_param_may_have_is_refused_before_the_first_trial(name, cure):
+    with pytest.raises(InputError, match=re.escape("a hyperparameter is called ")) as refused:
+        space(ASKS.format(name))
+    assert cure in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["units_0", "block 1/units", "größe", "l2.dense-1", "x:y", "x" * 250, "learning_rate"])
+def test_names_that_mlflow_takes_are_taken(name):
+    found = space(ASKS.format(name))
+    assert [each.name for each in found.explored.hyperparameters] == ["a", name]
+    _validate_param_name(name)
+
+
+def test_what_mlflow_refuses_is_refused_and_nothing_else():
+    letters = "aZ9_-./: []()\tä€"
+    for length in (1, 2, 3):
+        for each in map("".join, itertools.product(letters, repeat=length)):
+            try:
+                _validate_param_name(each)
+            except MlflowException:
+                assert not is_param(each)
+            else:
+                assert is_param(each)
+
+
+def test_a_bad_name_that_is_asked_for_with_some_values_only_is_found_too():
+    with pytest.raises(InputError, match=r"a hyperparameter is called 'units\[0\]'"):
+        space(
+            "def build(hp):\n    if hp.Boolean('deep'):\n        hp.Int('units[0]', 1, 2)\n"
+            "    return dense(keras.Input((4, 4)), 3)"
+        )
+
+
+def test_everything_that_a_trial_records_beside_its_hyperparameters_is_reserved():
+    found = space("def build(hp):\n    hp.Int('a', 1, 2)\n    return dense(keras.Input((4, 4)), 3)")
+    recipe = found.recipe({"a": 1})
+    params = recipe.params(Training(), seed=1, inputs=16, classes=3)
+    own = {"a", *Training.model_fields}
+    assert {*params} - own == set(TRIAL_PARAMS)
+    measured = dict.fromkeys(MEASURES, 0.5)
+    made = trial(0, recipe.spec, measured)
+    assert {name for name in table([made]).columns if reserved(name) is None} == {"a"}
+
+
+ZEROS = (
+    "def build(hp):\n    hp.Int('a', 1, 2)\n    x = keras.Input((4, 4))\n    y = keras.layers.Flatten()(x)\n"
+    "    y = keras.layers.Dense(3, {})(y)\n    return keras.Model(x, {})"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "outputs"),
+    [
+        ("kernel_initializer='zeros'", "y"),
+        ("kernel_initializer='zeros', bias_initializer='ones'", "y"),
+        ("kernel_initializer='zeros', activation='linear'", "y"),
+        ("kernel_initializer='zeros'", "keras.layers.Activation('linear')(y)"),
+        ("kernel_initializer='zeros'", "keras.layers.Rescaling(2.0)(y)"),
+    ],
+)
+def test_outputs_of_a_last_layer_that_starts_at_zero_are_logits(options, outputs):
+    assert space(ZEROS.format(options, outputs)).recipe({"a": 1}).spec.weights == 17 * 3
+    assert built(ZEROS.format(options, outputs)).logits
+
+
+def test_so_they_are_of_a_sequential_model_and_of_one_that_says_nothing_of_its_layers():
+    last = "keras.layers.Dense(3, kernel_initializer='zeros')"
+    for net in (
+        f"keras.Sequential([keras.layers.Flatten(), {last}])",
+        f"keras.Sequential([keras.Sequential([keras.layers.Flatten(), {last}])])",
+    ):
+        assert built(f"def build(hp):\n    hp.Int('a', 1, 2)\n    return {net}").logits
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus", "sigmoid"])
+def test_outputs_that_cannot_be_negative_are_no_logits(activation):
+    with pytest.raises(InputError, match="its outputs are not negative and do not sum to 1"):
+        space(ZEROS.format(f"kernel_initializer='zeros', activation={activation!r}", "y"))
+
+
+def test_softmax_of_a_layer_that_starts_at_zero_gives_probabilities():
+    assert not built(ZEROS.format("kernel_initializer='zeros', activation='softmax'", "y")).logits
+    assert not built(ZEROS.format("kernel_initializer='zeros'", "keras.layers.Softmax()(y)")).logits
 
 
 def test_values_with_which_the_function_raises_make_a_trial_that_will_fail():

@@ -51,6 +51,21 @@ def test_the_name_of_a_class_is_no_formula_in_the_tables(prepare):
     assert counts[["train", "validation", "test"]].sum(axis=None) == 40
 
 
+def test_classes_with_a_single_test_image_are_named_if_it_was_held_out(prepare):
+    """Another one, which was trained on, would take its place. Of ten classes of four, each has one."""
+    names = [f"class {number:02}" for number in range(10)]
+    words = "-P", "data.test=.001", "-P", "data.validation=.001"
+    answer, run = prepare(names, *words)
+    said = (
+        "10 classes have a single test image (class 00, class 01, class 02, class 03, class 04 and 5 more): if it is "
+        "removed or relabelled, an image that was trained on takes its place"
+    )
+    assert said in answer.said
+    assert said in run.tags["mlflow.note.content"]
+    answer, _ = prepare(["a", "b"], name="given")
+    assert "single test image" not in answer.said
+
+
 def test_a_class_whose_name_is_not_utf_8_is_refused_and_the_run_says_why(prepare):
     answer, run = prepare(["a", os.fsdecode(b"caf\xe9")])
     assert answer.code == 2

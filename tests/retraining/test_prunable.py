@@ -198,6 +198,11 @@ def test_a_killed_search_that_can_be_resumed_stays():
     assert gone(runs) == set()
 
 
+def test_a_killed_search_stays_though_a_retraining_run_searched_after_it():
+    runs = [run("search", "search", status="KILLED"), run("trial", "trial", below="search")]
+    assert gone([*runs, *search_night("young", age=YOUNG), *recent_nights()]) == set()
+
+
 def test_a_search_that_was_evaluated_stays_and_one_that_nothing_refers_to_goes():
     runs = [
         run("used", "search"),

@@ -56,6 +56,19 @@ def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
     assert [each.name for each in (tmp_path / "search").iterdir()] == ["2.zip"]
 
 
+def test_records_that_another_process_drops_while_they_are_read_are_left_out(tmp_path, monkeypatch):
+    box, real = Outbox(tmp_path / "search"), TrialRecord.from_bytes
+    for number in (1, 2, 3):
+        box.keep(record(number))
+
+    def read(content: bytes) -> TrialRecord:
+        box.drop(2)
+        return real(content)
+
+    monkeypatch.setattr(TrialRecord, "from_bytes", read)
+    assert list(Outbox(tmp_path / "search").kept()) == [record(1), record(3)]
+
+
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     def full(_number: int) -> None:
         raise OSError(28, "No space left on device")

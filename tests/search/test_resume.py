@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.errors import BusyError, InputError
 from pipeline.experiment import Experiment, parse
-from pipeline.search.resume import differences, earlier, identity, identity_tag
+from pipeline.search.resume import differences, earlier, identity, identity_tag, unevaluated
 from pipeline.session import Session
 from pipeline.tracking import run_lock
 from pipeline.tracking.store import Run
@@ -122,6 +122,38 @@ def test_a_running_search_is_not_taken_over_though_it_took_no_lease(session):
     found = earlier(replace(session, experiment=asked), run.experiment_id)
     assert found is not None
     assert found.id == run.id
+
+
+@pytest.mark.parametrize(("ending", "count"), [("FINISHED", 5), ("KILLED", 6)])
+def test_the_search_of_a_retraining_run_hides_no_search_of_a_user_and_is_left_to_its_run(session, ending, count):
+    asked = networks(count)
+    tag = {"narrowgap.identity": json.dumps(identity(asked, session.prepared)), "narrowgap.trials_asked": "3"}
+    tag["narrowgap.experiment"] = asked.name
+    retraining = session.store.root(step="retrain", experiment=asked.name, tags={})
+    session.store.child(retraining, step="search", name="search", tags=tag).finish(ending)
+    ours = replace(session, experiment=asked)
+    assert earlier(ours, retraining.experiment_id) is None
+    assert unevaluated(ours, retraining.experiment_id) is None
+    mine = unfinished(session, asked, lambda _: tag["narrowgap.identity"])
+    session.store.child(retraining, step="search", name="search", tags=tag).finish(ending)
+    found = earlier(ours, retraining.experiment_id)
+    assert found is not None
+    assert found.id == mine.id
+
+
+def test_a_search_whose_main_was_stopped_is_evaluated_though_a_retraining_run_searched_after_it(session):
+    asked = networks(7)
+    tag = {"narrowgap.identity": json.dumps(identity(asked, session.prepared)), "narrowgap.trials_asked": "7"}
+    tag["narrowgap.experiment"] = asked.name
+    main = session.store.root(step="main", experiment=asked.name, tags={})
+    mine = session.store.child(main, step="search", name="search", tags=tag)
+    mine.finish("FINISHED")
+    main.finish("KILLED")
+    retraining = session.store.root(step="retrain", experiment=asked.name, tags={})
+    session.store.child(retraining, step="search", name="search", tags=tag).finish("FINISHED")
+    found = unevaluated(replace(session, experiment=asked), main.experiment_id)
+    assert found is not None
+    assert found.id == mine.id
 
 
 def test_a_search_whose_tag_has_the_whole_json_is_still_found(session):

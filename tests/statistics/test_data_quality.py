@@ -45,6 +45,16 @@ def test_constant_images_are_found_and_are_near_duplicates_of_nothing() -> None:
     assert [twin.exact for twin in twins(images[1:2], images)] == [True]
 
 
+def test_an_image_of_one_colour_is_constant_and_one_of_two_is_not() -> None:
+    images = np.zeros((4, 3, 3, 3), np.uint8)
+    images[0] = 255, 0, 0
+    images[1] = 10, 20, 30
+    images[2] = 10, 20, 30
+    images[2, 1, 1] = 10, 20, 31
+    assert constant(images).tolist() == [0, 1, 3]
+    assert twins(images[:1], images[1:2]) == []
+
+
 def test_confident_disagreement_is_worked_by_hand() -> None:
     """Class 0 has the mean self-confidence (.9 + .8 + .1) / 3 = .6, class 1 (.7 + .3) / 2 = .5."""
     labels = np.array([0, 0, 0, 1, 1])

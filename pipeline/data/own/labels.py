@@ -11,9 +11,6 @@ from pipeline.data.own.parts import TEST, TRAIN, VALIDATION, Notes, RawPart
 from pipeline.data.own.pixels import shape_text
 from pipeline.errors import InputError
 
-FEWEST_PER_CLASS = 2
-"""Images per class in the training part: at least one for validation and one to train on."""
-
 
 def classes(
     parts: Mapping[str, RawPart], class_names: Sequence[str] | None, notes: Notes
@@ -153,9 +150,10 @@ def _refuse_names(names: Sequence[str]) -> None:
 
 
 def _refuse_thin(names: Sequence[str], labels: Mapping[str, Labels]) -> None:
-    """Refuses a class without training images."""
+    """Refuses a class without training images: one to train on, and one more if any part is held out of them."""
+    fewest = 1 if {VALIDATION, TEST} <= {*labels} else 2
     counts = {part: np.bincount(each, minlength=len(names)) for part, each in labels.items()}
-    thin = np.flatnonzero(counts[TRAIN] < FEWEST_PER_CLASS)
+    thin = np.flatnonzero(counts[TRAIN] < fewest)
     if len(thin):
         first = thin[0]
         held = [
@@ -167,7 +165,7 @@ def _refuse_thin(names: Sequence[str], labels: Mapping[str, Labels]) -> None:
         more = f" (and {len(thin) - 1} other classes too few)" if len(thin) > 1 else ""
         raise InputError(
             f"class {names[first]!r} has {counts[TRAIN][first]} images to train on{also}; expected at least "
-            f"{FEWEST_PER_CLASS}: add images of it or leave the class out{more}"
+            f"{fewest}: add images of it or leave the class out{more}"
         )
 
 

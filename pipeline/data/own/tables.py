@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,20 +13,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.data import formats
+from pipeline.data.own import row_parts
+from pipeline.data.own.first_line import INDEX, FirstLine, counts_up, first_line, label_is_first
 from pipeline.data.own.parts import PARTS, TRAIN, Form, Notes, RawData, RawPart, part_named
 from pipeline.data.own.stack import Source, Stored, stacked
 from pipeline.errors import InputError
-from pipeline.formatting import few
+from pipeline.formatting import few, listed
 
 CSV, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
 LABEL = ("label", "labels", "class", "target", "y", "category", "class_name")
 PATH = ("path", "file", "filename", "file_name", "filepath", "image_path", "image", "img")
 """Names of columns, in small letters; earlier ones are preferred."""
-SPLIT = ("split", "subset", "part", "usage")
-"""Of the column that says which part a row is of."""
-INDEX = ("", "index", "id")
-"""Of columns that number the rows; so do those that pandas calls `Unnamed: …`."""
-SEPARATORS = (",", ";", "\t")
 NUMBERS = re.compile(r"\s*\d+(\.\d+)?(\s+\d+(\.\d+)?)+\s*")
 """A text of many numbers: the pixels of an image in one column."""
 
@@ -43,6 +39,8 @@ class Table:
     frame: pd.DataFrame
     label: Any
     """The column of labels; None if there is none."""
+    split: Any
+    """The column that says which part a row is of; None if there is none."""
     class_names: Sequence[str] | None = None
     """Where the file itself names the classes of its numbers."""
 
@@ -53,13 +51,13 @@ def is_table(path: Path) -> bool:
 
 def read(path: Path, form: Form, notes: Notes) -> RawData:
     """Reads one file; a column such as `split` may divide its rows into parts."""
-    table = _table([path], notes)
-    return _data(_divided(table), form, notes)
+    return _data(_divided(_table([path], form, notes), TRAIN, notes), form, notes)
 
 
 def read_folder(folder: Path, form: Form, notes: Notes) -> RawData:
     """Reads the files of a folder by the parts that their names tell, such as `train.csv` and `test.csv`; several of one
-    part are put together. A single file needs no part in its name.
+    part are put together. A single file needs no part in its name. A column such as `split` may divide the files to train
+    on into parts that have no file.
     """
     files = sorted(path for path in folder.iterdir() if is_table(path) and not path.name.startswith("."))
     by_part = {part: [path for path in files if _part_of(path) == part] for part in PARTS}
@@ -73,15 +71,25 @@ def read_folder(folder: Path, form: Form, notes: Notes) -> RawData:
     unread = [path.name for path in files if _part_of(path) is None]
     if unread:
         notes.add(f"files left unread: {few(unread)}")
-    tables = {part: _table(paths, notes) for part, paths in by_part.items() if paths}
-    for part in [part for part, table in tables.items() if part != TRAIN and table.label is None]:
-        notes.add(f"{tables.pop(part).name} has no labels and is left unread")
+    files_of = {part: _table(paths, form, notes) for part, paths in by_part.items() if paths}
+    for part in [part for part, table in files_of.items() if part != TRAIN and table.label is None]:
+        notes.add(f"{files_of.pop(part).name} has no labels and is left unread")
+    tables: dict[str, Table] = {}
+    for part, table in files_of.items():
+        for found, rows in _divided(table, part, notes).items():
+            if found != part and (part != TRAIN or found in files_of):
+                why = f"but there is {files_of[found].name}" if found in files_of else f"but its name says {part}"
+                raise InputError(
+                    f"column {table.split} of {table.name} has rows of {found}, {why}; expected rows of {part} alone: take "
+                    "the column or these rows out"
+                )
+            tables[found] = rows
     return _data(tables, form, notes)
 
 
 def read_images(path: Path, form: Form) -> tuple[str, NDArray[Any]]:
     """Returns the images of a file whose labels nobody asks for, with their name for messages."""
-    table = _table([path], Notes())
+    table = _table([path], form, Notes())
     return f"the rows of {table.name}", _images({TRAIN: table}, form, Notes())[TRAIN]
 
 
@@ -113,16 +121,17 @@ def _files(table: Table) -> Sequence[str]:
     return given if all(isinstance(each, str) for each in given) else ()
 
 
-def _divided(table: Table) -> dict[str, Table]:
-    """The rows of each part, by a column that names one for every row."""
-    column = _named(table.frame, SPLIT)
-    if column is None or not _is_text(table.frame[column]):
-        return {TRAIN: table}
-    given = table.frame[column].map(lambda value: part_named(str(value)))
-    if given.isna().any() or TRAIN not in set(given):
-        return {TRAIN: table}
-    rest = table.frame.drop(columns=[column])
-    return {part: replace(table, frame=rest[given == part]) for part in PARTS if (given == part).any()}
+def _divided(table: Table, part: str, notes: Notes) -> dict[str, Table]:
+    """The rows of each part by the column that names one for every row; all of them are of `part` without one."""
+    frames = None if table.split is None else row_parts.divided(table.name, table.frame, table.split, notes)
+    if frames is None:
+        return {part: table}
+    if part == TRAIN and TRAIN not in frames:
+        raise InputError(
+            f"column {table.split} of {table.name} has rows of {listed(list(frames))} alone; expected rows of train too: "
+            "correct the column, or take it out"
+        )
+    return {each: replace(table, frame=frame) for each, frame in frames.items()}
 
 
 def _labels(table: Table) -> NDArray[Any]:
@@ -144,19 +153,35 @@ def _images(tables: Mapping[str, Table], form: Form, notes: Notes) -> dict[str, 
     frames = {part: _without_index(table) for part, table in tables.items()}
     column = _named(frames[TRAIN], PATH)
     if column is not None and _holds_pictures(frames[TRAIN][column]):
+        _note_unread(frames[TRAIN], [column], notes)
         sources = {part: _sources(tables[part], frame, column) for part, frame in frames.items()}
         return dict(stacked(sources, form, notes))
     nested = next((name for name in frames[TRAIN] if _is_nested(frames[TRAIN][name])), None)
     if nested is not None:
+        _note_unread(frames[TRAIN], [nested], notes)
         return {part: _arrays(tables[part], frame, nested) for part, frame in frames.items()}
     columns = _pixel_columns(tables[TRAIN].name, frames[TRAIN], notes)
     return {part: _pixels(tables[part].name, frame, columns) for part, frame in frames.items()}
 
 
 def _without_index(table: Table) -> pd.DataFrame:
-    """The columns that are neither labels nor row numbers."""
-    numbers = [name for name in table.frame if str(name).lower() in INDEX or str(name).startswith("Unnamed:")]
-    return table.frame.drop(columns=[*numbers, *([] if table.label is None else [table.label])])
+    """The columns that are neither labels, nor parts, nor row numbers."""
+    others = [each for each in (table.label, table.split) if each is not None]
+    return table.frame.drop(columns=[*filter(_is_index, table.frame), *others])
+
+
+def _is_index(column: Any) -> bool:
+    return _lower(column) in INDEX or str(column).startswith("Unnamed:")
+
+
+def _lower(column: Any) -> str:
+    return str(column).strip().lower()
+
+
+def _note_unread(frame: pd.DataFrame, columns: Sequence[Any], notes: Notes) -> None:
+    unread = [str(column) for column in frame if column not in set(columns)]
+    if unread:
+        notes.add(f"columns left unread: {few(unread)}")
 
 
 def _holds_pictures(column: pd.Series) -> bool:
@@ -229,9 +254,7 @@ def _pixel_columns(name: str, frame: pd.DataFrame, notes: Notes) -> list[Any]:
         )
     if columns != [column for column in frame if column in set(columns)]:
         notes.add("columns of pixels put in the order of their numbers")
-    unread = [str(column) for column in frame if column not in set(columns)]
-    if unread:
-        notes.add(f"columns left unread: {few(unread)}")
+    _note_unread(frame, columns, notes)
     return columns
 
 
@@ -252,13 +275,13 @@ def _is_text(column: pd.Series) -> bool:
 
 def _named(frame: pd.DataFrame, names: Sequence[str]) -> Any:
     """The column of the first of some names."""
-    lower = {str(column).strip().lower(): column for column in reversed(list(frame.columns))}
+    lower = {_lower(column): column for column in reversed(list(frame.columns))}
     return next((lower[name] for name in names if name in lower), None)
 
 
-def _table(paths: Sequence[Path], notes: Notes) -> Table:
+def _table(paths: Sequence[Path], form: Form, notes: Notes) -> Table:
     """Reads files of one part, one below the other."""
-    read_one = [_parquet(path) if path.suffix.lower() in PARQUET else (_csv(path, notes), None) for path in paths]
+    read_one = [_parquet(path) if path.suffix.lower() in PARQUET else (_csv(path, form, notes), None) for path in paths]
     frames = [frame for frame, _ in read_one]
     for path, frame in zip(paths, frames, strict=True):
         if list(frame.columns) != list(frames[0].columns):
@@ -267,57 +290,54 @@ def _table(paths: Sequence[Path], notes: Notes) -> Table:
             raise InputError(f"{path} has no rows; expected one per image")
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     name = few([path.name for path in paths], most=2)
-    return Table(name, paths[0].parent, frame, _label_column(frame, notes), read_one[0][1])
-
-
-def _label_column(frame: pd.DataFrame, notes: Notes) -> Any:
-    """A column of a known name, or the only one that is nothing else."""
     named = _named(frame, LABEL)
-    if named is not None:
-        return named
+    split = row_parts.find(frame.drop(columns=[] if named is None else [named]))
+    label = _label_column(frame, split, form, notes) if named is None else named
+    return Table(name, paths[0].parent, frame, label, split, read_one[0][1])
+
+
+def _label_column(frame: pd.DataFrame, split: Any, form: Form, notes: Notes) -> Any:
+    """The only column that is nothing else, or the first of columns that are only numbered; None if there is none."""
+    others = [column for column in frame if not _is_index(column) and column != split]
     known = {*_numbered(frame), *(column for column in frame if _is_nested(frame[column]))}
-    rest = [column for column in frame if column not in known and str(column).lower() not in (*PATH, *SPLIT, *INDEX)]
+    rest = [column for column in others if column not in known and _lower(column) not in (*PATH, *row_parts.NAMES)]
+    if counts_up(list(map(str, others))) and label_is_first(len(others), form):
+        rest = others[:1]
     if len(rest) != 1 or len(rest) == len(frame.columns):
         return None
     notes.add(f"column {rest[0]} read as labels")
     return rest[0]
 
 
-def _csv(path: Path, notes: Notes) -> pd.DataFrame:
+def _csv(path: Path, form: Form, notes: Notes) -> pd.DataFrame:
     content = formats.inflate(path.name, formats.read_file(path))
     try:
         first = content[: content.find(b"\n") if b"\n" in content else len(content)].decode("utf-8-sig").strip()
-        separator = max(SEPARATORS, key=first.count)
-        fields = first.split(separator)
-        headless = len(fields) > 1 and all(map(_is_number, fields)) and _is_square(len(fields) - 1)
+        line = first_line(first, form, label=LABEL[0], known=(*LABEL, *PATH))
         frame = pd.read_csv(
             io.BytesIO(content),
-            sep=separator,
-            header=None if headless else 0,
+            sep=line.separator,
+            header=0 if line.header else None,
             encoding="utf-8-sig",
             keep_default_na=False,  # a class may be called None or NA
             na_values=[""],
             low_memory=False,
         )
+        if line.columns is not None:
+            frame.columns = pd.Index(line.columns)
     except Exception as error:  # whatever pandas raises at damage
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path} cannot be read as CSV ({reason}); write the file again with to_csv") from error
-    if headless:
-        notes.add(f"{path.name} has no header; its first column read as labels")
-        frame.columns = pd.Index([LABEL[0], *(f"pixel{place}" for place in range(len(fields) - 1))])
+    if line.columns is not None:
+        notes.add(_named_columns(path.name, line))
     return frame
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_square(count: int) -> bool:
-    return math.isqrt(count) ** 2 == count
+def _named_columns(name: str, line: FirstLine) -> str:
+    if line.header:
+        return f"the first column of {name} read as labels"
+    labelled = LABEL[0] in (line.columns or ())
+    return f"{name} has no header; {'its first column read as labels' if labelled else 'all columns read as pixels'}"
 
 
 def _parquet(path: Path) -> tuple[pd.DataFrame, Sequence[str] | None]:

@@ -21,12 +21,14 @@ from pipeline.tracking.names import METRICS
 
 @dataclass(frozen=True)
 class ServingDefaults:
-    """How the logged model answers when a request does not say; both values are found on validation."""
+    """How the logged model answers when a request does not say; all values are found on validation."""
 
     quantile: float
     """Conformal quantile of the policy `candidates`."""
     min_confidence: float | None
     """Threshold of the policy `min_confidence`; None where no target accuracy is set or none is reached."""
+    min_margin: float | None = None
+    """Threshold of the policy `min_margin`; None as for `min_confidence`."""
 
 
 @dataclass(frozen=True, eq=False)

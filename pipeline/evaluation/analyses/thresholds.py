@@ -1,6 +1,6 @@
 """Rejected predictions: accuracy against coverage, the threshold for a target accuracy, conformal sets.
 
-Also finds the defaults of the served model, which are the threshold and the quantile shown in the report.
+Also finds the defaults of the served model, which are the thresholds and the quantile shown in the report.
 """
 
 from collections.abc import Mapping
@@ -64,9 +64,13 @@ class TargetThresholds:
 
 
 def serving_defaults(split: Split, refit: Refit, target_accuracy: float | None) -> ServingDefaults:
-    """The conformal quantile and the confidence threshold that a model of these weights is served with."""
+    """The conformal quantile and the thresholds that a model of these weights is served with."""
     quantile = conformal.calibrate(split.validation.labels, refit.validation).quantile
-    return ServingDefaults(quantile, TargetThresholds.find(split, refit, target_accuracy).min_confidence)
+    return _defaults(quantile, TargetThresholds.find(split, refit, target_accuracy))
+
+
+def _defaults(quantile: float, found: TargetThresholds) -> ServingDefaults:
+    return ServingDefaults(quantile, min_confidence=found.min_confidence, min_margin=found.min_margin)
 
 
 def analyse(result: EvaluationResult) -> Analysis:
@@ -101,7 +105,7 @@ def analyse(result: EvaluationResult) -> Analysis:
         **outcome.metrics,
     }
     artifacts: dict[str, bytes | str] = {POLICIES_CSV: table.to_csv(index=False), COVERAGE_PNG: picture}
-    return Analysis(artifacts, metrics, section, serving=ServingDefaults(sets.quantile, found.min_confidence))
+    return Analysis(artifacts, metrics, section, serving=_defaults(sets.quantile, found))
 
 
 @dataclass(frozen=True)

@@ -37,20 +37,20 @@ class Mark:
 
 
 def pareto(
-    points: Sequence[Point], front: Sequence[int], marks: Sequence[Mark] = (), pruned: Sequence[Point] = ()
+    points: Sequence[Point], front: Sequence[int], marks: Sequence[Mark] = (), stopped: Sequence[Point] = ()
 ) -> Figure:
     """All networks, the Pareto front, and networks to highlight. Better ones are up and left.
 
-    Networks far below the others are counted in the heading and left out: they would compress the rest. Pruned trials are
-    drawn as crosses and have no part in the front.
+    Networks far below the others are counted in the heading and left out: they would compress the rest. Trials that
+    were stopped early are drawn as crosses and have no part in the front.
     """
     figure, (axes,) = canvas(7.6, 5.6)
     floor = _floor(points)
     shown = [each for each in points if each.accuracy >= floor]
     best = [points[index] for index in front if points[index].accuracy >= floor]
     _plot(axes, shown, "o", color=GREY, alpha=0.6, markersize=5, label="a network")
-    if stopped := [each for each in pruned if each.accuracy >= floor]:
-        _plot(axes, stopped, "x", color=GREY, alpha=0.6, markersize=5, label="stopped early by the pruner")
+    if early := [each for each in stopped if each.accuracy >= floor]:
+        _plot(axes, early, "x", color=GREY, alpha=0.6, markersize=5, label="stopped early")
     # In steps: what lies between two networks of the front, none has reached.
     _plot(
         axes, best, "o-", color=TRAIN, markersize=6, linewidth=1.2, drawstyle="steps-post",

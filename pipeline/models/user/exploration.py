@@ -83,8 +83,8 @@ def explore(code: ModelCode, *, image_shape: tuple[int, ...], classes: int) -> E
     """Calls the user's function with its defaults, then with other values of each hyperparameter in turn.
 
     Raises:
-        InputError: What it does with its defaults cannot be used; it asks for nothing; it is not a function of its
-            hyperparameters; one line.
+        InputError: What it does with its defaults cannot be used; it asks for nothing, or by names that cannot be recorded;
+            it is not a function of its hyperparameters; one line.
     """
 
     def build(values: Mapping[str, Value], seed: int = 1) -> Built:
@@ -176,6 +176,8 @@ class _Explorer:
             self._builds += 1
             try:
                 built = self._build(values)
+            except network.NameRefusedError:
+                raise
             except InputError:  # a trial of these values fails with that message
                 continue
             self._take(built, of)

@@ -1,6 +1,7 @@
 """The Keras model of a user's function, and the plain model that is saved and served: from raw pixels to probabilities."""
 
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +11,21 @@ import keras
 import keras_tuner
 import numpy as np
 from keras.src.random import seed_generator
+from numpy.typing import NDArray
 
 from pipeline.errors import InputError
 from pipeline.experiment import ModelCode
+from pipeline.formatting import shortened
 from pipeline.models.user.code import function, user_errors
 from pipeline.models.user.spec import UserSpec, Value
+from pipeline.tracking.names import MOST_PARAM_LETTERS, is_param, reserved
 
+MOST_LETTERS = 60
+"""Of a name in a message."""
 PROBES = 8
 """Random images on which the outputs of a new model are looked at."""
+DRAWS = 8
+"""Random weights with which it is tried whether an output may be negative."""
 NEAR = 1e-3
 """How far from 1 probabilities may sum."""
 DROPOUT = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
@@ -25,6 +33,10 @@ CURE = (
     "decorate it with @keras.saving.register_keras_serializable() in the same file, and give it a get_config with its "
     "arguments"
 )
+
+
+class NameRefusedError(InputError):
+    """A hyperparameter has a name that cannot be recorded, whatever its value is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +113,7 @@ def build(
             raise InputError(f"model is {code.name}: it returns {_kind(model)}; expected a Keras model")
         if not (model.built and model.inputs):
             model = _built(model, lambda: made(hp, image_shape, classes), image_shape)
+    refuse_names(code, [str(each.name) for each in hp.space])
     asked = {each.name: hp.values[each.name] for each in hp.space if hp.is_active(each)}
     logits = _logits(code, model, image_shape, classes)
     return Built(model, tuple(asked.items()), hp, image_shape, logits)
@@ -119,6 +132,36 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         seed_generator.python_random = shared
+
+
+def refuse_names(code: ModelCode, names: Sequence[str]) -> None:
+    """Refuses hyperparameters that cannot be recorded by their names.
+
+    Raises:
+        NameRefusedError: With the name and another one.
+    """
+    for name in names:
+        called = f"model is {code.name}: a hyperparameter is called {shortened(name, MOST_LETTERS)!r}"
+        what = reserved(name)
+        if what is not None:
+            raise NameRefusedError(
+                f"{called}, as is {what}, which would overwrite it; call it otherwise, such as {f'my_{_plain(name)}'!r}"
+            )
+        if len(name) > MOST_PARAM_LETTERS:
+            raise NameRefusedError(
+                f"{called}, of {len(name)} letters; expected {MOST_PARAM_LETTERS} at most: call it shorter"
+            )
+        if not is_param(name):
+            raise NameRefusedError(
+                f"{called}; expected letters, digits, blanks and _ - . : as MLflow has them in the names of params (and / "
+                f"between two of them): call it otherwise, such as {_plain(name)!r}"
+            )
+
+
+def _plain(name: str) -> str:
+    """A name that may be recorded, like the given one."""
+    plain = re.sub(r"[^\w.\- :]+", "_", name).strip("._ ")
+    return plain or "hyperparameter"
 
 
 def refuse_unsaved(code: ModelCode, model: keras.Model) -> None:
@@ -225,12 +268,45 @@ def _logits(code: ModelCode, model: keras.Model, image_shape: tuple[int, ...], c
         )
     if answers.min() >= 0 and np.allclose(answers.sum(axis=1), 1, atol=NEAR):
         return False
-    if answers.min() >= 0:
+    if answers.min() >= 0 and not _ends_linearly(model) and not _may_be_negative(code, model, images):
         raise InputError(
             f"model is {code.name}: its outputs are not negative and do not sum to 1 (the first to {answers[0].sum():.3g}); "
             "expected probabilities (softmax in the last layer) or logits (a last layer without activation)"
         )
     return True
+
+
+def _ends_linearly(model: keras.Model) -> bool:
+    """Whether the last layer is known to have no activation."""
+    last: Any = model
+    while isinstance(last, keras.Model):
+        try:
+            last = last.layers[-1] if isinstance(last, keras.Sequential) else _maker(last.outputs[0])
+        except (AttributeError, IndexError, TypeError):  # a subclass of Model
+            return False
+    return getattr(last, "activation", None) is keras.activations.linear
+
+
+def _maker(output: Any) -> Any:
+    """The layer, model or operation that makes a symbolic output."""
+    return output._keras_history.operation  # noqa: SLF001 - Keras has no public name for it
+
+
+def _may_be_negative(code: ModelCode, model: keras.Model, images: NDArray[np.float32]) -> bool:
+    """Whether any output is negative with other weights than the first ones, such as zeros; these are restored."""
+    kept = [np.asarray(each) for each in model.trainable_variables]
+    rng = np.random.default_rng(0)
+    try:
+        with user_errors(code):
+            for _ in range(DRAWS):
+                for each in model.trainable_variables:
+                    each.assign(rng.normal(size=each.shape))
+                if np.asarray(model(images, training=False)).min() < 0:
+                    return True
+    finally:
+        for each, value in zip(model.trainable_variables, kept, strict=True):
+            each.assign(value)
+    return False
 
 
 def _size(layer: keras.layers.Layer) -> int:

@@ -16,6 +16,7 @@ from pipeline.models.recipe import Recipe
 from pipeline.models.user import network
 from pipeline.models.user.exploration import Exploration, Hyperparameter, explore
 from pipeline.models.user.spec import UserSpec, Value
+from pipeline.tracking.names import TUNER_PREFIX
 
 POINTS, GRID_POINTS = 1_000, 10
 """Values of a range without steps, evenly spaced on its scale: for oracles that draw, and for a grid, as in Keras Tuner."""
@@ -76,7 +77,7 @@ class UserSpace:
         Raises:
             InputError: A hyperparameter is called as a training setting, and has a value that this may not have.
         """
-        own = tuple((name, value) for name, value in values.items() if not name.startswith("tuner/"))
+        own = tuple((name, value) for name, value in values.items() if not name.startswith(TUNER_PREFIX))
         spec = _spec(self.code, own, self.image_shape, self.classes)
         settings = {name: value for name, value in spec.values if name in TrainingOverrides.model_fields}
         try:

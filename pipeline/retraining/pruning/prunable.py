@@ -156,13 +156,14 @@ def _needed_by_next_run(runs: Sequence[Run], search_every: int | None) -> set[st
     """Runs that the next call reads: the last retraining runs, the search to evaluate, the searches to resume."""
     completed = [run.id for run in runs if run.tags[STEP_TAG] == "retrain" and DECISION_TAG in run.tags]
     trained = [run.id for run in runs if run.tags[STEP_TAG] == "retrain" and MODE_TAG in run.tags]
+    retraining = {run.id for run in runs if run.tags[STEP_TAG] == "retrain"}
     searches = [run for run in runs if run.tags[STEP_TAG] == "search"]
-    newest = {run.experiment_id: run.id for run in searches}
+    resumable = {run.experiment_id: run.id for run in searches if run.parent_id not in retraining}
     finished = [run.id for run in searches if run.status == "FINISHED"]
     return {
         *completed[-1:],
         *trained[-max(RETRAINING_RUNS, search_every or 0) :],
-        *newest.values(),
+        *resumable.values(),
         *finished[-1:],
     }
 

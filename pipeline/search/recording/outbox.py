@@ -111,8 +111,9 @@ class Outbox:
 
     def kept(self) -> Iterator[TrialRecord]:
         """The records that an earlier process could not write, by number, one in memory at a time; a damaged one is removed:
-        its trial is trained again. Half-written ones of processes that were killed are removed too: who reads has the lease,
-        so nobody writes. What this user may not read or remove is passed over.
+        its trial is trained again. Half-written ones of processes that were killed are removed too: their run has ended or
+        was taken over, so nobody writes. What another process has written to the store meanwhile is passed over, and what
+        this user may not read or remove.
         """
         for draft in self.folder.glob(".*"):
             _remove(draft)

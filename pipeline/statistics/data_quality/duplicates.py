@@ -56,9 +56,9 @@ def twins(images: Images, others: Images) -> list[Twin]:
 
 
 def constant(images: Images) -> NDArray[np.int64]:
-    """The rows of images whose pixels are all equal."""
+    """The rows of images of one colour: whose pixels are all equal, in every channel by itself."""
     rows = [
-        start + np.flatnonzero(block.reshape(len(block), -1).min(axis=1) == block.reshape(len(block), -1).max(axis=1))
+        start + np.flatnonzero((block == block[:, :1, :1]).reshape(len(block), -1).all(axis=1))
         for start, block in _blocks(images)
     ]
     return np.concatenate(rows) if rows else np.empty(0, np.int64)

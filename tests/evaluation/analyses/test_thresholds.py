@@ -53,6 +53,17 @@ def test_the_margin_too_is_chosen_on_validation_for_a_wished_accuracy(real: Eval
     assert "is an example" not in section(look).text
 
 
+@pytest.mark.parametrize("target", [None, 0.6, 1.0])
+def test_the_served_thresholds_are_those_of_the_report(real: EvaluationResult, target: float | None) -> None:
+    look = thresholds.analyse(replace(real, experiment=experiment(evaluation={"target_accuracy": target})))
+    shown = table(look, "policies.csv").set_index("policy")["threshold"]
+    found = thresholds.serving_defaults(real.split, real.chosen.median_refit, target)
+    assert look.serving == found
+    for policy in ("min_confidence", "min_margin"):
+        served = getattr(found, policy)
+        assert served == shown[policy] if target == 0.6 else (served is None and shown[policy] == 0.5)
+
+
 def test_sets_that_hold_the_label_less_often_than_stated_are_said_to(digits_split: Split) -> None:
     """On validation the label always has .7; on test it is a class of probability 0 in every tenth row."""
     labels = np.zeros(1000, np.int64)
