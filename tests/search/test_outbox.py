@@ -44,6 +44,7 @@ def test_a_damaged_record_is_removed_and_its_trial_trained_again(tmp_path):
     box = Outbox(tmp_path)
     box.keep(record(1))
     (tmp_path / "1.zip").write_bytes((tmp_path / "1.zip").read_bytes()[:-30])
+    assert box.artifact(1, "curves.png") is None
     assert list(box.kept()) == []
     assert not tmp_path.exists()
 

@@ -19,6 +19,8 @@ from pipeline.tracking.store import Point, Run
 MAX_BYTES = 2 * 2**30
 """Size of all kept records from which the search waits for the store."""
 ARTIFACTS = "artifacts/"
+DAMAGED = (zipfile.BadZipFile, KeyError, TypeError, ValueError)
+"""What reading a damaged record raises."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Outbox:
                 record = self.read(number)
             except OSError:
                 continue
-            except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
+            except DAMAGED:
                 _remove(self._path(number))
                 continue
             yield record
@@ -133,6 +135,7 @@ class Outbox:
 
         Raises:
             OSError: It is not there, or cannot be read.
+            BadZipFile, KeyError, TypeError, ValueError: It is damaged.
         """
         return TrialRecord.from_bytes(self._path(number).read_bytes())
 
@@ -143,8 +146,8 @@ class Outbox:
             return sum(path.stat().st_size for path in self.folder.glob("*.zip")) > MAX_BYTES
 
     def artifact(self, number: int, path: str) -> bytes | None:
-        """An artifact of a kept record; None if the record is in the store already."""
-        with self._lock, contextlib.suppress(FileNotFoundError):
+        """An artifact of a kept record; None if the record is in the store already, or cannot be read."""
+        with self._lock, contextlib.suppress(OSError, *DAMAGED):
             return self.read(number).artifacts.get(path)
         return None
 

@@ -4,7 +4,6 @@ While the store is away, training goes on, and what is trained waits in the outb
 """
 
 import threading
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.errors import NarrowgapError, StoreError
-from pipeline.search.recording.outbox import Outbox, TrialRecord
+from pipeline.search.recording.outbox import DAMAGED, Outbox, TrialRecord
 from pipeline.search.recording.recorder import Recorder
 from pipeline.tracking.connection.patience import away
 from pipeline.tracking.store import Run, Store
@@ -54,11 +53,18 @@ class RunJournal:
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.drain()
-            self._recorder.close(seconds=JOIN_SECONDS)
+        if kind is not None:
+            self._stop()
             return
-        # What cannot be written within seconds stays in the outbox.
+        try:
+            self.drain()
+        except BaseException:
+            self._stop()
+            raise
+        self._recorder.close(seconds=JOIN_SECONDS)
+
+    def _stop(self) -> None:
+        """Ends what is open. What cannot be written within seconds stays in the outbox."""
         self._recorder.close(seconds=0 if self._store.client.waiting else JOIN_SECONDS)
         with self._lock:
             self._closed = True
@@ -132,7 +138,7 @@ class RunJournal:
     def _read(self, number: int) -> TrialRecord:
         try:
             return self._outbox.read(number)
-        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        except (OSError, *DAMAGED) as error:
             why = error.strerror if isinstance(error, OSError) else "it is damaged"
             raise StoreError(
                 f"the record of a {self._step}, which waited for the tracking store in {self._outbox.folder}/{number}.zip, "
