@@ -19,7 +19,7 @@ from rich.console import Console
 from pipeline import experiment, stop_request
 from pipeline.errors import InputError, NarrowgapError
 from pipeline.paths import check_working_directory
-from pipeline.tracking.connection.masking import mask_logs, mask_tracebacks, masked
+from pipeline.tracking.connection.masking import MaskedStream, mask_logs, mask_tracebacks, masked
 
 LINE = 140
 """Characters per line where there is no terminal: a table in a log needs more than 80 columns."""
@@ -46,7 +46,18 @@ def _step(arguments: argparse.Namespace, overrides: Overrides) -> None:
     from pipeline import run  # noqa: PLC0415 - MLflow
 
     search_run_id = getattr(arguments, "search_run_id", None)
-    run.run(arguments.command, asked, search_run_id=search_run_id, console=_console())
+    try:
+        run.run(arguments.command, asked, search_run_id=search_run_id, console=_console())
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(_kept(arguments.command, asked)) from error
+
+
+def _kept(step: str, asked: experiment.Experiment) -> str:
+    """What an interrupted step has kept, in the store or in the outbox if that is away; empty if nothing goes on with it."""
+    what = {"main": "trials", "search": "trials", "evaluate": "refits"}.get(step)
+    if what is None or (what == "trials" and asked.search.resume == "never"):
+        return ""
+    return f"finished {what} are kept, and the same command goes on"
 
 
 def _rollback(arguments: argparse.Namespace, _overrides: Overrides) -> None:
@@ -132,7 +143,7 @@ COMMANDS: Mapping[str, Command] = {
             "version": "the version; without it the champion",
             "policy": "which predictions are accepted: argmax, min_confidence, min_margin, coin_flip or candidates",
             "threshold": "smallest accepted confidence or margin, 0 to 1",
-            "invert": "auto, yes or no: whether dark and light are swapped",
+            "invert": "auto, yes or no: whether dark and light are swapped; default: auto, and no for your own data",
         },
         overrides=False,
     ),
@@ -278,19 +289,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NarrowgapError as error:
         print(f"narrowgap: {masked(str(error))}", file=sys.stderr)  # noqa: T201 - the one line that bad input gets
         return error.exit_code
-    except KeyboardInterrupt:
-        print("narrowgap: interrupted; finished trials are in the tracking store", file=sys.stderr)  # noqa: T201 - as above
+    except KeyboardInterrupt as error:
+        kept = f"; {error}" if str(error) else ""
+        print(f"narrowgap: interrupted{kept}", file=sys.stderr)  # noqa: T201 - as above
         return 128 + signal.SIGINT
     except Exception:  # noqa: BLE001 - a defect of ours keeps its traceback, without passwords of addresses in it
         print(masked(traceback.format_exc()), file=sys.stderr, end="")  # noqa: T201 - as above
         return 1
     finally:
         gc.enable()
+        stop_request.over()
     return 0
 
 
 def _console() -> Console:
-    console = Console(highlight=False, markup=False, emoji=False)  # a path or a name may hold brackets and colons
+    screen: Any = MaskedStream(sys.stdout)
+    # A path or a name may hold brackets and colons.
+    console = Console(file=screen, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = LINE
     return console

@@ -13,9 +13,12 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
+from pipeline import stop_request
 from pipeline.data.shared_split import temporary_folder
+from pipeline.data.sources import cache_folder
 from pipeline.errors import KeptError, StoreError
-from pipeline.evaluation import find_search
+from pipeline.evaluation import find_search, kept_refits
+from pipeline.evaluation.unread_records import delete_unread
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration
 from pipeline.models.spaces import space_of
@@ -77,6 +80,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         if step in {"main", "search"} and experiment.search.resume != "never":
             resume.lease(session, root)
         run_lock.end_orphans(store, root, experiment.name, say)
+        _delete_unread_records(store)
         if experiment.model is not None:
             init_tensorflow()  # its space is found by building networks; what is wrong with it is reported now
         show = partial(
@@ -109,10 +113,14 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
 def _drop_kept_refits(step: str, store: Store, root: Run) -> None:
     """Deletes what no later run needs of refits; what cannot be deleted now is left for the next run."""
     if step in {"main", "evaluate", "retrain"}:
-        from pipeline.evaluation import kept_refits  # noqa: PLC0415 - what else it needs is imported by now
-
         with suppress(StoreError), store_errors(store.uri), store.client.hurried():
             kept_refits.drop(store, root)
+
+
+def _delete_unread_records(store: Store) -> None:
+    """Deletes networks that the store has not taken and that no command will read. A store that is away is left alone."""
+    with suppress(StoreError), store_errors(store.uri), store.client.hurried():
+        delete_unread(store, cache_folder() / "outbox")
 
 
 class MlflowRun:
@@ -122,18 +130,26 @@ class MlflowRun:
         started = bool(os.environ.get("MLFLOW_RUN_ID"))
         parents = psutil.Process().parents() if started else []
         self._process = next((each for each in parents if _is_mlflow_run(each)), None)
-        self._told = False
 
     @property
     def gone(self) -> bool:
         """Whether it was there and has ended: then nobody else would end the run of this step."""
-        return self._process is not None and not self._process.is_running()
+        return self._process is not None and _has_ended(self._process)
 
     def check(self) -> None:
-        """Ends this process as SIGTERM does if it is gone; once: a second signal would interrupt the closing of runs."""
-        if self.gone and not self._told:
-            self._told = True
+        """Ends this process as SIGTERM does if it is gone, unless this one was asked to stop already."""
+        if self.gone and not stop_request.asked():
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether a process has ended. It stays in the system's table until its parent asks for it, which in a container may be
+    never.
+    """
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _is_mlflow_run(process: psutil.Process) -> bool:
@@ -231,7 +247,8 @@ def _copy_result(root: Run, child: Run) -> None:
 def _print_summary(session: Session, root: Run, step: str, *, seconds: float) -> None:
     """Prints the time that the step took, its run, and how to open its view in the UI."""
     store, name = session.store, session.experiment.name
-    session.say(f"{step} of {name} took {duration(seconds)}. Run {root.id} in {store.shown}")
+    what = name if step == "main" else f"{name}: {step}"
+    session.say(f"{what} took {duration(seconds)}. Run {root.id} in {store.shown}")
     view = views.SEARCHES if step in {"prepare", "check", "evaluate", "retrain"} else views.TRIALS
     start = "" if store.uri.startswith("http") else "make ui, then "
     session.say(f"Compare runs: {start}{views.link(store, root, view)}")

@@ -8,7 +8,9 @@ heavy is imported, and a session that imported TensorFlow all the same fails.
 import gc
 import os
 import re
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 import numpy as np  # noqa: E402 - after the environment is clean
 import pytest  # noqa: E402
 
+from pipeline import stop_request  # noqa: E402
 from pipeline.data.formats import digits  # noqa: E402
 from pipeline.data.split import Part, Split, split  # noqa: E402
 from pipeline.experiment import Data  # noqa: E402
@@ -42,6 +45,7 @@ FIRST = (
     "search/test_states",
     "evaluation/test_refits",
     "faults/test_two_evaluations",
+    "faults/test_outbox_grows",
     "tracking/test_ui",
     "serving/test_served",
 )
@@ -117,6 +121,17 @@ def _tensorflow_starts_as_workers_have_it(request: pytest.FixtureRequest) -> Non
     """Whichever file a process comes to first: one that loads Keras by itself would start TensorFlow with other threads."""
     if request.node.get_closest_marker("tensorflow"):
         request.getfixturevalue("tensorflow")
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Signals ask this process to stop, as they ask the command line."""
+    before = {number: signal.getsignal(number) for number in stop_request.NUMBERS}
+    stop_request.listen()
+    yield
+    stop_request.listen()  # forgets the request
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

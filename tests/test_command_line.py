@@ -1,6 +1,8 @@
 """The command line: what it declares, what it takes as an override, and what it rejects in one line."""
 
 import os
+import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.table import Table
@@ -112,6 +114,34 @@ def test_brackets_and_colons_of_a_path_are_printed_as_they_are(capsys):
     assert "/data/:bug:/[old]/[/old]\n" in printed
     assert "/[b]old[/b]" in printed
     assert "[/x]" in printed
+
+
+def test_no_line_on_the_screen_shows_a_password(capsys, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://bob:hunter2@proxy:3128")
+    console = _console()
+    console.print("the mirror cannot be used: http://bob:hunter2@proxy:3128 refuses hunter2", soft_wrap=True)
+    assert capsys.readouterr().out == "the mirror cannot be used: http://proxy:3128 refuses ***\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["main", "--experiment", "smoke"], "; finished trials are kept, and the same command goes on"),
+        (["search", "--experiment", "smoke"], "; finished trials are kept, and the same command goes on"),
+        (["search", "--experiment", "smoke", "--search.resume", "never"], ""),
+        (["evaluate", "--experiment", "smoke"], "; finished refits are kept, and the same command goes on"),
+        (["retrain", "--experiment", "smoke"], ""),
+        (["prepare", "--experiment", "smoke"], ""),
+    ],
+)
+def test_after_ctrl_c_a_step_says_that_it_goes_on_only_if_it_does(words, line, capsys, monkeypatch):
+    def interrupted(*_words: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "pipeline.run", SimpleNamespace(run=interrupted))
+    monkeypatch.setattr("pipeline.run", SimpleNamespace(run=interrupted), raising=False)
+    assert main(words) == 130
+    assert capsys.readouterr().err == f"narrowgap: interrupted{line}\n"
 
 
 def test_a_working_directory_whose_name_is_not_utf8_or_that_was_deleted_is_refused_in_one_line(

@@ -296,7 +296,7 @@ def test_the_reference_says_what_is_allowed():
 def test_the_store_page_lists_the_steps_tag():
     names = "\n".join(_generated().store_names())
     assert "| `narrowgap.step` |" in names
-    assert "| `accuracy_gap` | accuracy gap | points |" in names
+    assert "| `accuracy_gap` | honest gap | points |" in names
 
 
 def test_reading_the_store_names_imports_no_heavy_library():

@@ -1,11 +1,14 @@
 """A store that the code before the restructuring left goes on to be of use: see fixtures/README.md."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from tests.fixtures.commands import Commands
@@ -76,6 +79,24 @@ def test_an_old_champion_answers(old):
     answers = mlflow.pyfunc.load_model("models:/narrowgap-kept@champion").predict(images.astype(np.uint8))
     assert {"label", "class", "confidence"} <= set(answers.columns)
     assert np.mean(answers["label"] == load_digits().target[:50]) > 0.7
+
+
+def test_an_old_champion_predicts_pictures_as_before(old, tmp_path):
+    """Its settings do not say how training read its data: light paper is inverted, as its examples are dark."""
+    images = load_digits().images[:20].astype(np.uint8)
+    np.savez(tmp_path / "digits.npz", images=images)
+    (tmp_path / "paper").mkdir()
+    for row, image in enumerate(images):
+        Image.fromarray((255 - image * 255.0 / 16).astype(np.uint8)).save(tmp_path / "paper" / f"{row:02}.png")
+    tables: list[pd.DataFrame] = []
+    for given in ("digits.npz", "paper"):
+        done = old.call("predict", "kept", "--input", str(tmp_path / given))
+        assert done.code == 0, done.said
+        run = runs(old.client, "kept", "predict")[-1]
+        tables.append(pd.read_csv(Path(run.info.artifact_uri.removeprefix("file://")) / "predictions.csv"))
+    assert np.mean(tables[0]["label"] == load_digits().target[:20]) > 0.7
+    of_rows, of_paper = (table.drop(columns="image") for table in tables)
+    pd.testing.assert_frame_equal(of_rows, of_paper)
 
 
 def test_an_old_champion_is_listed_refitted_and_rolled_back(old):

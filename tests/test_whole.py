@@ -137,8 +137,8 @@ def test_a_run_without_enough_time_has_an_answer_and_says_everywhere_what_it_lef
     assert [len(found[step]) for step in ("trial", "refit", "evaluate")] == [1, 6, 1]
     trials = "2 of 3 trials, since minutes=0.0001 was over"
     seeds = (
-        "notebook, dropout was not trained; finalist 1 and baseline have 3 of up to 4 seeds, since more would not have been "
-        "finished within minutes=0.0001"
+        "notebook with dropout was not trained; finalist 1 and baseline have 3 of up to 4 seeds, since more would not have "
+        "been finished within minutes=0.0001"
     )
     main, search, evaluate = (found[step][0] for step in ("main", "search", "evaluate"))
     assert search.data.tags["narrowgap.left_out"] == trials
@@ -147,7 +147,7 @@ def test_a_run_without_enough_time_has_an_answer_and_says_everywhere_what_it_lef
         assert f"Left out for time: {trials}; {seeds}." in run.data.tags["mlflow.note.content"]
     assert f"Left out for time: {trials}; {seeds}." in artifact(tmp_path, main, "report.html").decode()
     assert "search: 0 s of minutes=0.0001 are left" in said
-    assert f"search: 1 trial; left out for time: {trials}. Best of the search: " in said
+    assert f"search: 1 trial; left out for time: {trials}. Choice of the search: " in said
     assert f"evaluate: left out for time: {seeds}" in said
     assert called(*words)[0] == 0
     found = runs(tmp_path)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data.own.parts import Form
+
 Images = NDArray[np.uint8]
 """uint8, (n, h, w), or (n, h, w, 3) for red, green and blue; 0 to `pixel_max`."""
 Labels = NDArray[np.int64]
@@ -36,6 +38,8 @@ class Dataset:
     """What was converted on reading, for people."""
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The file of each image of the part `train`, `validation` or `test`, where each has one."""
+    read_as: Form | None = None
+    """How the user's own images were read, so that others are read in the same way; None for the built-in data sets."""
     digest: str = field(init=False)
     """SHA-256 (hex) over all bytes, types and shapes of the arrays: train, test, and validation if it has images."""
 
@@ -51,7 +55,7 @@ class Dataset:
         """What is kept without the arrays."""
         parts = {"validation": self.validation is not None, "test": len(self.labels_test) > 0}
         own = ("train", *(part for part, there in parts.items() if there))
-        return DatasetFacts(self.name, self.source, self.digest, self.notes, self.files, own)
+        return DatasetFacts(self.name, self.source, self.digest, self.notes, self.files, own, self.read_as)
 
     @property
     def validation(self) -> tuple[Images, Labels] | None:
@@ -72,6 +76,7 @@ class DatasetFacts:
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     parts: tuple[str, ...] = ("train",)
     """The parts that the data set had itself; others are held out of `train`."""
+    read_as: Form | None = None
 
     def source_of(self, part: str, row: int) -> str:
         """Where the image in a row of the data set's own part came from: its file, or the row."""

@@ -14,6 +14,16 @@ BASELINE, NOTEBOOK = "baseline", "notebook, dropout"
 NOTEBOOK_DROPOUT = (0.0, 0.0, 0.1, 0.0)
 
 
+def label(role: str) -> str:
+    """A role as people read it: in a list, the comma of the stored one would separate."""
+    return "notebook with dropout" if role == NOTEBOOK else role
+
+
+def in_sentence(role: str) -> str:
+    """The same with its article, such as `the baseline`."""
+    return f"the {label(role)}" if role in {BASELINE, NOTEBOOK} else role
+
+
 @dataclass(frozen=True)
 class Finalist:
     """One network to retrain with every seed."""
@@ -32,6 +42,11 @@ class Finalist:
     """Whether it is shown but never selected."""
     published: Published | None = None
     """Published results of this network."""
+
+    @property
+    def kind(self) -> str:
+        """What it is among others: `finalist` of a search, or `network` of an experiment's list."""
+        return "finalist" if self.role.startswith("finalist ") else "network"
 
 
 def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: int) -> list[Finalist]:

@@ -89,7 +89,7 @@ class EarlierRefits:
 
     def __init__(self, session: Session, run: Run, folder: Path) -> None:
         self._store, self._run = session.store, run
-        stopped = _stopped(session, run)
+        stopped = _stopped(self._store, run)
         for each in stopped:
             if (folder / each.id).is_dir():
                 with run_lock.taking(self._store, run, of=each.id) as alone:
@@ -162,12 +162,15 @@ def _decided(run: Run) -> bool:
     return DECISION_TAG in run.tags
 
 
-def _stopped(session: Session, run: Run) -> list[Run]:
-    """The latest runs of the step of `run` and its experiment that were stopped or failed, and have refits that are kept."""
-    found = session.store.runs(
-        step=run.tags[STEP_TAG], experiment=session.experiment.name, status=None, tag=KEEPS_REFITS_TAG
-    )
-    return _latest([each for each in found if each.id != run.id and each.experiment_id == run.experiment_id])
+def may_be_taken(store: Store, run: Run) -> bool:
+    """Whether a later run may take refits from one that has ended."""
+    return run.id in {each.id for each in _stopped(store, run)}
+
+
+def _stopped(store: Store, run: Run) -> list[Run]:
+    """The latest runs of the step and the experiment of `run` that were stopped or failed, and have refits that are kept."""
+    found = store.runs(step=run.tags[STEP_TAG], experiment=run.tags[EXPERIMENT_TAG], status=None, tag=KEEPS_REFITS_TAG)
+    return _latest(each for each in found if each.experiment_id == run.experiment_id)
 
 
 def _latest(runs: Iterable[Run]) -> list[Run]:

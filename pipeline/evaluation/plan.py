@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.evaluation.finalists import Finalist
+from pipeline.evaluation.finalists import Finalist, label
 from pipeline.statistics.selection import Candidate
 
 
@@ -61,7 +61,7 @@ def all_seeds(finalists: Sequence[Finalist], seeds: int) -> Plan:
 
 def opening(plan: Plan) -> str:
     """What is about to be trained, for the screen."""
-    roles, fewest, most = "; ".join(plan.wanted), min(plan.wanted.values()), max(plan.most.values())
+    roles, fewest, most = ", ".join(map(label, plan.wanted)), min(plan.wanted.values()), max(plan.most.values())
     text = f"refitting {len(plan.wanted)} networks ({roles}) with the same {fewest} fresh seeds"
     if fewest == most:
         return text

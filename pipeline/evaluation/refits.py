@@ -8,7 +8,7 @@ from statistics import fmean
 from pipeline.data.dataset import Labels
 from pipeline.data.sources import cache_folder
 from pipeline.errors import SearchFailedError
-from pipeline.evaluation.finalists import Finalist
+from pipeline.evaluation.finalists import Finalist, label
 from pipeline.evaluation.kept_refits import EarlierRefits, KeptRefit
 from pipeline.evaluation.plan import Plan, Plans, Racer, all_seeds, opening
 from pipeline.evaluation.seeds_in_time import in_time
@@ -54,7 +54,7 @@ class RefitGroup:
 
     def candidate(self, labels: Labels) -> Candidate:
         """What a selection may know: validation results over the seeds, given the labels (n,) of the validation images."""
-        return _candidate(self.architecture, self.parameters, self.refits, labels)
+        return _candidate(self.finalist, self.architecture, self.parameters, self.refits, labels)
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:
@@ -148,7 +148,7 @@ def refit_by_plan(
 def _say_what_changed(session: Session, before: Plan, after: Plan) -> None:
     for role, note in after.notes.items():
         if note != before.notes.get(role):
-            session.say(f"evaluate: {role}: {after.wanted[role]} seeds; {note}")
+            session.say(f"evaluate: {label(role)}: {after.wanted[role]} seeds; {note}")
 
 
 class _RefitScheduler:
@@ -201,7 +201,7 @@ class _RefitScheduler:
         for place, finalist in enumerate(self._finalists):
             if self._wanted(place, plan) and not self._failed(place, plan):
                 refits = [self._done[number] for number in self._wanted(place, plan)]
-                candidate = _candidate(self._name(finalist), self._parameters(finalist), refits, labels)
+                candidate = _candidate(finalist, self._name(finalist), self._parameters(finalist), refits, labels)
                 seconds = fmean(self._seconds[number] for number in self._wanted(place, plan))
                 found.append(Racer(finalist.role, candidate, [each.metrics for each in refits], seconds))
         return found
@@ -242,7 +242,7 @@ class _RefitScheduler:
         finalist, _ = self._of(number)
         metrics, self._seconds[number] = self._done[number].metrics, self._runs[number].metrics["seconds"]
         return TrialUpdate(
-            f"{finalist.role}: {self._name(finalist)}",
+            f"{label(finalist.role)}: {self._name(finalist)}",
             metrics["val_accuracy"],
             metrics["val_accuracy_gap"],
             self._seconds[number],
@@ -280,7 +280,7 @@ class _RefitScheduler:
 
     def _ended(self, outcome: Outcome) -> TrialUpdate:
         finalist, seed = self._of(outcome.number)
-        name, record = f"{finalist.role}: {self._name(finalist)}", self._record(outcome.number)
+        name, record = f"{label(finalist.role)}: {self._name(finalist)}", self._record(outcome.number)
         self._open.remove(outcome.number)
         if outcome.result is None:
             self.last_failure = outcome.failure
@@ -312,6 +312,8 @@ class _RefitScheduler:
         return finalist.recipe.spec.parameters(self._split.inputs, self._split.classes)
 
 
-def _candidate(name: str, parameters: int, refits: Sequence[Refit | KeptRefit], labels: Labels) -> Candidate:
+def _candidate(
+    finalist: Finalist, name: str, parameters: int, refits: Sequence[Refit | KeptRefit], labels: Labels
+) -> Candidate:
     outcomes = {refit.seed: refit.validation.argmax(axis=1) == labels for refit in refits}
-    return Candidate.of_seeds(name, [refit.metrics for refit in refits], parameters, outcomes)
+    return Candidate.of_seeds(name, [refit.metrics for refit in refits], parameters, outcomes, kind=finalist.kind)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from pipeline.evaluation.finalists import BASELINE
+from pipeline.evaluation.finalists import BASELINE, label
 from pipeline.evaluation.plan import Plan, Plans, Racer
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration, few, listed
@@ -169,5 +169,6 @@ def _goal(plan: Plan) -> int:
 
 def _names(roles: Sequence[str], one: str, more: str) -> str:
     """The networks with their verb."""
-    names = listed(roles) if len(roles) <= MOST_NAMES else few(roles)
+    labels = [label(role) for role in roles]
+    names = listed(labels) if len(labels) <= MOST_NAMES else few(labels)
     return f"{names} {one if len(roles) == 1 else more}"

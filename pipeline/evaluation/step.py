@@ -10,7 +10,7 @@ from functools import partial
 from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
-from pipeline.evaluation.finalists import finalists
+from pipeline.evaluation.finalists import finalists, label
 from pipeline.evaluation.find_search import recorded
 from pipeline.evaluation.log_model import log_chosen_model
 from pipeline.evaluation.plan import Plans
@@ -80,7 +80,7 @@ def evaluate(session: Session, run: Run, search: Run, workers: Workers) -> Evalu
     analyses = [analysis for analyse in ANALYSES if (analysis := analyse(result)) is not None]
     _record(session, run, result, analyses)
     serving = next(analysis.serving for analysis in analyses if analysis.serving is not None)
-    log_chosen_model(run, prepared.split, result.chosen, serving)
+    log_chosen_model(run, prepared, result.chosen, serving)
     page = build_report(session, run, result, analyses)
     run.write(REPORT, page)
     return replace(result, report=page)
@@ -114,7 +114,7 @@ def _record(session: Session, run: Run, result: EvaluationResult, analyses: Sequ
         ),
     ]
     run.note("\n\n".join(parts))
-    session.say(f"evaluate: chosen {result.choice.reason}")
+    session.say(f"evaluate: {label(result.chosen.finalist.role)} is chosen: {result.choice.reason}")
     for message in messages:
         session.say(message)
 

@@ -9,13 +9,14 @@ from pipeline.tracking.names import REPORT
 from pipeline.tracking.store import Run
 
 TEXT_COLUMNS = ("network", "architecture")
-FIGURE_COLUMNS = ("test accuracy, %", "honest gap, points", "fit gap", "test loss", "loss gap")
+FIGURE_COLUMNS = ("test accuracy\n%", "honest gap\npoints", "fit gap\npoints", "test loss\nnats", "loss gap\nnats")
 
 
 def print_gaps(session: Session, run: Run, result: EvaluationResult) -> None:
     """Prints the refitted networks with both gaps; ± is half of the 95 % interval over seeds."""
-    gaps = result.gap_table
-    shown = Table(title="Refitted networks: means over seeds, gaps in points, losses in nats", title_justify="left")
+    gaps = result.labelled(result.gap_table)
+    spread = "one seed" if result.seeds == "1" else f"means over {result.seeds} seeds, ± half of the 95 % interval"
+    shown = Table(title=f"Refitted networks: {spread}", title_justify="left")
     for column in TEXT_COLUMNS:
         shown.add_column(column)
     for column in FIGURE_COLUMNS:

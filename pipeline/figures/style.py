@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 TRAIN, TEST, FIT, MARK, GREY = "#0072B2", "#D55E00", "#56B4E9", "#009E73", "#767676"
-"""Train, validation or test, as training reports it, the chosen one, all that is background."""
+"""Train, validation or test, train as `model.fit` reports it, the chosen one, all that is background."""
 SEQUENTIAL = "viridis"
 DPI = 110
 TITLE_INCHES = 0.04

@@ -81,9 +81,9 @@ def refit_champion(session: Session, root: Run, workers: Workers, champion: Vers
     ]
     finalist = Finalist("challenger", recipe, recipe.settings(session.experiment.training))
     (group,) = refit(session, root, [finalist], workers, seeds=seeds)
-    split, target = session.prepared.split, session.experiment.evaluation.target_accuracy
-    defaults = serving_defaults(split, group.median_refit, target)
-    source, left_out = log_chosen_model(root, split, group, defaults), root.tags.get(LEFT_OUT_TAG, "")
+    prepared, target = session.prepared, session.experiment.evaluation.target_accuracy
+    defaults = serving_defaults(prepared.split, group.median_refit, target)
+    source, left_out = log_chosen_model(root, prepared, group, defaults), root.tags.get(LEFT_OUT_TAG, "")
     return Challenger("refit", group, source, root.id, left_out)
 
 

@@ -11,7 +11,7 @@ from pipeline.retraining.model_metrics import ModelMetrics
 LABELS = {
     "accuracy": ("accuracy, %", 100, 2),
     "loss": ("loss, nats", 1, 4),
-    "accuracy_gap": ("generalisation gap (honest gap, train minus test accuracy), points", 100, 2),
+    "accuracy_gap": ("honest gap (train minus test accuracy), points", 100, 2),
     "loss_gap": ("loss gap (test minus train), nats", 1, 4),
     "calibration_error": ("calibration error, points", 100, 2),
 }

@@ -13,7 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.formatting import duration
+from pipeline.formatting import duration, points
+from pipeline.tracking.names import METRICS
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class ProgressDisplay:
         limit: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._limit = limit
-        self._console, self._total, self._objective, self._noun = console, total, objective, noun
+        self._console, self._total, self._objective, self._noun = console, total, METRICS[objective], noun
+        self._lower_is_better = self._objective.unit == "nats"
         self._start = time.monotonic()
         self._done = self._fresh = self._failed = self._pruned = 0
         self._best: TrialUpdate | None = None
@@ -97,21 +99,28 @@ class ProgressDisplay:
             return False
         if self._best is None or self._best.objective is None:
             return True
-        if self._objective != "val_loss":
-            return trial.objective > self._best.objective
-        return trial.objective < self._best.objective
+        if self._lower_is_better:
+            return trial.objective < self._best.objective
+        return trial.objective > self._best.objective
 
     def _line(self, trial: TrialUpdate) -> str:
         of = "/" if self._of == "of" else f" {self._of} "
         head = f"{self._noun} {self._done}{of}{self._total}  {trial.name}"
         if trial.objective is None:
             return f"{head}  FAILED: {trial.failure}"
-        mark = "  (best so far)" if trial is self._best else "  (pruned)" if trial.pruned else ""
+        best = f"  ({self._extreme} {self._objective.label} so far)"
+        mark = best if trial is self._best else "  (pruned)" if trial.pruned else ""
         return f"{head}  {self._measured(trial)}  {duration(trial.seconds)}{mark}  {self._left()}".rstrip()
 
+    @property
+    def _extreme(self) -> str:
+        return "lowest" if self._lower_is_better else "highest"
+
     def _measured(self, trial: TrialUpdate) -> str:
-        gap = "" if trial.accuracy_gap is None else f"  val gap {100 * trial.accuracy_gap:+z.1f} points"
-        return f"{self._objective} {trial.objective:.4f}{gap}"
+        score = "none" if trial.objective is None else self._objective.text(trial.objective)
+        unit = " %" if self._objective.unit == "%" else ""
+        gap = "" if trial.accuracy_gap is None else f"  validation gap {points(trial.accuracy_gap)} points"
+        return f"{self._objective.label} {score}{unit}{gap}"
 
     def _left(self) -> str:
         left = self._total - self._done
@@ -130,7 +139,7 @@ class ProgressDisplay:
         table = Table.grid(padding=(0, 2))
         table.add_row(f"{self._noun}s", ProgressBar(total=self._total, completed=self._done, width=40), self._counts())
         if self._best:
-            table.add_row("best so far", Text(self._best.name), self._measured(self._best))
+            table.add_row(f"{self._extreme} so far", Text(self._best.name), self._measured(self._best))
         if self._last and self._last.objective is not None:
             table.add_row("last", Text(self._last.name), self._measured(self._last))
         return table

@@ -15,9 +15,17 @@ from pipeline.experiment import Experiment
 from pipeline.formatting import few
 from pipeline.session import PreparedData, Session
 from pipeline.tracking import run_lock
-from pipeline.tracking.names import IDENTITY_TAG, OVER_TAG, SEARCH_JSON, SEARCH_RUN_TAG, STEP_TAG, TRIALS_ASKED_TAG
+from pipeline.tracking.names import (
+    EXPERIMENT_TAG,
+    IDENTITY_TAG,
+    OVER_TAG,
+    SEARCH_JSON,
+    SEARCH_RUN_TAG,
+    STEP_TAG,
+    TRIALS_ASKED_TAG,
+)
 from pipeline.tracking.run import MOST_TAG_LETTERS
-from pipeline.tracking.store import Run
+from pipeline.tracking.store import Run, Store
 
 DIGEST = "sha256:"
 SEEN_IN_DIGEST = {"path", "shape", "size", "channels", "background"}
@@ -114,7 +122,7 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     asked = session.experiment
     if asked.search.resume == "never":
         return None
-    run = _latest(session, experiment_id, status=None)
+    run = _latest(session.store, asked.name, experiment_id, status=None)
     if run is None or OVER_TAG in run.tags:
         return None
     different = differences(run, identity(asked, session.prepared))
@@ -137,6 +145,16 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
     return run
 
 
+def may_go_on(store: Store, run: Run) -> bool:
+    """Whether a later command may resume a search that has ended and still lacks trials: `earlier`, of some experiment. Of a
+    search that finished all trials are recorded.
+    """
+    if run.status == "FINISHED" or OVER_TAG in run.tags:
+        return False
+    latest = _latest(store, run.tags[EXPERIMENT_TAG], run.experiment_id, status=None)
+    return latest is not None and latest.id == run.id
+
+
 def unevaluated(session: Session, experiment_id: str) -> Run | None:
     """The experiment's latest search if it is this one and has finished, and the step `main` that ran it was stopped before
     its evaluation had ended. It is evaluated, not repeated.
@@ -144,7 +162,7 @@ def unevaluated(session: Session, experiment_id: str) -> Run | None:
     asked, store = session.experiment, session.store
     if asked.search.resume == "never":
         return None
-    run = _latest(session, experiment_id, status="FINISHED")
+    run = _latest(store, asked.name, experiment_id, status="FINISHED")
     parent = store.find(run.parent_id) if run is not None and run.parent_id is not None else None
     if (
         run is None
@@ -158,9 +176,8 @@ def unevaluated(session: Session, experiment_id: str) -> Run | None:
     return None if store.count(step="evaluate", tags={SEARCH_RUN_TAG: run.id}) else run
 
 
-def _latest(session: Session, experiment_id: str, *, status: str | None) -> Run | None:
+def _latest(store: Store, name: str, experiment_id: str, *, status: str | None) -> Run | None:
     """The experiment's latest search that a user started: those of retraining runs are theirs, and hide none."""
-    name, store = session.experiment.name, session.store
     retraining = {run.id for run in store.runs(step="retrain", experiment=name, status=None)}
     searches = store.newest_first(
         step="search", experiment=name, status=status, experiment_id=experiment_id, tag=IDENTITY_TAG

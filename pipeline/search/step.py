@@ -168,7 +168,7 @@ def _say_ending(session: Session, run: Run, ending: loop.Ending, found: list[Tri
         "exhausted": ", the space is exhausted",
         "minutes": f"; left out for time: {run.tags.get(LEFT_OUT_TAG)}",
     }[ending.reason if ending.trials < session.experiment.search.trials else "trials"]
-    session.say(f"search: {counted}{why}. Best of the search: {run.tags[REASON_CHOSEN_TAG]}")
+    session.say(f"search: {counted}{why}. Choice of the search: {run.tags[REASON_CHOSEN_TAG]}")
 
 
 def _window(workers: Workers, experiment: Experiment) -> int:
@@ -202,7 +202,7 @@ def _sum_up(session: Session, run: Run, found: list[Trial]) -> None:
     complete = {trial.number for trial in eligible}
     stopped = [_point(trial) for trial in found if trial.number not in complete]
     best = front([point.accuracy for point in points], [point.gap for point in points])
-    mark = pareto.Mark(_point(chosen), f"chosen on validation: {chosen.name}")
+    mark = pareto.Mark(_point(chosen), f"choice of the search: {chosen.name}")
     run.write(PARETO_PNG, png(pareto.pareto(points, list(best), [mark], stopped)))
     coordinates = [trial.coordinates() for trial in eligible]
     names = [name for name in trials.hyperparameters(eligible) if name != "depth" or experiment.model is not None]

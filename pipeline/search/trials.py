@@ -62,7 +62,12 @@ class Trial:
         """What a selection may know of the trial: validation results only."""
         measured = self.run.metrics
         return Candidate(
-            self.name, measured["val_loss"], measured["val_accuracy"], measured["val_accuracy_gap"], self.parameters
+            self.name,
+            measured["val_loss"],
+            measured["val_accuracy"],
+            measured["val_accuracy_gap"],
+            self.parameters,
+            kind="trial",
         )
 
     @property

@@ -3,13 +3,14 @@
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from pipeline.data import formats
 from pipeline.data.dataset import Images
-from pipeline.data.own import archive, pictures, pixels, tables
-from pipeline.data.own.parts import Form, Notes
+from pipeline.data.own import archive, pictures, pixels, stack, tables
+from pipeline.data.own.parts import Form, Notes, RawImages, Trained
 from pipeline.data.own.tree import is_leftover
 from pipeline.errors import InputError, as_utf8
 
@@ -43,18 +44,39 @@ class Unreadable:
 
 
 def read(
-    path: Path, *, image_shape: tuple[int, ...], pixel_max: int, background: pictures.Background = "white"
+    path: Path,
+    *,
+    image_shape: tuple[int, ...],
+    pixel_max: int,
+    background: pictures.Background = "white",
+    read_as: Form | None = None,
 ) -> Iterator[Picture | Unreadable]:
     """Yields the pictures of an npz, npy, IDX, CSV or Parquet file (gzipped or not), a picture file, or a folder of picture
     files. One that cannot be read is an `Unreadable` if it is in a folder, and an error by itself.
 
-    Whole numbers that do not exceed `pixel_max` are on the network's scale; all others range from 0 to 255, fractions
-    that do not exceed 1 from 0 to 1. Flat rows are accepted if they have as many pixels as the network's images.
+    With `read_as`, the form of the user's own data that the network was trained on, all images have the pixels that
+    training would give them, and their shape is `image_shape`.
+
+    Without it, pictures have any size. Whole numbers that do not exceed `pixel_max` are on the network's scale; all others
+    range from 0 to 255, fractions that do not exceed 1 from 0 to 1. Flat rows are accepted if they have as many pixels as
+    the network's images.
+
+    Args:
+        path: The file or folder.
+        image_shape: (h, w) or (h, w, 3) of the network's images.
+        pixel_max: Their largest possible pixel value.
+        background: What is behind transparent pixels, without `read_as`.
+        read_as: As of `Serving`.
 
     Raises:
         InputError: The file is of another type, or damaged.
     """
-    form = Form(shape=image_shape, background=background, channels="rgb" if len(image_shape) == 3 else "grey")
+    if read_as is None:
+        colours: Literal["rgb", "grey"] = "rgb" if len(image_shape) == 3 else "grey"
+        form = Form(shape=image_shape, background=background, channels=colours, trained=Trained())
+    else:
+        form = replace(read_as, size=(image_shape[0], image_shape[1]))
+    squares = read_as is not None and read_as.size is not None and _is_square(read_as.shape)
     try:
         if path.is_dir():
             yield from _of_folder(path, form)
@@ -66,10 +88,11 @@ def read(
         if start.startswith(pictures.STARTS):
             yield _picture(path, path.name, form)
             return
-        images = _array(path, start, form)
+        images, most = _array(path, start, form, image_shape, squares=squares)
     except OSError as error:
         raise InputError(f"input is {path}: cannot be read ({error.strerror or error})") from error
-    most = pixel_max if images.max() <= pixel_max else 255
+    if read_as is None and images.max() <= pixel_max:
+        most = pixel_max
     for row, image in enumerate(images):
         yield Picture(str(row), image, most, photographed=False)
 
@@ -102,28 +125,58 @@ def _of_file(path: Path, name: str, problem: OSError | None, form: Form) -> Pict
 
 
 def _picture(path: Path, name: str, form: Form) -> Picture:
-    shown = pictures.read_picture(path, background=form.background)
-    return Picture(
-        as_utf8(name), (pictures.as_rgb if form.channels == "rgb" else pictures.as_grey)(shown), 255, photographed=True
-    )
+    image = pictures.read_picture(path, background=form.background)
+    size = form.size or image.shape[:2]
+    shaped = stack.shaped(image, (*size, 3) if form.channels == "rgb" else size, Notes())
+    made = pixels.uint8_images({str(path): shaped[None]}, _of_pictures(form), Notes())
+    return Picture(as_utf8(name), made.images[0][0], made.pixel_max, photographed=True)
 
 
-def _array(path: Path, start: bytes, form: Form) -> Images:
-    """All images of a data set file, 0 to 255."""
+def _of_pictures(form: Form) -> Form:
+    """The form for pictures, which go from 0 to 255 if the stated range is that of arrays."""
+    return form if form.trained is None or form.trained.pictures else replace(form, pixel_max=None)
+
+
+def _is_square(shape: tuple[int, ...] | None) -> bool:
+    """Whether training reads flat rows as squares of any size: if their shape is not stated, or is a square."""
+    return shape is None or (len(shape) == 2 and shape[0] == shape[1])
+
+
+def _array(path: Path, start: bytes, form: Form, image_shape: tuple[int, ...], *, squares: bool) -> tuple[Images, int]:
+    """All images of a data set file, and their largest possible pixel value."""
     if tables.is_table(path):
-        name, images = tables.read_images(path, form)
+        raw = tables.read_images(path, form if form.shape else replace(form, shape=image_shape))
     elif start in (ZIP, NPY):
-        name, images = archive.read_images(path)
+        raw = archive.read_images(path)
     else:
-        name, images = path.name, _read_idx(path)
-    shape = form.shape or ()
-    if images.ndim == 2 and images.shape[1] != math.prod(shape):
+        raw = RawImages(_read_idx(path), path.name)
+    if raw.pictures:
+        form = _of_pictures(form)
+    if raw.images.ndim == 2:
+        form = replace(form, shape=_shape_of_rows(path, raw.images.shape[1], form, image_shape, squares=squares))
+    made = pixels.uint8_images({raw.name: raw.images}, form, Notes())
+    return made.images[0], made.pixel_max
+
+
+def _shape_of_rows(
+    path: Path, count: int, form: Form, image_shape: tuple[int, ...], *, squares: bool
+) -> tuple[int, ...]:
+    """The shape of flat rows: that of the rows that the network was trained on, or of its images with their colours stored
+    as there, or a square.
+    """
+    by_colour = form.shape is not None and len(form.shape) == 3 and form.shape[2] != pixels.RGB
+    of_images = (pixels.RGB, *image_shape[:2]) if by_colour and len(image_shape) == 3 else image_shape
+    known = [shape for shape in (form.shape, of_images) if shape is not None]
+    if squares:
+        known.append(pixels.shape_of_rows(count, Form()))
+    found = next((shape for shape in known if math.prod(shape) == count), None)
+    if found is None:
+        expected = " or ".join(dict.fromkeys(f"{math.prod(shape):,}" for shape in known[:2]))
         raise InputError(
-            f"input is {path}: flat rows of {images.shape[1]:,} pixels; the model takes {pixels.shape_text(shape)}; "
-            f"expected rows of {math.prod(shape):,}"
+            f"input is {path}: flat rows of {count:,} pixels; the model takes {pixels.shape_text(image_shape)}; "
+            f"expected rows of {expected}"
         )
-    (converted,), _ = pixels.uint8_images({name: images}, form, Notes())
-    return converted
+    return found
 
 
 def _read_idx(path: Path) -> Images:

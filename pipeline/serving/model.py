@@ -26,9 +26,12 @@ from mlflow.types import DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, ColSpec
 from numpy.typing import NDArray
 
+from pipeline.data.own.parts import Form, Trained
 from pipeline.errors import InputError
 from pipeline.models.keras_model import save
+from pipeline.serving.fit_to_frame import Frame, frame_of
 from pipeline.statistics.selective import policies
+from pipeline.tracking.connection.patience import temporary_folder_errors
 from pipeline.tracking.run import ABSENT
 from pipeline.tracking.store import Run
 
@@ -53,6 +56,13 @@ class Serving:
     min_confidence: float = 0.5
     min_margin: float = 0.5
     policy: policies.Policy = "argmax"
+    read_as: Form | None = None
+    """How the user's own data were read for training. None for the built-in data sets, and in models that were logged
+    without it."""
+    light: bool | None = None
+    """As of `Frame`, measured on training images of all classes."""
+    extent: float | None = None
+    """As `light`. None in models that were logged without both: they are then measured on the input example."""
 
 
 def requirements(*, code: bool = False) -> list[str]:
@@ -94,7 +104,8 @@ def log_model(
     try:
         # MLflow's advice on type hints ignores warning filters.
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
-            files = _files(Path(folder), model, serving, code)
+            with temporary_folder_errors():
+                files = _files(Path(folder), model, serving, code)
 
             def log(tags: dict[str, str]) -> str:
                 mlflow.set_experiment(experiment_id=run.experiment_id)  # the experiment in which MLflow lists the model
@@ -125,8 +136,16 @@ def load(address: str) -> mlflow.pyfunc.PyFuncModel:
 
 
 def serving(model: mlflow.pyfunc.PyFuncModel) -> Serving:
-    """Settings of a loaded model."""
+    """Settings of a loaded model; those that an older release did not know have their defaults."""
     return _serving(model.unwrap_python_model()._settings)  # noqa: SLF001 - our own class, which is logged with the model
+
+
+def frame(model: mlflow.pyfunc.PyFuncModel) -> Frame:
+    """What the training images of a loaded model look like."""
+    known = serving(model)
+    if known.extent is None:
+        return frame_of(np.asarray(model.input_example, np.uint8), pixel_max=known.pixel_max)
+    return Frame(known.image_shape, known.pixel_max, known.light, known.extent)
 
 
 def fetch(address: str, folder: Path) -> tuple[Path, Serving]:
@@ -139,7 +158,13 @@ def fetch(address: str, folder: Path) -> tuple[Path, Serving]:
 
 def _serving(settings: Mapping[str, Any]) -> Serving:
     lists = {name: tuple(settings[name]) for name in ("class_names", "image_shape")}
-    return Serving(**{**settings, **lists})
+    read_as = settings.get("read_as")
+    return Serving(**{**settings, **lists, "read_as": None if read_as is None else _form(read_as)})
+
+
+def _form(given: Mapping[str, Any]) -> Form:
+    lists = {name: None if given[name] is None else tuple(given[name]) for name in ("shape", "size")}
+    return Form(**{**given, **lists, "trained": Trained(**given["trained"])})
 
 
 @contextmanager

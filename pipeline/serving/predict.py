@@ -11,12 +11,13 @@ import pandas as pd
 from rich.console import Console
 
 from pipeline.data.dataset import Images, digest_of
+from pipeline.data.own.parts import Form
 from pipeline.data.own.pictures import Background
 from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Experiment
 from pipeline.formatting import safe_cell
 from pipeline.paths import user_path
-from pipeline.serving.fit_to_frame import Frame, Invert, fit, frame_of
+from pipeline.serving.fit_to_frame import Frame, Invert, fit
 from pipeline.serving.inputs import Picture, Unreadable, read
 from pipeline.session import connect
 from pipeline.statistics.selective.policies import POLICIES
@@ -68,11 +69,12 @@ def predict(
     )
 
 
-def _invert(asked: str | None) -> Invert:
+def _invert(asked: str | None) -> Invert | None:
+    """None if nothing is asked."""
     ways: dict[str, Invert] = {way: way for way in get_args(Invert)}
     if asked is not None and asked not in ways:
         raise InputError(f"invert is {asked!r}; expected one of {', '.join(ways)}")
-    return ways[asked or "auto"]
+    return None if asked is None else ways[asked]
 
 
 def _params(policy: str | None, threshold: str | None) -> dict[str, Any]:
@@ -105,15 +107,14 @@ def _version(registry: Registry, number: str | None) -> Version:
 
 
 def _predict(
-    root: Run, registry: Registry, version: Version, path: Path, params: dict[str, Any], invert: Invert
+    root: Run, registry: Registry, version: Version, path: Path, params: dict[str, Any], invert: Invert | None
 ) -> list[str]:
     """Reads, fits and predicts the images, and logs the result; returns the lines for the screen."""
-    from pipeline.serving.model import load, serving  # noqa: PLC0415 - Keras
+    from pipeline.serving.model import frame, load, serving  # noqa: PLC0415 - Keras
 
     model = registry.read(lambda: load(f"models:/{registry.name}/{version.number}"))
-    kind = serving(model)
-    frame = frame_of(np.asarray(model.input_example, np.uint8), pixel_max=kind.pixel_max)
-    given = _read_and_fit(path, frame, invert)
+    expected = frame(model)
+    given = read_and_fit(path, expected, serving(model).read_as, invert)
     shown, images = as_utf8(path.absolute().name), given.images
     root.inputs(
         name=shown[:500] or "/",
@@ -124,7 +125,7 @@ def _predict(
     )
     answers = model.predict(images, params=params)
     by = f"version {version.number} of {registry.name}"
-    _write(root, given, answers, frame, title=f"{shown}, by {by}")
+    _write(root, given, answers, expected, title=f"{shown}, by {by}")
     accepted, confidence = float(answers["accepted"].mean()), float(answers["confidence"].mean())
     unread = [reason for reason in given.errors if reason]
     counted = {"images": len(answers), "unreadable": len(unread)}
@@ -150,14 +151,16 @@ class Inputs:
     """Those that are read, fitted to the network."""
 
 
-def _read_and_fit(path: Path, frame: Frame, invert: Invert) -> Inputs:
+def read_and_fit(path: Path, frame: Frame, read_as: Form | None, invert: Invert | None) -> Inputs:
+    """The user's own data become what they were in training: nothing is inverted unless it is asked for."""
     names, errors, images = [], [], []
     behind: Background = "black" if frame.light is False else "white"
-    for picture in read(path, image_shape=frame.shape, pixel_max=frame.pixel_max, background=behind):
+    way = invert or ("auto" if read_as is None else "no")
+    for picture in read(path, image_shape=frame.shape, pixel_max=frame.pixel_max, background=behind, read_as=read_as):
         names.append(picture.name)
         errors.append(picture.reason if isinstance(picture, Unreadable) else "")
         if isinstance(picture, Picture):
-            images.append(fit(picture, frame, invert=invert))
+            images.append(fit(picture, frame, invert=way))
     if not images:
         raise InputError(f"input is {path}: none of {len(names):,} pictures can be read; the first: {errors[0]}")
     return Inputs(names, errors, np.stack(images))
@@ -193,6 +196,11 @@ def _write(root: Run, given: Inputs, answers: pd.DataFrame, frame: Frame, *, tit
     columns = zip(shown["image"], shown["class"], shown["confidence"], shown["accepted"], strict=True)
     captions = [contact_sheet.Answer(name, answer, float(sure), bool(taken)) for name, answer, sure, taken in columns]
     picture = contact_sheet.sheet(
-        given.images, captions, pixel_max=frame.pixel_max, light=bool(frame.light), title=title, total=len(answers)
+        given.images,
+        captions,
+        pixel_max=frame.pixel_max,
+        light=frame.light is not False,
+        title=title,
+        total=len(answers),
     )
     root.write(CONTACT_SHEET, png(picture))

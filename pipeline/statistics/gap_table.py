@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.statistics.seed_summary import Summary, summarise
 
-MEASURES = {"honest": "train with dropout off", "fit": "train as training last reported it, dropout on"}
+MEASURES = {"honest": "train with dropout off", "fit": "train as model.fit reports it last, dropout on"}
 FIGURES = ("train_accuracy", "test_accuracy", "accuracy_gap", "train_loss", "test_loss", "loss_gap")
 """Columns with a mean, and with the bounds of its 95 % interval as `…_low` and `…_high`."""
 

@@ -18,9 +18,10 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 from requests import HTTPError
 
+from pipeline import stop_request
 from pipeline.errors import InputError, NarrowgapError, StoreError
 from pipeline.tracking.connection.masking import masked, shown
-from pipeline.tracking.connection.patience import PatientClient
+from pipeline.tracking.connection.patience import PatientClient, temporary_folder_errors
 from pipeline.tracking.names import NOTE_TAG, PARENT_TAG, REASON_TAG, REQUEST_TAG
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -96,21 +97,26 @@ class Run:
         if folder is not None:
             self._client.call(lambda: _replace(folder / path, data), artifacts=True)
             return
-        with tempfile.TemporaryDirectory() as temporary:
-            file = Path(temporary) / Path(path).name
-            file.write_bytes(data)
-            parent = str(Path(path).parent)
-            try:
-                # `MlflowClient.log_artifact` asks the server where; half an answer would mean the working directory.
-                uri = self._client.impatient.tracking_uri
-                target = add_databricks_profile_info_to_artifact_uri(self.artifact_uri, uri)
-                place = get_artifact_repository(target, tracking_uri=uri)
-                within = None if parent == "." else parent
-                self._client.call(lambda: place.log_artifact(str(file), within), artifacts=True)
-            except ImportError as error:
-                raise StoreError(
-                    f"artifacts go to {shown(self.artifact_uri)}, which needs a package that is not installed ({error})"
-                ) from error
+        parent = str(Path(path).parent)
+        within = None if parent == "." else parent
+        try:
+            # `MlflowClient.log_artifact` asks the server where; half an answer would mean the working directory.
+            uri = self._client.impatient.tracking_uri
+            target = add_databricks_profile_info_to_artifact_uri(self.artifact_uri, uri)
+            place = get_artifact_repository(target, tracking_uri=uri)
+
+            def send() -> None:
+                with contextlib.ExitStack() as stack:
+                    with temporary_folder_errors():
+                        file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / Path(path).name
+                        file.write_bytes(data)
+                    place.log_artifact(str(file), within)
+
+            self._client.call(send, artifacts=True)
+        except ImportError as error:
+            raise StoreError(
+                f"artifacts go to {shown(self.artifact_uri)}, which needs a package that is not installed ({error})"
+            ) from error
 
     def read(self, path: str) -> bytes:
         """Returns one artifact.
@@ -199,13 +205,21 @@ class Run:
             )
             raise
         if not self.adopted and self.status == "RUNNING":
-            self.finish("FINISHED")
+            try:
+                self.finish("FINISHED")
+            except (KeyboardInterrupt, SystemExit):  # its work is done
+                self.give_up("FINISHED")
+                raise
 
-    def give_up(self, status: Status, reason: str) -> None:
+    def give_up(self, status: Status, reason: str | None = None) -> None:
         """Ends the run after a failure; an error of the store is ignored, so the failure itself is reported. A store that
-        is away is not waited for.
+        is away is not waited for. A request to stop does not interrupt it.
         """
-        with contextlib.suppress(MlflowException, OSError, NarrowgapError), self._client.hurried():
+        with (
+            stop_request.held(),
+            contextlib.suppress(MlflowException, OSError, NarrowgapError),
+            self._client.hurried(),
+        ):
             self.finish(status, reason)
 
     def artifact_place(self, name: str) -> str:

@@ -184,6 +184,10 @@ class Store:
         where += "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items())
         return sum(1 for _ in self._search(where))
 
+    def experiment_of(self, run: Run) -> str:
+        """Name of the MLflow experiment that a run is in."""
+        return str(self.client.get_experiment(run.experiment_id).name)
+
     def children(self, run: Run) -> Iterator[Run]:
         """All nested runs, oldest first, read page by page as they are used."""
         return self._search(f"tags.`{PARENT_TAG}` = '{run.id}'", experiment_id=run.experiment_id)

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 import webbrowser
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import requests
 
+from pipeline import stop_request
 from pipeline.errors import NarrowgapError
 from pipeline.tracking import views
 from pipeline.tracking.store import Run, Store
@@ -44,11 +46,13 @@ def serve(port: int = 5000) -> None:
         try:
             _wait(server, port)
             _show(f"http://{HOST}:{port}/{path}")
-            server.wait()
+            if code := server.wait():
+                raise NarrowgapError(f"the MLflow server has ended with exit code {code}; see above")
         except KeyboardInterrupt:
             print("the UI is closed")  # noqa: T201 - this is for the person at the terminal
         finally:
-            _end(server)
+            with stop_request.held():
+                _end(server)
 
 
 def _serves(port: int, run: Run) -> bool:
@@ -93,8 +97,8 @@ def _show(address: str) -> None:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """Ends the server and its workers."""
-    if server.poll() is None:
+    """Ends the server and its workers, which may outlive it."""
+    with suppress(ProcessLookupError, PermissionError):  # all have ended
         os.killpg(server.pid, signal.SIGTERM)
         try:
             server.wait(timeout=10)

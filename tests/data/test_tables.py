@@ -252,7 +252,7 @@ class TestFirstLine:
     @pytest.mark.parametrize("header", [True, False])
     def test_pixels_alone_are_read_in_full_where_nobody_asks_for_labels(self, tmp_path, header):
         pd.DataFrame(IMAGES.reshape(6, 4)).to_csv(tmp_path / "mine.csv", index=False, header=header)
-        _, images = read_images(tmp_path / "mine.csv", Form(shape=(2, 2)))
+        images = read_images(tmp_path / "mine.csv", Form(shape=(2, 2))).images
         assert images.tolist() == IMAGES.reshape(6, 4).tolist()
 
 

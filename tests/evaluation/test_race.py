@@ -92,7 +92,7 @@ def test_a_network_that_alone_could_be_chosen_is_chosen_and_gets_all_seeds_for_i
     assert plan.notes[TWO.role] == "chosen after 3 seeds; the answer states its interval"
     chosen, choice = final_choice(asked(), LABELS, groups, plan)
     assert chosen is groups[1]
-    assert "smallest gap of the 2 networks within 1.00 points" in choice.reason
+    assert "smallest gap of the 2 finalists within 1.00 points" in choice.reason
     assert choice.reason.endswith("Decided after 3 of 10 seeds: no other network was likely to be chosen.")
 
 
@@ -100,7 +100,7 @@ def test_a_chosen_network_whose_later_refits_failed_leaves_the_choice_to_the_oth
     groups, plan = decided()
     chosen, choice = final_choice(asked(), LABELS, [groups[0], groups[2]], plan)
     assert chosen is groups[0]
-    assert "only network" in choice.reason
+    assert "only finalist" in choice.reason
 
 
 def test_the_last_choice_is_among_those_with_most_seeds() -> None:

@@ -520,7 +520,7 @@ def test_the_screen_counts_refits_and_names_their_role(session: Session) -> None
     refit(watched, run, [SMALL], InProcess(answered), seeds=[5, 6])
     first, second = screen.getvalue().splitlines()
     accuracy = made_up(epochs=1, spec=SMALL.recipe.spec).validation.accuracy
-    assert first.startswith(f"refit 1/2  finalist 1: 64-16(0.2)-10  val_accuracy {accuracy:.4f}")
+    assert first.startswith(f"refit 1/2  finalist 1: 64-16(0.2)-10  validation accuracy {100 * accuracy:.2f} %")
     assert second.startswith("refit 2/2  finalist 1: 64-16(0.2)-10")
 
 
@@ -542,7 +542,7 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     assert len(names) == len(set(names)) == 16
     lines = screen.getvalue().splitlines()
     assert lines[0].startswith(
-        "evaluate: refitting 4 networks (finalist 1; finalist 2; baseline; notebook, dropout) with "
+        "evaluate: refitting 4 networks (finalist 1, finalist 2, baseline, notebook with dropout) with "
     )
     assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
     decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; the answer states its interval")
@@ -571,4 +571,4 @@ def test_a_finalist_that_fails_in_a_race_gets_no_more_seeds_and_is_left_out(sess
 def test_no_refit_is_said_to_be_the_best_so_far_since_it_is_one_seed_of_a_network(refitted: Refitted) -> None:
     lines = [line for line in refitted.said.splitlines() if line.startswith("refit ")]
     assert sum("  baseline: " in line for line in lines) == 2
-    assert not any("best so far" in line for line in lines)
+    assert not any("so far" in line for line in lines)

@@ -37,14 +37,14 @@ def evaluated(split: Split, *groups: RefitGroup) -> EvaluationResult:
 
 def test_the_answer_tells_accuracy_and_gap_of_the_chosen_network_and_of_the_baseline(digits_split: Split) -> None:
     assert _answer(evaluated(digits_split, CHOSEN, PLAIN)) == (
-        "64(0.1)-512(0.3)-10 reaches 89.46 % test accuracy with an honest gap of +3.41 points; 64-128-64-32-10 "
-        "(baseline, without dropout) reaches 88.52 % test accuracy with an honest gap of +4.42 points."
+        "Chosen: 64(0.1)-512(0.3)-10 (finalist 1) reaches 89.46 % test accuracy with an honest gap of +3.41 points; "
+        "64-128-64-32-10 (baseline, without dropout) reaches 88.52 % test accuracy with an honest gap of +4.42 points."
     )
 
 
 def test_a_chosen_baseline_is_told_beside_the_other_network(digits_split: Split) -> None:
     answer = _answer(evaluated(digits_split, PLAIN, LATER))
-    assert answer.startswith("64-128-64-32-10 reaches 88.52 %")
+    assert answer.startswith("Chosen: 64-128-64-32-10 (baseline) reaches 88.52 %")
     assert answer.endswith("64(0.5)-8-10 (network 2) reaches 50.00 % test accuracy with an honest gap of +0.00 points.")
 
 
@@ -53,14 +53,17 @@ def test_one_network_alone_is_told_alone(digits_split: Split) -> None:
 
 
 def commands(experiment: Experiment) -> list[str]:
-    return [line for _, line in _commands(experiment, run("e" * 32), "5" * 32)]
+    return [line for _, line in _commands(experiment, run("e" * 32), "5" * 32, "our networks")]
 
 
 def test_an_experiment_as_it_came_is_run_again_by_its_name() -> None:
     assert commands(load("smoke")) == [
         ". .venv/bin/activate",
-        "mlflow run . --env-manager local -P experiment=smoke",
-        f"mlflow run . -e evaluate --env-manager local -P experiment=smoke -P search_run_id={'5' * 32}",
+        "mlflow run . --env-manager local --experiment-name 'our networks' -P experiment=smoke",
+        (
+            "mlflow run . -e evaluate --env-manager local --experiment-name 'our networks' -P experiment=smoke "
+            f"-P search_run_id={'5' * 32}"
+        ),
         "make ui",
     ]
 
@@ -71,7 +74,9 @@ def test_an_experiment_as_it_came_is_run_again_by_its_name() -> None:
 def test_one_with_overrides_or_of_the_users_own_is_run_again_by_the_file_that_the_run_kept(changed: Experiment) -> None:
     _, fetch, whole, evaluation, _ = commands(changed)
     assert fetch == f"mlflow artifacts download --run-id {'e' * 32} --artifact-path experiment.yaml --dst-path again"
-    assert whole == "mlflow run . --env-manager local -P experiment=again/experiment.yaml"
+    assert (
+        whole == "mlflow run . --env-manager local --experiment-name 'our networks' -P experiment=again/experiment.yaml"
+    )
     assert "-P experiment=again/experiment.yaml" in evaluation
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
+from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, label
 from pipeline.evaluation.plan import Plan, Plans, Racer
 from pipeline.evaluation.seeds_in_time import SECONDS_AFTER, SeedsInTime, makespan, refits_to_come
 from pipeline.experiment import Training, load
@@ -134,7 +134,7 @@ def test_the_first_finalist_and_the_baseline_are_trained_with_three_seeds_in_any
     parts, last = trained(left)
     assert parts[0] == dict.fromkeys(kept, 3)
     dropped = [role for role in RACE.wanted if role not in kept]
-    assert all(role in last.left_out for role in dropped)
+    assert all(label(role) in last.left_out for role in dropped)
     assert not set(dropped) & set(last.notes)
 
 
@@ -143,7 +143,7 @@ def test_refits_of_a_stopped_evaluation_take_no_time() -> None:
     kept = {(ONE, 0), (ONE, 1), *((TWO, place) for place in range(3)), (THREE, 0)}
     parts, last = trained(-100, on_hand=lambda *each: each in kept)
     assert parts[0] == {ONE: 3, TWO: 3, BASELINE: 3}
-    assert "finalist 3 and notebook, dropout were not trained" in last.left_out
+    assert "finalist 3 and notebook with dropout were not trained" in last.left_out
     parts, _ = trained(6.5, on_hand=lambda *each: each in kept)
     assert parts[0] == {ONE: 3, TWO: 3, THREE: 3, BASELINE: 3}
 
@@ -161,8 +161,8 @@ def test_what_is_left_out_names_networks_and_seeds() -> None:
     alone = Plan({ONE: 10, BASELINE: 10}, {ONE: 10, BASELINE: 10}, {}, ONE)
     _, last = trained(-100, later=alone)
     assert last.left_out.startswith(
-        "finalist 2, finalist 3 and notebook, dropout were not trained; finalist 1 and baseline have 3 of up to 10 seeds, "
-        "since more would not have been finished within minutes="
+        "finalist 2, finalist 3 and notebook with dropout were not trained; finalist 1 and baseline have 3 of up to 10 "
+        "seeds, since more would not have been finished within minutes="
     )
 
 

@@ -127,7 +127,7 @@ def summary(result: EvaluationResult, *groups: RefitGroup) -> tuple[str, list[st
 
 def test_the_summary_has_the_chosen_network_the_baseline_and_then_the_others(result: EvaluationResult) -> None:
     caption, networks, highlight = summary(result, CHOSEN, OTHER, PLAIN)
-    assert networks == ["chosen", "baseline", "finalist 2"]
+    assert networks == ["chosen (finalist 1)", "baseline", "finalist 2"]
     assert highlight == 0
     assert "of 3 networks" not in caption
 
@@ -137,7 +137,7 @@ def test_the_baseline_is_in_the_summary_however_many_networks_come_before_it(res
         group(Finalist(f"network {number}", Recipe(relu(number)), SETTINGS), CHOSEN.metrics) for number in range(2, 12)
     ]
     caption, networks, _ = summary(result, CHOSEN, *many, PLAIN)
-    assert networks[:3] == ["chosen", "baseline", "network 2"]
+    assert networks[:3] == ["chosen (finalist 1)", "baseline", "network 2"]
     assert caption.endswith(f"; {len(networks)} of 12 networks")
 
 
@@ -149,7 +149,15 @@ def test_the_screen_shows_every_network_with_both_gaps_and_where_the_report_is(
     lines = screen.getvalue().splitlines()
     (chosen,) = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "chosen" in line]
     # Test .89, .90, .91: t(.975, 2) * .01 / sqrt(3) = .0248. Gap .02 + accuracy / 100; fit a point less.
-    assert chosen == ["chosen", "64-16(0.2)-10", "90.00 ± 2.48", "+2.91 ± 0.02", "+1.91", "0.3000", "+0.1000"]
+    assert chosen == [
+        "chosen (finalist 1)",
+        "64-16(0.2)-10",
+        "90.00 ± 2.48",
+        "+2.91 ± 0.02",
+        "+1.91",
+        "0.3000",
+        "+0.1000",
+    ]
     assert [role for role in ("finalist 2", "baseline") if any(role in line for line in lines)] == [
         "finalist 2",
         "baseline",

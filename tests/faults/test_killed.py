@@ -1,5 +1,6 @@
 """Processes that are killed, or lose the one that started them."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
+from pipeline.run import MlflowRun
 from tests.fixtures import warm
 from tests.search.processes import kill
 from tests.test_whole import ROOT, environment, runs
@@ -44,6 +46,22 @@ AFTER_ITS_END = """
 import os, signal
 from pipeline.evaluation import kept_refits
 kept_refits.drop = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+ASKED_AGAIN = """
+import atexit, os, signal
+from pipeline.search import step
+step._window = lambda *_: 4  # as with more workers: more than one trial is open
+from mlflow.tracking import MlflowClient
+real = MlflowClient.set_terminated
+def again(self, run_id, status=None, *more):
+    if status == "KILLED":
+        os.kill(os.getpid(), signal.SIGTERM)
+    real(self, run_id, status, *more)
+    if status == "KILLED":
+        os.kill(os.getpid(), signal.SIGHUP)
+MlflowClient.set_terminated = again
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
 """
 
 
@@ -123,6 +141,26 @@ def test_a_step_whose_mlflow_run_is_gone_ends_with_its_run(tmp_path):
     assert "RUNNING" not in {run.info.status for each in runs(tmp_path).values() for run in each}
 
 
+@pytest.mark.usefixtures("listening")
+def test_an_mlflow_run_that_was_killed_is_gone_even_if_its_parent_never_asks_for_it():
+    started = subprocess.Popen(["sleep", str(warm.PATIENCE)])
+    try:
+        mlflow_run = MlflowRun()
+        mlflow_run._process = psutil.Process(started.pid)
+        mlflow_run.check()
+        there = mlflow_run.gone
+        started.kill()
+        os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays in the table
+        assert psutil.Process(started.pid).status() == psutil.STATUS_ZOMBIE
+        assert (there, mlflow_run.gone) == (False, True)
+        with pytest.raises(SystemExit):
+            mlflow_run.check()
+        mlflow_run.check()  # this process is stopping already
+    finally:
+        kill(started)
+    assert mlflow_run.gone
+
+
 @pytest.mark.parametrize(("gone", "status"), [(True, "FINISHED"), (False, "RUNNING")])
 def test_a_step_that_ends_before_it_has_seen_that_its_mlflow_run_is_gone_ends_the_run_itself(tmp_path, gone, status):
     """One that is there ends it by the exit code."""
@@ -141,3 +179,33 @@ def test_a_step_that_ends_before_it_has_seen_that_its_mlflow_run_is_gone_ends_th
     (search,) = runs(tmp_path)["search"]
     assert (search.info.run_id, search.info.status) == (run_id, status)
     assert [run.info.status for run in runs(tmp_path)["trial"]] == ["FINISHED"]
+
+
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (signal.SIGINT, "narrowgap: interrupted; finished trials are kept, and the same command goes on\n"),
+        (signal.SIGTERM, ""),
+    ],
+)
+def test_more_signals_while_runs_are_closed_leave_none_open_and_print_nothing(tmp_path, number, line):
+    """As Ctrl-C under `mlflow run`, which sends SIGTERM a moment later. Here they come at each run that is closed."""
+    words = ["main", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "100"]
+    words += ["--training.patience", "null"]
+    process = warm.start(*words, env=environment(tmp_path), cwd=tmp_path, code=ASKED_AGAIN + warm.COMMAND_LINE)
+    try:
+        for printed in process.stdout:
+            if printed.startswith("trial 1/20"):
+                process.send_signal(number)
+        _, errors = process.communicate()
+        assert errors == line
+        assert process.wait() == -signal.SIGTERM  # the last one comes when all is closed
+    finally:
+        process.kill()
+    found = runs(tmp_path)
+    assert {step: {run.info.status for run in found[step]} for step in ("main", "prepare", "search", "trial")} == {
+        "main": {"KILLED"},
+        "prepare": {"FINISHED"},
+        "search": {"KILLED"},
+        "trial": {"FINISHED", "KILLED"},
+    }

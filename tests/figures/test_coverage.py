@@ -59,14 +59,14 @@ class TestCoverage:
             assert up == pytest.approx(accuracies)
         assert [each.get_color() for each in axes.get_lines()] == [TRAIN, TEST]
         assert "highest confidence first" in axes.get_xlabel()
-        assert axes.get_ylabel() == "accuracy of the answers (%)"
+        assert axes.get_ylabel() == "accuracy of the accepted images (%)"
         inside_the_page(figure)
 
     def test_the_legend_gives_the_area_of_each_part(self) -> None:
         # Validation .25 * (5/75) + .25 * .2 = .0667; test .4 * .05 + .6 * .22 = .152.
         assert legend(coverage(VALIDATION, TEST_CURVE)) == [
-            "validation, mean error over all coverages 6.67 %",
-            "test, mean error over all coverages 15.20 %",
+            "validation, mean error over all shares 6.67 %",
+            "test, mean error over all shares 15.20 %",
         ]
 
     def test_target_choice_and_check_are_marked_where_they_are(self) -> None:
@@ -84,7 +84,7 @@ class TestCoverage:
     def test_the_heading_says_what_came_of_it_on_test(self, reached: bool, word: str) -> None:
         held = Evaluation(rows=100, answered=70, accuracy=0.92, low=0.84, high=0.96, reached=reached)
         (axes,) = coverage(VALIDATION, TEST_CURVE, CHOSEN, held).axes
-        assert axes.get_title(loc="left") == f"92.0 % right by answering 70.0 % of test: target of 90 % {word}"
+        assert axes.get_title(loc="left") == f"92.0 % right when 70.0 % of test are accepted: target of 90 % {word}"
 
     def test_a_target_out_of_reach_is_drawn_and_said_to_be(self) -> None:
         figure = coverage(VALIDATION, TEST_CURVE, MISSING)
@@ -98,7 +98,7 @@ class TestCoverage:
         none = Evaluation(rows=100, answered=0, accuracy=math.nan, low=0.0, high=1.0, reached=False)
         figure = coverage(VALIDATION, TEST_CURVE, CHOSEN, none)
         assert not figure.axes[0].containers
-        assert figure.axes[0].get_title(loc="left") == "93.0 % right by answering 75.0 % of validation"
+        assert figure.axes[0].get_title(loc="left") == "93.0 % right when 75.0 % of validation are accepted"
         inside_the_page(figure)
 
     def test_a_target_below_both_curves_is_inside_the_picture(self) -> None:
@@ -141,7 +141,7 @@ class TestBeforeAndAfterScaling:
             assert [bar.get_height() for bar in bars(above)] == pytest.approx(measured.accuracy.tolist(), nan_ok=True)
             assert [bar.get_height() for bar in bars(below)] == pytest.approx(measured.share.tolist())
         before, after = (100 * each.expected_calibration_error for each in (self.BEFORE, self.AFTER))
-        assert left.get_title(loc="left") == f"As trained: expected error {before:.2f} points"
+        assert left.get_title(loc="left") == f"As trained: expected calibration error {before:.2f} points"
         assert right.get_title(loc="left") == f"Temperature scaled (T = 1.23): {after:.2f} points"
         assert figure.get_suptitle() == "Calibration on test"
         inside_the_page(figure)
@@ -154,7 +154,7 @@ class TestBeforeAndAfterScaling:
         assert max(bar.get_height() for bar in bars(left_below) + bars(right_below)) <= left_below.get_ylim()[1]
         assert len(figure.legends) == 1
         assert sorted(legend(figure)) == [
-            "at the mean confidence of the bin", "perfectly calibrated", "share that is right, by bin",
+            "accuracy at the bin's mean confidence", "accuracy of the bin", "perfectly calibrated",
         ]  # fmt: skip
 
     def test_without_a_second_record_there_is_one_panel(self) -> None:

@@ -86,11 +86,11 @@ class TestCurves:
         figure = curves_picture.curves(result, title="784-10")
         loss, accuracy = figure.axes
         for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
-            assert line(axes, "train, dropout off") == (list(range(20)), list(result.history[f"train_{name}"]))
+            assert line(axes, "train, dropout off") == (list(range(1, 21)), list(result.history[f"train_{name}"]))
             assert line(axes, "validation")[1] == list(result.history[f"val_{name}"])
-            assert line(axes, "train as training reports it")[1] == list(result.history[name])
-            assert line(axes, "weights kept")[0] == [result.best_epoch] * 2
-            assert axes.get_xlabel() == "epoch, from 0"
+            assert line(axes, "train as model.fit reports it")[1] == list(result.history[name])
+            assert line(axes, "weights kept")[0] == [result.best_epoch + 1] * 2
+            assert axes.get_xlabel() == "epoch"
         assert pixels(figure).shape[2] == 4
 
     def test_the_shaded_area_reaches_from_train_to_validation(self) -> None:
@@ -98,7 +98,7 @@ class TestCurves:
         loss, _ = curves_picture.curves(result).axes
         corners = shaded(loss)
         for epoch in range(3):
-            heights = corners[corners[:, 0] == epoch][:, 1]
+            heights = corners[corners[:, 0] == epoch + 1][:, 1]
             assert heights.min() == min(result.history["train_loss"][epoch], result.history["val_loss"][epoch])
             assert heights.max() == max(result.history["train_loss"][epoch], result.history["val_loss"][epoch])
 
@@ -123,7 +123,7 @@ class TestCurves:
         assert np.ptp(corners[:, 1]) == pytest.approx(
             abs(result.history["val_loss"][0] - result.history["train_loss"][0])
         )
-        assert [tick for tick in loss.get_xticks() if -0.5 <= tick <= 0.5] == [0]
+        assert [tick for tick in loss.get_xticks() if 0.5 <= tick <= 1.5] == [1]
         pixels(figure)
 
     def test_a_loss_that_is_not_a_number_leaves_the_other_epochs(self) -> None:
@@ -135,7 +135,7 @@ class TestCurves:
 
     def test_the_legend_stands_outside_the_curves_and_names_each_once(self) -> None:
         assert legend(curves_picture.curves(trial())) == [
-            "gap", "train, dropout off", "validation", "train as training reports it", "weights kept",
+            "gap", "train, dropout off", "validation", "train as model.fit reports it", "weights kept",
         ]  # fmt: skip
 
     @pytest.mark.parametrize("largest", [3e-5, 0.004, 2.5, 1234.0, 7e8])
@@ -208,12 +208,12 @@ class TestPareto:
         points = [Point(0.05, 0.90), Point(0.03, 0.89), Point(0.06, 0.88)]
         figure = pareto_picture.pareto(points, [1, 0])
         (axes,) = figure.axes
-        gaps, accuracies = line(axes, "front: no network is better on both")
+        gaps, accuracies = line(axes, "Pareto front")
         assert gaps == pytest.approx([3, 5])
         assert accuracies == pytest.approx([89, 90])
         drawn = {each.get_label(): each.get_drawstyle() for each in axes.get_lines()}
-        assert drawn["front: no network is better on both"] == "steps-post", "none has reached what lies between"
-        assert len(line(axes, "a network")[0]) == 3
+        assert drawn["Pareto front"] == "steps-post", "none has reached what lies between"
+        assert line(axes, "other networks")[1] == pytest.approx([88])
         assert "honest gap" in axes.get_xlabel()
         assert axes.get_ylabel() == "test accuracy (%)"
         pixels(figure)
@@ -232,7 +232,7 @@ class TestPareto:
         figure = pareto_picture.pareto(points, [4, 0])
         (axes,) = figure.axes
         assert axes.get_title(loc="left") == "5 networks: better is up and left (1 below 87.0 % not shown)"
-        assert line(axes, "front: no network is better on both")[1] == pytest.approx([90])
+        assert line(axes, "Pareto front")[1] == pytest.approx([90])
         assert axes.get_ylim()[0] > 87
 
     def test_a_single_network_is_drawn(self) -> None:
@@ -242,7 +242,8 @@ class TestPareto:
 
     def test_a_network_without_figures_is_left_out(self) -> None:
         figure = pareto_picture.pareto([Point(0.05, 0.90), Point(math.nan, math.nan)], [0])
-        assert len(line(figure.axes[0], "a network")[0]) == 1
+        assert line(figure.axes[0], "Pareto front")[1] == pytest.approx([90])
+        assert legend(figure) == ["Pareto front"], "no entry without a dot"
         pixels(figure)
 
     def test_no_network_draws_empty_axes(self) -> None:
@@ -342,7 +343,7 @@ class TestGaps:
             "chosen\n784(0.1)-512(0.3)-256(0.3)-10",
             "baseline\n784-128-64-32-10",
         ]
-        assert legend(figure) == ["train, dropout off", "test", "train as fitted, dropout on"]
+        assert legend(figure) == ["train, dropout off", "test", "train as model.fit reports it"]
         inside_the_page(figure)
 
     def test_test_and_both_measures_of_train_have_their_own_colours(self) -> None:
@@ -373,7 +374,7 @@ class TestReliability:
         assert [bar.get_height() for bar in bars(above)] == pytest.approx(measured.accuracy.tolist(), nan_ok=True)
         assert [bar.get_height() for bar in bars(below)] == pytest.approx(measured.share.tolist())
         error = 100 * measured.expected_calibration_error
-        assert above.get_title(loc="left") == f"Calibration on test: expected error {error:.2f} points"
+        assert above.get_title(loc="left") == f"Calibration on test: expected calibration error {error:.2f} points"
         assert line(above, "perfectly calibrated") == ([0, 1], [0, 1])
         inside_the_page(figure)
 
@@ -388,7 +389,7 @@ class TestMistakes:
         shown = images(2)
         figure = mistakes_picture.mistakes(shown, found, ("cat", "dog"), pixel_max=255, part="test")
         (axes,) = figure.axes
-        assert written(axes) == ["dog (90.0 %)", "is cat", "cat (70.0 %)", "is dog"]
+        assert written(axes) == ["dog (90.0 %)", "true: cat", "cat (70.0 %)", "true: dog"]
         for drawn, row in zip(axes.images, (1, 0), strict=True):
             np.testing.assert_array_equal(drawn.get_array(), shown[row])
             assert drawn.get_clim() == (0, 255)

@@ -24,11 +24,11 @@ def network(*, seed: int = 1):
     return model
 
 
-def champion(store: Store, folder: Path, experiment: str, examples: Images) -> Version:
+def champion(store: Store, folder: Path, experiment: str, examples: Images, *, serving: Serving = SERVING) -> Version:
     """Logs the network on a run with artifacts in `folder`, and makes it the champion of an experiment."""
     store.client.create_experiment(experiment, f"{folder}/artifacts")
     with store.root(step="evaluate", experiment=experiment, tags={}).open() as run:
-        address = log_model(run, network(), np.asarray(examples[:5]), SERVING)
+        address = log_model(run, network(), np.asarray(examples[:5]), serving)
     registry = Registry(store, experiment)
     version = registry.register(address, run.id, {})
     assert registry.promote(version, instead_of=registry.by_alias(CHAMPION))

@@ -165,6 +165,23 @@ def test_a_run_that_somebody_takes_up_meanwhile_is_left_alone(aged, monkeypatch,
     assert aged.there(killed, taken, aged.old) == [True, True, False]
 
 
+def test_a_refit_that_an_evaluation_takes_over_meanwhile_stays(aged, monkeypatch, capsys):
+    killed = aged.root("evaluate", age=200, status="KILLED")
+    taken, other = (aged.child(killed, "refit", age=200) for _ in range(2))
+    running = aged.root("evaluate", age=0, status="RUNNING")
+    real = pruning._taken_up
+
+    def take(store: Store, now: Run, before: Run) -> bool:
+        if before.id == killed.id:
+            assert run_lock.take_over(store, taken, below=running)
+        return real(store, now, before)
+
+    monkeypatch.setattr(pruning, "_taken_up", take)
+    assert aged.prune("--apply", "yes") == 0
+    assert aged.there(taken, other, killed, running) == [True, False, False, True]
+    assert "deleted of smoke, older than 90 days: 4 runs, " in capsys.readouterr().out
+
+
 def test_runs_of_others_stay(aged):
     """Another experiment's, one that is no run of Narrowgap's, and one that a user has put below a run that goes."""
     client = aged.store.client

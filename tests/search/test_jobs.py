@@ -2,15 +2,14 @@
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
-from pipeline import stop_request
 from pipeline.experiment import Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
 from pipeline.search.workers.jobs import InProcess, Job, Outcome, collected, match
+from pipeline.search.workers.run_job import describe_error
 from pipeline.training.programs import program_key
 
 
@@ -42,17 +41,6 @@ def test_of_new_networks_the_first_goes_to_the_worker_with_the_fewest_programs()
     assert match(waiting, {"a", "b"}, {"a": {program(7)}}) == (waiting[0], "b")
 
 
-@pytest.fixture
-def listening() -> Iterator[None]:
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    before = {number: signal.getsignal(number) for number in numbers}
-    stop_request.listen()
-    yield
-    stop_request.listen()  # forgets the request
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize(
     ("number", "raised"),
     [(signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
@@ -81,3 +69,19 @@ def test_a_failure_without_a_signal_is_one_of_the_network():
     workers = InProcess(lambda one: Outcome(one.number, None, {}, "InternalError: boom", 1.0))
     workers.submit(job(0, 8))
     assert [outcome.failure for outcome in collected(workers)] == ["InternalError: boom"]
+
+
+def test_a_password_in_the_text_of_a_failure_or_warning_is_neither_shown_nor_recorded(monkeypatch):
+    """As `InvalidURL` of a model that goes through a proxy, on a worker whose environment has no such address."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://bob:hun/ter2@proxy:3128")
+    text = "InvalidURL: nonnumeric port: 'hun' in http://bob:hun/ter2@proxy:3128"
+    workers = InProcess(lambda one: Outcome(one.number, None, {}, text, 1.0, f"no pictures: {text}"))
+    workers.submit(job(0, 8))
+    (outcome,) = collected(workers)
+    hidden = "InvalidURL: nonnumeric port: '***' in http://proxy:3128"
+    assert (outcome.failure, outcome.warning) == (hidden, f"no pictures: {hidden}")
+
+
+def test_a_worker_hides_the_passwords_of_its_own_environment(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://bob:hunter2@proxy:3128")
+    assert describe_error(OSError("http://bob:hunter2@proxy:3128 is away")) == "OSError: http://proxy:3128 is away"

@@ -1,6 +1,8 @@
 """A trial is ended once, by the recorder or by the search that is stopped, whoever of the two is slower."""
 
 import gc
+import os
+import signal
 import threading
 import weakref
 from collections import Counter
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import StoreError
+from pipeline.errors import SearchFailedError, StoreError
 from pipeline.search import journal
 from pipeline.search.progress import TrialUpdate
 from pipeline.search.recording import run_journal
@@ -138,6 +140,50 @@ def test_a_trial_that_waited_for_the_recorder_when_the_search_was_stopped_is_rec
     ended = Counter(run.tags["narrowgap.asked"] for run in session.store.children(search) if run.status == "FINISHED")
     assert ended == {"0": 1, "1": 1}
     assert {run.status for run in session.store.children(search)} == {"FINISHED", "KILLED"}
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("first", [KeyboardInterrupt, SearchFailedError, None])
+def test_a_signal_while_the_runs_of_a_stopped_search_are_closed_leaves_none_open(
+    session, search, opened, monkeypatch, first
+):
+    """After Ctrl-C and an error at each run that is closed; without either while the last trials are written."""
+    client = session.store.client.impatient
+    set_terminated, draining, over = client.set_terminated, threading.Event(), threading.Event()
+
+    def asked_again(run_id: str, status: str) -> None:
+        if status == "KILLED":
+            os.kill(os.getpid(), signal.SIGTERM)
+        set_terminated(run_id, status)
+
+    def asks_while_it_is_waited_for() -> None:
+        assert draining.wait(30)
+        os.kill(os.getpid(), signal.SIGINT)
+        over.wait(30)
+
+    def ends() -> None:
+        with opened() as writing:
+            for number in range(3):
+                writing.asked(proposal(number))
+            writing._runs.drain()  # the runs of all three are there
+            monkeypatch.setattr(client, "set_terminated", asked_again)
+            if first is KeyboardInterrupt:
+                os.kill(os.getpid(), signal.SIGINT)
+            if first is SearchFailedError:
+                raise SearchFailedError("three trials in a row failed")
+            drain = writing._runs.drain
+
+            def drained() -> None:
+                draining.set()
+                drain()
+
+            monkeypatch.setattr(writing._runs, "drain", drained)
+            writing._runs._recorder.submit(asks_while_it_is_waited_for)
+
+    with pytest.raises(SystemExit if first is SearchFailedError else KeyboardInterrupt):
+        ends()
+    over.set()
+    assert [run.status for run in session.store.children(search)] == ["KILLED"] * 3
 
 
 def test_the_run_of_a_trial_that_is_made_when_the_search_has_already_stopped_does_not_stay_open(

@@ -17,5 +17,31 @@ def test_a_line_ends_with_the_time_that_is_left_of_a_limit(left: float, shown: s
     with ProgressDisplay(Console(file=screen), total=9, objective="val_loss", limit=lambda: left) as display:
         display.ended(TrialUpdate("64-10", 0.5, 0.01, 2.0))
     line = screen.getvalue()
-    assert line.startswith("trial 1/9  64-10  val_loss 0.5000")
+    assert line.startswith(
+        "trial 1/9  64-10  validation loss 0.5000  validation gap +1.00 points  2 s  (lowest validation loss so far)"
+    )
     assert line.endswith(f" left{shown}\n")
+
+
+@pytest.mark.parametrize(
+    ("objective", "scores", "marked"),
+    [
+        ("val_loss", [0.5, 0.4, 0.45], "64-2-10  validation loss 0.4000  validation gap +1.00 points  2 s  (lowest"),
+        (
+            "val_accuracy",
+            [0.5, 0.9, 0.8],
+            "64-2-10  validation accuracy 90.00 %  validation gap +1.00 points  2 s  (highest",
+        ),
+    ],
+)
+def test_a_score_has_its_unit_and_the_best_so_far_says_of_what(
+    objective: str, scores: list[float], marked: str
+) -> None:
+    screen = io.StringIO()
+    with ProgressDisplay(Console(file=screen, width=200), total=3, objective=objective) as display:
+        for number, score in enumerate(scores, start=1):
+            display.ended(TrialUpdate(f"64-{number}-10", score, 0.01, 2.0))
+    first, second, third = screen.getvalue().splitlines()
+    assert " so far)" in first
+    assert marked in second
+    assert " so far)" not in third

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -19,11 +20,13 @@ from rich.console import Console
 
 from pipeline import experiment
 from pipeline.data.formats import digits
+from pipeline.data.own.parts import Form, Trained
+from pipeline.data.own.sizes import fitted
 from pipeline.errors import InputError
 from pipeline.serving.model import load
 from pipeline.serving.predict import predict
 from pipeline.tracking.store import Store
-from tests.retraining.samples import champion
+from tests.retraining.samples import SERVING, champion
 from tests.test_whole import environment
 
 pytestmark = pytest.mark.tensorflow
@@ -49,12 +52,13 @@ def folder(tmp_path_factory, tensorflow):
     mlflow.set_tracking_uri(before)
 
 
-def predicted(given, **options):
+def predicted(given, *, named="smoke", **options):
     """The lines on the screen, the run, and its table."""
+    asked = experiment.load(str(named))
     settings = dict.fromkeys(("version", "policy", "threshold", "invert")) | options
     console = Console(file=io.StringIO(), width=300)
-    predict(experiment.load("smoke"), input=str(given), **settings, console=console)
-    run = Store.connect().latest(step="predict", experiment="smoke")
+    predict(asked, input=str(given), **settings, console=console)
+    run = Store.connect().latest(step="predict", experiment=asked.name)
     assert run is not None
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue(), run, pd.read_csv(io.BytesIO(run.read("predictions.csv")))
@@ -79,6 +83,24 @@ def test_photographs_of_the_same_digits_on_paper_get_the_same_answers(folder):
     pd.testing.assert_frame_equal(table.drop(columns="image"), of_rows.head(4).drop(columns="image"))
     _, _, negatives = predicted(folder / "photographs", invert="no")
     assert np.abs(negatives["confidence"] - table["confidence"]).max() > 0.01
+
+
+def test_pictures_of_the_users_own_data_are_what_they_were_in_training(folder, tmp_path):
+    """Light paper stays light, and a digit of half its frame stays as small as it is."""
+    images = digits().images_train
+    own = replace(SERVING, read_as=Form(size=(8, 8), trained=Trained(16)), light=False, extent=1.0)
+    (tmp_path / "mine.yaml").write_text((ROOT / "experiments" / "smoke.yaml").read_text().replace("smoke", "mine"))
+    champion(Store.connect(), tmp_path, "mine", images, serving=own)
+    for row, image in enumerate(images[:4]):
+        paper = Image.new("L", (16, 16), 255)
+        paper.paste(Image.fromarray(255 - np.minimum(15 * image, 255)), (4, 4))
+        paper.save(tmp_path / f"{row}.png")
+    seen = np.stack([fitted(np.asarray(Image.open(tmp_path / f"{row}.png")), (8, 8)) for row in range(4)])
+    expected = load("models:/narrowgap-mine@champion").predict(np.rint(seen * (16 / 255)))
+    _, _, table = predicted(tmp_path, named=tmp_path / "mine.yaml")
+    np.testing.assert_allclose(table["confidence"], expected["confidence"], rtol=1e-6)
+    _, _, inverted = predicted(tmp_path, named=tmp_path / "mine.yaml", invert="auto")
+    assert np.abs(inverted["confidence"] - table["confidence"]).max() > 0.01
 
 
 def test_the_run_says_what_was_answered_and_by_whom(folder):

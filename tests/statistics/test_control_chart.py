@@ -112,7 +112,7 @@ def test_a_night_on_which_the_gap_of_all_refits_has_moved_is_beyond_the_limits()
     assert (limits.low, limits.centre, limits.high) == pytest.approx((0.03 - 0.05046, 0.03, 0.03 + 0.05046), abs=2e-5)
     assert limits.how == "mean of the last 8 challengers ± 3 sd of 5 refits"
     assert limit_warnings(charted)[0].startswith(
-        "the accuracy gap of the challenger version 9, +10.00 points, is above its limit"
+        "the honest gap of the challenger version 9, +10.00 points, is above its limit"
     )
     assert (
         limit_warnings(control_chart(nights(*[0.02, 0.04] * 3, 0.10), refits)) == []
@@ -146,7 +146,7 @@ def test_what_is_beyond_a_limit_is_told_with_figure_and_limit() -> None:
     charted = control_chart([ChartPoint(START, "challenger", "version 7", ModelScores(0.9, 0.3, 0.055))], refits)
     (warning,) = limit_warnings(charted)
     assert warning == (
-        "the accuracy gap of the challenger version 7, +5.50 points, is above its limit of +3.50 points "
+        "the honest gap of the challenger version 7, +5.50 points, is above its limit of +3.50 points "
         "(mean ± 3 sd of 5 refits)"
     )
 

@@ -181,17 +181,28 @@ def test_too_few_networks_tell_nothing_at_all(count: int) -> None:
     assert all(
         effect.verdict == "cannot tell" and math.isnan(effect.low) for fit in found.fits for effect in fit.effects
     )
-    networks_ = "1 network" if count == 1 else f"{count} networks"
-    assert sentence(found) == f"With {networks_}, effects cannot be estimated: too few networks."
+    trials = "1 trial is" if count == 1 else f"{count} trials are"
+    assert sentence(found).startswith(f"{trials} too few to estimate effects; at least ")
     assert answer(found) == ""
-    assert "cannot be fitted" in model_text(found)
+    assert model_text(found) == "", "there is no model"
+
+
+def test_with_too_few_networks_the_sentence_says_how_many_are_needed() -> None:
+    assert sentence(effects(known(200).iloc[:17])).endswith("; at least 18 are needed.")
+    assert "too few" not in sentence(effects(known(200).iloc[:18]))
+
+
+def test_with_too_few_networks_those_left_out_are_counted() -> None:
+    trials = known(5)
+    trials.loc[0, "test_accuracy"] = 0.01
+    assert sentence(effects(trials)).startswith("4 trials are too few to estimate effects (1 more is left out: ")
 
 
 def test_too_few_networks_of_a_users_own_model_tell_nothing_either() -> None:
     # Constant and one step: six networks leave four degrees of freedom, and five are needed.
     trials = known(7).assign(blocks=[1, 2, 1, 2, 1, 2, 1])
     few, enough = (effects(trials.iloc[:count], {"blocks": Factor()}, layers=False) for count in (6, 7))
-    assert sentence(few) == "With 6 networks, effects cannot be estimated: too few networks."
+    assert sentence(few) == "6 trials are too few to estimate effects; at least 7 are needed."
     assert answer(few) == ""
     assert sentence(enough) == answer(enough) == (
         "With 7 networks, no hyperparameter has a significant effect on the gap."
@@ -259,10 +270,10 @@ def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell() -> None:
     gap, accuracy = (TOLD.fit(outcome).effect("dropout_0") for outcome in ("accuracy_gap", "test_accuracy"))
     text = sentence(TOLD)
     assert text.startswith(
-        f"Dropout closes the gap most after the input: by {-gap.estimate:.2f} points per 0.1 of rate (95 % interval "
+        f"Dropout narrows the gap most after the input: by {-gap.estimate:.2f} points per 0.1 of rate (95 % interval "
         f"{-gap.high:.2f} to {-gap.low:.2f}), at a cost of {-accuracy.estimate:.2f} points of test accuracy "
     )
-    assert "It closes the gap less after hidden layer 1 (-0.3" in text
+    assert "It narrows the gap less after hidden layer 1 (-0.3" in text
     assert "Its effect on the gap is not significant" in text
     assert "after hidden layer 4 (" in text
 
@@ -273,11 +284,11 @@ def test_the_answer_has_what_closes_and_widens_the_gap_and_what_else_moves_it() 
     decay = np.tile([0.0, 0.1], 100)
     gap = trials["accuracy_gap"] + 0.02 * trials["dropout_2"].fillna(0) / 0.1 - 0.03 * decay / 0.1
     found = effects(trials.assign(weight_decay=decay, accuracy_gap=gap), {"weight_decay": Factor()})
-    first, *_ = sentence(found).partition(" It closes the gap less after hidden layer 1 (-0.3")
+    first, *_ = sentence(found).partition(" It narrows the gap less after hidden layer 1 (-0.3")
     widens, on = (found.fit("accuracy_gap").effect(each) for each in ("dropout_2", "range:weight_decay 0 to 0.1"))
     assert widens.estimate == pytest.approx(2, abs=0.1)
     assert on.estimate == pytest.approx(-3, abs=0.1)
-    assert first.startswith("Dropout closes the gap most after the input: by 0.")
+    assert first.startswith("Dropout narrows the gap most after the input: by 0.")
     assert answer(found) == (
         f"{first} It widens the gap after hidden layer 2 ({widens.estimate:+.2f}), in points per 0.1 of rate. The gap also "
         f"depends significantly on weight_decay 0 to 0.1 ({on.estimate:+.2f} points from the lowest to the highest)."

@@ -132,7 +132,7 @@ def test_missing_columns_are_named() -> None:
 
 def test_the_sentence_ranks_positions_and_names_the_free_lunch() -> None:
     text = sentence(placement(simulated(seeds=5)))
-    assert "over 5 seeds, one dropout layer closes the gap most after the input: -0.59 points (" in text
+    assert "over 5 seeds, one dropout layer narrows the gap most after the input: -0.59 points (" in text
     assert "The difference to" not in text
     assert "Without a significant loss of test accuracy, the gap falls most after hidden layer " in text
     assert "the best of 20 settings, intervals not corrected." in text
@@ -143,7 +143,7 @@ def test_positions_of_the_same_effect_are_not_ranked() -> None:
     alike = alike[alike["dropout_0"] == 0]
     text = sentence(placement(alike))
     best, other = ("1", "2") if "most after hidden layer 1" in text else ("2", "1")
-    assert f"closes the gap most after hidden layer {best}" in text
+    assert f"narrows the gap most after hidden layer {best}" in text
     assert f"The difference to a layer after hidden layer {other} is not significant." in text
 
 

@@ -148,7 +148,9 @@ def test_an_option_out_of_range_is_refused_by_the_policy_that_reads_it(value: fl
 
 
 def test_candidates_without_a_calibration_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"candidates needs a quantile; expected the one that conformal\.fit finds"):
+    with pytest.raises(
+        ValueError, match=r"candidates needs a quantile; expected the one that conformal\.calibrate finds"
+    ):
         answer(ROWS, "candidates")
 
 

@@ -35,7 +35,7 @@ def test_the_reason_names_the_better_network_by_how_much_and_within_what_error()
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
     assert choice.reason == (
         "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.30 points) of the best "
-        "validation accuracy: 89.80 % at a gap of 3.00 points. The most accurate is "
+        "validation accuracy: 89.80 % at a gap of 3.00 points. The most accurate network is "
         "784-512-10: 90.00 % at a gap of 5.00 points."
     )
 
@@ -54,7 +54,17 @@ def test_a_network_alone_within_the_error_is_chosen_whatever_its_gap() -> None:
 def test_a_network_that_is_best_on_both_is_said_to_be() -> None:
     choice = choose([CALM, replace(SURE, val_accuracy_gap=0.02)], "one_standard_error", validation_size=10_000)
     assert choice.index == 1
-    assert "the highest validation accuracy, and the smallest gap of the 2 networks" in choice.reason
+    assert "the highest validation accuracy of the networks, and the smallest gap of the 2 within" in choice.reason
+
+
+@pytest.mark.parametrize("kind", ["trial", "finalist"])
+def test_the_reason_calls_the_candidates_what_they_are(kind: str) -> None:
+    near, alone = [SURE, CALM, WEAK], [SURE, WEAK]
+    for candidates, text in ((near, f"gap of the 2 {kind}s within"), (alone, f"No other {kind} comes within")):
+        those = [replace(each, kind=kind) for each in candidates]
+        reason = choose(those, "one_standard_error", validation_size=10_000).reason
+        assert text in reason
+        assert "network" not in reason
 
 
 def test_equal_gaps_go_to_fewer_parameters_and_the_reason_says_so() -> None:
@@ -125,7 +135,7 @@ def test_a_validation_set_without_images_is_refused() -> None:
 
 def test_a_candidate_has_no_figure_of_the_test_set() -> None:
     assert [each.name for each in fields(Candidate)] == [
-        "name", "val_loss", "val_accuracy", "val_accuracy_gap", "parameters", "seeds", "outcomes",
+        "name", "val_loss", "val_accuracy", "val_accuracy_gap", "parameters", "seeds", "outcomes", "kind",
     ]  # fmt: skip
 
 
@@ -178,7 +188,7 @@ def test_the_error_is_that_of_the_difference_on_the_same_images() -> None:
     assert choice.index == 1
     assert choice.reason == (
         "others has the smallest gap of the 2 networks within one standard error of the best mean "
-        "validation accuracy: 89.60 % at a gap of 1.00 points (4 seeds). The most accurate is "
+        "validation accuracy: 89.60 % at a gap of 1.00 points (4 seeds). The most accurate network is "
         "best, higher by 0.40 points (standard error of the difference: 0.87 points; same 1,000 images and 4 "
         "seeds): 90.00 % at a gap of 5.00 points (4 seeds)."
     )
@@ -218,7 +228,7 @@ def test_the_best_network_with_the_smallest_gap_is_said_to_be_and_how_far_the_ne
     others = answers("others", [range(36, 140)] * 4, 0.06)
     choice = choose([others, BEST], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "the highest mean validation accuracy, and the smallest gap of the 2 networks" in choice.reason
+    assert "the highest mean validation accuracy of the networks, and the smallest gap of the 2 within" in choice.reason
     assert "Second in accuracy is others, lower by 0.40 points" in choice.reason
 
 
@@ -283,7 +293,7 @@ def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
     assert choice.index == 2
     assert choice.reason == (
         "784-32(0.5)-10 has the smallest gap of the 3 networks within 1.00 points of the best validation accuracy: "
-        "89.60 % at a gap of 1.00 points. The most accurate is 784-512-10: "
+        "89.60 % at a gap of 1.00 points. The most accurate network is 784-512-10: "
         "90.00 % at a gap of 5.00 points."
     )
 

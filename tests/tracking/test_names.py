@@ -78,7 +78,7 @@ def test_no_two_constants_name_the_same_tag():
 
 def test_a_metric_says_how_people_read_it():
     gap = names.METRICS["accuracy_gap"]
-    assert (gap.text(0.0341), gap.heading) == ("+3.41", "accuracy gap, points")
+    assert (gap.text(0.0341), gap.heading) == ("+3.41", "honest gap, points")
     loss = names.METRICS["test_loss"]
     assert (loss.text(0.30336), loss.heading) == ("0.3034", "test loss, nats")
 

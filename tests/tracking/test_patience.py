@@ -1,6 +1,7 @@
 """What counts as a store that is away, how long it is waited for, and what is said meanwhile."""
 
 import errno
+import tempfile
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UN
 from sqlalchemy.exc import OperationalError
 
 from pipeline.errors import InputError, StoreError
-from pipeline.tracking.connection.patience import Patience, PatientClient, away, reason
+from pipeline.tracking.connection.patience import Patience, PatientClient, away, reason, temporary_folder_errors
 
 REFUSED = MlflowException(
     "API request to http://h/api failed with exception HTTPConnectionPool(host='h', port=1): Max retries exceeded with url: "
@@ -305,3 +306,31 @@ def test_artifacts_that_cannot_be_stored_leave_the_runs_as_they_are():
         assert client.set_tag("a") == "a"
         with pytest.raises(StoreError):
             client.call(lambda: "b", artifacts=True)
+
+
+def test_a_full_temporary_folder_is_waited_for_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    artifacts, clock, said = patient(30)
+
+    def ask() -> str:
+        with temporary_folder_errors():
+            if clock.now < 60:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return "answer"
+
+    assert artifacts.call(ask) == "answer"
+    assert "the temporary folder is full or closed since" in said[0]
+    assert str(tmp_path) in said[0]
+    assert "has not answered" not in said[0]
+
+
+def test_what_is_read_and_has_no_room_is_a_fault_of_the_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    theirs: Any = TwoMethods()
+    client = PatientClient(theirs, patient(0)[0], patient(0)[0])
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StoreError, match=f"the temporary folder {tmp_path} cannot be written"):
+        client.call(full, reads=True, artifacts=True)

@@ -1,10 +1,16 @@
 """What is written on a run, and how a run ends."""
 
+import dataclasses
+import errno
 import math
+import os
+import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError, SearchFailedError
+from pipeline.errors import InputError, SearchFailedError, StoreError
 from pipeline.tracking import run as run_module
 from pipeline.tracking.store import Point
 
@@ -165,6 +171,43 @@ def test_a_block_that_is_left_by_an_error_ends_the_run_with_the_reason(store, ru
     assert found.tags["narrowgap.reason"] == reason
 
 
+@pytest.mark.usefixtures("listening")
+def test_a_signal_while_a_run_whose_work_is_done_is_ended_leaves_it_finished(store, run, monkeypatch):
+    client = store.client.impatient
+    set_terminated = client.set_terminated
+    asked: list[str] = []
+
+    def stopped(run_id: str, status: str) -> None:
+        if not asked:
+            asked.append(status)
+            os.kill(os.getpid(), signal.SIGINT)
+        set_terminated(run_id, status)
+
+    monkeypatch.setattr(client, "set_terminated", stopped)
+    with pytest.raises(KeyboardInterrupt), run.open():
+        pass
+
+    assert asked == ["FINISHED"]
+    assert store.get(run.id).status == "FINISHED"
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_signal_while_a_failed_run_is_ended_is_raised_when_it_is(store, run, monkeypatch):
+    client = store.client.impatient
+    set_terminated = client.set_terminated
+
+    def stopped(run_id: str, status: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        set_terminated(run_id, status)
+
+    monkeypatch.setattr(client, "set_terminated", stopped)
+    with pytest.raises(SystemExit), run.open():
+        raise ZeroDivisionError("by zero")
+
+    found = store.get(run.id)
+    assert (found.status, found.tags["narrowgap.reason"]) == ("FAILED", "ZeroDivisionError: by zero")
+
+
 def test_an_interrupted_run_of_mlflow_run_is_ended_here_because_mlflow_would_call_it_failed(store, monkeypatch):
     made = store.client.create_run("0", tags=BY_MLFLOW_RUN)
     monkeypatch.setenv("MLFLOW_RUN_ID", made.info.run_id)
@@ -188,3 +231,19 @@ def test_a_long_reason_is_cut_where_one_can_see_it(store, run):
     reason = store.get(run.id).tags["narrowgap.reason"]
     assert len(reason) == run_module.MOST_REASON_LETTERS
     assert reason.endswith("x…")
+
+
+@pytest.mark.parametrize("trouble", ["full", "missing"])
+def test_a_temporary_folder_that_cannot_be_written_is_not_called_a_fault_of_the_store(
+    run, tmp_path, monkeypatch, trouble
+):
+    def full(_file: Path, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    elsewhere = dataclasses.replace(run, artifact_uri="http://127.0.0.1:9/artifacts")  # nobody is asked
+    folder = tmp_path if trouble == "full" else tmp_path / "missing"
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    expected = rf"^the temporary folder {folder} cannot be written \(No .*\); free some space there, or set .* TMPDIR"
+    with pytest.raises(StoreError, match=expected):
+        elsewhere.write("curves.png", b"")

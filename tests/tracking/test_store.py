@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.errors import InputError, StoreError
 from pipeline.tracking import store as store_module
-from pipeline.tracking.connection import sqlite
+from pipeline.tracking.connection import address, sqlite
 from pipeline.tracking.connection.health import check_reachable
 from pipeline.tracking.store import Store
 from tests.search.processes import tls
@@ -176,6 +176,27 @@ def test_a_server_that_fails_is_reported_at_once(monkeypatch):
         with pytest.raises(StoreError, match="answers 503 Service Unavailable; start it"):
             Store.connect()
         server.shutdown()
+
+
+@pytest.mark.parametrize("uri", ["sqlite:mlflow.db", "sqlite:/x.db", "sqlite:", "sqlite://mlflow.db", "SQLite:///a.db"])
+def test_an_address_that_is_nearly_one_of_sqlite_is_refused_with_the_right_form(uri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    expected = re.escape(f"{uri} is no address of an SQLite store; expected sqlite:///mlflow.db")
+    with pytest.raises(InputError, match=expected):
+        Store.connect()
+    with pytest.raises(InputError, match=expected):
+        address.current()  # as a schedule asks for it
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["postgresql:runs", "mysql+pymysql:", "http:host:5000", "http:/host:5000"])
+def test_an_address_without_its_slashes_is_refused_with_the_right_form(uri, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(
+        InputError, match=rf"the tracking store {re.escape(uri)} is no address; expected \w+:// and a host"
+    ):
+        Store.connect()
 
 
 def test_the_file_store_is_refused_with_what_to_use_instead(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -141,6 +142,36 @@ def test_a_registry_behind_a_server_takes_a_logged_model(served, monkeypatch):
     model = store.client.create_logged_model(root.experiment_id, source_run_id=root.id)
     version = Registry(store, "remote").register(f"models:/{model.model_id}", root.id, {"mine": "yes"})
     assert (version.number, version.run_id, version.tags["mine"]) == ("1", root.id, "yes")
+
+
+def test_a_server_that_dies_is_a_failure_of_the_ui_and_its_workers_end_too(fresh_database, tmp_path):
+    shutil.copy(fresh_database, tmp_path / "mlflow.db")
+    with (tmp_path / "errors.txt").open("w") as errors:
+        process = subprocess.Popen(
+            command(5000),  # or the next one that is free
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    family: list[psutil.Process] = []
+    try:
+        assert process.stdout is not None
+        next(line for line in iter(process.stdout.readline, "") if "http://" in line)
+        family = psutil.Process(process.pid).children(recursive=True)
+        (server,) = psutil.Process(process.pid).children()
+        server.kill()
+        assert process.wait(timeout=60) == 1
+        assert psutil.wait_procs(family, timeout=60)[1] == []
+    finally:
+        process.kill()
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        process.communicate()
+    lines = (tmp_path / "errors.txt").read_text().splitlines()  # the server writes there too
+    assert "narrowgap: the MLflow server has ended with exit code -9; see above" in lines
 
 
 @pytest.fixture(scope="module")

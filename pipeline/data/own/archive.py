@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.data import formats
 from pipeline.data.own import names
-from pipeline.data.own.parts import Notes, RawData, RawPart
+from pipeline.data.own.parts import Notes, RawData, RawImages, RawPart
 from pipeline.errors import InputError
 
 NPY = b"\x93NUMPY"
@@ -48,11 +48,11 @@ def read_folder(folder: Path, notes: Notes) -> RawData:
     return RawData(parts, _class_names(folder, given))
 
 
-def read_images(path: Path) -> tuple[str, NDArray[Any]]:
-    """Returns the images alone, with their name for messages; an npy file has a single array."""
+def read_images(path: Path) -> RawImages:
+    """Reads the images alone; an npy file has a single array."""
     with path.open("rb") as file:
         if file.read(len(NPY)) == NPY:
-            return path.name, _mapped(path)
+            return RawImages(_mapped(path), path.name)
     sizes = _names(path)
     found = names.images_alone(sizes)
     if found is None:
@@ -61,7 +61,7 @@ def read_images(path: Path) -> tuple[str, NDArray[Any]]:
             "x, data, images_test, x_test, images_train and x_train"
         )
     _refuse_large(path, sizes[found])
-    return f"{found} of {path.name}", _arrays(path, [found])[found]
+    return RawImages(_arrays(path, [found])[found], f"{found} of {path.name}")
 
 
 def _mapped(path: Path) -> NDArray[Any]:

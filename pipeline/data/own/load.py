@@ -1,12 +1,13 @@
 """Reads a user's own images: arrays, IDX files, or a folder of pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.data import download, formats
 from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
 from pipeline.data.own import archive, labels, pixels, tables, tree
-from pipeline.data.own.parts import TEST, TRAIN, VALIDATION, Form, Notes, RawData, RawPart
+from pipeline.data.own.parts import TEST, TRAIN, VALIDATION, Form, Notes, RawData, RawPart, Trained
 from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Data
 from pipeline.paths import user_path
@@ -88,8 +89,8 @@ def _read_idx(folder: Path, part: str) -> RawPart:
 
 def _dataset(raw: RawData, form: Form, *, source: str, notes: Notes) -> Dataset:
     parts = raw.parts
-    converted, pixel_max = pixels.uint8_images({part.images_name: part.images for part in parts.values()}, form, notes)
-    images = dict(zip(parts, converted, strict=True))
+    made = pixels.uint8_images({part.images_name: part.images for part in parts.values()}, form, notes)
+    images = dict(zip(parts, made.images, strict=True))
     for part, array in images.items():
         if array.shape[1:] != images[TRAIN].shape[1:]:
             sizes = [pixels.shape_text(each.shape[1:]) for each in (images[TRAIN], array)]
@@ -110,10 +111,22 @@ def _dataset(raw: RawData, form: Form, *, source: str, notes: Notes) -> Dataset:
         images.get(TEST, none[0]),
         indices.get(TEST, none[1]),
         names,
-        pixel_max=pixel_max,
+        pixel_max=made.pixel_max,
         source=source,
         images_validation=images.get(VALIDATION),
         labels_validation=indices.get(VALIDATION),
         notes=notes.lines,
         files={part: each.files for part, each in parts.items() if each.files},
+        read_as=_read_as(raw, form, made),
+    )
+
+
+def _read_as(raw: RawData, form: Form, made: pixels.Made) -> Form:
+    """The form that gives the same pixels for each image by itself."""
+    flat = next((part.images for part in raw.parts.values() if part.images.ndim == 2), None)
+    return replace(
+        form,
+        shape=form.shape if flat is None else pixels.shape_of_rows(flat.shape[1], form),
+        channels="rgb" if made.images[0].ndim == 4 else "grey",
+        trained=Trained(made.pixel_max, made.fractions_max, raw.pictures),
     )

@@ -35,11 +35,36 @@ class RawData:
     parts: Mapping[str, RawPart]
     """By `TRAIN`, and maybe `VALIDATION` and `TEST`."""
     class_names: Sequence[str] | None = None
+    pictures: bool = False
+    """Whether the images were pictures, not numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawImages:
+    """Images whose labels nobody asks for, not yet checked."""
+
+    images: NDArray[Any]
+    name: str
+    """For messages."""
+    pictures: bool = False
+    """As of `RawData`."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What was found in the images that a network was trained on, and holds for its other images too."""
+
+    pixel_max: int = 255
+    """The largest possible pixel value of the network's images."""
+    fractions_max: int | None = None
+    """The largest possible value of types that can hold fractions: 1 or 255; None if there were none, or it was stated."""
+    pictures: bool = False
+    """Whether they were pictures: a stated `pixel_max` is then that of pictures."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What is stated about images; None leaves it to what is seen in them."""
+    """What is stated about images; None leaves it to what is seen in them. A model is logged with its own."""
 
     pixel_max: int | None = None
     """The largest possible pixel value of the input."""
@@ -51,6 +76,8 @@ class Form:
     """None keeps colour where there is any."""
     background: Literal["white", "black"] = "white"
     """What is behind transparent pixels of a picture."""
+    trained: Trained | None = None
+    """For images to predict: what the network was trained on. No key of an experiment can change it."""
 
 
 class Notes:

@@ -56,12 +56,20 @@ class Scale:
     """The largest possible value after it."""
 
 
-def uint8_images(given: Mapping[str, NDArray[Any]], form: Form, notes: Notes) -> tuple[list[Images], int]:
-    """Converts the images of all parts, by their names for messages.
+@dataclass(frozen=True, eq=False)
+class Made:
+    """Converted images of all parts."""
 
-    Returns:
-        The images in the order of the parts, uint8 (n, h, w) or (n, h, w, 3), and their largest possible value.
-    """
+    images: list[Images]
+    """In the order of the parts, uint8 (n, h, w) or (n, h, w, 3)."""
+    pixel_max: int
+    """Their largest possible value."""
+    fractions_max: int | None
+    """As of `parts.Trained`."""
+
+
+def uint8_images(given: Mapping[str, NDArray[Any]], form: Form, notes: Notes) -> Made:
+    """Converts the images of all parts, by their names for messages."""
     arranged = {name: _arranged(name, array, form, notes) for name, array in given.items()}
     ranges = {name: _range(name, array) for name, array in arranged.items()}
     scales = _scales(arranged, ranges, form, notes)
@@ -71,7 +79,14 @@ def uint8_images(given: Mapping[str, NDArray[Any]], form: Form, notes: Notes) ->
     _remark_on_dim(form, scales, images, notes)
     if form.size is not None:
         images = [_sized(array, form.size, pixel_max, notes) for array in images]
-    return images, pixel_max
+    factors = [scales[name].factor for name, each in ranges.items() if each.real and form.pixel_max is None]
+    return Made(images, pixel_max, round(PIXEL_MAX / factors[0]) if factors else None)
+
+
+def shape_of_rows(count: int, form: Form) -> tuple[int, ...]:
+    """The shape that flat rows of so many pixels are read as: the stated one, or a square. It may not fit."""
+    side = math.isqrt(count)
+    return form.shape or (side, side)
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -109,8 +124,7 @@ def _arranged(name: str, given: NDArray[Any], form: Form, notes: Notes) -> NDArr
 def _unflattened(name: str, rows: NDArray[Any], form: Form, notes: Notes) -> NDArray[Any]:
     """Flat rows as images, by the stated shape or as squares."""
     count = rows.shape[1]
-    side = math.isqrt(count)
-    shape = form.shape or (side, side)
+    shape = shape_of_rows(count, form)
     if math.prod(shape) != count:
         why = f"{shape_text(shape)} has {math.prod(shape):,}" if form.shape else "no square has so many"
         raise InputError(
@@ -152,51 +166,59 @@ def _scales(
     """The scale of each part: one that is stated, or what its type and the values of all parts of such types say."""
     stated = form.pixel_max
     for name, each in ranges.items():
-        _refuse_outside(name, given[name], each, PIXEL_MAX if stated is None else stated, stated=stated is not None)
+        _refuse_outside(name, given[name], each, form)
     if stated is not None:
-        if stated <= PIXEL_MAX and all(each.whole for each in ranges.values()):
-            return dict.fromkeys(ranges, Scale(1, stated))
-        if stated != PIXEL_MAX:
-            notes.add(f"pixels of 0 to {stated} (data.pixel_max) scaled to 0 to {PIXEL_MAX}")
-        return dict.fromkeys(ranges, Scale(PIXEL_MAX / stated, PIXEL_MAX))
+        kept = stated <= PIXEL_MAX and all(each.whole for each in ranges.values())
+        made = form.trained.pixel_max if form.trained else stated if kept else PIXEL_MAX
+        if made != stated:
+            notes.add(f"pixels of 0 to {stated} (data.pixel_max) scaled to 0 to {made}")
+        return dict.fromkeys(ranges, Scale(made / stated, made))
     reals = {name: each for name, each in ranges.items() if each.real}
-    factor = _factor_of_reals(reals, notes) if reals else 1
+    factor = _factor_of_reals(reals, form, notes) if reals else 1
     return {name: Scale(factor if name in reals else 1, PIXEL_MAX) for name in ranges}
 
 
-def _factor_of_reals(ranges: Mapping[str, Range], notes: Notes) -> float:
+def _factor_of_reals(ranges: Mapping[str, Range], form: Form, notes: Notes) -> float:
     high, whole = max(each.high for each in ranges.values()), all(each.whole for each in ranges.values())
+    trained_to_255 = form.trained is not None and form.trained.fractions_max == PIXEL_MAX
     if high <= 1 + ROUNDING:
+        if trained_to_255 and high > 0:
+            raise InputError(
+                f"{next(iter(ranges))} has no pixel above {high:g}; expected 0 to {PIXEL_MAX}, as the model was trained on: "
+                f"images * {PIXEL_MAX}, if they go from 0 to 1"
+            )
         notes.add(f"pixels of 0 to 1 scaled to 0 to {PIXEL_MAX}")
         return PIXEL_MAX
     if whole:
         return 1
-    if high < DIM_SHARE * PIXEL_MAX:
+    if high < DIM_SHARE * PIXEL_MAX and not trained_to_255:
+        cure = "scale them" if form.trained else "state the largest possible value, such as -P data.pixel_max=16"
         raise InputError(
-            f"{next(iter(ranges))} has fractions up to {high:g}; expected 0 to 1 or 0 to {PIXEL_MAX}: state the largest "
-            "possible value, such as -P data.pixel_max=16"
+            f"{next(iter(ranges))} has fractions up to {high:g}; expected 0 to 1 or 0 to {PIXEL_MAX}: {cure}"
         )
     notes.add("fractions of pixels rounded")
     return 1
 
 
-def _refuse_outside(name: str, given: NDArray[Any], each: Range, largest: int, *, stated: bool) -> None:
+def _refuse_outside(name: str, given: NDArray[Any], each: Range, form: Form) -> None:
+    largest = form.pixel_max or PIXEL_MAX
     if each.low < 0:
         where, value, cure = given.argmin(), each.low, "scale the images"
         if each.real and each.low >= -1 - ROUNDING and each.high <= 1 + ROUNDING:
             cure = "(images + 1) / 2, if they are scaled to -1 to 1"
     elif each.high > largest + ROUNDING:
         where, value, cure = given.argmax(), each.high, "scale the images"
-        if stated:
+        if form.trained:
+            pass  # no key of an experiment changes what the model was trained on
+        elif form.pixel_max:
             cure = "raise data.pixel_max"
         elif each.high < 2**16:
             cure = "state the largest possible value, such as -P data.pixel_max=65535"
     else:
         return
     image = int(np.unravel_index(where, given.shape)[0])
-    raise InputError(
-        f"{name} has a pixel of {value:g} in image {image}; expected 0 to {largest} (data.pixel_max): {cure}"
-    )
+    why = " (data.pixel_max)" if not form.trained else ", as the model was trained on" if form.pixel_max else ""
+    raise InputError(f"{name} has a pixel of {value:g} in image {image}; expected 0 to {largest}{why}: {cure}")
 
 
 def _colour(given: Mapping[str, NDArray[Any]], form: Form, notes: Notes) -> bool:

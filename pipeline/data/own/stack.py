@@ -45,15 +45,28 @@ def stacked(sources: Mapping[str, Sequence[Source]], form: Form, notes: Notes) -
             image = _read(source, form, notes)
             seen.add(image.shape[:2])
             if form.size is None and image.shape[:2] != shape[:2]:
+                cure = "name their folder instead" if form.trained else f"-P data.size={_asked(shape)} scales all"
                 raise InputError(
                     f"{source} has {_size(image.shape)} pixels and {every[0]} {_size(shape)} (width x height); expected one "
-                    f"size: -P data.size={_asked(shape)} scales all"
+                    f"size: {cure}"
                 )
-            images[part][row] = _image(image, shape, notes)
+            images[part][row] = shaped(image, shape, notes)
     if form.size is not None and seen != {form.size}:
         sizes = f"{len(seen):,} sizes" if len(seen) > 1 else _size(next(iter(seen)))
         notes.add(f"pictures of {sizes} scaled to {_size(form.size)}")
     return images
+
+
+def shaped(image: Images, shape: tuple[int, ...], notes: Notes) -> Images:
+    """A picture in grey or in colour, in the size of `shape`: (h, w) or (h, w, 3)."""
+    if len(shape) == 3:
+        if image.ndim == 2:
+            notes.add("grey images given three equal channels")
+        image = as_rgb(image)
+    elif image.ndim == 3:
+        notes.add("colour turned grey (data.channels=rgb keeps it)")
+        image = as_grey(image)
+    return fitted(image, (shape[0], shape[1]))
 
 
 def _shape(every: Sequence[Source], form: Form, notes: Notes) -> tuple[int, ...]:
@@ -64,9 +77,10 @@ def _shape(every: Sequence[Source], form: Form, notes: Notes) -> tuple[int, ...]
     )
     shape = (*size, 3) if colour else size
     if math.prod(shape) * len(every) > formats.LARGEST:
+        cure = "give fewer at a time" if form.trained else "scale them down, such as with -P data.size=64"
         raise InputError(
             f"there are {len(every):,} pictures of {_size(size)} pixels (width x height), more than "
-            f"{formats.LARGEST / 2**30:g} GiB; scale them down, such as with -P data.size=64"
+            f"{formats.LARGEST / 2**30:g} GiB; {cure}"
         )
     return shape
 
@@ -75,17 +89,6 @@ def _read(source: Source, form: Form, notes: Notes) -> Images:
     if isinstance(source, Stored):
         return read_picture(source.content, name=source.name, background=form.background, notes=notes)
     return read_picture(source, background=form.background, notes=notes)
-
-
-def _image(image: Images, shape: tuple[int, ...], notes: Notes) -> Images:
-    if len(shape) == 3:
-        if image.ndim == 2:
-            notes.add("grey images given three equal channels")
-        image = as_rgb(image)
-    elif image.ndim == 3:
-        notes.add("colour turned grey (data.channels=rgb keeps it)")
-        image = as_grey(image)
-    return fitted(image, (shape[0], shape[1]))
 
 
 def _size(shape: tuple[int, ...]) -> str:

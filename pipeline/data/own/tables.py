@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.data import formats
 from pipeline.data.own import row_parts
 from pipeline.data.own.first_line import INDEX, FirstLine, counts_up, first_line, label_is_first
-from pipeline.data.own.parts import PARTS, TRAIN, Form, Notes, RawData, RawPart, part_named
+from pipeline.data.own.parts import PARTS, TRAIN, Form, Notes, RawData, RawImages, RawPart, part_named
 from pipeline.data.own.stack import Source, Stored, stacked
 from pipeline.errors import InputError
 from pipeline.formatting import few, listed
@@ -87,10 +87,11 @@ def read_folder(folder: Path, form: Form, notes: Notes) -> RawData:
     return _data(tables, form, notes)
 
 
-def read_images(path: Path, form: Form) -> tuple[str, NDArray[Any]]:
-    """Returns the images of a file whose labels nobody asks for, with their name for messages."""
+def read_images(path: Path, form: Form) -> RawImages:
+    """Reads the images of a file whose labels nobody asks for."""
     table = _table([path], form, Notes())
-    return f"the rows of {table.name}", _images({TRAIN: table}, form, Notes())[TRAIN]
+    tables = {TRAIN: table}
+    return RawImages(_images(tables, form, Notes())[TRAIN], f"the rows of {table.name}", _has_pictures(tables))
 
 
 def _part_of(path: Path) -> str | None:
@@ -111,7 +112,7 @@ def _data(tables: Mapping[str, Table], form: Form, notes: Notes) -> RawData:
         )
         for part, table in tables.items()
     }
-    return RawData(parts, tables[TRAIN].class_names)
+    return RawData(parts, tables[TRAIN].class_names, _has_pictures(tables))
 
 
 def _files(table: Table) -> Sequence[str]:
@@ -151,8 +152,8 @@ def _labels(table: Table) -> NDArray[Any]:
 def _images(tables: Mapping[str, Table], form: Form, notes: Notes) -> dict[str, Any]:
     """The images of each part, as arrays that are not yet checked."""
     frames = {part: _without_index(table) for part, table in tables.items()}
-    column = _named(frames[TRAIN], PATH)
-    if column is not None and _holds_pictures(frames[TRAIN][column]):
+    column = _column_of_pictures(frames[TRAIN])
+    if column is not None:
         _note_unread(frames[TRAIN], [column], notes)
         sources = {part: _sources(tables[part], frame, column) for part, frame in frames.items()}
         return dict(stacked(sources, form, notes))
@@ -182,6 +183,16 @@ def _note_unread(frame: pd.DataFrame, columns: Sequence[Any], notes: Notes) -> N
     unread = [str(column) for column in frame if column not in set(columns)]
     if unread:
         notes.add(f"columns left unread: {few(unread)}")
+
+
+def _has_pictures(tables: Mapping[str, Table]) -> bool:
+    """Whether the images are those of `_images`' first kind."""
+    return _column_of_pictures(_without_index(tables[TRAIN])) is not None
+
+
+def _column_of_pictures(frame: pd.DataFrame) -> Any:
+    column = _named(frame, PATH)
+    return column if column is not None and _holds_pictures(frame[column]) else None
 
 
 def _holds_pictures(column: pd.Series) -> bool:

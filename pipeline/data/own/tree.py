@@ -56,7 +56,7 @@ def read_tree(folder: Path, form: Form, notes: Notes) -> RawData:
         notes.add(f"skipped, as no pictures: {len(skipped):,} ({few(names, most=3)})")
     files = {part: [path for each in listing.files.values() for path in each] for part, listing in listings.items()}
     images = stacked(files, form, notes)
-    return RawData({part: _part(listing, images[part]) for part, listing in listings.items()})
+    return RawData({part: _part(listing, images[part]) for part, listing in listings.items()}, pictures=True)
 
 
 def _part(listing: Listing, images: Images) -> RawPart:

@@ -7,7 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from pipeline.data.split import Split
-from pipeline.evaluation.finalists import BASELINE
+from pipeline.evaluation.finalists import BASELINE, label
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Picture, Section
 from pipeline.experiment import Experiment
@@ -76,9 +76,14 @@ class EvaluationResult:
         return gap_table([self.row(group) for group in self.groups])
 
     def first_gaps(self, most: int) -> pd.DataFrame:
-        """`gap_table` of the first `most` networks."""
+        """`gap_table` of the first `most` networks, with their labels."""
         roles = [self.role(group) for group in self.groups[:most]]
-        return self.gap_table[self.gap_table["network"].isin(roles)]
+        return self.labelled(self.gap_table[self.gap_table["network"].isin(roles)])
+
+    def labelled(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table with labels for people in place of the roles in its column `network`."""
+        labels = {self.role(group): self.label(group) for group in self.groups}
+        return table.assign(network=table["network"].map(labels))
 
     def row(self, group: RefitGroup) -> Row:
         """A network as a row of the gap table."""
@@ -102,8 +107,13 @@ class EvaluationResult:
         return str(max(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
     def role(self, group: RefitGroup) -> str:
-        """The group's name in tables and pictures."""
+        """The group's name in artifacts."""
         return "chosen" if group is self.chosen else group.finalist.role
+
+    def label(self, group: RefitGroup) -> str:
+        """The group's name for people: of the chosen one with its role, such as `chosen (finalist 2)`."""
+        shown = label(group.finalist.role)
+        return f"chosen ({shown})" if group is self.chosen else shown
 
     def of_role(self, role: str) -> RefitGroup | None:
         """The group with a role, unless it is the chosen one."""

@@ -69,7 +69,7 @@ def _dropout_layers(group: RefitGroup) -> int:
 
 
 def sentence(found: Placement) -> str:
-    """Where one dropout layer closes the gap most, at what cost, and the largest reduction without a loss of accuracy."""
+    """Where one dropout layer narrows the gap most, at what cost, and the largest reduction without a loss of accuracy."""
     if not found.cells:
         return "No network was trained both without dropout and with exactly one dropout layer: nothing to compare."
     slopes = [each for each in found.slopes if each.outcome == "accuracy_gap"]
@@ -85,7 +85,7 @@ def sentence(found: Placement) -> str:
         return f"{start} one dropout layer has no significant effect on the gap at any position.{_between(slopes)}"
     cost = next(each for each in found.slopes if (each.outcome, each.position) == ("test_accuracy", best.position))
     parts = [
-        f"{start} one dropout layer closes the gap most {where}: {_points(best.difference)} of gap per 0.1 of rate,",
+        f"{start} one dropout layer narrows the gap most {where}: {_points(best.difference)} of gap per 0.1 of rate,",
         f"with {_points(cost.difference)} of test accuracy.",
     ]
     others = [each for each in slopes if each is not best]
@@ -118,8 +118,8 @@ def _between(slopes: Sequence[Slope]) -> str:
 def _free(found: Placement) -> str:
     """The lowest gap among positions and rates without a significant loss of test accuracy."""
     accuracy = {(each.position, each.rate): each.difference for each in found.cells if each.outcome == "test_accuracy"}
-    closing = [each for each in found.cells if each.outcome == "accuracy_gap" and each.difference.high < 0]
-    free = [each for each in closing if not accuracy[each.position, each.rate].high < 0]
+    narrowing = [each for each in found.cells if each.outcome == "accuracy_gap" and each.difference.high < 0]
+    free = [each for each in narrowing if not accuracy[each.position, each.rate].high < 0]
     if not free:
         return "No position and rate reduces the gap without a loss of test accuracy."
     best = min(free, key=lambda each: each.difference.mean)

@@ -1,13 +1,15 @@
-"""What the effects of a search say, in sentences: where dropout closes the gap, at what cost, and what else moves it."""
+"""What the effects of a search say, in sentences: where dropout narrows the gap, at what cost, and what else moves it."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.formatting import listed
-from pipeline.statistics.effects.model import NEVER, STEPS, Effect, Effects, Fit
+from pipeline.statistics.effects.model import FLOOR, NEVER, STEPS, Effect, Effects, Fit
 from pipeline.statistics.effects.regression import LEAST_FREEDOM
 
+LEFT_OUT = f"no finite scores, or below {100 * FLOOR:g} % of the best test accuracy"
+"""Why trials have no part in the effects."""
 NOTHING = "no hyperparameter has a significant effect on the gap."
 
 
@@ -20,12 +22,12 @@ class Finding(NamedTuple):
 
 
 def sentence(found: Effects) -> str:
-    """Where dropout closes the honest gap most, at what cost in test accuracy, and where the data are inconclusive."""
+    """Where dropout narrows the honest gap most, at what cost in test accuracy, and where the data are inconclusive."""
     return " ".join(each.text for each in _findings(found))
 
 
 def answer(found: Effects) -> str:
-    """Of the sentences, those that answer what closes the gap; empty if no effect on it can be estimated."""
+    """Of the sentences, those that answer what narrows the gap; empty if no effect on it can be estimated."""
     return " ".join(each.text for each in _findings(found) if each.answers)
 
 
@@ -33,19 +35,21 @@ def _findings(found: Effects) -> list[Finding]:
     """The sentences, the most important one first."""
     gap, accuracy = found.fit("accuracy_gap"), found.fit("test_accuracy")
     start, places = f"With {networks(found)}, ", _places(gap)
+    if too_few := few_trials(found):
+        return [Finding(too_few, answers=False)]
     if why := _unestimated(gap):
         return [Finding(f"{start}effects cannot be estimated: {why}.", answers=False)]
     others = _others(gap, all_kinds=not places)
     if not places:
         return [Finding(start + (f"the gap depends significantly on {others}." if others else NOTHING))]
-    closing = sorted((each for each in places if each.verdict == "lowers"), key=lambda each: each.estimate)
+    narrowing = sorted((each for each in places if each.verdict == "lowers"), key=lambda each: each.estimate)
     widening = [each for each in places if each.verdict == "raises"]
     unknown = [each for each in places if each.verdict == "cannot tell"]
     also = [Finding(f"The gap also depends significantly on {others}.")] if others else []
     if len(unknown) == len(places):
         return [Finding(f"{start}{_nothing(places)}."), *also]
     none = [Finding("Dropout narrows the gap significantly at no position.")]
-    parts = _closing(closing, gap, accuracy) if closing else none
+    parts = _narrowing(narrowing, gap, accuracy) if narrowing else none
     if widening:
         parts.append(Finding(f"It widens the gap {_named(widening)}, in points per 0.1 of rate."))
     if unknown:
@@ -70,9 +74,23 @@ def _unestimated(gap: Fit) -> str:
     """Why the networks give no effect on the gap at all; empty if they give one."""
     if any(math.isfinite(each.estimate) for each in gap.effects):
         return ""
-    if gap.regression.freedom < LEAST_FREEDOM:
-        return "too few networks"
     return "all networks have the same gap" if math.isnan(gap.regression.r_squared) else "nothing was varied alone"
+
+
+def few_trials(found: Effects) -> str:
+    """States that the trials are too few, and how many are needed; empty if they are enough."""
+    gap = found.fit("accuracy_gap")
+    if gap.regression.freedom >= LEAST_FREEDOM or any(math.isfinite(each.estimate) for each in gap.effects):
+        return ""
+    count = found.trials - found.failed
+    varied = sum(each.why != NEVER for each in gap.effects)
+    without = (
+        f" ({found.failed} more {'is' if found.failed == 1 else 'are'} left out: {LEFT_OUT})" if found.failed else ""
+    )
+    return (
+        f"{count} trial{' is' if count == 1 else 's are'} too few to estimate effects{without}; at least "
+        f"{1 + max(1, varied) + LEAST_FREEDOM} are needed."
+    )
 
 
 def _others(gap: Fit, *, all_kinds: bool) -> str:
@@ -91,20 +109,20 @@ def networks(found: Effects) -> str:
     return f"{count} network" + ("" if count == 1 else "s")
 
 
-def _closing(closing: Sequence[Effect], gap: Fit, accuracy: Fit) -> list[Finding]:
-    """Positions that close the gap, the strongest first."""
-    best, rest = closing[0], closing[1:]
+def _narrowing(narrowing: Sequence[Effect], gap: Fit, accuracy: Fit) -> list[Finding]:
+    """Positions that narrow the gap, the strongest first."""
+    best, rest = narrowing[0], narrowing[1:]
     alike = [each for each, apart in zip(rest, gap.apart(best, rest), strict=True) if not apart]
     less = [each for each in rest if each not in alike]
     most = f"by {-best.estimate:.2f} points per 0.1 of rate (95 % interval {-best.high:.2f} to {-best.low:.2f})"
     cost = _cost(accuracy.effect(best.column))
-    parts = [Finding(f"Dropout closes the gap {'most ' if rest else ''}{best.label}: {most}, {cost}.")]
+    parts = [Finding(f"Dropout narrows the gap {'most ' if rest else ''}{best.label}: {most}, {cost}.")]
     if alike:
         parts.append(
-            Finding(f"It also closes the gap {_named(alike)}; the difference is not significant.", answers=False)
+            Finding(f"It also narrows the gap {_named(alike)}; the difference is not significant.", answers=False)
         )
     if less:
-        parts.append(Finding(f"It closes the gap less {_named(less)}.", answers=False))
+        parts.append(Finding(f"It narrows the gap less {_named(less)}.", answers=False))
     return parts
 
 

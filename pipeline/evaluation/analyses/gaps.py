@@ -16,8 +16,8 @@ WITH_INTERVAL = ("test_accuracy", "accuracy_gap", "loss_gap")
 """Columns that show half of their 95 % interval."""
 METHOD = (
     "Honest gap: the same weights score train and test, with dropout off. Fit gap: the train score is the last one that "
-    "training itself reports, with dropout on and averaged over an epoch while the weights change; it flatters networks "
-    "with dropout.\n\n"
+    "model.fit reports, with dropout on and averaged over an epoch while the weights change; it flatters networks with "
+    "dropout.\n\n"
     "An architecture lists the layer sizes from input to output; the number in brackets is the dropout rate after a layer."
 )
 
@@ -28,7 +28,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     picture = png(gaps_figure.gaps(result.first_gaps(MOST_IN_PICTURE)))
     tables = []
     for measure in ("honest", "fit"):
-        frame = _formatted(table[table["measure"] == measure])
+        frame = _formatted(result.labelled(table[table["measure"] == measure]), measure)
         numbers = dict.fromkeys(frame.columns[2:], str)  # aligned right
         tables.append(Table(f"{measure.capitalize()} measure", frame, numbers, highlight=0))
     section = Section(
@@ -50,13 +50,13 @@ def analyse(result: EvaluationResult) -> Analysis:
     )
 
 
-def _formatted(table: pd.DataFrame) -> pd.DataFrame:
+def _formatted(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     """The rows of one measure as text."""
     rows = []
     for row in table.to_dict("records"):
         texts = {}
         for name in FIGURES:
-            metric = METRICS[name]
+            metric = METRICS[f"fit_{name}" if measure == "fit" and f"fit_{name}" in METRICS else name]
             low, high = (row[f"{name}_low"], row[f"{name}_high"])
             texts[metric.heading] = (
                 interval(row[name], low, high, write=metric.text) if name in WITH_INTERVAL else metric.text(row[name])

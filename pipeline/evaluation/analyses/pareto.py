@@ -36,23 +36,29 @@ def analyse(result: EvaluationResult) -> Analysis:
     table["on_front"] = table.index.isin(best)
     dots = [pareto_figure.Point(*pair) for pair in zip(gap, accuracy, strict=True)]
     marks = [
-        pareto_figure.Mark(dots[len(trials) + index], f"{result.role(group)}: {group.architecture}")
+        pareto_figure.Mark(dots[len(trials) + index], f"{result.label(group)}: {group.architecture}")
         for index, group in enumerate(result.groups)
         if group is result.chosen or group.finalist.role in {BASELINE, NOTEBOOK}
     ]
     picture = png(pareto_figure.pareto(dots, list(best), marks, [_point(trial) for trial in pruned]))
     alt = f"{len(dots)} networks by honest gap and test accuracy; {len(best)} of them are on the Pareto front."
+    shown = len(pareto_figure.shown(dots))
+    partly = f"; {shown} of {len(dots)} points are shown" if shown < len(dots) else ""
     stopped = len(trials) - len(fully_trained(trials))
     section = Section(
         "Accuracy against gap",
-        f"{len(best)} of {len(dots)} points are on the Pareto front: {len(trials)} trials and {len(result.groups)} refitted "
-        f"networks.{stopped_early(stopped, 'included')}"
+        f"Of {len(dots)} points ({_counted(len(trials), 'trial')} and {_counted(len(result.groups), 'refitted network')}), "
+        f"{len(best)} {'is' if len(best) == 1 else 'are'} on the Pareto front.{stopped_early(stopped, 'included')}"
         f"{left_out(len(pruned))}",
-        pictures=[Picture(picture, alt, "Pareto front of test accuracy and honest gap")],
+        pictures=[Picture(picture, alt, f"Pareto front of test accuracy and honest gap{partly}")],
         method=METHOD,
     )
     artifacts: dict[str, bytes | str] = {PARETO_CSV: table.to_csv(index=False), PARETO_PNG: picture}
     return Analysis(artifacts, {"hypervolume": hypervolume(accuracy, gap)}, section)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _point(trial: Trial) -> pareto_figure.Point:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
-from pipeline.evaluation.analyses.effect_sentences import answer, networks, sentence
+from pipeline.evaluation.analyses.effect_sentences import LEFT_OUT, answer, few_trials, networks, sentence
 from pipeline.evaluation.analyses.pareto import left_out, stopped_early
 from pipeline.evaluation.report.page import Picture, Section, Table
 from pipeline.experiment import Experiment
@@ -19,7 +19,7 @@ from pipeline.formatting import listed
 from pipeline.search import trials
 from pipeline.statistics.effects import model
 from pipeline.statistics.effects.design import Factor
-from pipeline.statistics.effects.model import FLOOR, LEVEL, Effects, Fit
+from pipeline.statistics.effects.model import LEVEL, Effects, Fit
 from pipeline.statistics.effects.regression import LEAST_FREEDOM
 from pipeline.tracking.names import EFFECTS_CSV, EFFECTS_PNG
 
@@ -82,8 +82,12 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
 
 
 def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = True) -> str:
-    """The method: the model and its fit. `searched` names what is searched besides the layers of dense networks."""
-    left_out = f" ({found.failed} left out: no finite scores, or below {100 * FLOOR:g} % of the best test accuracy)"
+    """The method: the model and its fit; empty if the trials are too few for any. `searched` names what is searched besides
+    the layers of dense networks.
+    """
+    if few_trials(found):
+        return ""
+    left_out = f" ({found.failed} left out: {LEFT_OUT})"
     families = "each kind of hyperparameter" if searched else "positions, within sizes and within depths"
     numbers = "number by its doublings or its range, and each choice"
     if not layers:
@@ -98,7 +102,7 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
         "Intervals: 95 %, heteroscedasticity-robust (HC3), uncorrected.",
         f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected within {families}.",
         "Importance: the increase of a random forest's error on held-out networks, in points, when the value is permuted;",
-        "all depths together. About 0 or below: not used.",
+        "the depths count as one value. An importance near or below 0 means that the forest does not use the value.",
         "A Bayesian search samples near its best networks; the effects hold there.",
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_points
+from pipeline.evaluation.finalists import in_sentence
 from pipeline.evaluation.report.page import Section, Table
 from pipeline.formatting import listed, percent, points
 from pipeline.statistics.seed_summary import over_seeds, summarise
@@ -12,9 +13,9 @@ from pipeline.tracking.names import REFITS_CSV, SEEDS_CSV
 METHOD = (
     "The choice uses validation scores only. Selection bias is the validation accuracy in the search minus the accuracy "
     "with fresh seeds; the best of many trials is partly the luckiest. On the same validation images, this difference is "
-    "the luck of the seed. The difference to test adds the luck with the validation images, and how much harder or easier "
-    "the test images are. ± is half of the 95 % interval over seeds. Below zero, the score in the search "
-    "was not optimistic."
+    "the luck of the seed. Search minus test adds the luck with the validation images, and how much harder or easier "
+    "the test images are. ± is half of the 95 % interval over seeds. A negative selection bias means that the search's "
+    "score was not optimistic."
 )
 RACE = (
     "Refits race: after each round of seeds, the final result is simulated from the spread over the seeds, and the rule is "
@@ -43,8 +44,8 @@ def analyse(result: EvaluationResult) -> Analysis:
         text += (
             f"\n\nIn the search, with one seed, its validation accuracy was {percent(chosen.finalist.at_selection)} %. With "
             f"fresh seeds it is {percent(means['val_accuracy'].mean)} % on the same validation images (selection bias: "
-            f"{mean_points(bias.validation)} points) and {percent(means['test_accuracy'].mean)} % on test (difference: "
-            f"{mean_points(bias.test)} points).{_validation_to_test(result)}"
+            f"{mean_points(bias.validation)} points) and {percent(means['test_accuracy'].mean)} % on test (search minus "
+            f"test: {mean_points(bias.test)} points).{_validation_to_test(result)}"
         )
     artifacts = {REFITS_CSV: refits.to_csv(index=False), SEEDS_CSV: _seed_table(result).to_csv(index=False)}
     tables = [_seeds_of_the_race(result)] if result.seed_notes else []
@@ -56,7 +57,7 @@ def _seeds_of_the_race(result: EvaluationResult) -> Table:
     """Who got how many seeds, and why."""
     rows = [
         {
-            "network": result.role(group),
+            "network": result.label(group),
             "architecture": group.architecture,
             "seeds": len(group.refits),
             "why": result.seed_notes.get(group.finalist.role, ""),
@@ -74,7 +75,9 @@ def _better_on_test(result: EvaluationResult) -> str:
         other = tuple(group.summaries[name].mean for name in ("test_accuracy", "accuracy_gap"))
         if other[0] >= accuracy and other[1] <= gap and other != (accuracy, gap):
             never = "reference, never chosen; " if group.finalist.reference else ""
-            better.append(f"{result.role(group)} ({never}{percent(other[0])} %, gap {points(other[1])} points)")
+            better.append(
+                f"{in_sentence(group.finalist.role)} ({never}{percent(other[0])} %, gap {points(other[1])} points)"
+            )
     if not better:
         return ""
     return (
@@ -90,7 +93,7 @@ def _validation_to_test(result: EvaluationResult) -> str:
     for group in result.groups:
         if group.finalist.reference:
             drop = summarise(each["val_accuracy"] - each["test_accuracy"] for each in group.metrics)
-            drops.append(f"{result.role(group)} {mean_points(drop)}")
+            drops.append(f"{in_sentence(group.finalist.role)} {mean_points(drop)}")
     if not drops:
         return ""
     return (

@@ -5,20 +5,21 @@ import math
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_points
-from pipeline.evaluation.finalists import BASELINE
+from pipeline.evaluation.finalists import BASELINE, in_sentence
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Section, Table
+from pipeline.formatting import percent
 from pipeline.statistics import paired_comparison
-from pipeline.statistics.seed_summary import summarise
+from pipeline.statistics.seed_summary import Summary, summarise
 from pipeline.tracking.names import COMPARISON_CSV
 
 METHOD = (
-    "Each network is represented by its refit with the median validation loss. Intervals and tests describe other test "
-    "images of the same kind, not other seeds: bootstrap intervals of accuracy and loss, adjusted Wald intervals of "
-    "recalls, exact McNemar tests, Holm's correction over classes. The seed-by-seed difference pairs refits that share a "
-    "seed, all on the same test images."
+    "Intervals and tests of the table describe other test images of the same kind, not other seeds: bootstrap intervals of "
+    "accuracy and loss, adjusted Wald intervals of recalls, exact McNemar tests, Holm's correction over classes. The "
+    "difference over seeds pairs refits that share a seed, all on the same test images."
 )
 
+ONE_REFIT = "The table compares one refit of each network, the one with the median validation loss."
 ONE_SEED = "One seed cannot show how results vary between seeds."
 
 
@@ -27,17 +28,17 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     rival, chosen = result.rival, result.chosen
     if rival is None:
         return None
-    labels, names, role = result.split.test.labels, result.split.class_names, result.role(rival)
+    labels, names, role = result.split.test.labels, result.split.class_names, result.label(rival)
     comparison = paired_comparison.compare(
         labels, chosen.median_refit.test, rival.median_refit.test, seed=result.experiment.search.seed
     )
-    sentence = paired_comparison.sentence(comparison, "the chosen network", role)
+    sentence = paired_comparison.sentence(comparison, "the chosen network", in_sentence(rival.finalist.role))
     table = paired_comparison.table(comparison, names)
     numbers = dict.fromkeys(("difference", "95 % interval"), str) | dict.fromkeys(("p", "p (Holm)"), "{:.2g}".format)
     by_seed = _seed_by_seed(result, rival)
     section = Section(
         f"Chosen against {role}",
-        f"{sentence}\n\n{by_seed or ONE_SEED}",
+        f"{f'{ONE_REFIT} ' if by_seed else ''}{sentence}\n\n{by_seed or ONE_SEED}",
         [Table(f"Chosen minus {role}, on the same test images", _formatted(table, role), numbers)],
         method=METHOD,
     )
@@ -56,10 +57,34 @@ def _seed_by_seed(result: EvaluationResult, rival: RefitGroup) -> str:
     accuracy, gap = (
         summarise(ours[name] - theirs[name] for ours, theirs in pairs) for name in ("test_accuracy", "accuracy_gap")
     )
-    return (
-        f"Chosen minus {result.role(rival)} over {len(pairs)} seeds: {mean_points(accuracy)} points of test accuracy, "
-        f"{mean_points(gap)} points of honest gap (± half of the 95 % interval)."
-    )
+    return f"Over {len(pairs)} seeds, {difference(accuracy, gap, in_sentence(rival.finalist.role))}"
+
+
+def difference(accuracy: Summary, gap: Summary, rival: str) -> str:
+    """Mean differences of test accuracy and honest gap, chosen minus rival, in words."""
+    clear = [_excludes_0(accuracy), _excludes_0(gap)]
+    if clear[0]:
+        more = "more" if accuracy.mean > 0 else "less"
+        text = f"the chosen network is {more} accurate than {rival} on test, by {_size(accuracy)}"
+    else:
+        amount = f"{mean_points(accuracy)} points"
+        text = f"the chosen network and {rival} do not differ significantly in test accuracy ({amount})"
+    if clear[1]:
+        text += f"; the chosen network's honest gap is {'larger' if gap.mean > 0 else 'smaller'}, by {_size(gap)}"
+    else:
+        text += f"; their honest gaps do not differ significantly ({mean_points(gap)} points)"
+    signs = "" if all(clear) else f"Signed differences are chosen minus {rival}. "
+    return f"{text}. {signs}± is half of the 95 % interval."
+
+
+def _excludes_0(summary: Summary) -> bool:
+    return summary.low > 0 or summary.high < 0
+
+
+def _size(summary: Summary) -> str:
+    """An amount without its sign, such as `7.22 ± 7.06 points`."""
+    half = (summary.high - summary.low) / 2
+    return f"{percent(abs(summary.mean))} ± {percent(half)} points"
 
 
 def _formatted(table: pd.DataFrame, role: str) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from pipeline.tracking.names import COVERAGE_PNG, POLICIES_CSV
 
 EXAMPLE = 0.5
 """The threshold in the table where no target accuracy is set or none is reached."""
-HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "classes": "classes per answer"}
+HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "classes": "candidate classes per image"}
 FORMATS = {"threshold": "{:.4f}".format, HEADINGS["answered"]: percent, HEADINGS["right"]: percent,
            HEADINGS["classes"]: "{:.2f}".format}  # fmt: skip
 METHOD = (
@@ -92,7 +92,7 @@ def analyse(result: EvaluationResult) -> Analysis:
             Picture(
                 picture,
                 "Accuracy of the accepted predictions against the share of accepted images, on validation and test.",
-                "Accuracy against coverage",
+                "Accuracy of the accepted predictions",
             )
         ],
         METHOD,

@@ -6,8 +6,8 @@ from pipeline.formatting import percent
 from pipeline.tracking.names import CONFUSION_MATRIX, CURVES
 
 METHOD = (
-    "This section and those below describe one refit: the one with the median validation loss over the seeds. It is also "
-    "the logged model."
+    "This section and those below describe this refit. Of an even number of seeds, it is the lower of the middle two. "
+    "The saved model (Models in the evaluate run) has its weights."
 )
 
 
@@ -15,11 +15,16 @@ def analyse(result: EvaluationResult) -> Analysis:
     """The pictures of the median refit, those that could be drawn."""
     refit, name = result.chosen.median_refit, result.chosen.architecture
     metrics, seeds = refit.metrics, len(result.chosen.refits)
+    epochs = f"{metrics['epochs_run']:.0f} epoch{'' if metrics['epochs_run'] == 1 else 's'}"
     facts = (
-        f"{metrics['epochs_run']:.0f} epochs, weights of epoch {metrics['best_epoch'] + 1:.0f} kept; "
-        f"train accuracy {percent(metrics['train_accuracy'])} %, test accuracy {percent(metrics['test_accuracy'])} %."
+        f"It trained for {epochs} and keeps the weights of epoch {metrics['best_epoch'] + 1:.0f}. Its train accuracy is "
+        f"{percent(metrics['train_accuracy'])} %, its test accuracy {percent(metrics['test_accuracy'])} %."
     )
-    which = f"The refit with the median validation loss of {seeds} seeds" if seeds > 1 else "One seed"
+    which = (
+        f", the one with the {'lower' if seeds == 2 else 'median'} validation loss of {seeds} seeds"
+        if seeds > 1
+        else ""
+    )
     texts = {
         CURVES: (f"Loss and accuracy of {name} per epoch on train and validation. {facts}", "Training curves"),
         CONFUSION_MATRIX: (f"Confusion matrices of {name} on train and test.", "Confusion matrices"),
@@ -27,7 +32,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     drawn = {file: refit.pictures[file] for file in texts if file in refit.pictures}
     section = Section(
         "Training and confusion",
-        f"{which}: {facts}",
+        f"The pictures show one refit{which}. {facts}",
         pictures=[Picture(png, *texts[file]) for file, png in drawn.items()],
         method=METHOD if seeds > 1 else "",
     )

@@ -1,10 +1,12 @@
 """Builds the report of an evaluation from its analyses: summary, facts, sections, commands."""
 
 from collections.abc import Sequence
+from shlex import quote
 
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_text
+from pipeline.evaluation.finalists import label
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Picture, Report, Table, render
 from pipeline.experiment import Experiment, load, names
@@ -43,7 +45,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
             summary=_summary(result, analyses),
             facts=facts,
             sections=[analysis.section for analysis in analyses if analysis.section],
-            commands=_commands(experiment, run, search),
+            commands=_commands(experiment, run, search, session.store.experiment_of(run)),
         )
     )
 
@@ -57,7 +59,7 @@ def _summary(result: EvaluationResult, analyses: Sequence[Analysis]) -> tuple[Ta
     others = sorted(result.groups[1:], key=lambda group: group is not result.rival)
     groups = [result.chosen, *others][:MOST_IN_SUMMARY]
     rows = [
-        {"network": result.role(group), "architecture": group.architecture}
+        {"network": result.label(group), "architecture": group.architecture}
         | {METRICS[name].heading: mean_text(name, group.summaries[name]) for name in shown}
         for group in groups
     ]
@@ -65,34 +67,35 @@ def _summary(result: EvaluationResult, analyses: Sequence[Analysis]) -> tuple[Ta
     spread = f"means over {seeds} seeds, ± half of the 95 % interval" if seeds != "1" else "one seed"
     count = f"; {len(groups)} of {len(result.groups)} networks" if len(groups) < len(result.groups) else ""
     numbers = {METRICS[name].heading: str for name in shown}
-    table = Table(
-        f"Test accuracy and honest generalisation gap: {spread}{count}", pd.DataFrame(rows), numbers, highlight=0
-    )
+    table = Table(f"Test accuracy and honest gap: {spread}{count}", pd.DataFrame(rows), numbers, highlight=0)
     return table, picture
 
 
 def _answer(result: EvaluationResult) -> str:
     """Which network is chosen, with its accuracy and gap, and the one it is compared with."""
     chosen, rival = result.chosen, result.rival
-    text = f"{chosen.architecture} reaches {_figures(chosen)}"
+    text = f"Chosen: {chosen.architecture} ({label(chosen.finalist.role)}) reaches {_figures(chosen)}"
     if rival is not None:
         without = "" if rival.finalist.recipe.spec.has_dropout else ", without dropout"
-        text += f"; {rival.architecture} ({result.role(rival)}{without}) reaches {_figures(rival)}"
+        text += f"; {rival.architecture} ({result.label(rival)}{without}) reaches {_figures(rival)}"
     return f"{text}. Left out for time: {result.left_out}." if result.left_out else f"{text}."
 
 
-def _commands(experiment: Experiment, run: Run, search: str) -> list[tuple[str, str]]:
-    """Commands that repeat the runs: by name if the experiment is unchanged, otherwise by the file that the run kept."""
+def _commands(experiment: Experiment, run: Run, search: str, place: str) -> list[tuple[str, str]]:
+    """Commands that repeat the runs in the MLflow experiment `place`: by name if Narrowgap's experiment is unchanged,
+    otherwise by the file that the run kept.
+    """
     asked, first = f"-P experiment={experiment.name}", []
+    run_here = f"--env-manager local --experiment-name {quote(place)}"
     if experiment.name not in names() or load(experiment.name) != experiment:
         asked = "-P experiment=again/experiment.yaml"
         fetched = f"mlflow artifacts download --run-id {run.id} --artifact-path experiment.yaml --dst-path again"
         first = [("First: fetch the experiment as it was run", fetched)]
     return [
-        ("Once per shell: the project's environment", ". .venv/bin/activate"),
+        ("Once per shell: activate the environment", ". .venv/bin/activate"),
         *first,
-        ("Repeat everything", f"mlflow run . --env-manager local {asked}"),
-        ("Repeat this evaluation", f"mlflow run . -e evaluate --env-manager local {asked} -P search_run_id={search}"),
+        ("Repeat everything", f"mlflow run . {run_here} {asked}"),
+        ("Repeat this evaluation", f"mlflow run . -e evaluate {run_here} {asked} -P search_run_id={search}"),
         ("Compare runs in the MLflow UI", "make ui"),
     ]
 

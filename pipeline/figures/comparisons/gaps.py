@@ -21,7 +21,7 @@ def gaps(table: pd.DataFrame) -> Figure:
             train, test = row[f"train_{name}"] * scale, row[f"test_{name}"] * scale
             first = line % len(networks) == 0
             axes.plot([train, test], [place, place], color=GREY, linewidth=2.5, alpha=0.5, zorder=1)
-            label = {"honest": "train, dropout off", "fit": "train as fitted, dropout on"}[row["measure"]]
+            label = {"honest": "train, dropout off", "fit": "train as model.fit reports it"}[row["measure"]]
             axes.plot(train, place, "o", color=COLOURS[row["measure"]], markersize=8, label=label if first else None)
             axes.plot(test, place, "D", color=TEST, markersize=7, label="test" if line == 0 else None)
             gap = row[f"{name}_gap"] * scale

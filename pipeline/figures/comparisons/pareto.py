@@ -45,16 +45,15 @@ def pareto(
     were stopped early are drawn as crosses and have no part in the front.
     """
     figure, (axes,) = canvas(7.6, 5.6)
-    floor = _floor(points)
-    shown = [each for each in points if each.accuracy >= floor]
+    floor, marked = _floor(points), {mark.point for mark in marks}
     best = [points[index] for index in front if points[index].accuracy >= floor]
-    _plot(axes, shown, "o", color=GREY, alpha=0.6, markersize=5, label="a network")
+    if others := [each for each in shown(points) if each not in marked and each not in best]:
+        _plot(axes, others, "o", color=GREY, alpha=0.6, markersize=5, label="other networks")
     if early := [each for each in stopped if each.accuracy >= floor]:
         _plot(axes, early, "x", color=GREY, alpha=0.6, markersize=5, label="stopped early")
     # In steps: what lies between two networks of the front, none has reached.
     _plot(
-        axes, best, "o-", color=TRAIN, markersize=6, linewidth=1.2, drawstyle="steps-post",
-        label="front: no network is better on both",
+        axes, best, "o-", color=TRAIN, markersize=6, linewidth=1.2, drawstyle="steps-post", label="Pareto front"
     )  # fmt: skip
     for place, mark in enumerate(marks):
         colour, shape, size = SHAPES[min(place, len(SHAPES) - 1)]
@@ -71,6 +70,12 @@ def pareto(
     axes.grid(color=GREY, alpha=0.2, linewidth=0.6)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8.5, frameon=False)
     return figure
+
+
+def shown(points: Sequence[Point]) -> list[Point]:
+    """Those that the picture has room for."""
+    floor = _floor(points)
+    return [each for each in points if each.accuracy >= floor]
 
 
 def _plot(axes: Axes, points: Sequence[Point], shape: str, **style: Any) -> None:

@@ -1,4 +1,4 @@
-"""Accuracy on accepted predictions against coverage."""
+"""Accuracy on accepted predictions against coverage, the share that is accepted."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def coverage(
     figure, (axes,) = canvas(7.6, 5.2)
     for curve, part, colour in ((validation, "validation", TRAIN), (test, "test", TEST)):
         shown = curve.coverage >= LEAST
-        area = f"{part}, mean error over all coverages {100 * curve.risk_area:.2f} %"
+        area = f"{part}, mean error over all shares {100 * curve.risk_area:.2f} %"
         marker = "o" if shown.sum() < FEW else "None"
         axes.plot(
             100 * curve.coverage[shown], 100 * curve.accuracy[shown],
@@ -33,10 +33,8 @@ def coverage(
         if chosen.value is not None:
             _mark(axes, chosen, checked)
     axes.set_title(_title(validation, chosen, checked), fontsize=11, loc="left")
-    axes.set_xlabel(
-        f"coverage: share of images that are answered, those of highest {validation.by} first (%)", fontsize=10
-    )
-    axes.set_ylabel("accuracy of the answers (%)", fontsize=10)
+    axes.set_xlabel(f"share of images that are accepted, those of highest {validation.by} first (%)", fontsize=10)
+    axes.set_ylabel("accuracy of the accepted images (%)", fontsize=10)
     axes.set_xlim(-1, 101)
     axes.set_ylim(_floor(validation, test, chosen), 100.3)
     axes.grid(color=GREY, alpha=0.2, linewidth=0.6)
@@ -60,14 +58,14 @@ def _mark(axes: Axes, chosen: Threshold, checked: Evaluation | None) -> None:
 
 def _title(validation: Curve, chosen: Threshold | None, checked: Evaluation | None) -> str:
     if chosen is None:
-        return "Accuracy against coverage: fewer answers, better answers"
+        return "Fewer accepted images, higher accuracy"
     if chosen.value is None:
         shown = f"{validation.rows} validation images show no more than {100 * chosen.lower:.2f} %"
         return f"{100 * chosen.target_accuracy:g} % is out of reach: {shown}"
     if checked is None or not checked.answered:
-        return f"{100 * chosen.accuracy:.1f} % right by answering {100 * chosen.coverage:.1f} % of validation"
+        return f"{100 * chosen.accuracy:.1f} % right when {100 * chosen.coverage:.1f} % of validation are accepted"
     outcome = "reached" if checked.reached else "missed"
-    figures = f"{100 * checked.accuracy:.1f} % right by answering {100 * checked.coverage:.1f} % of test"
+    figures = f"{100 * checked.accuracy:.1f} % right when {100 * checked.coverage:.1f} % of test are accepted"
     return f"{figures}: target of {100 * chosen.target_accuracy:g} % {outcome}"
 
 

@@ -10,9 +10,10 @@ from pipeline.training.result import TrialResult
 
 
 def curves(result: TrialResult, *, title: str = "") -> Figure:
-    """Train (dropout off) and validation with the gap shaded, and train as training reports it.
+    """Train (dropout off) and validation with the gap shaded, and train as `model.fit` reports it.
 
-    Epochs count from 0, as in the tracking store; the gap in the headings is that of the kept weights.
+    Epochs count from 1; in the tracking store and in the result they count from 0. The gap in the headings is that of the
+    kept weights.
     """
     figure, (loss, accuracy) = canvas(9.6, 4.1, columns=2)
     history, kept = result.history, result.best_epoch
@@ -47,19 +48,19 @@ def _place(figure: Figure) -> None:
 
 def _draw(axes: Axes, result: TrialResult, name: str) -> None:
     train, validation, fit = (result.history[key] for key in (f"train_{name}", f"val_{name}", name))
-    epochs = range(len(train))
+    epochs = range(1, len(train) + 1)
     if len(train) == 1:
         # One epoch is no line: its values become dots, and its gap a strip wide enough to see.
         dot = "o"
-        axes.fill_between([-0.06, 0.06], train[0], validation[0], color=TEST, alpha=0.15, linewidth=0, label="gap")
-        axes.set_xlim(-0.5, 0.5)
+        axes.fill_between([0.94, 1.06], train[0], validation[0], color=TEST, alpha=0.15, linewidth=0, label="gap")
+        axes.set_xlim(0.5, 1.5)
     else:
         dot = "none"
         axes.fill_between(epochs, train, validation, color=TEST, alpha=0.15, linewidth=0, label="gap")
     axes.plot(epochs, train, color=TRAIN, marker=dot, label="train, dropout off")
     axes.plot(epochs, validation, color=TEST, marker=dot, label="validation")
-    axes.plot(epochs, fit, "--", color=FIT, linewidth=1.1, marker=dot, label="train as training reports it")
-    axes.axvline(result.best_epoch, color=MARK, linewidth=1, linestyle=":", label="weights kept")
-    axes.set_xlabel("epoch, from 0", fontsize=9)
+    axes.plot(epochs, fit, "--", color=FIT, linewidth=1.1, marker=dot, label="train as model.fit reports it")
+    axes.axvline(result.best_epoch + 1, color=MARK, linewidth=1, linestyle=":", label="weights kept")
+    axes.set_xlabel("epoch", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.6)

@@ -16,7 +16,11 @@ def mistakes(
     """The most confident errors first, each with predicted and true class."""
     names = [short(name) for name in class_names]
     captions = [
-        (f"{names[each.predicted]} ({100 * each.confidence:.1f} %)", f"is {names[each.label]}") for each in found
+        (f"{names[each.predicted]} ({100 * each.confidence:.1f} %)", f"true: {names[each.label]}") for each in found
     ]
-    title = f"Most confident errors on {part}: predicted and true class" if found else f"No error on {part}"
+    title = (
+        f"Most confident errors on {part}: predicted class with its confidence, and true class"
+        if found
+        else f"No error on {part}"
+    )
     return sheet([images[each.row] for each in found], captions, pixel_max=pixel_max, title=title)

@@ -18,12 +18,12 @@ def reliability(
     error = 100 * measured.expected_calibration_error
     if scaled is None:
         figure, (above, below) = canvas(5.6, 5.8, rows=2, heights=(3, 1))
-        _panel(above, below, measured, f"Calibration on {part}: expected error {error:.2f} points")
+        _panel(above, below, measured, f"Calibration on {part}: expected calibration error {error:.2f} points")
         above.legend(fontsize=8, frameon=False, loc="upper left")
         return figure
     figure, (left, right, left_below, right_below) = canvas(10, 6, rows=2, columns=2, heights=(3, 1))
     at = "" if temperature is None else f" (T = {temperature:.2f})"
-    _panel(left, left_below, measured, f"As trained: expected error {error:.2f} points")
+    _panel(left, left_below, measured, f"As trained: expected calibration error {error:.2f} points")
     after = 100 * scaled.expected_calibration_error
     _panel(right, right_below, scaled, f"Temperature scaled{at}: {after:.2f} points")
     for one, other in ((left, right), (left_below, right_below)):
@@ -39,9 +39,14 @@ def reliability(
 def _panel(above: Axes, below: Axes, measured: Reliability, title: str) -> None:
     width = 1 / len(measured.share)
     middles = measured.edges[:-1] + width / 2
-    above.bar(middles, measured.accuracy, width * 0.92, color=TRAIN, alpha=0.8, label="share that is right, by bin")
+    above.bar(middles, measured.accuracy, width * 0.92, color=TRAIN, alpha=0.8, label="accuracy of the bin")
     above.plot(
-        measured.confidence, measured.accuracy, "o", color=TEST, markersize=4, label="at the mean confidence of the bin"
+        measured.confidence,
+        measured.accuracy,
+        "o",
+        color=TEST,
+        markersize=4,
+        label="accuracy at the bin's mean confidence",
     )
     above.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="perfectly calibrated")
     above.set_ylabel("accuracy", fontsize=9)

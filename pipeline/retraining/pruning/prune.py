@@ -194,6 +194,8 @@ class _Deletion:
             self.tally.busy += 1
             return
         for run in (*below, top):
+            if run.tags[STEP_TAG] == "refit" and _moved(self._store, run):
+                continue  # an evaluation that runs uses it again
             _count(self._store, run, self.tally)
             for address in deletion.models_of(self._store, run):
                 deletion.delete_model(self._store, address)
@@ -210,6 +212,12 @@ def _taken_up(store: Store, now: Run, before: Run) -> bool:
         return True
     own = run_lock.holder_of(now).get("token") == this_process()["token"]
     return not own and run_lock.alive(store, now)
+
+
+def _moved(store: Store, before: Run) -> bool:
+    """Whether a nested run is below another run now, or gone."""
+    now = store.find(before.id)
+    return now is None or now.parent_id != before.parent_id
 
 
 def _csv(lines: Iterable[tuple[str, ...]]) -> str:

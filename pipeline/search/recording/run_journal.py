@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipeline import stop_request
 from pipeline.errors import NarrowgapError, StoreError
 from pipeline.search.recording.outbox import DAMAGED, Outbox, TrialRecord
 from pipeline.search.recording.recorder import Recorder
@@ -64,14 +65,15 @@ class RunJournal:
         self._recorder.close(seconds=JOIN_SECONDS)
 
     def _stop(self) -> None:
-        """Ends what is open. What cannot be written within seconds stays in the outbox."""
-        self._recorder.close(seconds=0 if self._store.client.waiting else JOIN_SECONDS)
-        with self._lock:
-            self._closed = True
-            unfinished = [self._open.pop(number) for number in list(self._open)]
-        # A run that the recorder is just ending is not among them: its record waits in the outbox if that fails.
-        for run in unfinished:
-            run.give_up("KILLED", self._stopped)
+        """Ends the runs that are open; what cannot be written within seconds stays in the outbox."""
+        with stop_request.held():
+            self._recorder.close(seconds=0 if self._store.client.waiting else JOIN_SECONDS)
+            with self._lock:
+                self._closed = True
+                unfinished = [self._open.pop(number) for number in list(self._open)]
+            # A run that the recorder is just ending is not among them: its record waits in the outbox if that fails.
+            for run in unfinished:
+                run.give_up("KILLED", self._stopped)
 
     def begin(self, record: TrialRecord) -> None:
         """Creates the run of a network that is about to be trained."""

@@ -5,7 +5,7 @@ A trial is a pure function of its job and the split; it does not matter where it
 
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from pipeline import stop_request
@@ -13,6 +13,7 @@ from pipeline.data.split import Split
 from pipeline.experiment import Training
 from pipeline.models.recipe import Recipe
 from pipeline.search.pruning import Pruning
+from pipeline.tracking.connection.masking import masked
 from pipeline.training.programs import program_key
 from pipeline.training.result import TrainingState, TrialResult
 
@@ -78,7 +79,9 @@ class Workers(Protocol):
 
 
 class InProcess:
-    """Trains in this process, one job at a time, when `finished` is called."""
+    """Trains in this process, one job at a time, when `finished` is called: a single worker of this machine is the driver.
+    If it dies, the search is interrupted, and the same command resumes it.
+    """
 
     count = 1
 
@@ -97,7 +100,8 @@ class InProcess:
 
 
 def collected(workers: Workers) -> Iterator[Outcome]:
-    """Outcomes, to be recorded one by one. A failure after a request to stop is none of the network: the request is raised
+    """Outcomes, to be shown and recorded one by one: without secrets of this process, which a network's error may have in
+    its text. A failure after a request to stop is none of the network: the request is raised
     instead.
 
     Raises:
@@ -106,8 +110,12 @@ def collected(workers: Workers) -> Iterator[Outcome]:
     for outcome in workers.finished():
         if outcome.result is None:
             stop_request.raise_again()
-        yield outcome
+        yield replace(outcome, failure=_masked(outcome.failure), warning=_masked(outcome.warning))
     stop_request.raise_again()
+
+
+def _masked(text: str | None) -> str | None:
+    return None if text is None else masked(text)
 
 
 def match(

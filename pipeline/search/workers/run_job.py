@@ -7,6 +7,7 @@ from dataclasses import replace
 from pipeline.data.split import Split
 from pipeline.search.workers.jobs import Draw, Job, Keeps, Outcome
 from pipeline.statistics.trial_metrics import class_metrics
+from pipeline.tracking.connection.masking import masked
 from pipeline.training.result import TrialResult
 from pipeline.training.runtime import init_tensorflow
 
@@ -88,8 +89,8 @@ def reduced(result: TrialResult, keeps: Keeps) -> TrialResult:
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception in one line, its type first."""
-    lines = str(error).split("\n", 1)[0].strip()
+    """An exception in one line, its type first, without secrets of this process: a worker has its own."""
+    lines = masked(str(error).split("\n", 1)[0].strip())
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return f"out of memory ({type(error).__name__}: {lines[:300]})"
     return f"{type(error).__name__}: {lines[:500]}" if lines else type(error).__name__

@@ -28,9 +28,11 @@ class Imbalance:
 
     @property
     def text(self) -> str:
-        """Text such as `largest class Bag: 10.0 %`, with the smallest if they are unequal."""
-        shown = f"largest class {self.largest}: {100 * self.largest_rate:.1f} %"
-        return shown if self.ratio < UNEQUAL else f"{shown}, smallest {self.smallest}: {100 * self.smallest_rate:.1f} %"
+        """Text such as `largest class 'Bag', 10.0 % of train`, with the smallest if they are unequal."""
+        shown = f"largest class '{self.largest}', {100 * self.largest_rate:.1f} % of train"
+        if self.ratio < UNEQUAL:
+            return shown
+        return f"{shown}; smallest class '{self.smallest}', {100 * self.smallest_rate:.1f} %"
 
 
 def imbalance(labels: Labels, class_names: Sequence[str]) -> Imbalance:

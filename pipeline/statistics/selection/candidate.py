@@ -23,10 +23,18 @@ class Candidate:
     seeds: int = 1
     outcomes: Outcomes = field(default_factory=dict, compare=False, repr=False)
     """Which validation images it got right, by seed; none where only scores are known, as of a search's trial."""
+    kind: str = "network"
+    """What the reason of a choice calls the candidates: `network`, `trial` or `finalist`."""
 
     @classmethod
     def of_seeds(
-        cls, name: str, metrics: Sequence[Mapping[str, float]], parameters: int, outcomes: Outcomes | None = None
+        cls,
+        name: str,
+        metrics: Sequence[Mapping[str, float]],
+        parameters: int,
+        outcomes: Outcomes | None = None,
+        *,
+        kind: str = "network",
     ) -> Self:
         """The means of one mapping per seed, each with `val_loss`, `val_accuracy` and `val_accuracy_gap`.
 
@@ -40,7 +48,7 @@ class Candidate:
         loss, accuracy, gap = (
             summarise(each[measure] for each in metrics) for measure in ("val_loss", "val_accuracy", "val_accuracy_gap")
         )
-        return cls(name, loss.mean, accuracy.mean, gap.mean, parameters, len(metrics), outcomes or {})
+        return cls(name, loss.mean, accuracy.mean, gap.mean, parameters, len(metrics), outcomes or {}, kind)
 
     @property
     def finite(self) -> bool:

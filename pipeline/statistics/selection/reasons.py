@@ -7,31 +7,33 @@ from pipeline.statistics.selection.difference import Difference
 
 
 def only(candidate: Candidate, why: str) -> str:
-    return f"{candidate.name} is the only network {why}: {_mean(candidate)}validation accuracy {_figures(candidate)}."
+    accuracy = f"{_mean(candidate)}validation accuracy {_figures(candidate)}"
+    return f"{candidate.name} is the only {candidate.kind} {why}: {accuracy}."
 
 
-def lowest_loss(chosen: Candidate, networks: int) -> str:
+def lowest_loss(chosen: Candidate, count: int) -> str:
     loss = f"{_mean(chosen)}validation loss, {chosen.val_loss:.4f}{_of_seeds(chosen)}"
-    return f"{chosen.name} has the lowest {loss}, of {networks} networks."
+    return f"{chosen.name} has the lowest {loss}, of {count} {chosen.kind}s."
 
 
-def highest_accuracy(best: Candidate, networks: int) -> str:
-    return f"{best.name} has the highest {_mean(best)}validation accuracy of {networks} networks: {_figures(best)}."
+def highest_accuracy(best: Candidate, count: int) -> str:
+    return f"{best.name} has the highest {_mean(best)}validation accuracy of {count} {best.kind}s: {_figures(best)}."
 
 
 def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
     """Which network, which one is better in what, and within what error, such as `one standard error (0.30 points)`."""
-    measure = f"{_mean(best)}validation accuracy"
+    kind, measure = chosen.kind, f"{_mean(best)}validation accuracy"
+    highest = f"{chosen.name} has the highest {measure} of the {kind}s"
     if len(near) == 1:
-        return f"{chosen.name} has the highest {measure}: {_figures(chosen)}. No other network comes within {within} of it."
+        return f"{highest}: {_figures(chosen)}. No other {kind} comes within {within} of it."
     if chosen is best:
         return (
-            f"{chosen.name} has the highest {measure}, and the smallest gap of the {len(near)} networks within {within} of "
-            f"it: {_figures(chosen)}.{_tie(chosen, near)}"
+            f"{highest}, and the smallest gap of the {len(near)} within {within} of it: "
+            f"{_figures(chosen)}.{_tie(chosen, near)}"
         )
     return (
-        f"{chosen.name} has the smallest gap of the {len(near)} networks within {within} of the best {measure}: "
-        f"{_figures(chosen)}. The most accurate is {best.name}: {_figures(best)}.{_tie(chosen, near)}"
+        f"{chosen.name} has the smallest gap of the {len(near)} {kind}s within {within} of the best {measure}: "
+        f"{_figures(chosen)}. The most accurate {kind} is {best.name}: {_figures(best)}.{_tie(chosen, near)}"
     )
 
 
@@ -41,22 +43,23 @@ def smallest_gap_by_difference(
     """The same with the error of a difference: by how much `other` is behind the best network, and the error of that.
     `other` is the chosen network or, if that is the best one, the nearest.
     """
-    measure = f"{_mean(best)}validation accuracy"
+    kind, measure = chosen.kind, f"{_mean(best)}validation accuracy"
+    highest = f"{chosen.name} has the highest {measure} of the {kind}s"
     amount = f"{points(behind.mean)} (standard error of the difference: {points(behind.error)}; {_basis(behind)})"
     if len(near) == 1:
         text = (
-            f"{chosen.name} has the highest {measure}: {_figures(chosen)}. No other network comes within one standard error "
-            f"of it. Second is {other.name}, lower by {amount}."
+            f"{highest}: {_figures(chosen)}. No other {kind} comes within one standard error of it. Second is {other.name}, "
+            f"lower by {amount}."
         )
     elif chosen is best:
         text = (
-            f"{chosen.name} has the highest {measure}, and the smallest gap of the {len(near)} networks within one standard "
-            f"error of it: {_figures(chosen)}. Second in accuracy is {other.name}, lower by {amount}."
+            f"{highest}, and the smallest gap of the {len(near)} within one standard error of it: {_figures(chosen)}. "
+            f"Second in accuracy is {other.name}, lower by {amount}."
         )
     else:
         text = (
-            f"{chosen.name} has the smallest gap of the {len(near)} networks within one standard error of the best "
-            f"{measure}: {_figures(chosen)}. The most accurate is {best.name}, higher by {amount}: {_figures(best)}."
+            f"{chosen.name} has the smallest gap of the {len(near)} {kind}s within one standard error of the best "
+            f"{measure}: {_figures(chosen)}. The most accurate {kind} is {best.name}, higher by {amount}: {_figures(best)}."
         )
     return text + _tie(chosen, near)
 

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from pipeline.errors import InputError, NarrowgapError, StoreError
+from pipeline.tracking.connection import sqlite
 from pipeline.tracking.connection.masking import masked, shown
 from pipeline.tracking.connection.patience import away, reason, store_error
 
@@ -27,10 +28,15 @@ REGISTRY = "start it, or set MLFLOW_REGISTRY_URI to one that is there (unset: th
 
 def check_reachable(uri: str, *, what: str = "tracking store", cure: str = TRACKING) -> None:
     """Raises StoreError if nobody listens at the address; MLflow alone would retry for minutes."""
-    scheme = uri.partition("://")[0]
-    if scheme in {"http", "https"}:
+    scheme, mark, _ = uri.partition("://")
+    kind = uri.partition(":")[0].partition("+")[0].lower()
+    if kind == "sqlite":
+        sqlite.file_of(uri)
+    elif not mark and kind in {"http", "https", *PORTS}:
+        raise InputError(f"the {what} {shown(uri)} is no address; expected {kind}:// and a host")
+    elif scheme in {"http", "https"}:
         _check_server(uri, what, cure)
-    elif not scheme.startswith(("sqlite", "databricks", "file", "uc")) and "://" in uri:
+    elif mark and not scheme.startswith(("databricks", "file", "uc")):
         _check_database(uri, what, cure)
 
 

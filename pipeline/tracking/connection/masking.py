@@ -57,6 +57,19 @@ def masked(text: str) -> str:
     return text
 
 
+class MaskedStream:
+    """The screen without the secrets of this process, whoever has written the text."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return int(self._stream.write(masked(text)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def mask_logs() -> None:
     """Masks every record that any library logs from now on, with its traceback."""
     make = logging.getLogRecordFactory()

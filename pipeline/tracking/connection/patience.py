@@ -7,6 +7,7 @@ step is repeated until the store answers or `tracking.wait_minutes` have passed,
 import errno
 import os
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -79,6 +80,24 @@ class NotTakenError(ForeignAnswerError):
     """A write of an artifact is answered with 404. To a read that means that there is none; to a write, that somebody else
     answers.
     """
+
+
+class TemporaryFolderError(OSError):
+    """The temporary folder of this machine, which every artifact passes, cannot be written: no fault of the store."""
+
+
+@contextmanager
+def temporary_folder_errors() -> Iterator[None]:
+    """Says that it is the temporary folder which cannot be written in the block, and not a store."""
+    try:
+        yield
+    except OSError as error:
+        # Python's own error, if it finds no folder that it can write to, is that there is none.
+        if error.errno not in FULL | DENIED_ERRNO | {errno.ENOENT}:
+            raise
+        folder = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - only named
+        number = errno.ENOSPC if error.errno == errno.ENOENT else error.errno
+        raise TemporaryFolderError(number, error.strerror, folder) from error
 
 
 def away(error: BaseException) -> bool:
@@ -256,8 +275,11 @@ class Patience:
             if not self._said and now - since >= QUIET_SECONDS:
                 self._said = True
                 began = time.strftime("%H:%M:%S", time.localtime(time.time() - (now - since)))
+                trouble = f"{self._what} has not answered"
+                if isinstance(error, TemporaryFolderError):
+                    trouble = f"nothing can be written to the {self._what}: the temporary folder is full or closed"
                 self.say(
-                    f"{self._what} has not answered since {began} ({reason(error)}); what is trained is "
+                    f"{trouble} since {began} ({reason(error)}); what is trained is "
                     f"kept and written when it answers again; waiting up to {left / 60:.2g} min"
                 )
         self._sleep(min(pause, left))
@@ -272,6 +294,11 @@ class Patience:
 def store_error(what: str, error: BaseException, *, seconds: float = 0) -> StoreError:
     """The failure that is reported for a store that is away: why, after how long a wait, and the cure."""
     waited = f" for {seconds:.0f} s" if seconds >= 1 else ""
+    if isinstance(error, TemporaryFolderError):
+        return StoreError(
+            f"the temporary folder {error.filename} cannot be written{waited} ({error.strerror}); free some space "
+            "there, or set the environment variable TMPDIR to a folder with room, then run the same command to resume"
+        )
     if (isinstance(error, OSError) and error.errno in FULL | DENIED_ERRNO) or FULL_DATABASE.search(str(error)):
         return StoreError(
             f"the {what} cannot be written{waited} ({reason(error)}); free some space or give this user access, then run "
@@ -332,6 +359,9 @@ class PatientClient:
             except Exception as error:
                 if artifacts and not reads and _status(error) == NOT_FOUND:
                     raise NotTakenError("it answers 404 to an artifact that is written") from error
+                if reads and isinstance(error, OSError) and error.errno in FULL:  # what is read goes there alone
+                    with temporary_folder_errors():
+                        raise
                 raise
 
         return (self._artifacts if artifacts else self._runs).call(fenced)

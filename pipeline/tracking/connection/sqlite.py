@@ -17,6 +17,10 @@ import psutil
 from mlflow.tracking import MlflowClient
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from pipeline.errors import InputError
+from pipeline.tracking.connection.masking import shown
 
 MARK_SECONDS = 60
 """Longest wait for another process that makes the same store."""
@@ -38,10 +42,23 @@ NETWORK = (
 
 
 def file_of(uri: str) -> Path | None:
-    """The file of a store `sqlite:///…`; None for every other store."""
-    if not uri.startswith("sqlite:"):
+    """The file of a store `sqlite:///…`; None for every other store.
+
+    Raises:
+        InputError: If it begins like one, and is none.
+    """
+    if not uri.lower().startswith("sqlite:"):
         return None
-    name = make_url(uri).database
+    try:
+        address = make_url(uri)
+    except ArgumentError:
+        address = None
+    if address is None or address.host or address.drivername != "sqlite":
+        raise InputError(
+            f"{shown(uri)} is no address of an SQLite store; expected sqlite:///mlflow.db, or with a whole path "
+            "sqlite:////home/me/mlflow.db"
+        )
+    name = address.database
     return Path(name) if name and name != ":memory:" else None
 
 

@@ -29,10 +29,11 @@ def test_the_picture_shows_ten_networks_and_the_table_all(digits_split: Split) -
 
 def test_people_read_percent_and_half_of_the_interval(digits_split: Split) -> None:
     seeds = [figures(accuracy=accuracy, gap=0.02) for accuracy in (0.89, 0.90, 0.91)]
-    honest, _ = section(gaps.analyse(evaluated(digits_split, group(finalist("a", relu(8)), seeds)))).tables
+    honest, fit = section(gaps.analyse(evaluated(digits_split, group(finalist("a", relu(8)), seeds)))).tables
     # t(.975, 2) = 4.30265: .01 * 4.30265 / sqrt(3) = .0248.
     assert honest.frame.loc[0, "test accuracy, %"] == "90.00 ± 2.48"
-    assert honest.frame.loc[0, "accuracy gap, points"] == "+2.00 ± 0.00"
+    assert honest.frame.loc[0, "honest gap, points"] == "+2.00 ± 0.00"
+    assert list(fit.frame)[4] == "fit gap, points"
 
 
 def test_one_seed_is_said_to_have_no_interval(digits_split: Split) -> None:

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.tensorflow
 def test_the_words_for_the_bars_of_the_classes_name_the_weakest(real: EvaluationResult) -> None:
     look = per_class.analyse(real)
     weakest = table(look, "classes.csv").sort_values("f1", kind="stable").iloc[0]
-    figures = f"with a precision of {100 * weakest['precision']:.2f} % and a recall of {100 * weakest['recall']:.2f} %."
+    shown = {name: f"{100 * weakest[name]:.2f} %" for name in ("f1", "precision", "recall")}
+    figures = f"{shown['f1']}: its precision is {shown['precision']}, its recall {shown['recall']}."
     assert section(look).pictures[0].alt.endswith(f"class {weakest['class']:.0f} has the lowest F1, {figures}")
 
 

@@ -44,7 +44,8 @@ def test_too_few_trials_leave_words_and_no_picture_of_nothing(real: EvaluationRe
     assert list(look.artifacts) == ["effects.csv"]
     assert not section(look).pictures
     assert not section(look).tables
-    assert section(look).text == "With 3 networks, effects cannot be estimated: too few networks."
+    assert section(look).text == "3 trials are too few to estimate effects; at least 7 are needed."
+    assert section(look).method == "", "nothing was fitted"
     assert look.answer == ""
 
 
@@ -52,7 +53,7 @@ def test_the_reports_answer_is_the_effect_without_positions_that_never_varied(re
     look = placement_effects.analyse(real)
     assert look is not None
     assert look.answer == section(look).text
-    assert look.answer.startswith("Dropout closes the gap after hidden layer 1: by 1.00 points per 0.1 of rate ")
+    assert look.answer.startswith("Dropout narrows the gap after hidden layer 1: by 1.00 points per 0.1 of rate ")
     assert "after the input" not in look.answer
 
 

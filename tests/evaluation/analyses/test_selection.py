@@ -30,7 +30,7 @@ def test_the_bias_is_the_score_at_selection_less_the_means_of_fresh_seeds(digits
     assert "its validation accuracy was 93.00 %" in section(look).text
     # t(.975, 1) = 12.7062: .007071 * 12.7062 / sqrt(2) = .0635.
     assert (
-        "(selection bias: +2.50 ± 6.35 points) and 88.50 % on test (difference: +4.50 ± 6.35 points)"
+        "(selection bias: +2.50 ± 6.35 points) and 88.50 % on test (search minus test: +4.50 ± 6.35 points)"
         in section(look).text
     )
 
@@ -50,7 +50,7 @@ def test_a_network_that_turned_out_better_on_test_is_named_and_changes_nothing(d
     same = group(finalist("finalist 3", relu(2)), chosen.metrics)
     assert text_of(chosen, wider, same) == "It is the best."
     plain = group(finalist(BASELINE, relu(16), reference=True), other.metrics)
-    assert "On test, baseline (reference, never chosen; 91.00 %, gap +2.00 points) is at least" in text_of(
+    assert "On test, the baseline (reference, never chosen; 91.00 %, gap +2.00 points) is at least" in text_of(
         chosen, wider, plain
     )
 
@@ -60,11 +60,11 @@ def test_the_fall_to_test_stands_beside_that_of_networks_that_no_search_selected
     seeds = [figures(accuracy=0.90, test=0.88), figures(accuracy=0.92, test=0.90)]
     chosen = group(finalist("finalist 1", relu(8), at_selection=0.91), seeds)
     alone = section(selection.analyse(evaluated(digits_split, chosen))).text
-    assert alone.endswith("on test (difference: +2.00 ± 12.71 points).")
+    assert alone.endswith("on test (search minus test: +2.00 ± 12.71 points).")
     other, plain = finalist("finalist 2", relu(4), at_selection=0.91), finalist(BASELINE, relu(16), reference=True)
     beside = evaluated(digits_split, chosen, group(other, seeds), group(plain, seeds))
     text = section(selection.analyse(beside)).text
-    assert text.endswith("test accuracy of networks that were not selected: baseline +2.00 ± 0.00 points.")
+    assert text.endswith("test accuracy of networks that were not selected: the baseline +2.00 ± 0.00 points.")
 
 
 def test_every_figure_of_every_network_has_its_mean_scatter_and_interval(digits_split: Split) -> None:

@@ -43,7 +43,7 @@ def test_the_chosen_one_is_compared_with_the_baseline(digits_split: Split) -> No
 def test_a_chosen_baseline_is_compared_with_the_first_of_the_others(digits_split: Split) -> None:
     found = compared(digits_split, BASELINE, NOTEBOOK)
     look = significance.analyse(found)
-    assert section(look).title == "Chosen against notebook, dropout"
+    assert section(look).title == "Chosen against notebook with dropout"
     assert look is not None
     assert look.metrics == {}, "the baseline was not compared with"
 
@@ -54,11 +54,32 @@ def test_other_seeds_have_a_say_in_the_difference_pair_by_pair(digits_split: Spl
     groups = group(finalist("finalist 1", relu(8)), ours), group(finalist(BASELINE, relu(16)), theirs)
     # Differences of 1, 2 and 3 points: sd 1, by t(.975, 2) ± 2.48.
     assert section(significance.analyse(evaluated(digits_split, *groups))).text.endswith(
-        "Chosen minus baseline over 3 seeds: +2.00 ± 2.48 points of test accuracy, -3.00 ± 0.00 points of honest gap "
-        "(± half of the 95 % interval)."
+        "Over 3 seeds, the chosen network and the baseline do not differ significantly in test accuracy (+2.00 ± 2.48 "
+        "points); the chosen network's honest gap is smaller, by 3.00 ± 0.00 points. Signed differences are chosen minus "
+        "the baseline. ± is half of the 95 % interval."
     )
     single = section(significance.analyse(compared(digits_split, "finalist 1", BASELINE))).text
     assert single.endswith("One seed cannot show how results vary between seeds.")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "words"),
+    [
+        ((0.90, 0.91), (0.80, 0.81), "is more accurate than the baseline on test, by 10.00 ± 0.00 points"),
+        ((0.80, 0.81), (0.90, 0.91), "is less accurate than the baseline on test, by 10.00 ± 0.00 points"),
+        ((0.90, 0.91), (0.90, 0.91), "do not differ significantly in test accuracy (+0.00 ± 0.00 points)"),
+    ],
+)
+def test_the_answer_says_in_words_which_network_is_more_accurate(
+    digits_split: Split, ours: tuple[float, ...], theirs: tuple[float, ...], words: str
+) -> None:
+    chosen, plain = (
+        group(finalist(role, relu(8)), [figures(accuracy=each) for each in accuracies])
+        for role, accuracies in (("finalist 1", ours), (BASELINE, theirs))
+    )
+    look = significance.analyse(evaluated(digits_split, chosen, plain))
+    assert look is not None
+    assert words in look.answer
 
 
 def test_one_network_alone_is_compared_with_nothing(digits_split: Split) -> None:
