@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from tests.retraining.loop import Loop
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB of its own."""
+    from tests.faults.disks import mounted
+
+    yield from mounted(tmp_path / "disk")
+
+
 @pytest.fixture(scope="session")
 def session(tmp_path_factory: pytest.TempPathFactory, digits_split: Split) -> "Session":
     from rich.console import Console

@@ -120,7 +120,7 @@ def refit_by_plan(
         ProgressDisplay(
             session.console, total=0, objective="val_accuracy", noun="refit", limit=lambda: session.limit.left
         ) as display,
-        RunJournal(session.store, run, step="refit", stopped=STOPPED, folder=folder) as journal,
+        RunJournal(session.store, run, step="refit", stopped=STOPPED, folder=folder, say=session.say) as journal,
     ):
         under_way = _RefitScheduler(session, finalists, seeds, journal, earlier)
         plans = in_time(session, workers, plans, on_hand=under_way.on_hand)

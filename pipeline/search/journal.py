@@ -63,6 +63,7 @@ class StoreJournal:
         experiment: The experiment.
         prepared: Its data.
         seen: Shows an ended trial on the screen.
+        say: Prints a line.
         folder: Where records wait for the store; a folder below it belongs to this search.
 
     Raises:
@@ -77,6 +78,7 @@ class StoreJournal:
         prepared: PreparedData,
         seen: Callable[[TrialUpdate], None],
         *,
+        say: Callable[[str], None],
         folder: Path,
     ) -> None:
         self._store, self._search, self._experiment, self._prepared = store, search, experiment, prepared
@@ -87,7 +89,7 @@ class StoreJournal:
         """Ids of the runs that keep where the training of a trial stopped, which ended before this process started."""
         for run in store.children(search):
             self._remember(run)
-        self._runs = RunJournal(store, search, step="trial", stopped=STOPPED, folder=folder)
+        self._runs = RunJournal(store, search, step="trial", stopped=STOPPED, folder=folder, say=say)
         self._runs.recover(lambda record: record.number in self._past, self._remember)
 
     def __enter__(self) -> Self:

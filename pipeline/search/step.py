@@ -92,7 +92,13 @@ def search(session: Session, run: Run, workers: Workers, *, refits: Callable[[in
     ) as display:
         try:
             with StoreJournal(
-                session.store, run, experiment, prepared, display.ended, folder=cache_folder() / "outbox"
+                session.store,
+                run,
+                experiment,
+                prepared,
+                display.ended,
+                say=session.say,
+                folder=cache_folder() / "outbox",
             ) as journal:
                 ending = loop.search(proposals, workers, journal, trials=wished, window=window, deadline=deadline)
         except SearchFailedError:

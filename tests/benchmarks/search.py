@@ -202,7 +202,7 @@ def driver(count: int) -> dict[str, Any]:
         def search(answer: Callable[[Any], Any]) -> None:
             deadline = Deadline(None, workers=1, inputs=784, classes=10)
             outbox = Path(folder) / "outbox"
-            with StoreJournal(store, run, asked, prepared, lambda _seen: None, folder=outbox) as journal:
+            with StoreJournal(store, run, asked, prepared, lambda _seen: None, say=print, folder=outbox) as journal:
                 loop.search(Proposals(asked), InProcess(answer), journal, trials=count, window=4, deadline=deadline)
 
         def marked(job: Any) -> Any:

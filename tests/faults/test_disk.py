@@ -1,6 +1,5 @@
 """A database that another process holds locked, and a full disk: nothing is lost, and one line says what to do."""
 
-import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from sqlalchemy.engine import Engine
 from pipeline.__main__ import main
 from pipeline.errors import StoreError
 from pipeline.tracking.store import Store
+from tests.faults.disks import fill
 from tests.faults.search import EACH_ONCE, finished, trial
 
 pytestmark = pytest.mark.server
@@ -91,29 +91,6 @@ def test_a_database_that_stays_locked_ends_with_5_and_one_line(database, capsys)
     (line,) = error.splitlines()
     assert "has stopped answering (database is locked)" in line
     assert main(["prepare", "--experiment", "smoke", "--tracking.wait_minutes", "0"]) == 0
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MiB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    with contextlib.suppress(FileNotFoundError):
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-            yield folder
-            subprocess.run(["umount", "-l", str(folder)], check=True)
-            return
-    pytest.skip("mounting a small file system needs root")
-
-
-def fill(disk: Path) -> Path:
-    """Fills a file system to its last byte with one file."""
-    ballast = disk / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while file.write(bytes(4096)):
-            pass
-    return ballast
 
 
 def test_a_full_disk_under_database_and_artifacts_costs_no_trial(disk, searching):

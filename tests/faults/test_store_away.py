@@ -15,6 +15,7 @@ from pipeline.errors import StoreError
 from pipeline.serving.model import load, log_model
 from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store
+from tests.faults.disks import make_read_only
 from tests.faults.search import EACH_ONCE, TRIALS, finished, trial
 from tests.faults.servers import Gate, Server
 from tests.fixtures.commands import forget
@@ -168,6 +169,22 @@ def test_a_driver_that_is_killed_while_the_server_is_away_loses_nothing(server, 
     trained = [line for line in again.lines if line.startswith("trial ")]
     assert [line.split()[1] for line in trained] == [f"5/{TRIALS}", f"6/{TRIALS}"]
     assert finished(server.address, "killed") == EACH_ONCE
+
+
+def test_a_search_whose_cache_is_read_only_says_so_and_waits_for_the_server_with_what_it_has_trained(
+    server, gate, disk, searching
+):
+    search = searching(disk, gate.address, "read-only")
+    search.until(trial(2))
+    make_read_only(disk)
+    gate.shut()
+    search.until(lambda line: line.startswith("warning: what is trained cannot be kept in "))
+    time.sleep(4)
+    gate.open()
+    assert search.end() == 0, search.screen
+    assert search.screen.count("cannot be kept in") == 1
+    assert "(Read-only file system); after each trial, training waits until the tracking store has it" in search.screen
+    assert finished(server.address, "read-only") == EACH_ONCE
 
 
 def test_a_proxy_that_answers_errors_for_a_while_and_then_refuses_artifacts_costs_nothing(

@@ -166,6 +166,57 @@ def test_a_job_that_hangs_longer_than_a_trial_may_take_fails_its_worker_is_resta
         assert {each.failure for each in collect(workers, 2).values()} == {None}
 
 
+def hangs_there(folder):
+    """As `hangs`, for workers that know no tests; leaves a file when it does."""
+
+    def hangs(result, _split):
+        import signal
+        import threading
+
+        if result.recipe.spec.hidden == (13,):
+            (folder / "hangs").touch()
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.Signals)
+            threading.Event().wait()
+        return {}
+
+    return hangs
+
+
+def known_to(aside, number: int) -> list[str]:
+    """Keys of a job that the scheduler still has."""
+
+    def keys(dask_scheduler):
+        return [str(key) for key in dask_scheduler.tasks]
+
+    return [key for key in aside.run_on_scheduler(keys) if key.startswith(f"narrowgap-{number}-")]
+
+
+def test_a_worker_without_a_nanny_that_hangs_is_taken_from_the_scheduler_ends_and_the_others_finish(
+    digits_split, dask_cluster, tmp_path
+):
+    """Were its job kept, Dask would give it to a worker that starts at the same address."""
+    with (
+        dask_cluster.aside() as aside,
+        dask_workers.remote(dask_cluster.address, digits_split, hangs_there(tmp_path)) as workers,
+    ):
+        workers.trial_minutes = 60
+        hung = dask_cluster.start_worker("--no-nanny")
+        workers.submit(job(0, 13, epochs=1))
+        wait_until(lambda: workers.finished() == [] and (tmp_path / "hangs").exists() and workers._began)
+        (address,) = training(aside)
+        dask_cluster.start_worker("--no-nanny")
+        workers._began[0] -= 60 * 60 + dask_pool.HUNG_SECONDS  # an hour later
+        workers.submit(job(1, epochs=1))
+        outcomes = collect(workers, 2)
+        assert outcomes[0].failure == (
+            "did not stop after search.trial_minutes=60; its worker has no nanny that could restart it, and was told to end"
+        )
+        assert outcomes[1].failure is None
+        assert known_to(aside, 0) == []
+        assert address not in training(aside)
+        wait_until(lambda: hung.poll() is not None)
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [
@@ -267,6 +318,57 @@ def one_worker(tmp_path_factory):
     cluster.start_worker()
     yield cluster
     cluster.close()
+
+
+def test_a_worker_with_other_code_that_another_one_has_replaced_when_it_is_looked_at_costs_no_network_anything(
+    digits_split, one_worker, monkeypatch
+):
+    """Their address is known as sound: of a worker before them."""
+    with (
+        one_worker.aside() as aside,
+        dask_workers.remote(one_worker.address, digits_split, by_process()) as workers,
+    ):
+        workers.submit(job(0, epochs=1))
+        assert collect(workers, 1)[0].failure is None
+        refuse, looked = workers._code.refuse, []
+
+        def too_late(client, address):
+            looked.append(address)
+            aside.run(have(dask_package.version()))
+            refuse(client, address)
+
+        monkeypatch.setattr(workers._code, "refuse", too_late)
+        aside.run(have("another version"))
+        workers.submit(job(1, epochs=1))
+        assert collect(workers, 1)[1].failure is None
+        assert len(looked) == 1
+
+
+def test_a_worker_with_other_code_that_has_left_when_it_is_looked_at_costs_no_network_anything(
+    digits_split, dask_cluster, monkeypatch
+):
+    other = dask_cluster.start_worker()
+    with (
+        dask_cluster.aside() as aside,
+        dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers,
+    ):
+        workers.submit(job(0, epochs=1))
+        assert collect(workers, 1)[0].failure is None
+        outcome, failed = workers._outcome, []
+
+        def too_late(ended, future, address):
+            if future.status == "error":
+                failed.append(address)
+                kill(other)
+                wait_until(lambda: not aside.scheduler_info()["workers"])
+                dask_cluster.start_worker()
+            return outcome(ended, future, address)
+
+        monkeypatch.setattr(workers, "_outcome", too_late)
+        aside.run(have("another version"))
+        workers.submit(job(1, epochs=1))
+        assert collect(workers, 1)[1].failure is None
+        assert len(failed) == 1
 
 
 def have(version):

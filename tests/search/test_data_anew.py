@@ -18,6 +18,7 @@ class SimulatedPool(DaskWorkers):
         self._open = {7: (SimpleNamespace(number=7), waits, "C")}  # type: ignore[dict-item]  # simulated
         self._waiting, self._homes, self.small, self._need = deque(), {"A"}, {"B": 1}, None
         self._data: Any = SimpleNamespace(status="pending", cancelled=lambda: False)
+        self._hung: set[str] = set()
         self._replaced, self._had_room, self._programs = False, True, {"C": set()}  # type: ignore[assignment]  # simulated
         self._client: Any = SimpleNamespace(status="running")
         self._code: Any = SimpleNamespace(waits=False, sound=lambda _client, ready: ready)

@@ -1,8 +1,10 @@
 """A trial is ended once, by the recorder or by the search that is stopped, whoever of the two is slower."""
 
+import gc
 import os
 import signal
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from pipeline.search.recording import run_journal
 from pipeline.search.recording.outbox import TrialRecord
 from pipeline.session import Session
 from pipeline.tracking.store import Run
+from tests.faults.disks import fill, make_read_only
 
 OUTCOME: Any = SimpleNamespace(result=None, failure=None, warning=None, seconds=1.0, pruned=False)
 """Stands for what a worker returns; the records below are made by hand."""
@@ -35,6 +38,12 @@ class PlainJournal(journal.StoreJournal):
         return f"{proposal.number:02d}"
 
 
+@pytest.fixture
+def said() -> list[str]:
+    """Lines that journals say."""
+    return []
+
+
 def proposal(number: int) -> Any:
     return SimpleNamespace(number=number)
 
@@ -45,13 +54,15 @@ def search(session: Session) -> Run:
 
 
 @pytest.fixture
-def opened(session, search, tmp_path, monkeypatch):
+def opened(session, search, tmp_path, monkeypatch, said):
     """Opens the journal of the search, as the first process does and the next one that resumes it."""
     monkeypatch.setattr(run_journal, "JOIN_SECONDS", 0.1)
 
-    def make(seen: Callable[[TrialUpdate], None] = lambda _update: None) -> PlainJournal:
-        box: Path = tmp_path / "outbox"
-        return PlainJournal(session.store, search, session.experiment, session.prepared, seen, folder=box)
+    def make(
+        seen: Callable[[TrialUpdate], None] = lambda _update: None, box: Path = tmp_path / "outbox"
+    ) -> PlainJournal:
+        known = session.store, search, session.experiment, session.prepared
+        return PlainJournal(*known, seen, say=said.append, folder=box)
 
     return make
 
@@ -220,3 +231,88 @@ def test_a_trial_whose_record_finds_the_store_away_for_too_long_is_shown_all_the
         with pytest.raises(StoreError):
             opened_journal.ended(proposal(0), OUTCOME)
     assert [update.name for update in seen] == ["00"]
+
+
+@pytest.fixture(params=["full", "read-only", "a file"])
+def unwritable(request, tmp_path) -> Path:
+    """A folder for records in which nothing can be kept."""
+    if request.param == "a file":
+        box: Path = tmp_path / "file"
+        box.touch()
+        return box
+    disk: Path = request.getfixturevalue("disk")
+    if request.param == "full":
+        fill(disk)
+    else:
+        make_read_only(disk)
+    return disk / "outbox"
+
+
+def test_a_trial_that_cannot_be_kept_is_waited_for_until_it_is_in_the_store_and_a_line_says_so_once(
+    session, search, opened, monkeypatch, said, unwritable
+):
+    """So no more than one waits in memory alone, however long the store is away."""
+    halted = Halted(monkeypatch, session, "before")
+    with opened(box=unwritable) as writing:
+        for number in range(3):
+            writing.asked(proposal(number))
+        going_on = threading.Event()
+
+        def end_trials() -> None:
+            writing.ended(proposal(0), OUTCOME)
+            going_on.set()
+            writing.ended(proposal(1), OUTCOME)
+
+        ending = threading.Thread(target=end_trials)
+        ending.start()
+        assert halted.reached.wait(30)
+        assert not going_on.wait(0.5)
+        halted.go_on.set()
+        ending.join(30)
+        statuses = {run.tags["narrowgap.asked"]: run.status for run in session.store.children(search)}
+        assert statuses == {"0": "FINISHED", "1": "FINISHED", "2": "RUNNING"}
+        writing.ended(proposal(2), OUTCOME)
+    (line,) = said
+    assert line.startswith(f"warning: what is trained cannot be kept in {unwritable / search.id} (")
+    assert "NARROWGAP_CACHE" in line
+
+
+def test_records_that_wait_for_the_store_are_on_disk_and_not_in_memory(session, search, opened, monkeypatch):
+    halted = Halted(monkeypatch, session, "before")
+    records: list[weakref.ref[TrialRecord]] = []
+    with opened() as writing:
+        real = writing._runs._outbox.keep
+
+        def keep(record: TrialRecord) -> None:
+            real(record)
+            records.append(weakref.ref(record))
+
+        monkeypatch.setattr(writing._runs._outbox, "keep", keep)
+        for number in range(3):
+            writing.asked(proposal(number))
+            writing.ended(proposal(number), OUTCOME)
+        assert halted.reached.wait(30)  # the first is being written
+        gc.collect()
+        assert [record() for record in records[1:]] == [None, None]
+        halted.go_on.set()
+    assert {run.status for run in session.store.children(search)} == {"FINISHED"}
+
+
+def test_a_kept_record_that_somebody_has_deleted_ends_with_one_line_and_its_trial_is_trained_again(
+    session, search, opened, monkeypatch, tmp_path
+):
+    halted = Halted(monkeypatch, session, "before")
+
+    def deleted() -> None:
+        with opened() as writing:
+            for number in (0, 1):
+                writing.asked(proposal(number))
+                writing.ended(proposal(number), OUTCOME)
+            assert halted.reached.wait(30)
+            (tmp_path / "outbox" / search.id / "1.zip").unlink()
+            halted.go_on.set()
+
+    with pytest.raises(StoreError, match=r"1\.zip, .*\(No such file or directory\).*run the same command"):
+        deleted()
+    statuses = {run.tags["narrowgap.asked"]: run.status for run in session.store.children(search)}
+    assert statuses == {"0": "FINISHED", "1": "KILLED"}

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from pipeline.tracking.store import Point, Run
 MAX_BYTES = 2 * 2**30
 """Size of all kept records from which the search waits for the store."""
 ARTIFACTS = "artifacts/"
+DAMAGED = (zipfile.BadZipFile, KeyError, TypeError, ValueError)
+"""What reading a damaged record raises."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Outbox:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._lock = threading.Lock()
         """The step keeps records while its recorder drops them."""
 
@@ -91,9 +93,9 @@ class Outbox:
             OSError: The disk is full or cannot be written.
         """
         content = record.to_bytes()
-        draft = self._folder / f".{record.number}.{os.getpid()}"
+        draft = self.folder / f".{record.number}.{os.getpid()}"
         with self._lock:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 with draft.open("wb") as file:
                     file.write(content)
@@ -109,39 +111,54 @@ class Outbox:
             self._path(number).unlink(missing_ok=True)
             self._remove_if_empty()
 
-    def kept(self) -> list[TrialRecord]:
-        """The records that an earlier process could not write, by number; a damaged one is removed: its trial is trained
-        again. Half-written ones of processes that were killed are removed too: their run has ended or was taken over, so
-        nobody writes.
+    def kept(self) -> Iterator[TrialRecord]:
+        """The records that an earlier process could not write, by number, one in memory at a time; a damaged one is removed:
+        its trial is trained again. Half-written ones of processes that were killed are removed too: their run has ended or
+        was taken over, so nobody writes. What another process has written to the store meanwhile is passed over, and what
+        this user may not read or remove.
         """
-        for draft in self._folder.glob(".*"):
-            draft.unlink(missing_ok=True)
-        found = []
-        for path in sorted(self._folder.glob("*.zip"), key=lambda each: int(each.stem)):
+        for draft in self.folder.glob(".*"):
+            _remove(draft)
+        for number in sorted(int(path.stem) for path in self.folder.glob("*.zip")):
             try:
-                found.append(TrialRecord.from_bytes(path.read_bytes()))
-            except FileNotFoundError:  # another process has written it to the store meanwhile
+                record = self.read(number)
+            except OSError:
                 continue
-            except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
-                path.unlink(missing_ok=True)
+            except DAMAGED:
+                _remove(self._path(number))
+                continue
+            yield record
         self._remove_if_empty()
-        return found
+
+    def read(self, number: int) -> TrialRecord:
+        """A kept record.
+
+        Raises:
+            OSError: It is not there, or cannot be read.
+            BadZipFile, KeyError, TypeError, ValueError: It is damaged.
+        """
+        return TrialRecord.from_bytes(self._path(number).read_bytes())
 
     @property
     def full(self) -> bool:
         """Whether no more than what is kept should be kept."""
         with self._lock:
-            return sum(path.stat().st_size for path in self._folder.glob("*.zip")) > MAX_BYTES
+            return sum(path.stat().st_size for path in self.folder.glob("*.zip")) > MAX_BYTES
 
     def artifact(self, number: int, path: str) -> bytes | None:
-        """An artifact of a kept record; None if the record is in the store already."""
-        with self._lock, contextlib.suppress(FileNotFoundError):
-            return TrialRecord.from_bytes(self._path(number).read_bytes()).artifacts.get(path)
+        """An artifact of a kept record; None if the record is in the store already, or cannot be read."""
+        with self._lock, contextlib.suppress(OSError, *DAMAGED):
+            return self.read(number).artifacts.get(path)
         return None
 
     def _remove_if_empty(self) -> None:
         with contextlib.suppress(OSError):  # there is none, it has records, or another process is doing the same
-            self._folder.rmdir()
+            self.folder.rmdir()
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number}.zip"
+        return self.folder / f"{number}.zip"
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

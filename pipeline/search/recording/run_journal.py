@@ -3,16 +3,16 @@
 While the store is away, training goes on, and what is trained waits in the outbox.
 """
 
-import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pipeline import stop_request
-from pipeline.errors import NarrowgapError
-from pipeline.search.recording.outbox import Outbox, TrialRecord
+from pipeline.errors import NarrowgapError, StoreError
+from pipeline.search.recording.outbox import DAMAGED, Outbox, TrialRecord
 from pipeline.search.recording.recorder import Recorder
 from pipeline.tracking.connection.patience import away
 from pipeline.tracking.store import Run, Store
@@ -30,13 +30,17 @@ class RunJournal:
         step: `trial` or `refit`.
         stopped: The reason of a run that has not ended when the step is stopped.
         folder: Where records wait for the store; a folder below it belongs to `parent`.
+        say: Prints a line, once, if they cannot wait there.
 
     Raises:
         StoreError: By any method: the store is away for longer than `tracking.wait_minutes`.
     """
 
-    def __init__(self, store: Store, parent: Run, *, step: str, stopped: str, folder: Path) -> None:
+    def __init__(
+        self, store: Store, parent: Run, *, step: str, stopped: str, folder: Path, say: Callable[[str], None]
+    ) -> None:
         self._store, self._parent, self._step, self._stopped = store, parent, step, stopped
+        self._say, self._warned = say, False
         self._open: dict[int, Run] = {}
         """Runs that nobody ends yet. Who ends one takes it out first: a run is never ended twice."""
         self._lock, self._closed = threading.Lock(), False
@@ -77,9 +81,14 @@ class RunJournal:
 
     def end(self, record: TrialRecord) -> None:
         """Completes and ends the run of a network whose training has ended."""
-        with contextlib.suppress(OSError):  # a full disk: it is still written to the store, or trained again
+        try:
             self._outbox.keep(record)
-        self._recorder.submit(lambda: self._write(record))
+        except OSError as error:
+            self._warn(error)
+            self._recorder.submit(partial(self._write, record.number, record))
+            self.drain()  # before another one is trained: what waits in memory alone would grow, and end with this process
+            return
+        self._recorder.submit(partial(self._write, record.number))  # the record is not held in memory meanwhile
         if self._outbox.full:
             self.drain()
 
@@ -102,19 +111,41 @@ class RunJournal:
             self._parent, step=self._step, name=record.name, tags=record.tags, params=record.params
         )
 
-    def _write(self, record: TrialRecord) -> None:
-        """Completes and ends a run, unless the step was stopped: then the record waits in the outbox."""
+    def _warn(self, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            self._say(
+                f"warning: what is trained cannot be kept in {self._outbox.folder} ({error.strerror or error}); after each "
+                f"{self._step}, training waits until the tracking store has it, and if this process ends before that, the "
+                f"{self._step} is trained again; free some space, give this user access, or name another folder in "
+                "NARROWGAP_CACHE"
+            )
+
+    def _write(self, number: int, record: TrialRecord | None = None) -> None:
+        """Completes and ends a run with its record, the kept one if none is given, unless the step was stopped: then the
+        record waits in the outbox.
+        """
         with self._lock:
-            run = self._open.pop(record.number, None)
+            run = self._open.pop(number, None)
         if run is None:
             return
         try:
-            record.write(run)
+            (record or self._read(number)).write(run)
         except BaseException:
-            self._leave_open(record.number, run)
+            self._leave_open(number, run)
             raise
-        self.ended[record.number] = run
-        self._outbox.drop(record.number)
+        self.ended[number] = run
+        self._outbox.drop(number)
+
+    def _read(self, number: int) -> TrialRecord:
+        try:
+            return self._outbox.read(number)
+        except (OSError, *DAMAGED) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is damaged"
+            raise StoreError(
+                f"the record of a {self._step}, which waited for the tracking store in {self._outbox.folder}/{number}.zip, "
+                f"cannot be read ({why}); run the same command to train it again"
+            ) from error
 
     def _leave_open(self, number: int, run: Run) -> None:
         """Keeps a run that is to be ended later; at once if the step was stopped."""

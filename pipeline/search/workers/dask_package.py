@@ -111,11 +111,13 @@ class CodeCheck:
         return self._sound & set(workers)
 
     def refuse(self, client: distributed.Client, worker: str) -> None:
-        """Looks at what a worker has imported on which a job failed, if it is still there.
+        """Looks at what a worker has imported on which a job failed, if it is still there. Before it gets another job, it
+        is asked again: another worker may have come at its address.
 
         Raises:
             InputError: If it is anything else.
         """
+        self._sound.discard(worker)
         if self.code is not None:
             for address, place in client.run(other_code(self.code), workers=[worker], on_error="ignore").items():
                 if place is not None:

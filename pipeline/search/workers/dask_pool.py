@@ -33,7 +33,7 @@ from pipeline.data.split import Split
 from pipeline.errors import InputError, StoreError
 from pipeline.search.workers import dask_connection, dask_package, run_job
 from pipeline.search.workers.dask_connection import UNREACHABLE
-from pipeline.search.workers.dask_job import BEGUN, same, warm, work
+from pipeline.search.workers.dask_job import BEGUN, OtherCodeError, same, warm, work
 from pipeline.search.workers.jobs import Draw, Job, Outcome, match
 from pipeline.search.workers.memory_need import MemoryNeed, gib
 from pipeline.search.workers.silence import Silence
@@ -47,6 +47,14 @@ HUNG_SECONDS = 60
 """How long after its time a job may still be compiling, in its last epoch, or drawing."""
 RESTART_SECONDS = 60
 """How long a worker that hangs is waited for, to be there again."""
+ENDED = {
+    "OK": "was restarted",
+    "removed": "has no nanny that could restart it, and was told to end",
+    "timed out": "was to be restarted and has not come back",
+    None: "has left",
+}
+"""What became of a worker that hung, by the scheduler's answer."""
+NOT_ENDED = "could not be restarted"
 POLL_SECONDS = 0.5
 GONE = (OSError, distributed.client.ClosedClientError)
 """What a request to a scheduler that has just gone away raises."""
@@ -85,6 +93,8 @@ class DaskWorkers:
         """Compiled programs by worker, as far as the driver knows: a worker that was renewed has fewer."""
         self._deaths: Counter[int] = Counter()
         """Workers that died of each job."""
+        self._hung: set[str] = set()
+        """Workers that hang and could not be restarted; they are given no jobs."""
         self._client = connect()
         self._address = self._client.scheduler.address
         self._scheduler: str | None = None
@@ -202,7 +212,8 @@ class DaskWorkers:
                 self._data = self._send_data(sound)
             if self._data is None:
                 return
-            idle = sound - {address for _, _, address in self._open.values()}
+            self._hung &= ready
+            idle = sound - self._hung - {address for _, _, address in self._open.values()}
             while self._waiting and idle:
                 job, address = match(self._waiting, idle, self._programs)
                 self._hand_out(job, address)
@@ -224,9 +235,11 @@ class DaskWorkers:
         self._open[job.number] = job, future, address
         self._began.pop(job.number, None)
         self._programs[address].add(program_key(job.recipe.spec, job.settings))
+        self.silence.handed_out()
         future.add_done_callback(lambda done, job=job: self._done.put((job, done)))
 
     def finished(self) -> list[Outcome]:
+        self.silence.resume()
         if not self._connected():
             self._reconnect()
         outcomes = []
@@ -289,8 +302,11 @@ class DaskWorkers:
             if self._data is not None and error.task == self._data.key:
                 self._count_data_death(times)
             return self._count_death(job, future, times) if error.task == future.key else None
-        with self._unless_gone():  # errors of a worker that has other code are no fault of the network
-            self._code.refuse(self._client, address)
+        with self._unless_gone():
+            if address in self._present():
+                self._code.refuse(self._client, address)
+        if isinstance(error, OtherCodeError):  # of a worker that has left, or that another one has replaced since
+            return None
         return Outcome(job.number, None, {}, run_job.describe_error(error), 0.0)
 
     def _requeue_lost_jobs(self) -> list[Outcome]:
@@ -318,18 +334,38 @@ class DaskWorkers:
         if self.trial_minutes is None or not self._connected():
             return []
         now, outcomes = time.monotonic(), list[Outcome]()
-        with self._unless_gone():
-            for job, future, address in list(self._open.values()):
-                if job.number not in self._began and self._has_begun(future):
-                    self._began[job.number] = now
-                if now - self._began.get(job.number, now) > 60 * self.trial_minutes + HUNG_SECONDS:
-                    del self._open[job.number]
-                    self._client.restart_workers([address], timeout=RESTART_SECONDS, raise_for_error=False)
-                    failure = (
-                        f"did not stop after search.trial_minutes={self.trial_minutes:g}; its worker was restarted"
-                    )
-                    outcomes.append(Outcome(job.number, None, {}, failure, now - self._began[job.number]))
+        for job, future, address in list(self._open.values()):
+            if job.number not in self._began and self._has_begun(future):
+                self._began[job.number] = now
+            if now - self._began.get(job.number, now) > 60 * self.trial_minutes + HUNG_SECONDS:
+                del self._open[job.number]
+                became = self._end_worker(future, address)
+                failure = f"did not stop after search.trial_minutes={self.trial_minutes:g}; its worker {became}"
+                outcomes.append(Outcome(job.number, None, {}, failure, now - self._began[job.number]))
         return outcomes
+
+    def _end_worker(self, future: distributed.Future, address: str) -> str:
+        """Restarts a worker that hangs, or tells it to end; returns what became of it. Before, its job is taken from Dask,
+        which would give it to the worker that comes next at this address.
+        """
+        became = NOT_ENDED
+        with self._unless_gone():
+            future.cancel()
+            nanny = self._present().get(address, {}).get("nanny")
+            # Not `restart_workers` of the client: it refuses workers without a nanny, and fails for those that have left.
+            answer = self._client.sync(
+                self._client.scheduler.restart_workers,
+                workers=[address],
+                timeout=RESTART_SECONDS,
+                wait_for_workers=nanny is not None,
+                on_error="return",
+                stimulus_id=f"narrowgap-{time.monotonic_ns()}",
+                callback_timeout=RESTART_SECONDS + ANSWER_SECONDS,
+            )
+            became = ENDED[answer.get(address)]
+        if became == NOT_ENDED:
+            self._hung.add(address)
+        return became
 
     def _worker_crashed(self, address: str) -> bool:
         """Whether a worker disappeared without announcing that it leaves. Its address may have belonged to earlier
@@ -444,6 +480,7 @@ class DaskWorkers:
                     ) from error
                 time.sleep(1)
         self._data, self._scheduler, self._replaced = None, None, False
+        self._hung.clear()
         self._waiting.extendleft(job for job, *_ in reversed(self._open.values()))
         self._open.clear()
         self._dispatch()

@@ -11,7 +11,8 @@ TIMES = 5
 
 
 class Silence:
-    """Looks at the time since the last outcome, and says once what is unusual, then again after twice the time.
+    """Looks at the time since the last outcome, and says once what is unusual, then again after twice the time. What the
+    driver itself takes between two looks does not count: it may wait for the tracking store.
 
     Args:
         say: Prints a line.
@@ -21,19 +22,33 @@ class Silence:
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
         self._since, self._longest, self._said = clock(), 0.0, 0.0
+        self._looked = self._since
 
     def came(self, seconds: float) -> None:
         """An outcome came, of a job that took so many seconds."""
         self._longest = max(self._longest, seconds)
-        self.idle()
+        self._begin_anew()
+
+    def handed_out(self) -> None:
+        """A worker was given a job; also one that had begun on a worker or a scheduler that was lost."""
+        self._begin_anew()
 
     def idle(self) -> None:
         """No job is open."""
+        self._begin_anew()
+
+    def resume(self) -> None:
+        """The driver looks again, after something else."""
+        self._since += self._clock() - self._looked
+
+    def _begin_anew(self) -> None:
         self._since, self._said = self._clock(), 0.0
+        self._looked = self._since
 
     def look(self, jobs: int) -> None:
         """Says what is unusual while so many jobs are open."""
-        silent = self._clock() - self._since
+        self._looked = self._clock()
+        silent = self._looked - self._since
         if silent < max(LEAST_SECONDS, TIMES * self._longest, 2 * self._said):
             return
         self._said = silent
