@@ -7,7 +7,7 @@ from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
 from pipeline.evaluation.report.page import Picture, Section
 from pipeline.figures.comparisons import pareto as pareto_figure
 from pipeline.figures.style import png
-from pipeline.search.trials import Trial, fully_trained, unpruned
+from pipeline.search.trials import Trial, fully_trained
 from pipeline.statistics.pareto import front, hypervolume
 from pipeline.tracking.names import PARETO_CSV, PARETO_PNG
 
@@ -20,7 +20,10 @@ METHOD = (
 
 def analyse(result: EvaluationResult) -> Analysis:
     """The front, its picture and its hypervolume."""
-    trials, pruned = unpruned(result.trials), [trial for trial in result.trials if trial.pruned]
+    trials = fully_trained(result.trials)
+    complete = {trial.number for trial in trials}
+    stopped = [trial for trial in result.trials if trial.number not in complete]
+    pruned = sum(trial.pruned for trial in stopped)
     rows = [
         {"kind": "trial", "architecture": trial.name, "test_accuracy": trial.run.metrics["test_accuracy"],
          "accuracy_gap": trial.run.metrics["accuracy_gap"]}
@@ -40,16 +43,15 @@ def analyse(result: EvaluationResult) -> Analysis:
         for index, group in enumerate(result.groups)
         if group is result.chosen or group.finalist.role in {BASELINE, NOTEBOOK}
     ]
-    picture = png(pareto_figure.pareto(dots, list(best), marks, [_point(trial) for trial in pruned]))
+    picture = png(pareto_figure.pareto(dots, list(best), marks, [_point(trial) for trial in stopped]))
     alt = f"{len(dots)} networks by honest gap and test accuracy; {len(best)} of them are on the Pareto front."
     shown = len(pareto_figure.shown(dots))
     partly = f"; {shown} of {len(dots)} points are shown" if shown < len(dots) else ""
-    stopped = len(trials) - len(fully_trained(trials))
     section = Section(
         "Accuracy against gap",
         f"Of {len(dots)} points ({_counted(len(trials), 'trial')} and {_counted(len(result.groups), 'refitted network')}), "
-        f"{len(best)} {'is' if len(best) == 1 else 'are'} on the Pareto front.{stopped_early(stopped, 'included')}"
-        f"{left_out(len(pruned))}",
+        f"{len(best)} {'is' if len(best) == 1 else 'are'} on the Pareto front."
+        f"{stopped_early(len(stopped) - pruned)}{left_out(pruned)}",
         pictures=[Picture(picture, alt, f"Pareto front of test accuracy and honest gap{partly}")],
         method=METHOD,
     )
@@ -73,9 +75,9 @@ def left_out(pruned: int) -> str:
     return f" {trials} left out: fewer epochs change the gap."
 
 
-def stopped_early(count: int, use: str) -> str:
-    """States how trials that Hyperband stopped early are used; empty if there are none."""
+def stopped_early(count: int) -> str:
+    """The same for trials that Hyperband stopped early."""
     if not count:
         return ""
     trials = f"{count} trial{'' if count == 1 else 's'} that Hyperband stopped early {'is' if count == 1 else 'are'}"
-    return f" {trials} {use}: fewer epochs change the gap."
+    return f" {trials} left out: fewer epochs change the gap."

@@ -44,7 +44,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     complete = trials.fully_trained(eligible)
     layers, searched = result.experiment.model is None, factors(result.experiment, trials.searched(complete))
     effects = model.effects(trials.table(complete), searched, layers=layers)
-    text = f"{sentence(effects)}{stopped_early(len(eligible) - len(complete), 'left out')}"
+    text = f"{sentence(effects)}{stopped_early(len(eligible) - len(complete))}"
     text += left_out(len(result.trials) - len(eligible))
     artifacts: dict[str, bytes | str] = {EFFECTS_CSV: model.table(effects).to_csv(index=False)}
     pictures, tables = [], []

@@ -43,3 +43,11 @@ def test_a_pruned_trial_has_no_part_in_the_front_and_is_counted(digits_split: Sp
     assert "1 trial that the search pruned is left out" in section(look).text
     assert fully_trained([best, pruned]) == unpruned([pruned, best]) == [best]
     assert trials_table([best, pruned])["pruned"].tolist() == [False, True]
+
+
+def test_a_trial_that_hyperband_stopped_early_has_no_part_in_the_front(digits_split: Split) -> None:
+    early = trial(0, relu(8), figures(accuracy=0.91, gap=0.001), proposed={"tuner/epochs": 7})
+    full = trial(1, relu(8), figures(accuracy=0.90, gap=0.03), proposed={"tuner/epochs": 20})
+    look = pareto.analyse(evaluated(digits_split, group(finalist("finalist 1", relu(8)), WORSE), trials=[early, full]))
+    assert table(look, "pareto.csv")["test_accuracy"].tolist() == pytest.approx([0.90, 0.88])
+    assert "1 trial that Hyperband stopped early is left out" in section(look).text
