@@ -16,7 +16,7 @@ import os, signal
 from pipeline.evaluation import refits
 from pipeline.search.recording.run_journal import RunJournal
 real, write = refits._RefitScheduler._ended, RunJournal._write
-RunJournal._write = lambda self, record: write(self, record) if record.number < 2 else None
+RunJournal._write = lambda self, number, *record: write(self, number, *record) if number < 2 else None
 def dies(self, outcome):
     seen = real(self, outcome)
     self._journal.drain()
