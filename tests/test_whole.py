@@ -465,11 +465,20 @@ def test_a_run_of_another_store_is_refused_with_the_cure(called, tmp_path, monke
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_the_finished(tmp_path, number, code):
     words = ["search", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "200"]
-    process = warm.start(*words, "--training.patience", "null", env=environment(tmp_path), cwd=tmp_path)
+    words += ["--training.patience", "null"]
+    # As with more workers: there are open trials at every moment.
+    several = "from pipeline.search import step\nstep._window = lambda *_: 4\n" + warm.COMMAND_LINE
+
+    def recorded(status: str) -> int:
+        return sum(run.info.status == status for run in runs(tmp_path).get("trial", []))
+
+    process = warm.start(*words, env=environment(tmp_path), cwd=tmp_path, code=several)
     try:
         for line in process.stdout:
             if line.startswith("trial 2/20"):
-                time.sleep(0.3)
+                while recorded("FINISHED") < 2 or recorded("RUNNING") < 1:
+                    assert process.poll() is None
+                    time.sleep(0.05)
                 process.send_signal(number)
         assert process.wait() == code
     finally:
