@@ -17,6 +17,10 @@ from typing import Any
 for _name in [name for name in os.environ if name.startswith(("MLFLOW_", "NARROWGAP_"))]:
     del os.environ[_name]
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a script's shell starts a command in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as `nohup` does
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import numpy as np  # noqa: E402 - after the environment is clean
 import pytest  # noqa: E402
