@@ -305,8 +305,8 @@ def store_error(what: str, error: BaseException, *, seconds: float = 0) -> Store
             "the same command to resume"
         )
     return StoreError(
-        f"the {what} has stopped answering{waited} ({reason(error)}); finished trials are saved; run the same command to "
-        "resume when it is back"
+        f"the {what} has stopped answering{waited} ({reason(error)}); what is finished is kept; run the same command "
+        "again when it is back"
     )
 
 
