@@ -369,3 +369,13 @@ def test_damage_anywhere_is_reported_in_one_line_or_read(tmp_path, data, suffix)
         assert "\n" not in str(error)  # noqa: PT017 - either way will do
     else:
         assert len(dataset.images_train) == len(dataset.labels_train)
+
+
+def test_text_that_is_not_utf_8_in_a_parquet_file_is_reported(tmp_path):
+    path = tmp_path / "mine.parquet"
+    frame = table()
+    frame["label"] = "cape"
+    parquet.write_table(pa.Table.from_pandas(frame), path, compression="none")
+    path.write_bytes(path.read_bytes().replace(b"cape", b"\xe3ape"))
+    with pytest.raises(InputError, match=r"mine.parquet cannot be read as Parquet .*UTF8.*write the file again"):
+        load(own(path))

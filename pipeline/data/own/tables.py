@@ -360,6 +360,7 @@ def _parquet(path: Path) -> tuple[pd.DataFrame, Sequence[str] | None]:
             path, sum(file.metadata.row_group(row).total_byte_size for row in range(file.metadata.num_row_groups))
         )
         table = file.read()
+        table.validate(full=True)  # text that is not UTF-8 would fail where it is used
         return table.to_pandas(), _names_of_hugging_face(table.schema.metadata or {})
     except InputError:
         raise
