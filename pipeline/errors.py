@@ -4,7 +4,12 @@ Everything else is a defect of Narrowgap: exit code 1, with a traceback.
 """
 
 import re
+import zipfile
+import zlib
 from typing import ClassVar
+
+DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, EOFError, RuntimeError)
+"""What zipfile, NumPy and JSON raise at a damaged zip or npz file; RuntimeError where a bit says that it is encrypted."""
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 

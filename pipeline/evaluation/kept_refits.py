@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.errors import DAMAGED, InputError
 from pipeline.search.recording.outbox import Outbox, TrialRecord
 from pipeline.search.recording.run_journal import recover
 from pipeline.search.resume import NEW_SPACE, NEW_TRAINING
@@ -69,7 +69,7 @@ class KeptRefit:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The refit that `to_bytes` wrote, bit by bit."""
+        """The refit that `to_bytes` wrote, bit by bit. Raises one of `DAMAGED` if the file is."""
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             facts = json.loads(file["facts"].tobytes())
             count = sum(name.startswith("weights_") for name in file.files)
@@ -102,14 +102,14 @@ class EarlierRefits:
         return any(_same(each, record) for each in self._found)
 
     def take(self, record: TrialRecord) -> tuple[Run, KeptRefit] | None:
-        """The refit that `record` describes, moved below this run; None if there is none, its arrays are gone, or another
-        evaluation has taken it.
+        """The refit that `record` describes, moved below this run; None if there is none, its arrays are gone or damaged, or
+        another evaluation has taken it.
         """
         for run in [each for each in self._found if _same(each, record)]:
             self._found.remove(run)
             try:
                 kept = KeptRefit.from_bytes(run.read(KEPT_REFIT))
-            except InputError:
+            except (InputError, *DAMAGED):
                 continue
             if run_lock.take_over(self._store, run, below=self._run):
                 run.log(tags={ROLE_TAG: record.tags[ROLE_TAG]})

@@ -5,14 +5,12 @@ themselves; such a file is read, and replaced by figures.
 """
 
 import io
-import zipfile
-import zlib
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from pipeline.data.split import Split
-from pipeline.errors import InputError
+from pipeline.errors import DAMAGED, InputError
 from pipeline.statistics.monitoring.image_figures import DIGEST_BYTES, ImageFigures, described_by, image_figures
 from pipeline.tracking.names import DECISION_TAG, REFERENCE, RETRAIN_RUN_TAG
 from pipeline.tracking.registry import Version
@@ -20,8 +18,6 @@ from pipeline.tracking.store import Run, Store
 
 MOST_IMAGES = 5000
 """Most training images that the reference describes."""
-DAMAGED = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What NumPy raises for a file that is cut off or is no npz, and what a missing or misshapen array raises."""
 
 
 class NoReferenceError(Exception):
@@ -70,7 +66,7 @@ def read(store: Store, champion: Version, split: Split) -> ImageFigures:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             figures, has_images = _figures_of(file, split), "images" in file
-    except DAMAGED as error:
+    except (OSError, *DAMAGED) as error:
         raise NoReferenceError(
             f"the artifact {REFERENCE} of run {run_id}, which describes the champion's training images, is damaged "
             f"({type(error).__name__})"

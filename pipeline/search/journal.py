@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline.errors import InputError
+from pipeline.errors import DAMAGED, InputError
 from pipeline.experiment import Experiment
 from pipeline.search import log_trial, pruning
 from pipeline.search.loop import TrialScore
@@ -161,10 +161,9 @@ class StoreJournal:
             return state.from_bytes(kept)
         self._runs.drain()
         try:
-            content = self._store.get(self._state_runs()[number]).read(STATE)
-        except InputError:
+            return state.from_bytes(self._store.get(self._state_runs()[number]).read(STATE))
+        except (InputError, *DAMAGED):
             return None
-        return state.from_bytes(content)
 
     def drop_states(self) -> None:
         """Deletes the states of all trials, when the search has ended and nothing continues them."""

@@ -285,11 +285,15 @@ def test_refits_of_other_settings_are_not_taken_over(session: Session) -> None:
     assert trained == [0.01, 0.02]
 
 
-@pytest.mark.parametrize(("normalization", "taken"), [("none", True), ("batch", False)])
+@pytest.mark.parametrize(
+    ("normalization", "kept", "taken"), [("none", 1, True), ("none", 0.9, False), ("batch", 1, False)]
+)
 def test_refits_of_earlier_versions_are_taken_over_where_what_they_did_not_record_is_what_they_did(
-    session: Session, normalization: str, taken: bool
+    session: Session, normalization: str, kept: float, taken: bool
 ) -> None:
-    """Earlier versions recorded neither normalization nor weight decay, and trained without them."""
+    """Earlier versions recorded neither normalization nor weight decay, and trained without them. A damaged refit is trained
+    again.
+    """
     finalist = replace(SMALL, recipe=Recipe(replace(dense(SMALL.recipe.spec), normalization=normalization)))
     above = session.store.root(step="main", experiment="smoke", tags={})
     params = finalist.recipe.params(finalist.settings, seed=55, inputs=64, classes=10)
@@ -306,7 +310,8 @@ def test_refits_of_earlier_versions_are_taken_over_where_what_they_did_not_recor
     )
     result = answered(Job(0, finalist.recipe, finalist.settings, 55, 1)).result
     assert result is not None
-    old.write(KEPT_REFIT, kept_refits.KeptRefit.of(result, 55, {}).to_bytes())
+    whole = kept_refits.KeptRefit.of(result, 55, {}).to_bytes()
+    old.write(KEPT_REFIT, whole[: int(kept * len(whole))])
     old.log(metrics={"seconds": 1.0})
     old.finish("FINISHED")
     stopped.finish("KILLED")

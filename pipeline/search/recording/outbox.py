@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from pipeline.errors import DAMAGED
 from pipeline.tracking.store import Point, Run
 
 MAX_BYTES = 2 * 2**30
 """Size of all kept records from which the search waits for the store."""
 ARTIFACTS = "artifacts/"
-DAMAGED = (zipfile.BadZipFile, KeyError, TypeError, ValueError)
-"""What reading a damaged record raises."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class Outbox:
 
         Raises:
             OSError: It is not there, or cannot be read.
-            BadZipFile, KeyError, TypeError, ValueError: It is damaged.
+            One of `DAMAGED`: It is damaged.
         """
         return TrialRecord.from_bytes(self._path(number).read_bytes())
 

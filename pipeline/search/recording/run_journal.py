@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from pipeline import stop_request
-from pipeline.errors import NarrowgapError, StoreError
-from pipeline.search.recording.outbox import DAMAGED, Outbox, TrialRecord
+from pipeline.errors import DAMAGED, NarrowgapError, StoreError
+from pipeline.search.recording.outbox import Outbox, TrialRecord
 from pipeline.search.recording.recorder import Recorder
 from pipeline.tracking.connection.patience import away
 from pipeline.tracking.store import Run, Store
