@@ -108,8 +108,12 @@ class EarlierRefits:
         for run in [each for each in self._found if _same(each, record)]:
             self._found.remove(run)
             try:
-                kept = KeptRefit.from_bytes(run.read(KEPT_REFIT))
-            except (InputError, *DAMAGED):
+                content = run.read(KEPT_REFIT)
+            except InputError:
+                continue
+            try:
+                kept = KeptRefit.from_bytes(content)
+            except DAMAGED:
                 continue
             if run_lock.take_over(self._store, run, below=self._run):
                 run.log(tags={ROLE_TAG: record.tags[ROLE_TAG]})

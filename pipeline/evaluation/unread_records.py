@@ -13,7 +13,7 @@ from pipeline.tracking.names import STEP_TAG
 from pipeline.tracking.store import Store
 
 OLD_DAYS = 90
-"""Older records go whatever their run is. `prune` looks at runs of the same age, unless it is told otherwise."""
+"""Older records go whatever their run is. By default, `prune` looks at runs of the same age."""
 DAY_SECONDS = 24 * 60 * 60
 
 

@@ -161,8 +161,12 @@ class StoreJournal:
             return state.from_bytes(kept)
         self._runs.drain()
         try:
-            return state.from_bytes(self._store.get(self._state_runs()[number]).read(STATE))
-        except (InputError, *DAMAGED):
+            content = self._store.get(self._state_runs()[number]).read(STATE)
+        except InputError:
+            return None
+        try:
+            return state.from_bytes(content)
+        except DAMAGED:
             return None
 
     def drop_states(self) -> None:

@@ -221,7 +221,7 @@ def _flags(store: Store, root: Run, of: str) -> list[_Flag]:
 @contextmanager
 def taking(store: Store, own: Run, *, of: str) -> Iterator[bool]:
     """Whether no other process is taking the same over, which it may do inside the block. Nobody is refused or waits: of two
-    that come at the same moment at most one is told so, maybe none. Both flags are raised before both looks.
+    that come at the same moment, at most one may, and maybe none. Both flags are raised before both looks.
 
     Args:
         store: The store.

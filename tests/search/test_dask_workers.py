@@ -214,7 +214,7 @@ def test_a_worker_without_a_nanny_that_hangs_is_taken_from_the_scheduler_ends_an
         workers.submit(job(1, epochs=1))
         outcomes = collect(workers, 2)
         assert outcomes[0].failure == (
-            "did not stop after search.trial_minutes=60; its worker has no nanny that could restart it, and was told to end"
+            "did not stop after search.trial_minutes=60; its worker has no nanny that could restart it, and was asked to end"
         )
         assert outcomes[1].failure is None
         assert known_to(aside, 0) == []

@@ -57,7 +57,7 @@ class SimulatedPool(DaskWorkers):
     [
         ({HANGS: "OK"}, "tcp://one:2", "was restarted"),
         ({HANGS: "timed out"}, "tcp://one:2", "was to be restarted and has not come back"),
-        ({HANGS: "removed"}, None, "has no nanny that could restart it, and was told to end"),
+        ({HANGS: "removed"}, None, "has no nanny that could restart it, and was asked to end"),
         ({}, None, "has left"),
         (OSError("the scheduler has gone away"), "tcp://one:2", "could not be restarted"),
         (TimeoutError("the scheduler does not answer"), "tcp://one:2", "could not be restarted"),

@@ -49,7 +49,7 @@ RESTART_SECONDS = 60
 """How long a worker that hangs is waited for, to be there again."""
 ENDED = {
     "OK": "was restarted",
-    "removed": "has no nanny that could restart it, and was told to end",
+    "removed": "has no nanny that could restart it, and was asked to end",
     "timed out": "was to be restarted and has not come back",
     None: "has left",
 }
