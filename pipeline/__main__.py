@@ -74,7 +74,7 @@ def _status(arguments: argparse.Namespace, _overrides: Overrides) -> None:
 
 
 def _prune(arguments: argparse.Namespace, _overrides: Overrides) -> None:
-    from pipeline.retraining.pruning.prune import prune  # noqa: PLC0415 - MLflow
+    from pipeline.retraining.cleanup.prune import prune  # noqa: PLC0415 - MLflow
 
     asked = experiment.load(arguments.experiment)
     prune(asked, keep_days=arguments.keep_days, apply=arguments.apply, console=_console())

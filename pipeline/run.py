@@ -18,7 +18,7 @@ from pipeline.data.shared_split import temporary_folder
 from pipeline.data.sources import cache_folder
 from pipeline.errors import KeptError, StoreError
 from pipeline.evaluation import find_search, kept_refits
-from pipeline.evaluation.unread_records import delete_unread
+from pipeline.evaluation.outbox_cleanup import delete_unread
 from pipeline.experiment import Experiment
 from pipeline.formatting import duration
 from pipeline.models.spaces import space_of
@@ -183,9 +183,9 @@ def _run_step(step: str, session: Session, root: Run, search_run_id: str | None)
 
 def _main(session: Session, root: Run, workers: Workers, earlier: Run | None) -> None:
     """Prepare, search, evaluate: a nested run each."""
+    from pipeline.evaluation.screen_table import print_gaps  # noqa: PLC0415 - as above
     from pipeline.evaluation.seeds_in_time import refits_to_come  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
     from pipeline.evaluation.step import evaluate  # noqa: PLC0415 - as above
-    from pipeline.evaluation.summary import print_gaps  # noqa: PLC0415 - as above
     from pipeline.preparation.step import prepare  # noqa: PLC0415 - as above
     from pipeline.search.step import search, search_run  # noqa: PLC0415 - as above
 
@@ -218,8 +218,8 @@ def _search(session: Session, root: Run, workers: Workers, earlier: Run | None) 
 
 def _evaluate(session: Session, root: Run, workers: Workers, search: Run | None) -> None:
     """The named search, or the experiment's latest that finished."""
+    from pipeline.evaluation.screen_table import print_gaps  # noqa: PLC0415 - as above
     from pipeline.evaluation.step import evaluate  # noqa: PLC0415 - Keras Tuner, after TensorFlow's quiet start
-    from pipeline.evaluation.summary import print_gaps  # noqa: PLC0415 - as above
 
     if search is None:
         raise ValueError("no search to evaluate")

@@ -76,7 +76,7 @@ def test_a_keras_file_is_loaded_in_safe_mode_and_not_compiled(place):
     for call in loads:
         said = {each.arg: ast.unparse(each.value) for each in call.keywords}
         assert (said.get("safe_mode"), said.get("compile")) == ("True", "False")
-    assert bool(loads) == (place in {"models/keras_model.py", "serving/served.py"})
+    assert bool(loads) == (place in {"models/dense_keras.py", "serving/served.py"})
 
 
 def test_every_room_has_its_level():
@@ -171,4 +171,4 @@ def test_no_room_has_more_than_a_dozen_files():
 
 
 def test_there_is_something_to_hold_the_walls_around():
-    assert {"training/compiled.py", "search/loop.py", "tracking/store.py"} <= set(FILES)
+    assert {"training/dense_trainer.py", "search/loop.py", "tracking/store.py"} <= set(FILES)

@@ -573,7 +573,7 @@ def test_what_a_dead_evaluation_left_running_is_ended_by_the_next_step(tmp_path,
 def test_a_search_whose_trials_all_fail_exits_1_and_says_why(tmp_path):
     """The trainer is replaced by one that always diverges; all else is real."""
     script = (
-        "from pipeline.training import compiled\n"
+        "from pipeline.training import dense_trainer\n"
         "def diverge(*_args, **_options):\n"
         "    raise FloatingPointError('loss is nan in epoch 0: training diverged')\n"
         "compiled.train = diverge\n"

@@ -53,8 +53,8 @@ def finalists(experiment: Experiment, found: Sequence[Trial], validation_size: i
     """All fixed networks that were trained; otherwise the search's best by the experiment's rule, followed by the two
     networks of the notebook, which no search space contains: their layers differ in activation.
 
-    The references train with the training settings that the search's best network does not have from the experiment: those
-    that are searched, or that a user's own model names among its hyperparameters. With any others, a difference to it could
+    The references copy those training settings of the search's best network that were searched, or that a user's own model
+    names among its hyperparameters; all others come from the experiment. With other settings, a difference to it could
     come from the learning rate rather than from the layers. What a compiled model gives its own optimizer is its own.
     """
     if experiment.space.networks is not None:

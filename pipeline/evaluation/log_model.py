@@ -8,8 +8,8 @@ from pipeline.evaluation.analyses.base import ServingDefaults
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.models import networks
 from pipeline.models.user.spec import UserSpec
-from pipeline.serving.fit_to_frame import frame_of
 from pipeline.serving.model import Serving, log_model
+from pipeline.serving.resize import frame_of
 from pipeline.session import PreparedData
 from pipeline.tracking.names import MODEL_REFIT_TAG, MODEL_TAG
 from pipeline.tracking.store import Run

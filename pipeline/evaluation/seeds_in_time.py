@@ -1,8 +1,8 @@
 """As many seeds as there is time for: cuts the plans of an evaluation to what is left of `minutes`.
 
 The first finalist and the baseline get the fewest seeds in any case, for their intervals; the other networks if there is
-time. Each further part gives all networks that the plan wants trained further the same number of seeds, the largest one
-whose refits are expected to end in time. The baseline gets no more than the others: seeds are compared in pairs.
+time. In each further part, every network that goes on gets equally many seeds: as many as are expected to end in time.
+The baseline gets no more than the others: seeds are compared in pairs.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Keras Tuner's record of hyperparameters, copied cheaply. What is searched is declared in `search_space.py`."""
+"""Keras Tuner's record of hyperparameters, copied cheaply. What is searched is declared in `dense_space.py`."""
 
 from copy import copy
 

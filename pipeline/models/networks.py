@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from pipeline.experiment import ModelCode
-from pipeline.models import keras_model
+from pipeline.models import dense_keras
 from pipeline.models.dense import dense
 from pipeline.models.spec import ModelSpec
 from pipeline.models.user.spec import UserSpec
@@ -23,7 +23,7 @@ def build(spec: ModelSpec, *, image_shape: tuple[int, ...], classes: int, pixel_
 
         built = network.build(spec.code, spec.values, image_shape=image_shape, classes=classes, seed=seed)
         return built.served(pixel_max)
-    return keras_model.build(dense(spec), image_shape=image_shape, classes=classes, pixel_max=pixel_max, seed=seed)
+    return dense_keras.build(dense(spec), image_shape=image_shape, classes=classes, pixel_max=pixel_max, seed=seed)
 
 
 def has_custom_parts(model: keras.Model) -> bool:

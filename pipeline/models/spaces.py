@@ -32,14 +32,14 @@ class SearchSpace(Protocol):
         """Number of different networks."""
 
     def charts(self) -> Sequence[Sequence[str]]:
-        """Names of hyperparameters that are charted together, the last time all; none where their layers name them."""
+        """One list of hyperparameters per chart; the last has all. Empty for dense networks: layers name their charts."""
 
     def largest(self, inputs: int, classes: int) -> int:
         """Parameters of the largest network."""
 
     @property
-    def activations(self) -> int:
-        """Numbers that the layers of the largest network give for one image; 0 where they do not count."""
+    def activation_count(self) -> int:
+        """Size of all layer outputs of the largest network for one image; 0 if memory need not count them."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,25 @@ class DenseSpace:
     space: Space
     training: Training
     notes = ()
-    activations = 0
+    activation_count = 0
 
     def hyperparameters(self) -> "keras_tuner.HyperParameters":
-        from pipeline.models import search_space  # noqa: PLC0415 - Keras Tuner
+        from pipeline.models import dense_space  # noqa: PLC0415 - Keras Tuner
 
-        return search_space.hyperparameters(self.space, self.training)
+        return dense_space.hyperparameters(self.space, self.training)
 
     def recipe(self, values: Mapping[str, Any]) -> Recipe:
-        from pipeline.models import search_space  # noqa: PLC0415 - Keras Tuner
+        from pipeline.models import dense_space  # noqa: PLC0415 - Keras Tuner
 
-        return search_space.recipe(self.space, values, self.training)
+        return dense_space.recipe(self.space, values, self.training)
 
     def charts(self) -> Sequence[Sequence[str]]:
         return ()
 
     def size(self) -> int:
-        from pipeline.models import search_space  # noqa: PLC0415 - Keras Tuner
+        from pipeline.models import dense_space  # noqa: PLC0415 - Keras Tuner
 
-        return search_space.size(self.space, self.training)
+        return dense_space.size(self.space, self.training)
 
     def largest(self, inputs: int, classes: int) -> int:
         if self.space.networks is not None:

@@ -6,8 +6,9 @@ by this protocol and its `Recipe`. What kinds have of their own is chosen by kin
 - the search space: `space_of` in `spaces.py`;
 - the Keras model: `build` in `networks.py`;
 - the JSON: `_spec` in `recipe.py`;
-- the trainer: `train` in `training/trainers.py`, and `program_key` in `training/programs.py`;
-- what is charted of a trial: `Trial.searched` in `search/trials.py`;
+- the trainer: `train` in `training/choose_trainer.py`, and `program_key` in `training/program_cache.py`;
+- what is charted of a trial: `Trial.searched` in `search/trials.py`, and its text `network.txt`: `logged` in
+  `search/log_trial.py`;
 - the code that the saved model needs: `log_chosen_model` in `evaluation/log_model.py`.
 
 A user's own model needs none of these: it is a function in a file that an experiment names (docs/own-model.md).

@@ -1,1 +1,1 @@
-"""The step `retrain` with its promotion gate, and the commands `rollback`, `status` and `schedule`."""
+"""The step `retrain` with its promotion gate, and the commands `rollback`, `status`, `prune` and `schedule`."""

@@ -22,7 +22,7 @@ from pipeline.evaluation.refits import FIRST_SEED, RefitGroup, refit
 from pipeline.evaluation.seeds_in_time import refits_to_come
 from pipeline.evaluation.step import evaluate
 from pipeline.formatting import few
-from pipeline.models import keras_model, networks
+from pipeline.models import dense_keras, networks
 from pipeline.models.recipe import Recipe
 from pipeline.retraining.model_metrics import ModelPredictions
 from pipeline.retraining.plan import Mode
@@ -133,7 +133,7 @@ def load_champion(registry: Registry, champion: Version, split: Split) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         file, serving = registry.read(lambda: fetch(champion.source, Path(folder)))
         with networks.custom_parts(file.with_name(CODE)):
-            model = keras_model.load(file)
+            model = dense_keras.load(file)
     for what, theirs, ours in (
         ("images of the shape", serving.image_shape, split.image_shape),
         ("pixels up to", serving.pixel_max, split.pixel_max),

@@ -11,7 +11,7 @@ from numpy.lib.npyio import NpzFile
 
 from pipeline.data.split import Split
 from pipeline.errors import DAMAGED, InputError
-from pipeline.statistics.monitoring.image_figures import DIGEST_BYTES, ImageFigures, described_by, image_figures
+from pipeline.statistics.monitoring.image_features import DIGEST_BYTES, ImageFeatures, described_by, image_figures
 from pipeline.tracking.names import DECISION_TAG, REFERENCE, RETRAIN_RUN_TAG
 from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run, Store
@@ -24,14 +24,14 @@ class NoReferenceError(Exception):
     """A champion has no reference that can be used; says why, for people."""
 
 
-def sample(split: Split, seed: int) -> ImageFigures:
+def sample(split: Split, seed: int) -> ImageFeatures:
     """Figures of training images, drawn without replacement."""
     rows = np.random.default_rng(seed).permutation(len(split.train))[:MOST_IMAGES]
     train = split.train
     return image_figures(train.images[rows], train.labels[rows], classes=split.classes, pixel_max=split.pixel_max)
 
 
-def write(run: Run, figures: ImageFigures) -> None:
+def write(run: Run, figures: ImageFeatures) -> None:
     """Writes the reference of a version that is about to be promoted to the run that trained it."""
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -46,7 +46,7 @@ def write(run: Run, figures: ImageFigures) -> None:
     run.write(REFERENCE, buffer.getvalue())
 
 
-def read(store: Store, champion: Version, split: Split) -> ImageFigures:
+def read(store: Store, champion: Version, split: Split) -> ImageFeatures:
     """The reference of a champion, whose classes and size of image are those of the split.
 
     Raises:
@@ -76,11 +76,11 @@ def read(store: Store, champion: Version, split: Split) -> ImageFigures:
     return figures
 
 
-def _figures_of(file: NpzFile, split: Split) -> ImageFigures:
+def _figures_of(file: NpzFile, split: Split) -> ImageFeatures:
     if "images" in file:  # of an earlier Narrowgap
         figures = image_figures(file["images"], file["labels"], classes=split.classes, pixel_max=split.pixel_max)
     else:
-        figures = ImageFigures(
+        figures = ImageFeatures(
             counts=file["counts"],
             digests=file["digests"],
             brightness=file["brightness"],

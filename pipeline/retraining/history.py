@@ -20,7 +20,7 @@ from pipeline.retraining.model_metrics import ModelMetrics
 from pipeline.session import Session
 from pipeline.statistics.monitoring.control_chart import ChartPoint, ModelScores, control_chart, limit_warnings
 from pipeline.statistics.monitoring.drift import SIZES, drift, drift_sentence, drift_table
-from pipeline.statistics.monitoring.image_figures import ImageFigures, digests
+from pipeline.statistics.monitoring.image_features import ImageFeatures, digests
 from pipeline.tracking.names import CONTROL_PNG, DRIFT_CSV, DRIFT_PNG, WARNING_TAG
 from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run
@@ -131,7 +131,7 @@ def check_drift(session: Session, root: Run, champion: Version) -> DriftCheck:
     return DriftCheck(tuple(warnings), (condition,))
 
 
-def leaked_test_images(trained_on: ImageFigures, split: Split) -> int:
+def leaked_test_images(trained_on: ImageFeatures, split: Split) -> int:
     """Number of test images among those that the champion was trained on. Duplicates of current training images do not
     count: the challenger was trained on them too.
     """

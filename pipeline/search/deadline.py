@@ -20,7 +20,7 @@ from pipeline.time_limit import TimeLimit
 
 MILLION = 1e6
 MOST_FOR_REFITS = 0.5
-"""Share of the time from the start of the search that it leaves for refits beyond the fewest."""
+"""Largest share of the search's whole time that is kept for refits beyond the fewest."""
 
 
 @dataclass(frozen=True)

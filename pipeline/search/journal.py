@@ -33,7 +33,7 @@ from pipeline.tracking.names import (
     STEP_TAG,
 )
 from pipeline.tracking.store import Run, Store
-from pipeline.training import state
+from pipeline.training import state_file
 from pipeline.training.result import TrainingState
 
 STOPPED = "the search was stopped before this trial had ended"
@@ -158,14 +158,14 @@ class StoreJournal:
     def state(self, number: int) -> TrainingState | None:
         kept = self._runs.waiting(number, STATE)  # the store may be away, and training goes on
         if kept is not None:
-            return state.from_bytes(kept)
+            return state_file.from_bytes(kept)
         self._runs.drain()
         try:
             content = self._store.get(self._state_runs()[number]).read(STATE)
         except InputError:
             return None
         try:
-            return state.from_bytes(content)
+            return state_file.from_bytes(content)
         except DAMAGED:
             return None
 
@@ -203,7 +203,7 @@ class StoreJournal:
         )
         artifacts = dict(logged.artifacts) if logged else {}
         if result is not None and result.state is not None and self._keeps_states:
-            artifacts[STATE] = state.to_bytes(result.state)
+            artifacts[STATE] = state_file.to_bytes(result.state)
         return TrialRecord(
             number=proposal.number,
             name=f"{proposal.number:02d} {self._name(proposal)}",

@@ -52,8 +52,8 @@ class Trial:
         return values
 
     def epochs_trained(self, epochs: int) -> float:
-        """Epochs that its seconds are of, given the number of a full training: without those of the trial that it continues
-        (Hyperband), and counted fully if it stopped early by itself.
+        """Number of epochs that the metric `seconds` covers, given the number of a full training:
+        without those of the trial that it continues (Hyperband), and counted fully if it stopped early by itself.
         """
         until = self.run.metrics["epochs_run"] if self.pruned else self.proposed.get("tuner/epochs", epochs)
         return float(until - self.proposed.get("tuner/initial_epoch", 0))

@@ -10,8 +10,8 @@ from typing import Literal
 from pipeline.data import formats
 from pipeline.data.dataset import Images
 from pipeline.data.own import archive, pictures, pixels, stack, tables
+from pipeline.data.own.class_folders import is_leftover
 from pipeline.data.own.parts import Form, Notes, RawImages, Trained
-from pipeline.data.own.tree import is_leftover
 from pipeline.errors import InputError, as_utf8
 
 ZIP, NPY = b"PK\x03\x04", b"\x93NUM"

@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 
 from pipeline.data.own.parts import Form, Trained
 from pipeline.errors import InputError
-from pipeline.models.keras_model import save
-from pipeline.serving.fit_to_frame import Frame, frame_of
+from pipeline.models.dense_keras import save
+from pipeline.serving.resize import Frame, frame_of
 from pipeline.statistics.selective import policies
-from pipeline.tracking.connection.patience import temporary_folder_errors
+from pipeline.tracking.connection.waiting import temporary_folder_errors
 from pipeline.tracking.run import ABSENT
 from pipeline.tracking.store import Run
 
@@ -60,7 +60,7 @@ class Serving:
     """How the user's own data were read for training. None for the built-in data sets, and in models that were logged
     without it."""
     light: bool | None = None
-    """As of `Frame`, measured on training images of all classes."""
+    """Whether the background is light (`Frame.light`), measured on training images of all classes."""
     extent: float | None = None
     """As `light`. None in models that were logged without both: they are then measured on the input example."""
 

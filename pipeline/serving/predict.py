@@ -17,8 +17,8 @@ from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Experiment
 from pipeline.formatting import safe_cell
 from pipeline.paths import user_path
-from pipeline.serving.fit_to_frame import Frame, Invert, fit
 from pipeline.serving.inputs import Picture, Unreadable, read
+from pipeline.serving.resize import Frame, Invert, fit
 from pipeline.session import connect
 from pipeline.statistics.selective.policies import POLICIES
 from pipeline.tracking import run_lock

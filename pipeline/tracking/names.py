@@ -229,6 +229,7 @@ OTHER_METRICS: dict[str, str] = {
     "labels_suspect, labels_judged": "Of `check`: training labels that look wrong, of so many that were judged.",
     "images_constant": "Of `check`: images of one colour.",
     "trials": "Of a search: its trials.",
+    "pruned": "Of a search with `search.pruner`: trials that it stopped early.",
     "seeds": "Of an evaluation: seeds of the chosen network.",
     "test_uses": "Of an evaluation: trials and refits of this store that were scored on this test set.",
     "<metric>_sd": "Of an evaluation: standard deviation over seeds.",
@@ -273,7 +274,7 @@ TRIAL_COLUMNS = ("trial", "architecture", "parameters", "pruned", "run_id")
 """Columns of `trials.csv` besides hyperparameters and metrics."""
 TUNER_PREFIX = "tuner/"
 """Of what Hyperband adds to the hyperparameters of a proposal."""
-MOST_PARAM_LETTERS = 250
+MOST_PARAM_NAME_LETTERS = 250
 """Of the name of a param."""
 
 
@@ -293,7 +294,7 @@ def is_param(name: str) -> bool:
     plain = posixpath.normpath(name)
     return (
         bool(re.fullmatch(r"[/\w.\- :]+", name))
-        and len(name) <= MOST_PARAM_LETTERS
+        and len(name) <= MOST_PARAM_NAME_LETTERS
         and plain == name != "."
         and not plain.startswith(("..", "/"))
     )

@@ -21,13 +21,13 @@ from requests import HTTPError
 from pipeline import stop_request
 from pipeline.errors import InputError, NarrowgapError, StoreError
 from pipeline.tracking.connection.masking import masked, shown
-from pipeline.tracking.connection.patience import PatientClient, temporary_folder_errors
+from pipeline.tracking.connection.waiting import PatientClient, temporary_folder_errors
 from pipeline.tracking.names import NOTE_TAG, PARENT_TAG, REASON_TAG, REQUEST_TAG
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 MOST_METRICS, MOST_PARAMS, MOST_TAGS, MOST_IN_ALL = 1000, 100, 100, 1000
 """MLflow's limits of one `log_batch`."""
-MOST_PARAM_LETTERS, MOST_TAG_LETTERS = 6000, 8000
+MOST_PARAM_VALUE_LETTERS, MOST_TAG_LETTERS = 6000, 8000
 """MLflow cuts longer values without a word."""
 MOST_REASON_LETTERS = 4000
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
@@ -265,7 +265,7 @@ def _absent(error: Exception) -> bool:
 
 
 def _param(key: str, value: object) -> str:
-    return _whole(f"the param {key}", str(value), MOST_PARAM_LETTERS)
+    return _whole(f"the param {key}", str(value), MOST_PARAM_VALUE_LETTERS)
 
 
 def _tag(key: str, value: object) -> str:

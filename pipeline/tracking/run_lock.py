@@ -169,7 +169,7 @@ def lease(
     Args:
         store: The store.
         root: The run of this process.
-        of: Name of the lease, such as `retrain digits`.
+        of: Name of the lease, such as `registry digits`.
         what: What is done, for the message, such as `retrain of digits`.
         cure: What the user can do, for the message.
         say: Prints a line about a wait.
@@ -220,8 +220,8 @@ def _flags(store: Store, root: Run, of: str) -> list[_Flag]:
 
 @contextmanager
 def taking(store: Store, own: Run, *, of: str) -> Iterator[bool]:
-    """Whether no other process is taking the same over, which it may do inside the block. Nobody is refused or waits: of two
-    that come at the same moment, at most one may, and maybe none. Both flags are raised before both looks.
+    """Yields whether this process alone is taking the runs over. Nobody waits: of two at the same moment, at most one gets
+    true, and maybe none. Each raises its flag before it looks for another.
 
     Args:
         store: The store.

@@ -19,7 +19,7 @@ from pipeline.tracking import provenance
 from pipeline.tracking.connection import address, sqlite
 from pipeline.tracking.connection.health import check_reachable, connection_error
 from pipeline.tracking.connection.masking import shown
-from pipeline.tracking.connection.patience import Patience, PatientClient, limit_retries
+from pipeline.tracking.connection.waiting import PatientClient, Waiting, limit_retries
 from pipeline.tracking.names import (
     EXPERIMENT_TAG,
     GIT_DIRTY_TAG,
@@ -81,7 +81,7 @@ class Store:
         if file is not None:
             sqlite.enable_wal(file)
         runs, artifacts = (
-            Patience(f"{what} {shown(uri)}", minutes=wait_minutes, say=say)
+            Waiting(f"{what} {shown(uri)}", minutes=wait_minutes, say=say)
             for what in ("tracking store", "artifact store of")
         )
         return cls(PatientClient(client, runs, artifacts), uri)

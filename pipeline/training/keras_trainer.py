@@ -24,11 +24,11 @@ from pipeline.models.recipe import Recipe
 from pipeline.models.user import network
 from pipeline.models.user.network import Built
 from pipeline.models.user.spec import UserSpec
-from pipeline.training import epochs
+from pipeline.training import training_loop
 from pipeline.training.call_size import MOST_SCORING_ROWS, MOST_TRAINING_ROWS, rows_per_call
-from pipeline.training.epochs import Clock, OnEpoch, Weights
-from pipeline.training.programs import PROGRAMS
+from pipeline.training.program_cache import PROGRAMS
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult
+from pipeline.training.training_loop import Clock, OnEpoch, Weights
 
 LEAST = 1e-7
 """Probabilities count as at least this much, as in Keras' own cross-entropy."""
@@ -60,7 +60,7 @@ def train(
         raise TypeError(f"{type(recipe.spec).__name__} is not a user's own model")
     clock = Clock()
     trainer = _Trainer(recipe.spec, settings, split, seed)
-    return epochs.run(
+    return training_loop.run(
         trainer, recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch, clock=clock
     )
 
@@ -82,13 +82,13 @@ class _Trainer:
         self._seeds = [each for each in self._model.non_trainable_variables if id(each) not in kept]
         PROGRAMS.compiled += 1  # a worker is renewed after so many: TensorFlow keeps memory of each
         self._xla = _xla_pays(self._model)
-        weights = epochs.class_weights(settings, split)
+        weights = training_loop.class_weights(settings, split)
         made = partial(_compiled, built, self._optimizer, _loss(spec, built, settings), split, class_weights=weights)
         self._run = made(xla=self._xla)
         # XLA keeps for ever what it has compiled: it gets one shape, and not that of the last batch too.
         self._run_last = made(xla=False) if self._xla else self._run
         self._answer = _answers(built, split.pixel_max)
-        self._scoring_rows = rows_per_call(MOST_SCORING_ROWS, max(split.inputs, built.activations))
+        self._scoring_rows = rows_per_call(MOST_SCORING_ROWS, max(split.inputs, built.activation_count))
 
     @property
     def layers(self) -> str:
@@ -116,7 +116,7 @@ class _Trainer:
     def epoch(self, number: int) -> dict[str, float]:
         """Trains one epoch: loss without penalties, and accuracy, as training reports them."""
         count, batch = len(self._split.train), self._batch
-        order = epochs.order(self._seed, number, count)
+        order = training_loop.order(self._seed, number, count)
         steps = max(1, rows_per_call(MOST_TRAINING_ROWS, self._split.inputs) // batch)
         whole = count - count % batch
         loss = right = 0.0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.training.layers.dense import DenseLayer
 from pipeline.training.layers.dropout import dropped
-from pipeline.training.programs import ProgramKey
+from pipeline.training.program_cache import ProgramKey
 
 Weights = tuple[NDArray[np.float32], ...]
 
@@ -150,17 +150,17 @@ class Program:
 
         def step(number: tf.Tensor, loss_sum: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, ...]:
             counted = tf.minimum(count - number * batch, batch)
-            weight = tf.cast(tf.range(batch) < counted, tf.float32)
-            importance = weight if self._class_weights is None else weight * self._weights_of(labels[number])
+            mask = tf.cast(tf.range(batch) < counted, tf.float32)
+            row_weights = mask if self._class_weights is None else mask * self._weights_of(labels[number])
             rows = tf.cast(images[number], tf.float32) * (1 / self._pixel_max)
             here = {
                 place: (each[number], thresholds[index])
                 for index, (place, each) in enumerate(zip(self._places, random, strict=True))
             }
             with tf.GradientTape() as tape:
-                answers = self._forward(rows, here, weight, counted)
-                losses = self._losses(labels[number], answers, rates.smoothing)
-                total = tf.reduce_sum(losses * importance)
+                logits = self._forward(rows, here, mask, counted)
+                losses = self._losses(labels[number], logits, rates.smoothing)
+                total = tf.reduce_sum(losses * row_weights)
                 loss = total / tf.cast(counted, tf.float32)
             # Not `optimizer.apply`: it sums over replicas by a custom gradient, which TensorFlow registers for ever and
             # the whole graph with it (6 MB per network).
@@ -173,19 +173,19 @@ class Program:
                     variable.assign_sub(tf.pad(shrunk, [[0, variable.shape[0] - decayed], [0, 0]]))
                 self._optimizer.update_step(gradient, variable, rate)
             self._optimizer.iterations.assign_add(1)
-            hits = tf.cast(tf.argmax(answers, axis=1, output_type=tf.int32) == labels[number], tf.float32)
-            return number + 1, loss_sum + total, right + tf.reduce_sum(hits * weight)
+            hits = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == labels[number], tf.float32)
+            return number + 1, loss_sum + total, right + tf.reduce_sum(hits * mask)
 
         start = tf.constant(0), tf.constant(0.0), tf.constant(0.0)
         _, loss_sum, right = tf.while_loop(lambda number, *_: number * batch < count, step, start)
         return loss_sum, right
 
-    def _losses(self, labels: tf.Tensor, answers: tf.Tensor, smoothing: tf.Tensor) -> tf.Tensor:
+    def _losses(self, labels: tf.Tensor, logits: tf.Tensor, smoothing: tf.Tensor) -> tf.Tensor:
         """Cross-entropy per image; with label smoothing, that share of it is the mean over all classes as labels."""
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, answers)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         if not self._smooths:
             return losses
-        even = -tf.reduce_mean(tf.nn.log_softmax(answers), axis=1)
+        even = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
         return losses + smoothing * (even - losses)
 
     def _weights_of(self, labels: tf.Tensor) -> tf.Tensor:
@@ -195,20 +195,20 @@ class Program:
         self,
         rows: tf.Tensor,
         drawn: Mapping[int, tuple[tf.Tensor, tf.Tensor]],
-        weight: tf.Tensor,
+        mask: tf.Tensor,
         counted: tf.Tensor,
     ) -> tf.Tensor:
-        """Outputs before softmax, with the dropout of `drawn`: random numbers and threshold by position. `weight` and
+        """Outputs before softmax, with the dropout of `drawn`: random numbers and threshold by position. `mask` and
         `counted` are those of `DenseLayer.train`.
         """
 
-        def lossy(rows: tf.Tensor, place: int) -> tf.Tensor:
+        def with_dropout(rows: tf.Tensor, place: int) -> tf.Tensor:
             return dropped(rows, *drawn[place]) if place in drawn else rows
 
-        rows = lossy(rows, 0)
+        rows = with_dropout(rows, 0)
         for place, (layer, activation) in enumerate(zip(self._layers, self._activations, strict=False), start=1):
-            rows = lossy(activation(layer.train(rows, weight, counted)), place)
-        return self._layers[-1].train(rows, weight, counted)
+            rows = with_dropout(activation(layer.train(rows, mask, counted)), place)
+        return self._layers[-1].train(rows, mask, counted)
 
     def _log_softmax(self, images: tf.Tensor) -> tf.Tensor:
         rows = tf.cast(images, tf.float32) * (1 / self._pixel_max)

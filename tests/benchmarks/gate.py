@@ -151,7 +151,7 @@ def trained(division: int, seeds: range) -> Iterator[ModelPredictions]:
     from pipeline.experiment import Data, Training
     from pipeline.models.dense import DenseSpec
     from pipeline.models.recipe import Recipe
-    from pipeline.training.compiled import train
+    from pipeline.training.dense_trainer import train
 
     data = Data(dataset="digits", validation=0.1, test=0.1, seed=division)
     parts = split(load(data), data)

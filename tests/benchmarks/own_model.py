@@ -54,11 +54,11 @@ def trainer(batch: int, seed: int) -> Run:
     init_tensorflow()
     from pipeline.models.recipe import Recipe
     from pipeline.models.user.spec import UserSpec
-    from pipeline.training.trainers import train
+    from pipeline.training.choose_trainer import train
 
     code = load("convnet").model
     assert code is not None
-    spec = UserSpec(code, tuple(VALUES.items()), weights=0, has_dropout=True, compiled=False)
+    spec = UserSpec(code, tuple(VALUES.items()), parameter_count=0, has_dropout=True, compiled=False)
     settings = Training(epochs=EPOCHS, batch_size=batch, learning_rate=0.001, schedule="constant", patience=3)
     data = _data()
     began = time.perf_counter()

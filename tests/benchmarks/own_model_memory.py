@@ -61,7 +61,7 @@ def main() -> int:
     for number in range(given.trials):
         values = {"filters_0": 4 + number % 17, "dropout_0": 0.1 + number / 1000, "filters_1": 4 + number % 13,
                   "dropout_1": 0.2, "units": 8 + number % 29}  # fmt: skip
-        spec = UserSpec(code, tuple(values.items()), weights=1, has_dropout=True, compiled=False)
+        spec = UserSpec(code, tuple(values.items()), parameter_count=1, has_dropout=True, compiled=False)
         settings = Training(epochs=2, batch_size=16 + number % 7, patience=None)
         outcome = run_job(Job(number, Recipe(spec), settings, number, 2), data, draw_trial)
         assert outcome.failure is None, outcome.failure

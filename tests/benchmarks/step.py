@@ -39,7 +39,7 @@ class Graph:
     def __init__(self, spec: DenseSpec, *, bfloat16: bool) -> None:
         import tensorflow as tf
 
-        from pipeline.models.keras_model import initial_weights
+        from pipeline.models.dense_keras import initial_weights
 
         weights = initial_weights(spec, inputs=784, classes=10, seed=1)
         self._weights = [tf.Variable(each) for each in weights]
@@ -108,10 +108,10 @@ class Graph:
 
 def steps() -> None:
     """A table of seconds: the first call, which compiles, and an epoch."""
-    from pipeline.models.keras_model import initial_weights
+    from pipeline.models.dense_keras import initial_weights
     from pipeline.training.layers.dropout import DropoutMasks
     from pipeline.training.program import Program, Rates
-    from pipeline.training.programs import dense_key
+    from pipeline.training.program_cache import dense_key
 
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (COUNT, 784), np.uint8)
@@ -165,7 +165,7 @@ def _call(
 
 def batches(seeds: Sequence[int] = (11, 12, 13)) -> None:
     """A table of means over seeds: scores, gap, and processor seconds of a trial."""
-    from pipeline.training import compiled
+    from pipeline.training import dense_trainer
 
     data = _data()
     print(
@@ -179,7 +179,7 @@ def batches(seeds: Sequence[int] = (11, 12, 13)) -> None:
             figures = []
             for seed in seeds:
                 start = time.process_time()
-                result = compiled.train(Recipe(spec), asked, data, seed=seed)
+                result = dense_trainer.train(Recipe(spec), asked, data, seed=seed)
                 gap = 100 * (result.train.accuracy - result.test.accuracy)
                 figures.append((result.validation.loss, 100 * result.test.accuracy, gap, time.process_time() - start))
             (loss, right, gap, seconds), spread = np.mean(figures, axis=0), np.std(figures, axis=0, ddof=1)

@@ -50,7 +50,7 @@ def trainer(spec: DenseSpec, seed: int) -> Run:
     from pipeline.training.runtime import init_tensorflow
 
     init_tensorflow()
-    from pipeline.training.compiled import train
+    from pipeline.training.dense_trainer import train
 
     result = train(Recipe(spec), SETTINGS, _data(), seed=seed)
     epoch = result.seconds["train"] / SETTINGS.epochs
@@ -70,7 +70,7 @@ def model_fit(spec: DenseSpec, seed: int) -> Run:
     import keras
     import tensorflow as tf
 
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
 
     tf.config.threading.set_intra_op_parallelism_threads(2)
     tf.config.threading.set_inter_op_parallelism_threads(2)

@@ -31,19 +31,19 @@ def main() -> int:
     from pipeline.training.runtime import init_tensorflow
 
     init_tensorflow()
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
     from pipeline.search.trial_figures import draw_trial
-    from pipeline.training import compiled, epochs, scoring
-    from pipeline.training.programs import PROGRAMS
+    from pipeline.training import dense_trainer, scoring, training_loop
+    from pipeline.training.program_cache import PROGRAMS
 
     data = _data()
-    result = compiled.train(Recipe(SPEC), SETTINGS, data, seed=1)
-    trainer = compiled._Trainer(SPEC, SETTINGS, data, 1)
+    result = dense_trainer.train(Recipe(SPEC), SETTINGS, data, seed=1)
+    trainer = dense_trainer._Trainer(SPEC, SETTINGS, data, 1)
     trainer.start()
     trainer.set_weights(result.weights)
     model = build(SPEC, image_shape=(28, 28), classes=10, pixel_max=255, seed=1)
     model.set_weights(result.weights)
-    parts = (epochs.probe(data, 1), data.validation)
+    parts = (training_loop.probe(data, 1), data.validation)
 
     def layers() -> list[NDArray[np.float32]]:
         return [_by_layers(model, part.images.reshape(len(part), -1)) for part in parts]
@@ -67,10 +67,10 @@ def main() -> int:
 
     def anew() -> None:
         PROGRAMS.forget()
-        compiled.train(Recipe(SPEC), SETTINGS, data, seed=2, until=1)
+        dense_trainer.train(Recipe(SPEC), SETTINGS, data, seed=2, until=1)
 
     def again() -> None:
-        compiled.train(Recipe(SPEC), SETTINGS, data, seed=2, until=1)
+        dense_trainer.train(Recipe(SPEC), SETTINGS, data, seed=2, until=1)
 
     print(_row("a trial of one epoch, its network new or compiled before", *_medians(anew, again)))
 

@@ -146,7 +146,7 @@ def test_settings_of_a_searched_network_and_of_the_references_are_the_experiment
 def own_model(*values: tuple[str, Any], compiled: bool = False, **settings: Any) -> Trial:
     """A trial of a user's own model that names training settings among its hyperparameters."""
     code = ModelCode("net.py", "build", "text")
-    spec = UserSpec(code, values, weights=1, has_dropout=False, compiled=compiled)
+    spec = UserSpec(code, values, parameter_count=1, has_dropout=False, compiled=compiled)
     return replace(trial(0, spec, figures(accuracy=0.9)), recipe=Recipe(spec, TrainingOverrides(**settings)))
 
 

@@ -17,8 +17,8 @@ from pipeline.evaluation.log_model import log_chosen_model, spread_over_classes
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.models import networks
 from pipeline.models.recipe import Recipe
-from pipeline.serving.fit_to_frame import Frame
 from pipeline.serving.model import Serving, frame, load, serving
+from pipeline.serving.resize import Frame
 from pipeline.session import PreparedData
 from pipeline.tracking.store import Store
 from tests.evaluation.samples import SETTINGS, figures, group, relu

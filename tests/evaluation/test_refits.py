@@ -88,7 +88,7 @@ def test_the_arrays_of_a_refit_are_those_that_were_scored(refitted: Refitted) ->
 
 
 def test_the_weights_of_a_refit_make_the_network_that_was_scored(refitted: Refitted) -> None:
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
 
     split, found = refitted.session.prepared.split, refitted.groups[0]
     model = build(dense(found.finalist.recipe.spec), image_shape=(8, 8), classes=10, pixel_max=16, seed=1)

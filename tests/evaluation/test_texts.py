@@ -19,7 +19,7 @@ from pipeline.evaluation.race import final_choice, first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.build import _answer, _summary
 from pipeline.evaluation.report.page import Picture
-from pipeline.evaluation.summary import print_gaps
+from pipeline.evaluation.screen_table import print_gaps
 from pipeline.experiment import load
 from pipeline.figures.style import canvas, png
 from pipeline.models.dense import notebook_network

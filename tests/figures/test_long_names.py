@@ -14,7 +14,7 @@ from pipeline.figures import exploration as exploration_picture
 from pipeline.figures.networks import confusion_matrix, mistakes, per_class
 from pipeline.figures.style import png, short
 from pipeline.statistics.monitoring.drift import drift
-from pipeline.statistics.monitoring.image_figures import image_figures
+from pipeline.statistics.monitoring.image_features import image_figures
 from pipeline.statistics.per_class import Mistake
 
 NAMES = ("a" * 255, "b" * 255)

@@ -15,7 +15,7 @@ from pipeline.figures import drift as drift_picture
 from pipeline.figures.style import MARK, TEST, TRAIN
 from pipeline.statistics.monitoring.control_chart import ChartPoint, ModelScores, control_chart
 from pipeline.statistics.monitoring.drift import Drift, drift
-from pipeline.statistics.monitoring.image_figures import image_figures
+from pipeline.statistics.monitoring.image_features import image_figures
 from tests.figures.samples import CLASS_NAMES, images
 from tests.figures.test_figures import inside_the_page, legend, xs, ys
 

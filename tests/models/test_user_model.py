@@ -332,7 +332,7 @@ ZEROS = (
     ],
 )
 def test_outputs_of_a_last_layer_that_starts_at_zero_are_logits(options, outputs):
-    assert space(ZEROS.format(options, outputs)).recipe({"a": 1}).spec.weights == 17 * 3
+    assert space(ZEROS.format(options, outputs)).recipe({"a": 1}).spec.parameter_count == 17 * 3
     assert built(ZEROS.format(options, outputs)).logits
 
 

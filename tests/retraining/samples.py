@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.data.dataset import Images
 from pipeline.models.dense import DenseSpec
-from pipeline.models.keras_model import build
+from pipeline.models.dense_keras import build
 from pipeline.serving.model import Serving, log_model
 from pipeline.tracking.names import CHAMPION
 from pipeline.tracking.registry import Registry, Version

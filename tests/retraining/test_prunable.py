@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.retraining.pruning.prunable import DAY_MS, Prunable, Stored, prunable
+from pipeline.retraining.cleanup.prunable import DAY_MS, Prunable, Stored, prunable
 from pipeline.retraining.run_number import next_number
 from pipeline.tracking.registry import Version
 from pipeline.tracking.store import Run

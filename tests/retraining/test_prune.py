@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.errors import BusyError
-from pipeline.retraining.pruning import prune as pruning
+from pipeline.retraining.cleanup import prune as pruning
 from pipeline.tracking import deletion, run_lock
 from pipeline.tracking.names import CHALLENGER, CHAMPION
 from pipeline.tracking.store import Run, Store

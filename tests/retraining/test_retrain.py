@@ -29,7 +29,7 @@ from pipeline.retraining.decision import Condition, Decision
 from pipeline.retraining.model_metrics import ModelMetrics
 from pipeline.search.journal import StoreJournal
 from pipeline.search.resume import identity_tag
-from pipeline.statistics.monitoring.image_figures import image_figures
+from pipeline.statistics.monitoring.image_features import image_figures
 from pipeline.tracking import owner, run_lock
 from pipeline.tracking.names import (
     CHALLENGER,

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from pipeline.retraining.pruning import prunable
+from pipeline.retraining.cleanup import prunable
 from pipeline.tracking.names import CHAMPION, PREVIOUS_CHAMPION
 from tests.retraining.loop import BETTER, FORCE, Loop
 

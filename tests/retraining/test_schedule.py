@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.retraining.schedule import clock, render
 from pipeline.retraining.schedule import environment as environments
 from pipeline.retraining.schedule import schedule as scheduling
-from pipeline.retraining.schedule.reach import private_host
+from pipeline.retraining.schedule.private_hosts import private_host
 from pipeline.tracking.connection import address
 from tests.test_whole import environment, narrowgap, runs
 

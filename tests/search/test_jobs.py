@@ -10,7 +10,7 @@ from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
 from pipeline.search.workers.jobs import InProcess, Job, Outcome, collected, match
 from pipeline.search.workers.run_job import describe_error
-from pipeline.training.programs import program_key
+from pipeline.training.program_cache import program_key
 
 
 def job(number: int, width: int, rate: float = 0.1) -> Job:

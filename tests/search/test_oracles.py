@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.experiment import Space
-from pipeline.models import search_space
+from pipeline.models import dense_space
 from pipeline.search.proposals import oracles
 from pipeline.search.proposals.grid_encoding import INACTIVE, GridEncoding
 
@@ -18,12 +18,12 @@ WIDE = Space()  # 2,513,790
 
 
 def lattice(of):
-    return GridEncoding(search_space.hyperparameters(of).space)
+    return GridEncoding(dense_space.hyperparameters(of).space)
 
 
 def oracle(kind, of, *, direction="min", seed=5, **more):
     objective = keras_tuner.Objective("val_loss", direction)
-    given = search_space.hyperparameters(of)
+    given = dense_space.hyperparameters(of)
     if kind is not oracles.HyperbandOracle:
         more = {"max_trials": None} | more
     return kind(objective=objective, hyperparameters=given, seed=seed, allow_new_entries=False, **more)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.experiment import parse
-from pipeline.models import search_space
+from pipeline.models import dense_space
 from pipeline.search.proposals.ask_tell import NoProposal, Proposal, Proposals
 
 pytestmark = pytest.mark.tensorflow
@@ -125,7 +125,7 @@ def test_no_network_is_proposed_twice_and_every_one_once_before_the_end(tuner, w
     proposals = Proposals(asking)
     pending: deque[str] = deque()
     specs = []
-    for _ in range(search_space.size(asking.space)):
+    for _ in range(dense_space.size(asking.space)):
         if len(pending) == window:
             proposals.tell(pending.popleft(), 0.5)
         proposal = asked(proposals)

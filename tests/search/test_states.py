@@ -107,9 +107,9 @@ def test_a_search_out_of_time_keeps_its_states(searches, monkeypatch):
 
 
 def test_a_search_that_failed_for_good_has_no_states(searches, monkeypatch):
-    from pipeline.training import compiled
+    from pipeline.training import dense_trainer
 
-    real, trained = compiled.train, []
+    real, trained = dense_trainer.train, []
 
     def fails(*arguments: Any, **named: Any) -> Any:
         trained.append(1)
@@ -118,7 +118,7 @@ def test_a_search_that_failed_for_good_has_no_states(searches, monkeypatch):
         return real(*arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(compiled, "train", fails)
+        patch.setattr(dense_trainer, "train", fails)
         assert searches("--search.trials", "99") == 1
     assert "3 trials in a row failed" in searches.said
     assert searches.states() == 0

@@ -14,8 +14,8 @@ from pipeline.data.dataset import Dataset, Images
 from pipeline.data.sources import load
 from pipeline.errors import InputError
 from pipeline.experiment import Data
-from pipeline.serving.fit_to_frame import frame_of
 from pipeline.serving.predict import Inputs, read_and_fit
+from pipeline.serving.resize import frame_of
 
 NOISE = np.random.default_rng(7)
 LABELS = np.array([0, 1] * 6)

@@ -10,7 +10,7 @@ from scipy.stats import chi2
 from pipeline.data.dataset import Images, Labels
 from pipeline.statistics.monitoring import drift as tested
 from pipeline.statistics.monitoring.drift import ALPHA, Drift, DriftTest, drift_sentence, drift_table
-from pipeline.statistics.monitoring.image_figures import ImageFigures, described_by, image_figures
+from pipeline.statistics.monitoring.image_features import ImageFeatures, described_by, image_figures
 
 NAMES = ("cat", "dog")
 
@@ -22,7 +22,7 @@ def noisy(count: int, *, seed: int, level: float = 100, scatter: float = 40) -> 
     return pixels, np.arange(count) % 2
 
 
-def figures(data: tuple[Images, Labels], *, classes: int = 2, pixel_max: int = 255) -> ImageFigures:
+def figures(data: tuple[Images, Labels], *, classes: int = 2, pixel_max: int = 255) -> ImageFeatures:
     return image_figures(*data, classes=classes, pixel_max=pixel_max)
 
 

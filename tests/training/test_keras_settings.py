@@ -54,10 +54,10 @@ def _first_loss_here() -> float:
     from pipeline.data.split import split
     from pipeline.experiment import load
     from pipeline.search.proposals.ask_tell import Proposal, Proposals
-    from pipeline.training import compiled
+    from pipeline.training import dense_trainer
 
     smoke = load("smoke")
     asked = Proposals(smoke).ask()
     assert isinstance(asked, Proposal)
     data = split(sources.load(smoke.data), smoke.data)
-    return compiled.train(asked.recipe, asked.settings, data, seed=asked.seed, until=asked.until).validation.loss
+    return dense_trainer.train(asked.recipe, asked.settings, data, seed=asked.seed, until=asked.until).validation.loss

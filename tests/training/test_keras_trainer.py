@@ -69,7 +69,7 @@ VALUES = {"noisy": ("dropout", 0.3), "compiled": ("rate", 0.1)} | dict.fromkeys(
 
 def spec(function: str) -> UserSpec:
     code = ModelCode("net.py", function, textwrap.dedent(CODE))
-    return UserSpec(code, (VALUES[function],), weights=1, has_dropout=False, compiled=False)
+    return UserSpec(code, (VALUES[function],), parameter_count=1, has_dropout=False, compiled=False)
 
 
 def settings(**changes) -> Training:
@@ -78,7 +78,7 @@ def settings(**changes) -> Training:
 
 
 def train(function, split, **options):
-    from pipeline.training.trainers import train as trainer
+    from pipeline.training.choose_trainer import train as trainer
 
     return trainer(Recipe(spec(function)), options.pop("settings", settings()), split, **{"seed": 3, **options})
 
@@ -108,7 +108,7 @@ def test_the_same_inputs_give_the_same_bits_and_another_seed_others(tiny_split, 
 @pytest.mark.parametrize("function", ["noisy", "plain", "compiled"])
 def test_training_that_goes_on_gives_the_bits_of_uninterrupted_training(tiny_split, function):
     """With the moments of the optimizer, the running means of batch normalization, and the random numbers of dropout."""
-    from pipeline.training.state import from_bytes, to_bytes
+    from pipeline.training.state_file import from_bytes, to_bytes
 
     whole = train(function, tiny_split, settings=settings(schedule="cosine"))
     part = train(function, tiny_split, settings=settings(schedule="cosine"), until=2)
@@ -138,7 +138,7 @@ def test_an_epoch_is_that_of_plain_keras(tiny_split, function, loss):
     import keras
 
     from pipeline.models.user.network import build
-    from pipeline.training.epochs import order
+    from pipeline.training.training_loop import order
 
     result = train(function, tiny_split, settings=settings(epochs=2, learning_rate=0.03))
     built = build(spec(function).code, (VALUES[function],), image_shape=(4, 4), classes=3, seed=3)
@@ -163,7 +163,7 @@ def test_decay_smoothing_and_weights_of_classes_are_those_of_plain_keras(tiny_sp
 
     from pipeline.data.split import Part
     from pipeline.models.user.network import build
-    from pipeline.training.epochs import order
+    from pipeline.training.training_loop import order
 
     images = np.resize(tiny_split.train.images, (40, 4, 4))
     labels = np.array([0] * 25 + [1] * 10 + [2] * 5)
@@ -199,7 +199,7 @@ def test_a_model_that_comes_compiled_is_trained_without_settings_of_the_optimize
 def test_padding_never_reaches_batch_normalization(tiny_split):
     """After one epoch the moving mean is made of the five batches of the data, the last of five images."""
     from pipeline.models.user.network import build
-    from pipeline.training.epochs import order
+    from pipeline.training.training_loop import order
 
     result = train("noisy", tiny_split, settings=settings(epochs=1, learning_rate=1e-9))
     first = build(spec("noisy").code, (VALUES["noisy"],), image_shape=(4, 4), classes=3, seed=3).model
@@ -238,7 +238,7 @@ def test_a_loss_that_does_not_fit_the_outputs_fails_with_the_cure(tiny_split):
 def test_a_model_with_a_layer_of_its_own_is_served_with_its_code(tmp_path, tiny_split, monkeypatch):
     import keras
 
-    from pipeline.models import keras_model, networks
+    from pipeline.models import dense_keras, networks
     from pipeline.serving.model import CODE as FILE
     from pipeline.serving.model import Serving, _files
 
@@ -248,9 +248,9 @@ def test_a_model_with_a_layer_of_its_own_is_served_with_its_code(tmp_path, tiny_
     files = _files(tmp_path, model, Serving(("a", "b", "c"), (4, 4), 255, 0.5), textwrap.dedent(CODE))
     monkeypatch.setattr("keras.src.saving.object_registration.GLOBAL_CUSTOM_OBJECTS", {})
     with pytest.raises(TypeError, match="Scale"):
-        keras_model.load(tmp_path / "network.keras")
+        dense_keras.load(tmp_path / "network.keras")
     with networks.custom_parts(tmp_path / FILE):
-        loaded = keras_model.load(tmp_path / "network.keras")
+        loaded = dense_keras.load(tmp_path / "network.keras")
     assert keras.saving.get_custom_objects() == {}
     probe = tiny_split.test.images
     assert np.array_equal(loaded.predict(probe, verbose=0), model.predict(probe, verbose=0))

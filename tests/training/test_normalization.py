@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.data.split import Part
 from pipeline.models.dense import DenseSpec
-from pipeline.training.state import from_bytes, to_bytes
-from tests.training.test_compiled import fingerprint, settings, train
+from pipeline.training.state_file import from_bytes, to_bytes
+from tests.training.test_dense_trainer import fingerprint, settings, train
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tensorflow")]
 each_kind = pytest.mark.parametrize("kind", ["batch", "layer"])
@@ -28,7 +28,7 @@ def lossy(kind: str) -> DenseSpec:
 
 
 def keras_model(spec, seed=3):
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
 
     return build(spec, image_shape=(4, 4), classes=3, pixel_max=255, seed=seed)
 
@@ -114,7 +114,7 @@ def test_moving_averages_after_one_step_are_a_hundredth_of_the_batch(tiny_split)
 
 @each_kind
 def test_the_first_weights_are_those_of_the_keras_model(kind):
-    from pipeline.models.keras_model import initial_weights
+    from pipeline.models.dense_keras import initial_weights
 
     ours = initial_weights(plain(kind), inputs=16, classes=3, seed=3)
     theirs = keras_model(plain(kind)).get_weights()
@@ -136,7 +136,7 @@ def test_the_keras_model_has_the_parameters_that_are_counted(kind):
 
 @each_kind
 def test_the_same_inputs_give_the_same_bits_with_a_new_program_a_kept_one_and_in_a_fresh_process(digits_split, kind):
-    from pipeline.training.programs import PROGRAMS
+    from pipeline.training.program_cache import PROGRAMS
 
     PROGRAMS.forget()
     new = fingerprint(train(lossy(kind), digits_split))
@@ -180,7 +180,7 @@ def test_restored_weights_come_with_the_moving_averages_of_their_epoch(digits_sp
 
 @each_kind
 def test_a_saved_file_gives_the_same_answers(tiny_split, tmp_path, kind):
-    from pipeline.models.keras_model import load, save
+    from pipeline.models.dense_keras import load, save
 
     result = train(lossy(kind), tiny_split)
     model = keras_model(lossy(kind), seed=99)

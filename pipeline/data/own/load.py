@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.data import download, formats
 from pipeline.data.dataset import Dataset
 from pipeline.data.download import Say, UnavailableError
-from pipeline.data.own import archive, labels, pixels, tables, tree
+from pipeline.data.own import archive, class_folders, labels, pixels, tables
 from pipeline.data.own.parts import TEST, TRAIN, VALIDATION, Form, Notes, RawData, RawPart, Trained
 from pipeline.errors import InputError, as_utf8
 from pipeline.experiment import Data
@@ -67,10 +67,10 @@ def _read(path: Path, form: Form, notes: Notes) -> RawData:
         return RawData({TRAIN: _read_idx(path, "train")} | ({TEST: _read_idx(path, "t10k")} if has_test else {}))
     if any(path.glob("*.npy")):
         return archive.read_folder(path, notes)
-    inside = [each for each in path.iterdir() if not tree.is_leftover(each) or tables.is_table(each)]
+    inside = [each for each in path.iterdir() if not class_folders.is_leftover(each) or tables.is_table(each)]
     if any(map(tables.is_table, inside)) and not any(each.is_dir() for each in inside):
         return tables.read_folder(path, form, notes)
-    return tree.read_tree(path, form, notes)
+    return class_folders.read_tree(path, form, notes)
 
 
 def _read_idx(folder: Path, part: str) -> RawPart:

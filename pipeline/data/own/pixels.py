@@ -27,7 +27,7 @@ PIXEL_MAX = 255
 DIM_SHARE = 0.5
 """Images whose largest pixel is below this share of `PIXEL_MAX` may have another scale."""
 ROUNDING = 1e-6
-"""By which 1 may be passed where images were scaled to 0 to 1."""
+"""A largest value of up to 1 + this still counts as a scale of 0 to 1."""
 CHANNELS = (1, 2, 3, 4)
 """Grey, grey and alpha, red green blue, and these with alpha."""
 RGB = 3
@@ -44,7 +44,7 @@ class Range:
     whole: bool
     """Whether there are no fractions."""
     real: bool
-    """Whether the type could hold fractions, or is true and false."""
+    """Whether the type is floating point or boolean."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.data import formats
 from pipeline.data.own import row_parts
-from pipeline.data.own.first_line import INDEX, FirstLine, counts_up, first_line, label_is_first
+from pipeline.data.own.csv_header import INDEX, FirstLine, counts_up, first_line, label_is_first
 from pipeline.data.own.parts import PARTS, TRAIN, Form, Notes, RawData, RawImages, RawPart, part_named
 from pipeline.data.own.stack import Source, Stored, stacked
 from pipeline.errors import InputError

@@ -58,9 +58,9 @@ class Exploration:
 
     hyperparameters: tuple[Hyperparameter, ...]
     """Each after those that its conditions name."""
-    weights: int
+    parameter_count: int
     """Trainable parameters of the largest network seen."""
-    activations: int
+    activation_count: int
     """Numbers that the layers of the largest network seen give for one image."""
     compiled: bool
     """Whether a network seen comes compiled."""
@@ -143,7 +143,7 @@ class _Explorer:
         """By name, every definition with its conditions by `conditional_scope`."""
         self._queue: deque[tuple[Values, str | None]] = deque()
         self._tried: set[str] = {_key({})}
-        self._weights = self._activations = self._builds = 0
+        self._parameter_count = self._activation_count = self._builds = 0
         self._compiled = False
         self._take(first, None)
 
@@ -168,7 +168,7 @@ class _Explorer:
                 f"{code.name} asks for {', '.join(loose)} not always, and not for certain values of one other "
                 "hyperparameter: some trials may be of equal networks; hp.conditional_scope says when it is asked for"
             )
-        return Exploration(tuple(found), self._weights, self._activations, self._compiled, tuple(notes))
+        return Exploration(tuple(found), self._parameter_count, self._activation_count, self._compiled, tuple(notes))
 
     def _work(self) -> None:
         while self._queue and self._builds < MOST_BUILDS:
@@ -187,8 +187,8 @@ class _Explorer:
         values = dict(built.asked)
         self._calls.append(values)
         self._compiled |= built.compiled
-        self._weights, self._activations = (
-            max(self._weights, built.weights), max(self._activations, built.activations),
+        self._parameter_count, self._activation_count = (
+            max(self._parameter_count, built.parameter_count), max(self._activation_count, built.activation_count),
         )  # fmt: skip
         for kind in built.hp.space:
             self._declared.setdefault(kind.name, [])

@@ -18,7 +18,7 @@ from pipeline.experiment import ModelCode
 from pipeline.formatting import shortened
 from pipeline.models.user.code import function, user_errors
 from pipeline.models.user.spec import UserSpec, Value
-from pipeline.tracking.names import MOST_PARAM_LETTERS, is_param, reserved
+from pipeline.tracking.names import MOST_PARAM_NAME_LETTERS, is_param, reserved
 
 MOST_LETTERS = 60
 """Of a name in a message."""
@@ -70,18 +70,18 @@ class Built:
         return any(isinstance(each, DROPOUT) and each.rate > 0 for each in layers(self.model))
 
     @property
-    def weights(self) -> int:
+    def parameter_count(self) -> int:
         """Number of trainable parameters."""
         return sum(int(np.prod(each.shape)) for each in self.model.trainable_variables)
 
     @property
-    def activations(self) -> int:
+    def activation_count(self) -> int:
         """Numbers that all layers together give for one image."""
         return sum(_size(each) for each in layers(self.model) if not isinstance(each, keras.Model))
 
     def spec(self, code: ModelCode) -> UserSpec:
         """What is known of it without Keras."""
-        return UserSpec(code, self.asked, self.weights, self.has_dropout, self.compiled)
+        return UserSpec(code, self.asked, self.parameter_count, self.has_dropout, self.compiled)
 
     def served(self, pixel_max: int) -> keras.Model:
         """The same with raw pixels, 0 to `pixel_max`, as input and probabilities as output; it shares the weights."""
@@ -147,9 +147,9 @@ def refuse_names(code: ModelCode, names: Sequence[str]) -> None:
             raise NameRefusedError(
                 f"{called}, as is {what}, which would overwrite it; call it otherwise, such as {f'my_{_plain(name)}'!r}"
             )
-        if len(name) > MOST_PARAM_LETTERS:
+        if len(name) > MOST_PARAM_NAME_LETTERS:
             raise NameRefusedError(
-                f"{called}, of {len(name)} letters; expected {MOST_PARAM_LETTERS} at most: call it shorter"
+                f"{called}, of {len(name)} letters; expected {MOST_PARAM_NAME_LETTERS} at most: call it shorter"
             )
         if not is_param(name):
             raise NameRefusedError(

@@ -51,12 +51,12 @@ class UserSpace:
 
     def largest(self, inputs: int, classes: int) -> int:  # noqa: ARG002 - as seen on these images
         """Parameters of its largest network, as far as is known."""
-        return self.explored.weights
+        return self.explored.parameter_count
 
     @property
-    def activations(self) -> int:
+    def activation_count(self) -> int:
         """Numbers that the layers of its largest network give for one image, as far as is known."""
-        return self.explored.activations
+        return self.explored.activation_count
 
     def hyperparameters(self) -> keras_tuner.HyperParameters:
         """The space as Keras Tuner sees it."""
@@ -108,7 +108,7 @@ def _spec(
     try:
         built = network.build(code, values, image_shape=image_shape, classes=classes, seed=1)
     except InputError:
-        return UserSpec(code, values, weights=0, has_dropout=False, compiled=False)
+        return UserSpec(code, values, parameter_count=0, has_dropout=False, compiled=False)
     return built.spec(code)
 
 

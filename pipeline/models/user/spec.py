@@ -22,7 +22,7 @@ class UserSpec:
     code: ModelCode
     values: tuple[tuple[str, Value], ...]
     """What the function asked for, by name, in the order of asking."""
-    weights: int
+    parameter_count: int
     """Number of trainable parameters."""
     has_dropout: bool
     """Whether the model has a layer of dropout with a rate above 0."""
@@ -57,14 +57,14 @@ class UserSpec:
 
     def parameters(self, inputs: int, classes: int) -> int:  # noqa: ARG002 - counted when the model was built
         """Number of trainable parameters."""
-        return self.weights
+        return self.parameter_count
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` gives an equal model. The code is named by its digest."""
         return {
             "model": self.code.identity(),
             "values": dict(self.values),
-            "parameters": self.weights,
+            "parameters": self.parameter_count,
             "has_dropout": self.has_dropout,
             "compiled": self.compiled,
         }

@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 from pipeline.experiment import Experiment, is_path
 from pipeline.retraining.schedule.clock import machine_clock
 from pipeline.retraining.schedule.environment import SECRETS, carried, is_secret, needed_files
-from pipeline.retraining.schedule.reach import is_here, private_host
+from pipeline.retraining.schedule.private_hosts import is_here, private_host
 from pipeline.retraining.schedule.render import Job, render
 from pipeline.tracking.connection import address
 

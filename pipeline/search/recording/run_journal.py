@@ -14,7 +14,7 @@ from pipeline import stop_request
 from pipeline.errors import DAMAGED, NarrowgapError, StoreError
 from pipeline.search.recording.outbox import Outbox, TrialRecord
 from pipeline.search.recording.recorder import Recorder
-from pipeline.tracking.connection.patience import away
+from pipeline.tracking.connection.waiting import away
 from pipeline.tracking.store import Run, Store
 
 JOIN_SECONDS = 10

@@ -11,7 +11,7 @@ from pipeline.search.trial_figures import draw_trial
 from pipeline.search.workers import fork_server, machine, run_job
 from pipeline.search.workers.jobs import InProcess, Workers
 from pipeline.search.workers.memory_need import GPU_BYTES, LEAST_BYTES, MemoryNeed, gib, memory_need
-from pipeline.search.workers.silence import Silence
+from pipeline.search.workers.stall_notice import StallNotice
 from pipeline.session import Session
 from pipeline.training.runtime import gpus, init_tensorflow
 
@@ -32,7 +32,7 @@ def start_workers(session: Session) -> Iterator[Workers]:
 
         with dask_workers.remote(asked.cluster, split, draw_trial, need) as remote:
             remote.wait_minutes, remote.trial_minutes = asked.wait_minutes, asked.trial_minutes
-            remote.silence = Silence(session.say)
+            remote.silence = StallNotice(session.say)
             here = f"workers: {remote.present or 'none yet'} of the Dask scheduler {asked.cluster}"
             ahead = (
                 "training begins when one comes, one network at a time (with workers there first, as many as they are)"
@@ -60,7 +60,7 @@ def start_workers(session: Session) -> Iterator[Workers]:
     limit = need.limit + (GPU_BYTES if seen else 0)
     data = session.prepared.shared or split
     with dask_workers.local(count, data, draw_trial, seen, memory_limit=limit) as local:
-        local.trial_minutes, local.silence = asked.trial_minutes, Silence(session.say)
+        local.trial_minutes, local.silence = asked.trial_minutes, StallNotice(session.say)
         yield local
 
 
@@ -75,7 +75,7 @@ def start_early(step: str, experiment: Experiment) -> None:
 
 
 def _room(session: Session, need: MemoryNeed) -> int:
-    """Bytes that there are for training, those included that hold the data already."""
+    """Bytes of free memory for training, plus what the loaded data already occupy."""
     shared = session.prepared.shared
     held = shared is None or machine.is_memory(shared.folder)
     return machine.free_memory() + (need.data if held else 0)

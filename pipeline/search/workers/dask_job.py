@@ -9,7 +9,7 @@ from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
 from pipeline.search.workers import dask_package, run_job
 from pipeline.search.workers.jobs import Draw, Job, Outcome
-from pipeline.training.programs import PROGRAMS
+from pipeline.training.program_cache import PROGRAMS
 from pipeline.training.runtime import init_tensorflow
 
 RENEWED_AFTER = 24
@@ -50,7 +50,7 @@ def _renew(worker: distributed.Worker) -> NoReturn:
 
 def warm() -> None:
     init_tensorflow()
-    import pipeline.training.compiled  # noqa: F401, PLC0415 - Keras, only where trials are trained
+    import pipeline.training.dense_trainer  # noqa: F401, PLC0415 - Keras, only where trials are trained
 
 
 def same(data: Split | SharedSplit) -> Split | SharedSplit:

@@ -36,8 +36,8 @@ from pipeline.search.workers.dask_connection import UNREACHABLE
 from pipeline.search.workers.dask_job import BEGUN, OtherCodeError, same, warm, work
 from pipeline.search.workers.jobs import Draw, Job, Outcome, match
 from pipeline.search.workers.memory_need import MemoryNeed, gib
-from pipeline.search.workers.silence import Silence
-from pipeline.training.programs import program_key
+from pipeline.search.workers.stall_notice import StallNotice
+from pipeline.training.program_cache import program_key
 
 DEATHS = 3
 """Workers that may die of one job before it counts as failed."""
@@ -108,7 +108,7 @@ class DaskWorkers:
         """How long a scheduler may be without workers while jobs wait."""
         self.trial_minutes: float | None = None
         """Longest training of a job; a worker that goes on after that is restarted."""
-        self.silence = Silence(lambda _line: None)
+        self.silence = StallNotice(lambda _line: None)
         """Says on the screen that no result comes."""
         self._began: dict[int, float] = {}
         """When jobs were first seen to have begun, by number; `time.monotonic` seconds."""
@@ -448,7 +448,7 @@ class DaskWorkers:
         they are gone, it is sent anew.
         """
         self._homes = set(sound) if self.small else set()
-        own = f"-{time.monotonic_ns()}" if self._homes else ""  # Dask keeps to the first places of a key
+        own = f"-{time.monotonic_ns()}" if self._homes else ""  # Dask ignores new places for a key it knows
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
             return self._client.submit(

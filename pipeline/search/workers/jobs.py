@@ -14,7 +14,7 @@ from pipeline.experiment import Training
 from pipeline.models.recipe import Recipe
 from pipeline.search.pruning import Pruning
 from pipeline.tracking.connection.masking import masked
-from pipeline.training.programs import program_key
+from pipeline.training.program_cache import program_key
 from pipeline.training.result import TrainingState, TrialResult
 
 Draw = Callable[[TrialResult, Split], Mapping[str, bytes]]
@@ -101,8 +101,7 @@ class InProcess:
 
 def collected(workers: Workers) -> Iterator[Outcome]:
     """Outcomes, to be shown and recorded one by one: without secrets of this process, which a network's error may have in
-    its text. A failure after a request to stop is none of the network: the request is raised
-    instead.
+    its text. A failure after a request to stop is not the network's fault: the request is raised instead.
 
     Raises:
         KeyboardInterrupt, SystemExit: This process was asked to stop, and somebody has taken the exception.

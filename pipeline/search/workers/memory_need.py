@@ -67,7 +67,7 @@ def memory_need(experiment: Experiment, split: Split, space: SearchSpace | None 
         data=sum(part.images.nbytes + part.labels.nbytes for _, part in split.parts()),
         call=CALL_COPIES * 4 * rows * split.inputs + min(len(split.validation), len(split.train)) * split.inputs,
         network=NETWORK_COPIES * 4 * space.largest(split.inputs, split.classes)
-        + ACTIVATION_COPIES * 4 * space.activations * max(batches),
+        + ACTIVATION_COPIES * 4 * space.activation_count * max(batches),
     )
 
 

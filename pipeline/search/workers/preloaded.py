@@ -11,7 +11,7 @@ NEEDED = (
     "pipeline.figures.networks.confusion_matrix",
     "pipeline.figures.networks.curves",
     "pipeline.search.workers.dask_workers",
-    "pipeline.training.compiled",
+    "pipeline.training.dense_trainer",
 )
 
 init_tensorflow()  # first: it starts TensorFlow silently, with one thread

@@ -27,7 +27,7 @@ def run_job(job: Job, split: Split, draw: Draw, minutes: float | None = None) ->
         minutes: Longest training; looked at after each epoch. None sets no limit.
     """
     init_tensorflow()
-    from pipeline.training import trainers  # noqa: PLC0415 - TensorFlow, only where trials are trained
+    from pipeline.training import choose_trainer  # noqa: PLC0415 - TensorFlow, only where trials are trained
 
     start = time.perf_counter()
     result: TrialResult | None = None
@@ -35,7 +35,7 @@ def run_job(job: Job, split: Split, draw: Draw, minutes: float | None = None) ->
     failure = warning = None
     pruned = False
     try:
-        result = trainers.train(
+        result = choose_trainer.train(
             job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state,
             on_epoch=_checks(job, minutes, start),
         )  # fmt: skip

@@ -40,7 +40,7 @@ STEPS = {
     "range": "from the lowest to the highest",
     "choice": "instead of the first",
 }
-"""Kinds of effects, and what an estimate is for."""
+"""What one unit of an estimate is, by kind of effect."""
 COLUMNS = [
     "outcome", "effect", "column", "per", "unit", "estimate", "low", "high", "p", "p_holm", "verdict", "why",
     "importance", "importance_sd",

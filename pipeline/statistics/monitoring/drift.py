@@ -17,7 +17,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import train_test_split
 
 from pipeline.statistics.holm import holm
-from pipeline.statistics.monitoring.image_figures import ImageFigures
+from pipeline.statistics.monitoring.image_features import ImageFeatures
 
 ALPHA = 0.01
 SAMPLE = 2000
@@ -77,7 +77,7 @@ class Drift:
         return any(each.warning for each in self.tests)
 
 
-def drift(before: ImageFigures, now: ImageFigures, class_names: Sequence[str], *, seed: int) -> Drift:
+def drift(before: ImageFeatures, now: ImageFeatures, class_names: Sequence[str], *, seed: int) -> Drift:
     """Compares the images of the champion's training with the current ones.
 
     Total variation is half the sum of the differences of the shares; its p is that of the chi-square test of the
@@ -102,7 +102,7 @@ def drift(before: ImageFigures, now: ImageFigures, class_names: Sequence[str], *
     return Drift(tuple(class_names), _summary(before), _summary(now), tuple(tests))
 
 
-def classifier_two_sample_test(before: ImageFigures, now: ImageFigures, *, seed: int) -> tuple[float, float]:
+def classifier_two_sample_test(before: ImageFeatures, now: ImageFeatures, *, seed: int) -> tuple[float, float]:
     """Share of unseen images that a forest assigns to the right side, and its one-sided binomial p against one half.
 
     Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests (2017). Often the current data are the champion's with
@@ -163,7 +163,7 @@ def drift_sentence(found: Drift) -> str:
     return "No data drift since the champion was trained (class shares, brightness, classifier)."
 
 
-def _summary(side: ImageFigures) -> DataSummary:
+def _summary(side: ImageFeatures) -> DataSummary:
     shares = side.counts / side.counts.sum()
     return DataSummary(len(side), shares, float(side.mean_image.mean()), side.sd, side.mean_image)
 

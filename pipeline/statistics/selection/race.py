@@ -26,7 +26,7 @@ class Standing:
     stays: bool
     """Whether it gets further seeds."""
     measures: bool = False
-    """It stays only since it may be the most accurate, from which the others are measured."""
+    """It cannot be chosen, but it may be the most accurate network, and the rule measures the others from that one."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,9 @@ def _measures(
     rule: Rule,
     allowed: Allowance,
 ) -> list[int]:
-    """Networks without which another of the likely ones would be chosen too often; all that may be the most accurate."""
+    """Unlikely winners that must stay: without them, another of the likely networks would win too often. These are all that
+    may be the most accurate.
+    """
     changed = sum(
         winner in likely and winner != _winner(candidates, likely, end, rule, allowed)
         for winner, end in zip(winners, ends, strict=True)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from pipeline.errors import InputError, NarrowgapError, StoreError
 from pipeline.tracking.connection import sqlite
 from pipeline.tracking.connection.masking import masked, shown
-from pipeline.tracking.connection.patience import away, reason, store_error
+from pipeline.tracking.connection.waiting import away, reason, store_error
 
 REACH_SECONDS = 5
 """Timeout of the check whether a store answers."""

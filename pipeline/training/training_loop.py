@@ -1,7 +1,7 @@
 """The training of one network, of any kind: `run` loops over the epochs, stops early, and scores the kept weights.
 
-`run_job` on a worker calls `trainers.train`; that calls `train` in `compiled.py` (dense networks) or `keras_trainer.py` (a
-user's own model), which makes a `Trainer` and calls `run`. A trainer knows how to train one epoch.
+`run_job` on a worker calls `choose_trainer.train`; that calls `train` in `dense_trainer.py` (dense networks) or
+`keras_trainer.py` (a user's own model), which makes a `Trainer` and calls `run`. A trainer knows how to train one epoch.
 """
 
 import math

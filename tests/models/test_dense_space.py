@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.experiment import FixedNetwork, Space, Training, TrainingOverrides, load
-from pipeline.models import search_space
+from pipeline.models import dense_space
 from pipeline.models.dense import DenseSpec, dense
 from pipeline.models.spaces import DenseSpace
 
@@ -17,7 +17,7 @@ FIXED = Space(
 
 
 def names_active_at(depth):
-    hp = search_space.hyperparameters(SMALL)
+    hp = dense_space.hyperparameters(SMALL)
     hp.values = {"depth": depth}
     return {choice.name for choice in hp.space if hp.is_active(choice)}
 
@@ -28,7 +28,7 @@ def test_a_layers_choices_are_active_from_its_depth_on():
 
 
 def test_layers_below_the_fewest_are_active_at_every_depth():
-    hp = search_space.hyperparameters(Space(depth=[2, 3]))
+    hp = dense_space.hyperparameters(Space(depth=[2, 3]))
     hp.values = {"depth": 2}
     assert [choice.name for choice in hp.space if hp.is_active(choice)] == [
         "depth", "dropout_0", "hidden_1", "dropout_1", "hidden_2", "dropout_2",
@@ -36,25 +36,25 @@ def test_layers_below_the_fewest_are_active_at_every_depth():
 
 
 def test_the_default_space_is_one_that_keras_tuner_takes():
-    rates = next(choice.values for choice in search_space.hyperparameters(Space()).space if choice.name == "dropout_1")
+    rates = next(choice.values for choice in dense_space.hyperparameters(Space()).space if choice.name == "dropout_1")
     assert rates == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
     assert all(isinstance(rate, float) for rate in rates)
 
 
 def test_proposed_values_become_the_network_they_name():
     values = {"depth": 2, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5, "hidden_2": 32, "dropout_2": 0.0}
-    assert search_space.recipe(SMALL, values).spec == DenseSpec((64, 32), (0.0, 0.5, 0.0), ("relu", "relu"))
+    assert dense_space.recipe(SMALL, values).spec == DenseSpec((64, 32), (0.0, 0.5, 0.0), ("relu", "relu"))
 
 
 def test_hyperbands_own_values_do_not_disturb_the_network():
     values = {"depth": 1, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5, "tuner/epochs": 3, "tuner/round": 1}
-    assert search_space.recipe(SMALL, values).spec == DenseSpec((64,), (0.0, 0.5), ("relu",))
+    assert dense_space.recipe(SMALL, values).spec == DenseSpec((64,), (0.0, 0.5), ("relu",))
 
 
 def test_a_fixed_network_is_proposed_by_its_place_and_trains_as_it_says():
-    assert search_space.recipe(FIXED, {"network": 0}).spec == DenseSpec((128, 64), (0, 0.1, 0), ("linear", "relu"))
-    assert search_space.recipe(FIXED, {"network": 0}).settings(Training(epochs=9, batch_size=32)).epochs == 9
-    shorter = search_space.recipe(FIXED, {"network": 1}).settings(Training(epochs=9, batch_size=32))
+    assert dense_space.recipe(FIXED, {"network": 0}).spec == DenseSpec((128, 64), (0, 0.1, 0), ("linear", "relu"))
+    assert dense_space.recipe(FIXED, {"network": 0}).settings(Training(epochs=9, batch_size=32)).epochs == 9
+    shorter = dense_space.recipe(FIXED, {"network": 1}).settings(Training(epochs=9, batch_size=32))
     assert (shorter.epochs, shorter.batch_size) == (3, 32)
 
 
@@ -68,7 +68,7 @@ def test_a_fixed_network_is_proposed_by_its_place_and_trains_as_it_says():
     ],
 )
 def test_the_size_of_a_space_is_known_beforehand(given, networks):
-    assert search_space.size(given) == networks
+    assert dense_space.size(given) == networks
 
 
 SEARCHED = Training.model_validate(
@@ -81,7 +81,7 @@ SEARCHED = Training.model_validate(
 
 
 def test_a_logarithmic_range_is_spread_over_its_decades_and_keeps_its_ends():
-    values = search_space.values_of(SEARCHED.searched["learning_rate"])
+    values = dense_space.values_of(SEARCHED.searched["learning_rate"])
     assert (values[0], values[-1], len(values)) == (1e-4, 1e-2, 1000)
     assert sum(value < 1e-3 for value in values) == 500
     assert SEARCHED.learning_rate == 1e-3
@@ -89,16 +89,16 @@ def test_a_logarithmic_range_is_spread_over_its_decades_and_keeps_its_ends():
 
 def test_a_range_of_whole_numbers_has_each_of_them_once():
     training = Training.model_validate({"batch_size": {"from": 30, "to": 33}})
-    assert search_space.values_of(training.searched["batch_size"]) == [30, 31, 32, 33]
+    assert dense_space.values_of(training.searched["batch_size"]) == [30, 31, 32, 33]
 
 
 def test_searched_settings_multiply_the_space_and_become_the_recipes_own():
     both = SMALL.model_copy(update={"activation": ["relu", "gelu"]})
     # Depth 1: 2 sizes x 2 rates; depth 2: 16; twice for the activations.
-    assert search_space.size(both) == 40
-    assert search_space.size(both, SEARCHED) == 40 * 1000 * 2 * 3
+    assert dense_space.size(both) == 40
+    assert dense_space.size(both, SEARCHED) == 40 * 1000 * 2 * 3
     values = {"depth": 1, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5, "activation": "gelu"}
-    recipe = search_space.recipe(
+    recipe = dense_space.recipe(
         both, values | {"learning_rate": 2e-4, "batch_size": 128, "weight_decay": 0.1}, SEARCHED
     )
     assert recipe.spec == DenseSpec((64,), (0.0, 0.5), ("gelu",))
@@ -110,35 +110,33 @@ def test_searched_settings_multiply_the_space_and_become_the_recipes_own():
         "784-64(0.5)-10, activation gelu, learning_rate 0.0002, batch_size 128, weight_decay 0.1"
     )
     # One value is no choice: the name of the network is that of before.
-    one = search_space.recipe(SMALL, values)
+    one = dense_space.recipe(SMALL, values)
     assert (one.architecture(784, 10), one.searched) == ("784-64(0.5)-10", ())
 
 
 def test_a_list_of_normalizations_is_searched_and_one_is_fixed():
     listed = SMALL.model_copy(update={"normalization": ["none", "batch", "layer"]})
-    assert search_space.size(listed) == 3 * 20
+    assert dense_space.size(listed) == 3 * 20
     values = {"depth": 1, "dropout_0": 0.0, "hidden_1": 64, "dropout_1": 0.5}
-    assert dense(search_space.recipe(listed, {**values, "normalization": "layer"}).spec).normalization == "layer"
+    assert dense(dense_space.recipe(listed, {**values, "normalization": "layer"}).spec).normalization == "layer"
     fixed = SMALL.model_copy(update={"normalization": "batch"})
-    assert search_space.size(fixed) == 20
-    assert dense(search_space.recipe(fixed, values).spec).normalization == "batch"
+    assert dense_space.size(fixed) == 20
+    assert dense(dense_space.recipe(fixed, values).spec).normalization == "batch"
     networks = [
         FixedNetwork(hidden=[8], dropout=[0, 0], activations=["relu"], normalization=each) for each in ("none", "layer")
     ]
-    specs = [dense(search_space.recipe(Space(networks=networks), {"network": place}).spec) for place in (0, 1)]
+    specs = [dense(dense_space.recipe(Space(networks=networks), {"network": place}).spec) for place in (0, 1)]
     assert [spec.normalization for spec in specs] == ["none", "layer"]
 
 
 def test_regularisers_are_tried_in_all_combinations_with_a_network_that_has_none():
     """Dropout after two layers, weight decay, smoothing and early stopping, on or off, and three normalizations."""
     asked = load("regularisers")
-    assert search_space.size(asked.space, asked.training) == asked.search.trials == 2**5 * 3
-    first = {
-        choice.name: choice.values[0] for choice in search_space.hyperparameters(asked.space, asked.training).space
-    }
+    assert dense_space.size(asked.space, asked.training) == asked.search.trials == 2**5 * 3
+    first = {choice.name: choice.values[0] for choice in dense_space.hyperparameters(asked.space, asked.training).space}
     off = {"dropout_1": 0, "dropout_2": 0, "weight_decay": 0, "label_smoothing": 0, "normalization": "none"}
     assert off.items() <= first.items()
-    settings = search_space.recipe(asked.space, first | {"patience": 30}, asked.training).settings(asked.training)
+    settings = dense_space.recipe(asked.space, first | {"patience": 30}, asked.training).settings(asked.training)
     assert settings.patience == settings.epochs  # never stops
 
 
@@ -150,7 +148,7 @@ def test_the_largest_network_of_a_space_has_the_normalization_with_the_most_para
 
 
 def test_copies_have_values_of_their_own_and_share_the_choices():
-    original = search_space.hyperparameters(SMALL)
+    original = dense_space.hyperparameters(SMALL)
     copied = original.copy()
     copied.values["depth"] = 2
     assert original.values["depth"] == 1

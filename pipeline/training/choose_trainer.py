@@ -4,9 +4,9 @@ from pipeline.data.split import Split
 from pipeline.experiment import Training
 from pipeline.models.recipe import Recipe
 from pipeline.models.user.spec import UserSpec
-from pipeline.training import compiled
-from pipeline.training.epochs import OnEpoch
+from pipeline.training import dense_trainer
 from pipeline.training.result import TrainingState, TrialResult
+from pipeline.training.training_loop import OnEpoch
 
 
 def train(
@@ -24,4 +24,4 @@ def train(
         from pipeline.training import keras_trainer  # noqa: PLC0415 - Keras Tuner, only for a user's own model
 
         return keras_trainer.train(recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch)
-    return compiled.train(recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch)
+    return dense_trainer.train(recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch)

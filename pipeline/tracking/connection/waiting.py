@@ -36,7 +36,7 @@ FIRST_OF_SERVER = 500
 NO_CONNECTION = re.compile(
     "Connect|Timeout|Closed|Resolution|ServiceRequest|Transport|Protocol|SSL|RetryError|MaxRetry"
 )
-"""In the names of exceptions of those packages without an answer."""
+"""Matches the class names of exceptions of the packages in `CLOUD`: the request got no answer."""
 CLOUD = {"botocore", "boto3", "s3transfer", "google", "azure", "urllib3", "requests"}
 """Packages whose exceptions come from a store of artifacts."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -195,7 +195,7 @@ def _lost_connection(error: BaseException | None) -> bool:
     )
 
 
-class Patience:
+class Waiting:
     """Repeats calls to one store while it is away.
 
     Args:
@@ -325,7 +325,7 @@ class PatientClient:
     Artifacts are elsewhere than runs, and wait by themselves: a full disk is no reason to leave a run open.
     """
 
-    def __init__(self, client: MlflowClient, runs: Patience, artifacts: Patience) -> None:
+    def __init__(self, client: MlflowClient, runs: Waiting, artifacts: Waiting) -> None:
         self.impatient, self._runs, self._artifacts = client, runs, artifacts
         self.fences: list[Callable[[], None]] = []
         """Each raises an error if this process may not write any more."""
@@ -386,6 +386,6 @@ class PatientClient:
 
 
 def limit_retries() -> None:
-    """Leaves repeating to `Patience`: MLflow alone would repeat each call for minutes, without a word."""
+    """Leaves repeating to `Waiting`: MLflow alone would repeat each call for minutes, without a word."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", TIMEOUT)

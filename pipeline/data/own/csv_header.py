@@ -9,7 +9,7 @@ from pipeline.data.own.parts import Form
 
 SEPARATORS = (",", ";", "\t")
 FEWEST = 3
-"""Columns that count up to be a header."""
+"""Fewest columns named 0, 1, 2… that count as a header."""
 INDEX = ("", "index", "id")
 """Names of columns that number the rows, in small letters; so do those that pandas calls `Unnamed: …`."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.evaluation.unread_records import OLD_DAYS, delete_unread
+from pipeline.evaluation.outbox_cleanup import OLD_DAYS, delete_unread
 from pipeline.tracking.names import DECISION_TAG, IDENTITY_TAG, KEEPS_REFITS_TAG, OVER_TAG, PARENT_TAG
 from pipeline.tracking.run import Status
 from pipeline.tracking.store import Store

@@ -10,9 +10,9 @@ TIMES = 5
 """How much longer than the longest job so far."""
 
 
-class Silence:
-    """Looks at the time since the last outcome, and says once what is unusual, then again after twice the time. What the
-    driver itself takes between two looks does not count: it may wait for the tracking store.
+class StallNotice:
+    """Says once that no outcome has come for unusually long, and again after twice that time. Time that the driver itself
+    was busy between two looks does not count: it may wait for the tracking store.
 
     Args:
         say: Prints a line.

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.experiment import Training
 from pipeline.models.dense import DenseSpec
-from pipeline.training import programs
-from pipeline.training.programs import Programs, program_key
+from pipeline.training import program_cache
+from pipeline.training.program_cache import Programs, program_key
 
 SPEC = DenseSpec((8, 4), (0.1, 0, 0.2), ("relu", "tanh"))
 SETTINGS = Training()
@@ -65,7 +65,7 @@ def test_a_program_is_made_once_and_counted():
 
 
 def test_the_programs_used_last_are_kept_within_the_bound(monkeypatch):
-    monkeypatch.setattr(programs, "KEPT", 2)
+    monkeypatch.setattr(program_cache, "KEPT", 2)
     maker = Maker()
     for key in "abacab":  # c pushes b out, not a, and the last b is made again
         maker.ask(key)
@@ -73,7 +73,7 @@ def test_the_programs_used_last_are_kept_within_the_bound(monkeypatch):
 
 
 def test_large_programs_leave_room_for_fewer_and_one_is_always_kept(monkeypatch):
-    monkeypatch.setattr(programs, "KEPT_PARAMETERS", 10)
+    monkeypatch.setattr(program_cache, "KEPT_PARAMETERS", 10)
     maker = Maker()
     for key, parameters in (("a", 6), ("b", 4), ("a", 6), ("big", 99), ("big", 99), ("a", 6)):
         maker.ask(key, parameters)

@@ -28,7 +28,7 @@ def settings(**changes) -> Training:
 
 
 def train(spec, split, **options):
-    from pipeline.training.compiled import train as trainer
+    from pipeline.training.dense_trainer import train as trainer
 
     return trainer(Recipe(spec), options.pop("settings", settings()), split, **{"seed": 3, **options})
 
@@ -83,7 +83,7 @@ def test_one_epoch_equals_plain_keras_batch_by_batch(tiny_split, class_weight):
     """
     import keras
 
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
 
     labels = np.repeat([0, 1, 2], [25, 6, 6])
     tiny_split = dataclasses.replace(tiny_split, train=Part(tiny_split.train.images, labels))
@@ -110,7 +110,7 @@ def test_one_epoch_with_dropout_equals_a_loop_by_hand_under_the_same_draws(tiny_
     import keras
     import tensorflow as tf
 
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
     from pipeline.training.layers.dropout import DropoutMasks
 
     rates = (0.25, 0.5, 0.125)  # of 65,536, all whole numbers
@@ -256,7 +256,7 @@ def test_with_every_rate_close_to_one_nearly_nothing_is_learned(digits_split):
 def test_scores_are_those_of_plain_keras(digits_split):
     import keras
 
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
 
     result = train(SMALL, digits_split)
     model = build(SMALL, image_shape=(8, 8), classes=10, pixel_max=16, seed=99)
@@ -272,14 +272,14 @@ def test_scores_are_those_of_plain_keras(digits_split):
 
 
 def test_the_probe_is_as_large_as_the_validation_set(tiny_split):
-    from pipeline.training.epochs import probe
+    from pipeline.training.training_loop import probe
 
     assert len(probe(tiny_split, 1)) == 12
 
 
 def test_a_cosine_rate_starts_whole_is_half_in_the_middle_and_ends_at_nothing():
     """Ten epochs of 7 steps: pi over 70 steps. A constant rate has no phase."""
-    from pipeline.training.compiled import phase_per_step
+    from pipeline.training.dense_trainer import phase_per_step
 
     phase = phase_per_step(settings(schedule="cosine", epochs=10), 7)
     assert [0.01 * (1 + math.cos(step * phase)) / 2 for step in (0, 35, 70)] == pytest.approx([0.01, 0.005, 0])
@@ -290,7 +290,7 @@ def test_a_cosine_epoch_equals_plain_keras_with_its_schedule(tiny_split):
     """37 images in batches of 8, four epochs: 20 steps in all, of which the first five are taken."""
     import keras
 
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
 
     ours = train(PLAIN, tiny_split, until=1, settings=settings(schedule="cosine"))
     model = build(PLAIN, image_shape=(4, 4), classes=3, pixel_max=255, seed=3)
@@ -308,7 +308,7 @@ def test_an_epoch_with_weight_decay_and_label_smoothing_equals_plain_keras(tiny_
     """AdamW without decay of biases, and the loss of one-hot labels of which a tenth is spread over the three classes."""
     import keras
 
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
 
     asked = settings(weight_decay=0.4, label_smoothing=0.1)
     ours = train(PLAIN, tiny_split, until=1, settings=asked)
@@ -329,7 +329,7 @@ def test_an_epoch_with_weight_decay_and_label_smoothing_equals_plain_keras(tiny_
 
 
 def test_decay_and_smoothing_of_another_size_share_a_program_and_are_told_apart(digits_split):
-    from pipeline.training.programs import PROGRAMS
+    from pipeline.training.program_cache import PROGRAMS
 
     first = train(SMALL, digits_split, settings=settings(weight_decay=0.1, label_smoothing=0.1), until=2)
     compiled = PROGRAMS.compiled
@@ -341,7 +341,7 @@ def test_decay_and_smoothing_of_another_size_share_a_program_and_are_told_apart(
 
 def test_a_kept_program_gives_the_bits_of_a_new_one(digits_split):
     """Between the two, the program trains with other rates, another learning rate, schedule and seed."""
-    from pipeline.training.programs import PROGRAMS
+    from pipeline.training.program_cache import PROGRAMS
 
     asked = settings(schedule="cosine", epochs=3, patience=2, restore_best=True)
     PROGRAMS.forget()
@@ -366,7 +366,7 @@ def test_a_state_of_an_earlier_version_with_its_learning_rate_is_continued(digit
 
 
 def test_the_first_weights_are_those_of_the_keras_model():
-    from pipeline.models.keras_model import build, initial_weights
+    from pipeline.models.dense_keras import build, initial_weights
 
     ours = initial_weights(SMALL, inputs=16, classes=3, seed=5)
     theirs = build(SMALL, image_shape=(4, 4), classes=3, pixel_max=255, seed=5).get_weights()
@@ -406,8 +406,8 @@ def test_patience_counts_epochs_without_improvement(waited, patience, stops):
     ("monitor", "values"), [("val_accuracy", (0.5, 0.7, 0.7, 0.6)), ("val_loss", (2.0, 1.0, 1.0, 1.5))]
 )
 def test_of_equally_good_epochs_the_first_is_the_best(tiny_split, monitor, values):
-    from pipeline.training.compiled import _Trainer
-    from pipeline.training.epochs import after
+    from pipeline.training.dense_trainer import _Trainer
+    from pipeline.training.training_loop import after
 
     trainer = _Trainer(PLAIN, settings(monitor=monitor), tiny_split, 1)
     state = trainer.start()
@@ -432,7 +432,7 @@ def test_a_trial_that_had_stopped_early_does_not_train_on_when_promoted(digits_s
 
 
 def test_a_loss_that_is_no_number_is_a_failure_with_its_epoch(digits_split):
-    from pipeline.training.epochs import refuse_nan
+    from pipeline.training.training_loop import refuse_nan
 
     with pytest.raises(FloatingPointError, match=r"^loss is nan in epoch 7: training diverged$"):
         refuse_nan({"loss": math.nan}, 7)
@@ -445,7 +445,7 @@ def test_a_trained_network_leaves_no_graph_in_the_process(tiny_split):
     """A worker trains many networks; the optimizer's own `apply` would keep the graph of each of them."""
     import gc
 
-    from pipeline.training.programs import PROGRAMS
+    from pipeline.training.program_cache import PROGRAMS
 
     def graphs() -> int:
         PROGRAMS.forget()
@@ -467,7 +467,7 @@ def test_every_epoch_is_reported(tiny_split):
 
 
 def test_the_notebooks_network_in_keras_has_its_parameters():
-    from pipeline.models.keras_model import build
+    from pipeline.models.dense_keras import build
 
     model = build(notebook_network(), image_shape=(28, 28), classes=10, pixel_max=255, seed=1)
     assert model.count_params() == 111_146
@@ -482,7 +482,7 @@ def test_the_notebooks_network_in_keras_has_its_parameters():
 
 
 def test_a_saved_file_is_loaded_by_plain_keras_alone(tiny_split, tmp_path):
-    from pipeline.models.keras_model import build, save
+    from pipeline.models.dense_keras import build, save
 
     result = train(SMALL, tiny_split)
     model = build(SMALL, image_shape=(4, 4), classes=3, pixel_max=255, seed=1)

@@ -24,7 +24,7 @@ CHUNK = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class ImageFigures:
+class ImageFeatures:
     """A data set of n images in figures. Pixels are 0 to 1, in units of the largest possible value."""
 
     counts: NDArray[np.int64]
@@ -44,7 +44,7 @@ class ImageFigures:
         return len(self.digests)
 
 
-def image_figures(images: Images, labels: Labels, *, classes: int, pixel_max: int) -> ImageFigures:
+def image_figures(images: Images, labels: Labels, *, classes: int, pixel_max: int) -> ImageFeatures:
     """Describes images (n, h, w) or (n, h, w, 3) and labels (n,) from 0 to `classes` - 1.
 
     Raises:
@@ -53,7 +53,7 @@ def image_figures(images: Images, labels: Labels, *, classes: int, pixel_max: in
     if not len(images) or len(images) != len(labels):
         raise ValueError(f"{len(images)} images and {len(labels)} labels; expected as many of both, at least one")
     parts = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-    return ImageFigures(
+    return ImageFeatures(
         counts=np.bincount(labels, minlength=classes),
         digests=digests(images),
         brightness=np.concatenate([part.reshape(len(part), -1).mean(axis=1) for part in parts]) / pixel_max,

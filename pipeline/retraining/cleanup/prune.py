@@ -16,7 +16,7 @@ from rich.table import Table
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
-from pipeline.retraining.pruning.prunable import STEPS, Prunable, Stored, prunable
+from pipeline.retraining.cleanup.prunable import STEPS, Prunable, Stored, prunable
 from pipeline.retraining.run_number import next_number
 from pipeline.session import connect
 from pipeline.tracking import deletion, run_lock

@@ -13,7 +13,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UN
 from sqlalchemy.exc import OperationalError
 
 from pipeline.errors import InputError, StoreError
-from pipeline.tracking.connection.patience import Patience, PatientClient, away, reason, temporary_folder_errors
+from pipeline.tracking.connection.waiting import PatientClient, Waiting, away, reason, temporary_folder_errors
 
 REFUSED = MlflowException(
     "API request to http://h/api failed with exception HTTPConnectionPool(host='h', port=1): Max retries exceeded with url: "
@@ -119,9 +119,9 @@ class Clock:
         self.now += seconds
 
 
-def patient(minutes: float) -> tuple[Patience, Clock, list[str]]:
+def patient(minutes: float) -> tuple[Waiting, Clock, list[str]]:
     clock, said = Clock(), list[str]()
-    whole = Patience(
+    whole = Waiting(
         "tracking store http://host", minutes=minutes, say=said.append, sleep=clock.sleep, clock=lambda: clock.now
     )
     return whole, clock, said

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from pipeline.data.formats import digits
-from pipeline.serving.fit_to_frame import Frame, fit, frame_of
 from pipeline.serving.inputs import Picture
+from pipeline.serving.resize import Frame, fit, frame_of
 
 DARK = Frame((8, 8), 255, light=False, extent=1.0)
 

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from pipeline.data.split import Part, Split
 from pipeline.experiment import Training
 from pipeline.models.dense import DenseSpec, dense
-from pipeline.models.keras_model import initial_weights
+from pipeline.models.dense_keras import initial_weights
 from pipeline.models.recipe import Recipe
-from pipeline.training import epochs, scoring
+from pipeline.training import scoring, training_loop
 from pipeline.training.call_size import MOST_TRAINING_ROWS, rows_per_call
-from pipeline.training.epochs import Clock, OnEpoch, Weights
 from pipeline.training.layers.dropout import DropoutMasks
 from pipeline.training.program import Program, Rates
-from pipeline.training.programs import PROGRAMS, dense_key
+from pipeline.training.program_cache import PROGRAMS, dense_key
 from pipeline.training.result import EarlyStopping, TrainingState, TrialResult
+from pipeline.training.training_loop import Clock, OnEpoch, Weights
 
 
 def train(
@@ -55,7 +55,7 @@ def train(
     """
     clock = Clock()
     trainer = _Trainer(dense(recipe.spec), settings, split, seed)
-    return epochs.run(
+    return training_loop.run(
         trainer, recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch, clock=clock
     )
 
@@ -74,7 +74,7 @@ class _Trainer:
         self._stack = max(1, min(rows_per_call(MOST_TRAINING_ROWS, split.inputs) // self._batch, self._steps))
         self._flat = split.train.images.reshape(count, -1)
         self._masks = DropoutMasks(spec, split.inputs, seed)
-        self._class_weights = epochs.class_weights(settings, split)
+        self._class_weights = training_loop.class_weights(settings, split)
         self._rates = Rates(
             np.float32(settings.learning_rate),
             phase_per_step(settings, self._steps),
@@ -116,7 +116,7 @@ class _Trainer:
         change.
         """
         count = len(self._flat)
-        order = epochs.order(self._seed, number, count)
+        order = training_loop.order(self._seed, number, count)
         loss = right = 0.0
         shape = (self._stack, self._batch)
         per_call = self._stack * self._batch

@@ -13,7 +13,7 @@ from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
 from pipeline.search.workers.dask_pool import DaskWorkers
 from pipeline.search.workers.jobs import Job
-from pipeline.search.workers.silence import Silence
+from pipeline.search.workers.stall_notice import StallNotice
 
 
 class Simulated:
@@ -22,7 +22,7 @@ class Simulated:
     def __init__(self):
         self.now = 0.0
         self.lines: list[str] = []
-        self.silence = Silence(self.lines.append, lambda: self.now)
+        self.silence = StallNotice(self.lines.append, lambda: self.now)
 
     def at(self, seconds: float, jobs: int = 2) -> int:
         self.now = seconds
