@@ -48,7 +48,7 @@ def searched(
 ) -> list[str]:
     """One row of the table: a search in whose middle `break_it` is called."""
     began = time.monotonic()
-    search = Search(folder, gate.address, name, "--search.trials", str(trials), *SPACE)
+    search = Search(folder, gate.address, name, *SPACE, trials=trials)
     search.until(lambda line: line.startswith(f"trial {trials // 3}/{trials}"))
     break_it()
     code = search.end()

@@ -14,16 +14,16 @@ EACH_ONCE = Counter(str(number) for number in range(TRIALS))
 
 
 class Search:
-    """A real search of the experiment `smoke`, of `TRIALS` trials, as a process; `name` is its MLflow experiment."""
+    """A real search of the experiment `smoke`, as a process; `name` is its MLflow experiment."""
 
-    def __init__(self, folder: Path, address: str, name: str, *words: str) -> None:
+    def __init__(self, folder: Path, address: str, name: str, *words: str, trials: int = TRIALS) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
         environment |= {
             "MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": name,
             "NARROWGAP_CACHE": str(folder / "cache"),
         }  # fmt: skip
         self.lines: list[str] = []
-        command = ("search", "--experiment", "smoke", "--search.trials", str(TRIALS), *words)
+        command = ("search", "--experiment", "smoke", "--search.trials", str(trials), *words)
         self._process = warm.start(*command, env=environment, cwd=folder, errors_in_stdout=True)
 
     def until(self, found: Callable[[str], bool]) -> None:
