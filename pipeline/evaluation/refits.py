@@ -118,7 +118,12 @@ def refit_by_plan(
     earlier = EarlierRefits(session, run, folder)
     with (
         ProgressDisplay(
-            session.console, total=0, objective="val_accuracy", noun="refit", limit=lambda: session.limit.left
+            session.console,
+            total=0,
+            objective="val_accuracy",
+            noun="refit",
+            workers=workers.count,
+            limit=lambda: session.limit.left,
         ) as display,
         RunJournal(session.store, run, step="refit", stopped=STOPPED, folder=folder, say=session.say) as journal,
     ):

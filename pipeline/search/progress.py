@@ -40,8 +40,8 @@ class TrialUpdate:
 
 
 class ProgressDisplay:
-    """A context that shows ended trials or refits. `total` is their maximum number; `limit` gives the seconds until the time
-    limit.
+    """A context that shows ended trials or refits. `total` is their maximum number, `workers` how many are trained at
+    the same time; `limit` gives the seconds until the time limit.
     """
 
     def __init__(
@@ -51,9 +51,10 @@ class ProgressDisplay:
         total: int,
         objective: str,
         noun: str = "trial",
+        workers: int = 1,
         limit: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        self._limit = limit
+        self._limit, self._workers = limit, max(1, workers)
         self._console, self._total, self._objective, self._noun = console, total, METRICS[objective], noun
         self._lower_is_better = self._objective.unit == "nats"
         self._start = time.monotonic()
@@ -127,7 +128,9 @@ class ProgressDisplay:
         if left <= 0 or not self._fresh:
             return ""
         about = "about" if self._of == "of" else "at most about"
-        return f"{about} {duration((time.monotonic() - self._start) / self._fresh * left)} left{self._limit_text()}"
+        under_way = min(self._workers - 1, left) / 2  # on average, each is half done
+        each = (time.monotonic() - self._start) / (self._fresh + under_way)
+        return f"{about} {duration(each * (left - under_way))} left{self._limit_text()}"
 
     def _limit_text(self) -> str:
         seconds = self._limit()

@@ -88,7 +88,11 @@ def search(session: Session, run: Run, workers: Workers, *, refits: Callable[[in
     total = min(wished, size) if experiment.search.tuner != "hyperband" else wished
     deadline = _deadline(session, run, workers, refits)
     with ProgressDisplay(
-        session.console, total=total, objective=experiment.search.objective, limit=lambda: deadline.left
+        session.console,
+        total=total,
+        objective=experiment.search.objective,
+        workers=workers.count,
+        limit=lambda: deadline.left,
     ) as display:
         try:
             with StoreJournal(

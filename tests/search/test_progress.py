@@ -24,6 +24,26 @@ def test_a_line_ends_with_the_time_that_is_left_of_a_limit(left: float, shown: s
 
 
 @pytest.mark.parametrize(
+    ("workers", "total", "left"),
+    [
+        (1, 3, "about 2 min 0 s"),  # one took a minute, two are left
+        (3, 7, "about 2 min 30 s"),  # two others are half done: a minute for two, and five more are left to do
+        (3, 2, "about 20 s"),  # one and a half in a minute, and half a one is left
+    ],
+)
+def test_what_is_left_counts_networks_that_are_under_way_as_half_done(
+    monkeypatch: pytest.MonkeyPatch, workers: int, total: int, left: str
+) -> None:
+    screen, now = io.StringIO(), [100.0]
+    monkeypatch.setattr("pipeline.search.progress.time.monotonic", lambda: now[0])
+    console = Console(file=screen, width=200)
+    with ProgressDisplay(console, total=total, objective="val_loss", workers=workers) as display:
+        now[0] += 60
+        display.ended(TrialUpdate("64-10", 0.5, 0.01, 60.0))
+    assert screen.getvalue().endswith(f"  {left} left\n")
+
+
+@pytest.mark.parametrize(
     ("objective", "scores", "marked"),
     [
         ("val_loss", [0.5, 0.4, 0.45], "64-2-10  validation loss 0.4000  validation gap +1.00 points  2 s  (lowest"),
