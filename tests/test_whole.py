@@ -576,7 +576,7 @@ def test_a_search_whose_trials_all_fail_exits_1_and_says_why(tmp_path):
         "from pipeline.training import dense_trainer\n"
         "def diverge(*_args, **_options):\n"
         "    raise FloatingPointError('loss is nan in epoch 0: training diverged')\n"
-        "compiled.train = diverge\n"
+        "dense_trainer.train = diverge\n"
     )
     words = ("search", "--experiment", "smoke", "--search.trials", "2")
     done = warm.run(*words, env=environment(tmp_path), cwd=tmp_path, code=script + warm.COMMAND_LINE)

@@ -53,7 +53,7 @@ def test_another_seed_gives_other_bits(digits_split):
 def test_a_fresh_process_gives_the_same_bits(digits_split):
     script = (
         "from pipeline.training.runtime import init_tensorflow; init_tensorflow()\n"
-        "from tests.training import test_compiled as t\n"
+        "from tests.training import test_dense_trainer as t\n"
         "from pipeline.data.formats import digits\n"
         "from pipeline.data.split import split\n"
         "from pipeline.experiment import Data\n"

@@ -146,7 +146,7 @@ def test_the_same_inputs_give_the_same_bits_with_a_new_program_a_kept_one_and_in
     assert PROGRAMS.compiled == compiled
     script = (
         "from pipeline.training.runtime import init_tensorflow; init_tensorflow()\n"
-        "from tests.training import test_compiled as t, test_normalization as n\n"
+        "from tests.training import test_dense_trainer as t, test_normalization as n\n"
         "from pipeline.data.formats import digits\n"
         "from pipeline.data.split import split\n"
         "from pipeline.experiment import Data\n"
