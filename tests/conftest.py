@@ -8,8 +8,10 @@ heavy is imported, and a session that imported TensorFlow all the same fails.
 import gc
 import os
 import re
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from pipeline import stop_request  # noqa: E402
 from pipeline.data.formats import digits  # noqa: E402
 from pipeline.data.split import Part, Split, split  # noqa: E402
 from pipeline.experiment import Data  # noqa: E402
+from tests.fixtures import compiled_programs  # noqa: E402
 from tests.fixtures.commands import forget  # noqa: E402
 from tests.fixtures.tables import copy_tables  # noqa: E402
 
@@ -70,6 +73,14 @@ own.
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="only what needs no TensorFlow, no server and no browser")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes of xdist inherit the folder of the one that starts them."""
+    if not hasattr(config, "workerinput"):
+        folder = Path(tempfile.mkdtemp(prefix="narrowgap-programs-"))
+        os.environ[compiled_programs.VARIABLE] = compiled_programs.flags(folder)
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

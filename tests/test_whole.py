@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.fixtures import warm
+from tests.fixtures import compiled_programs, warm
 from tests.fixtures.commands import forget
 from tests.fixtures.tables import lay_out
 
@@ -51,7 +51,7 @@ def mlflow_run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     ]
     return subprocess.run(
         [*command, *words],
-        env=environment(folder),
+        env=compiled_programs.without(environment(folder)),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -61,9 +61,10 @@ def mlflow_run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def narrowgap(folder: Path, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, which starts as for people and compiles for itself."""
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *words],
-        env=environment(folder, PYTHONPATH=str(ROOT), **changes),
+        env=compiled_programs.without(environment(folder, PYTHONPATH=str(ROOT), **changes)),
         cwd=folder,
         capture_output=True,
         text=True,
