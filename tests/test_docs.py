@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -45,6 +46,7 @@ def _blocks(page, kind):
     return [match["text"] for match in FENCE.finditer(page.read_text()) if match["kind"] == kind]
 
 
+@cache
 def _prose(page):
     return FENCE.sub("", page.read_text())
 
@@ -65,10 +67,12 @@ def _anchors(text):
     return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", each).strip().lower()) for each in headings}
 
 
+@cache
 def _entry_points():
     return yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 
 
+@cache
 def _make_targets():
     return set(re.findall(r"^([a-z][a-z-]*)(?:\s+[a-z-]+)*:", (ROOT / "Makefile").read_text(), re.MULTILINE)) | {
         target
@@ -155,6 +159,7 @@ def test_every_make_target_entry_point_and_override_in_the_text_exists(page):
             assert code in _keys() | FILES, code
 
 
+@cache
 def _keys():
     generated = _generated()
     keys = set()
@@ -164,6 +169,7 @@ def _keys():
     return keys
 
 
+@cache
 def _generated():
     spec = importlib.util.spec_from_file_location("generated", ROOT / "docs" / "generated.py")
     assert spec is not None

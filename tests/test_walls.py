@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,15 @@ MOST_FILES = 13
 """In a room without sub-rooms."""
 
 
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """All that a source text consists of; each is parsed once for all walls."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
 def imports(source: str) -> Iterator[str]:
     """Every module that a source text imports, at the top or inside a function."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -69,10 +76,9 @@ def test_no_import_goes_through_a_wall(place):
 @pytest.mark.parametrize("place", FILES)
 def test_a_keras_file_is_loaded_in_safe_mode_and_not_compiled(place):
     """Said at every call: a file may come from a registry to which others write."""
-    calls = [
-        node for node in ast.walk(ast.parse((ROOT / "pipeline" / place).read_text())) if isinstance(node, ast.Call)
-    ]
-    loads = [call for call in calls if ast.unparse(call.func) == "keras.models.load_model"]
+    calls = [node for node in nodes((ROOT / "pipeline" / place).read_text()) if isinstance(node, ast.Call)]
+    named = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "load_model"]
+    loads = [call for call in named if ast.unparse(call.func) == "keras.models.load_model"]
     for call in loads:
         said = {each.arg: ast.unparse(each.value) for each in call.keywords}
         assert (said.get("safe_mode"), said.get("compile")) == ("True", "False")
