@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import nnls
 
-from pipeline.search.proposals.ask_tell import Proposal
 from pipeline.search.trials import Trial
 from pipeline.search.workers.jobs import Outcome
 from pipeline.time_limit import TimeLimit
+
+if TYPE_CHECKING:
+    from pipeline.search.proposals.ask_tell import Proposal  # imports Keras Tuner
 
 MILLION = 1e6
 MOST_FOR_REFITS = 0.5
@@ -77,7 +80,7 @@ class Deadline:
         """Seconds until the nearer of both ends; infinite without limits."""
         return min(self._end, self._whole.end) - self._clock()
 
-    def allows(self, proposal: Proposal) -> bool:
+    def allows(self, proposal: "Proposal") -> bool:
         """Whether this trial would finish in time if it started after those that are running."""
         self.why = ""
         if self.left == math.inf:
@@ -87,11 +90,11 @@ class Deadline:
             self.why = self._reason(needed, later)
         return not self.why
 
-    def started(self, proposal: Proposal) -> None:
+    def started(self, proposal: "Proposal") -> None:
         """Records that a trial is running."""
         self._open[proposal.number] = proposal
 
-    def ended(self, proposal: Proposal, outcome: Outcome) -> None:
+    def ended(self, proposal: "Proposal", outcome: Outcome) -> None:
         """Records that a trial has ended, and its time for the next estimate."""
         self._open.pop(proposal.number, None)
         if outcome.result is not None:
@@ -108,7 +111,7 @@ class Deadline:
         self._full.append(parameters * full / MILLION)
         self._seconds.append(seconds)
 
-    def _needed(self, proposal: Proposal) -> float:
+    def _needed(self, proposal: "Proposal") -> float:
         """Seconds until this trial would have ended; 0 while nothing is known."""
         if not self._seconds:
             return 0.0
@@ -142,7 +145,7 @@ class Deadline:
         (fixed, per_size), _ = nnls(rows, np.array(self._seconds))
         return float(fixed + per_size * size)
 
-    def _size(self, proposal: Proposal) -> float:
+    def _size(self, proposal: "Proposal") -> float:
         """Millions of parameters times epochs; a trial that may stop early counts fully."""
         epochs = proposal.until - proposal.begins
         return proposal.recipe.spec.parameters(self._inputs, self._classes) * epochs / MILLION

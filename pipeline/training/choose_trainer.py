@@ -19,7 +19,7 @@ def train(
     until: int | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> TrialResult:
-    """Trains one network; arguments, result and errors are those of `compiled.train`, whatever the kind of model."""
+    """Trains one network; arguments, result and errors are those of `dense_trainer.train`, whatever the kind of model."""
     if isinstance(recipe.spec, UserSpec):
         from pipeline.training import keras_trainer  # noqa: PLC0415 - Keras Tuner, only for a user's own model
 

@@ -50,7 +50,7 @@ def train(
     until: int | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> TrialResult:
-    """Trains one network; arguments, result and errors are those of `compiled.train`.
+    """Trains one network; arguments, result and errors are those of `dense_trainer.train`.
 
     Raises:
         FloatingPointError: If a loss is NaN or infinite.

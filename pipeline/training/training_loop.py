@@ -56,7 +56,7 @@ class Trainer(Protocol):
         """The optimizer's variables and whatever else training goes on from."""
 
 
-def run(  # noqa: PLR0913 - those of `compiled.train`, and its trainer
+def run(  # noqa: PLR0913 - those of `dense_trainer.train`, and its trainer
     trainer: Trainer,
     recipe: Recipe,
     settings: Training,
@@ -68,7 +68,7 @@ def run(  # noqa: PLR0913 - those of `compiled.train`, and its trainer
     on_epoch: OnEpoch | None,
     clock: "Clock",
 ) -> TrialResult:
-    """Trains epoch by epoch with early stopping, and scores the kept weights; arguments are those of `compiled.train`.
+    """Trains epoch by epoch with early stopping, and scores the kept weights; arguments are those of `dense_trainer.train`.
 
     Raises:
         FloatingPointError: If a loss is NaN or infinite.
