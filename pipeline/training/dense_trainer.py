@@ -1,4 +1,4 @@
-"""The compiled trainer of dense networks: `_Trainer.epoch` is one epoch, and the loop over the epochs is `training_loop.run`.
+"""The compiled trainer of dense networks: `_Trainer.epoch` is one epoch, the loop over the epochs `training_loop.run`.
 
 An epoch is a few calls of one compiled program that loops over a stack of batches (`program`). A process keeps its
 programs: networks that differ in seed, dropout rates, learning rate or schedule alone use the same one. The same inputs
