@@ -1,6 +1,7 @@
 """Numbers and lists as text for people."""
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -20,6 +21,14 @@ def points(share: float) -> str:
 def interval(value: float, low: float, high: float, *, write: Callable[[float], str]) -> str:
     """Text such as `+3.41 ± 0.21`, with half of an interval around the value; the value alone without bounds."""
     return write(value) if math.isnan(low) else f"{write(value)} ± {write((high - low) / 2).removeprefix('+')}"
+
+
+def command(entry: str, experiment: str, *, known: bool) -> str:
+    """A command that can be copied: an entry point for an experiment, by its name if it is `known` by name, otherwise by the
+    file that only its user knows.
+    """
+    place = experiment if known else f"PATH/{experiment}.yaml"
+    return f"mlflow run . -e {entry} --env-manager local -P experiment={shlex.quote(place)}"
 
 
 def position(place: int) -> str:

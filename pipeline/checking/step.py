@@ -27,7 +27,7 @@ def check(session: Session, run: Run) -> None:
     run.write(SUSPECT_LABELS_CSV, _cells(labels).to_csv(index=False))
     run.log(metrics=found.metrics())
     run.note(summary(found))
-    _say(session, found, sizes)
+    _say(session, run, found, sizes)
 
 
 def _cells(table: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: table[name].map(safe_cell) for name in texts})
 
 
-def _say(session: Session, found: Findings, sizes: str) -> None:
+def _say(session: Session, run: Run, found: Findings, sizes: str) -> None:
     dataset = session.prepared.dataset
     session.say(f"data: {dataset.name} from {dataset.source}; {sizes}")
     for overlap in found.overlaps:
@@ -45,4 +45,5 @@ def _say(session: Session, found: Findings, sizes: str) -> None:
                 f"check: {overlap.exact:,} images of {overlap.later} occur in {overlap.earlier}, {overlap.near:,} are "
                 "near-duplicates of one"
             )
-    session.say(f"check: {summary(found)} Page: {CHECK_HTML} among the artifacts of this run")
+    session.say(f"check: {summary(found)}")
+    session.say(f"Page: {run.artifact_place(CHECK_HTML)}")

@@ -3,7 +3,8 @@
 import yaml
 
 from pipeline.errors import InputError
-from pipeline.experiment import Experiment, parse
+from pipeline.experiment import Experiment, names, parse
+from pipeline.formatting import command
 from pipeline.session import PreparedData, Session
 from pipeline.tracking.names import CHOSEN_RUN_TAG, EXPERIMENT_TAG, EXPERIMENT_YAML, SPLIT_TAG, STEP_TAG
 from pipeline.tracking.store import Run
@@ -35,7 +36,8 @@ def _named_or_latest(session: Session, run_id: str | None) -> Run:
     latest = session.store.latest(step="search", experiment=name)
     if latest is None:
         raise InputError(
-            f"no finished search of the experiment {name} in {session.store.shown}; run one: mlflow run . -e search"
+            f"no finished search of the experiment {name} in {session.store.shown}; run one: "
+            + command("search", name, known=name in names())
         )
     return latest
 

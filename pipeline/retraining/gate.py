@@ -116,16 +116,17 @@ def _minimum_requirements(metrics: ModelMetrics, promotion: Promotion) -> tuple[
     return (
         Condition(
             "accuracy", accuracy >= promotion.min_accuracy, accuracy, promotion.min_accuracy,
-            f"accuracy {100 * accuracy:.2f} % (required: at least {100 * promotion.min_accuracy:.2f} %)",
+            f"accuracy {100 * accuracy:.2f} % "
+            f"(required: at least {100 * promotion.min_accuracy:.2f} %, promotion.min_accuracy)",
         ),
-        _at_most("honest gap", gap, promotion.max_gap),
-        _at_most("calibration error", error, promotion.max_calibration_error),
+        _at_most("honest gap", gap, promotion.max_gap, "promotion.max_gap"),
+        _at_most("calibration error", error, promotion.max_calibration_error, "promotion.max_calibration_error"),
     )  # fmt: skip
 
 
-def _at_most(name: str, figure: float, bound: float) -> Condition:
+def _at_most(name: str, figure: float, bound: float, key: str) -> Condition:
     return Condition(
-        name, figure <= bound, figure, bound, f"{name} {_points(figure)} (allowed: at most {_points(bound)})"
+        name, figure <= bound, figure, bound, f"{name} {_points(figure)} (allowed: at most {_points(bound)}, {key})"
     )
 
 

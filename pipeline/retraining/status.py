@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.experiment import Experiment
-from pipeline.formatting import duration
+from pipeline.experiment import Experiment, names
+from pipeline.formatting import command, duration
 from pipeline.retraining.rollback import interrupted
 from pipeline.tracking import deletion
 from pipeline.tracking.connection import sqlite
@@ -50,7 +50,8 @@ def status(experiment: Experiment, *, console: Console) -> None:
         console.print(Text(f"{registry.name} in {store.shown}"), soft_wrap=True)
         console.print(_table(versions, holders))
     else:
-        line = f"{registry.name} has no versions in {store.shown}; create one with: mlflow run . -e retrain"
+        create = command("retrain", experiment.name, known=experiment.name in names())
+        line = f"{registry.name} has no versions in {store.shown}; create one with: {create}"
         console.print(Text(line), soft_wrap=True)
     for each in stopped:
         cure = "" if each.alive else "; the next rollback or retraining run completes or withdraws it"
@@ -71,7 +72,7 @@ def _table(versions: Sequence[Version], holders: Mapping[str, str]) -> Table:
         table.add_row(
             version.number,
             aliases,
-            Text(tags.get(DECISION_TAG, "none yet")),
+            Text({"kept": "not promoted"}.get(decision := tags.get(DECISION_TAG, "none yet"), decision)),
             Text(tags.get(MODE_TAG, "")),
             Text(tags.get(ARCHITECTURE_TAG, "")),
             _scaled(tags.get(TEST_ACCURACY_TAG), ".2f"),
@@ -100,8 +101,9 @@ def cost_line(store: Store, experiment: str) -> str:
     if not parts:
         return ""
     file = sqlite.file_of(store.uri)
+    prune = command("prune", experiment, known=experiment in names())
     database = f" The database has {_mib(file.stat().st_size)}." if file is not None else ""
-    return f"The newest in the store: {'; '.join(parts)}.{database} What may be deleted: mlflow run . -e prune"
+    return f"The newest in the store: {'; '.join(parts)}.{database} What may be deleted: {prune}"
 
 
 def _with_nested(store: Store, run: Run) -> list[Run]:

@@ -14,8 +14,8 @@ from pipeline.data.dataset import Images, digest_of
 from pipeline.data.own.parts import Form
 from pipeline.data.own.pictures import Background
 from pipeline.errors import InputError, as_utf8
-from pipeline.experiment import Experiment
-from pipeline.formatting import safe_cell
+from pipeline.experiment import Experiment, names
+from pipeline.formatting import command, safe_cell
 from pipeline.paths import user_path
 from pipeline.serving.inputs import Picture, Unreadable, read
 from pipeline.serving.resize import Frame, Invert, fit
@@ -24,7 +24,7 @@ from pipeline.statistics.selective.policies import POLICIES
 from pipeline.tracking import run_lock
 from pipeline.tracking.connection.health import store_errors
 from pipeline.tracking.connection.masking import shown
-from pipeline.tracking.names import CHAMPION, CONTACT_SHEET, PREDICTIONS_CSV, VERSION_TAG
+from pipeline.tracking.names import CHAMPION, CONTACT_SHEET, MODEL_PREFIX, PREDICTIONS_CSV, VERSION_TAG
 from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.store import Run
 from pipeline.training.runtime import init_tensorflow
@@ -100,8 +100,10 @@ def _version(registry: Registry, number: str | None) -> Version:
         return registry.get(number)
     champion = registry.by_alias(CHAMPION)
     if champion is None:
+        experiment = registry.name.removeprefix(MODEL_PREFIX)
         raise InputError(
-            f"{registry.name} has no champion; create one with: mlflow run . -e retrain, or name a version: -P version=N"
+            f"{registry.name} has no champion; name a version (-P version=N), or create one with: "
+            + command("retrain", experiment, known=experiment in names())
         )
     return champion
 

@@ -32,6 +32,7 @@ from pipeline.statistics import calibration, pareto, per_class
 from pipeline.statistics.gap_table import Row, gap_table
 from pipeline.statistics.per_class import most_confident_errors
 from pipeline.statistics.trial_metrics import trial_metrics
+from pipeline.training.result import Score
 from tests.figures.samples import CLASS_NAMES, images, labels_and_probabilities, searched, trial
 
 NAMES = [
@@ -102,15 +103,20 @@ class TestCurves:
             assert heights.min() == min(result.history["train_loss"][epoch], result.history["val_loss"][epoch])
             assert heights.max() == max(result.history["train_loss"][epoch], result.history["val_loss"][epoch])
 
-    def test_the_headings_give_the_gap_of_the_weights_kept(self) -> None:
-        history = {
-            "loss": (0.9, 0.7), "accuracy": (0.6, 0.7), "train_loss": (0.5, 0.3), "train_accuracy": (0.8, 0.95),
-            "val_loss": (0.6, 0.7), "val_accuracy": (0.78, 0.75),
-        }  # fmt: skip
-        figure = curves_picture.curves(replace(trial(), history=history, best_epoch=0, epochs_run=2))
+    @pytest.mark.parametrize(
+        ("train", "validation", "loss_gap", "accuracy_gap"),
+        [
+            (Score(loss=0.5, accuracy=0.8), Score(loss=0.6, accuracy=0.78), "0.100", "2.00"),
+            (Score(loss=0.50001, accuracy=0.79999), Score(loss=0.5, accuracy=0.8), "0.000", "0.00"),  # not -0.00
+        ],
+    )
+    def test_the_headings_give_the_gap_of_the_weights_kept_over_all_images(
+        self, train: Score, validation: Score, loss_gap: str, accuracy_gap: str
+    ) -> None:
+        figure = curves_picture.curves(replace(trial(), train=train, validation=validation))
         assert [axes.get_title(loc="left") for axes in figure.axes] == [
-            "Loss (nats), gap 0.100 to validation",
-            "Accuracy, gap 2.0 points to validation",
+            f"Loss (nats), gap {loss_gap} to validation",
+            f"Accuracy, gap {accuracy_gap} points to validation",
         ]
 
     def test_a_single_epoch_shows_dots_and_a_strip_of_gap(self) -> None:

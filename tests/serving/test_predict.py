@@ -236,7 +236,10 @@ def test_invalid_options_are_refused_before_anything_is_loaded(given, options, m
 
 def test_without_a_champion_the_message_says_how_to_create_one(folder):
     settings = dict.fromkeys(("version", "policy", "threshold", "invert"))
-    with pytest.raises(InputError, match="narrowgap-digits has no champion; create one with: mlflow run"):
+    with pytest.raises(
+        InputError,
+        match=r"narrowgap-digits has no champion; .*: mlflow run \. -e retrain --env-manager local -P experiment=digits$",
+    ):
         predict(experiment.load("digits"), input=str(folder), **settings, console=Console(file=io.StringIO()))
 
 

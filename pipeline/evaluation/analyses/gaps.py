@@ -17,8 +17,9 @@ WITH_INTERVAL = ("test_accuracy", "accuracy_gap", "loss_gap")
 METHOD = (
     "Honest gap: the same weights score train and test, with dropout off. Fit gap: the train score is the last one that "
     "model.fit reports, with dropout on and averaged over an epoch while the weights change; it flatters networks with "
-    "dropout.\n\n"
-    "An architecture lists the layer sizes from input to output; the number in brackets is the dropout rate after a layer."
+    "dropout. Batch normalization can also move it, up or down, by many points after few epochs.\n\n"
+    "The architecture of a dense network lists the layer sizes from input to output; the number in brackets is the "
+    "dropout rate after a layer."
 )
 
 

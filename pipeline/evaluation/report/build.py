@@ -77,7 +77,8 @@ def _answer(result: EvaluationResult) -> str:
     text = f"Chosen: {chosen.architecture} ({label(chosen.finalist.role)}) reaches {_figures(chosen)}"
     if rival is not None:
         without = "" if rival.finalist.recipe.spec.has_dropout else ", without dropout"
-        text += f"; {rival.architecture} ({result.label(rival)}{without}) reaches {_figures(rival)}"
+        kind = "for comparison, the dense network " if result.experiment.model is not None else ""
+        text += f"; {kind}{rival.architecture} ({result.label(rival)}{without}) reaches {_figures(rival)}"
     return f"{text}. Left out for time: {result.left_out}." if result.left_out else f"{text}."
 
 

@@ -13,16 +13,19 @@ def curves(result: TrialResult, *, title: str = "") -> Figure:
     """Train (dropout off) and validation with the gap shaded, and train as `model.fit` reports it.
 
     Epochs count from 1; in the tracking store and in the result they count from 0. The gap in the headings is that of the
-    kept weights.
+    kept weights on all images; the curve of train is that of a sample.
     """
     figure, (loss, accuracy) = canvas(9.6, 4.1, columns=2)
-    history, kept = result.history, result.best_epoch
     _draw(loss, result, "loss")
-    loss_gap = history["val_loss"][kept] - history["train_loss"][kept]
-    loss.set_title(f"Loss (nats), gap {loss_gap:.3f} to validation", fontsize=10, loc="left", y=1)
+    loss.set_title(
+        f"Loss (nats), gap {result.validation.loss - result.train.loss:z.3f} to validation",
+        fontsize=10,
+        loc="left",
+        y=1,
+    )
     _draw(accuracy, result, "accuracy")
-    accuracy_gap = 100 * (history["train_accuracy"][kept] - history["val_accuracy"][kept])
-    accuracy.set_title(f"Accuracy, gap {accuracy_gap:.1f} points to validation", fontsize=10, loc="left", y=1)
+    accuracy_gap = 100 * (result.train.accuracy - result.validation.accuracy)
+    accuracy.set_title(f"Accuracy, gap {accuracy_gap:z.2f} points to validation", fontsize=10, loc="left", y=1)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     handles, labels = loss.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8.5, frameon=False)

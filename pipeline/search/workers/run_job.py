@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pipeline.data.split import Split
+from pipeline.errors import InputError
 from pipeline.search.workers.jobs import Draw, Job, Keeps, Outcome
 from pipeline.statistics.trial_metrics import class_metrics
 from pipeline.tracking.connection.masking import masked
@@ -39,8 +40,8 @@ def run_job(job: Job, split: Split, draw: Draw, minutes: float | None = None) ->
             job.recipe, job.settings, split, seed=job.seed, until=job.until, state=job.state,
             on_epoch=_checks(job, minutes, start),
         )  # fmt: skip
-    except TrialTimeoutError as error:
-        failure = str(error)
+    except (TrialTimeoutError, InputError) as error:
+        failure = masked(str(error))
     except Exception as error:  # noqa: BLE001 - one network's failure is a result, and the search goes on
         failure = describe_error(error)
     if result is not None:
