@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -23,6 +24,8 @@ from pipeline.tracking.connection.masking import MaskedStream, mask_logs, mask_t
 
 LINE = 140
 """Characters per line where there is no terminal: a table in a log needs more than 80 columns."""
+STOPPED = {128 + signal.SIGTERM: "SIGTERM", 128 + signal.SIGHUP: "SIGHUP"}
+"""Signals that end a step in order, by the exit code."""
 Overrides = Mapping[str, str]
 """Keys of the experiment such as `search.trials`, with their values as text."""
 
@@ -50,6 +53,9 @@ def _step(arguments: argparse.Namespace, overrides: Overrides) -> None:
         run.run(arguments.command, asked, search_run_id=search_run_id, console=_console())
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(_kept(arguments.command, asked)) from error
+    except SystemExit as error:
+        error.add_note(_kept(arguments.command, asked))
+        raise
 
 
 def _kept(step: str, asked: experiment.Experiment) -> str:
@@ -290,9 +296,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"narrowgap: {masked(str(error))}", file=sys.stderr)  # noqa: T201 - the one line that bad input gets
         return error.exit_code
     except KeyboardInterrupt as error:
-        kept = f"; {error}" if str(error) else ""
-        print(f"narrowgap: interrupted{kept}", file=sys.stderr)  # noqa: T201 - as above
+        _say_stopped("interrupted", str(error))
         return 128 + signal.SIGINT
+    except SystemExit as error:
+        if error.code in STOPPED:
+            _say_stopped(f"stopped by {STOPPED[error.code]}", *getattr(error, "__notes__", ()))
+        raise
     except Exception:  # noqa: BLE001 - a defect of ours keeps its traceback, without passwords of addresses in it
         print(masked(traceback.format_exc()), file=sys.stderr, end="")  # noqa: T201 - as above
         return 1
@@ -300,6 +309,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.enable()
         stop_request.over()
     return 0
+
+
+def _say_stopped(how: str, *kept: str) -> None:
+    words = "; ".join(filter(None, (how, *kept)))
+    with suppress(OSError):  # the terminal may be gone
+        print(f"narrowgap: {words}", file=sys.stderr, flush=True)  # noqa: T201 - the one line of a step that was stopped
 
 
 def _console() -> Console:

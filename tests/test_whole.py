@@ -463,8 +463,17 @@ def test_a_run_of_another_store_is_refused_with_the_cure(called, tmp_path, monke
     assert len(error.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_the_finished(tmp_path, number, code):
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGTERM, 143, "stopped by SIGTERM"),
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGHUP, 129, "stopped by SIGHUP"),
+    ],
+)
+def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_the_finished(
+    tmp_path, number, code, said
+):
     words = ["search", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "200"]
     words += ["--training.patience", "null"]
     # As with more workers: there are open trials at every moment.
@@ -473,9 +482,11 @@ def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_th
     def recorded(status: str) -> int:
         return sum(run.info.status == status for run in runs(tmp_path).get("trial", []))
 
-    process = warm.start(*words, env=environment(tmp_path), cwd=tmp_path, code=several)
+    process = warm.start(*words, env=environment(tmp_path), cwd=tmp_path, code=several, errors_in_stdout=True)
+    lines = []
     try:
         for line in process.stdout:
+            lines.append(line)
             if line.startswith("trial 2/20"):
                 while recorded("FINISHED") < 2 or recorded("RUNNING") < 1:
                     assert process.poll() is None
@@ -484,6 +495,7 @@ def test_a_search_that_is_told_to_stop_ends_its_open_runs_as_killed_and_keeps_th
         assert process.wait() == code
     finally:
         process.kill()
+    assert f"narrowgap: {said}; finished trials are kept, and the same command goes on\n" in lines
     found = runs(tmp_path)
     assert found["search"][0].info.status == "KILLED"
     statuses = [run.info.status for run in found["trial"]]

@@ -71,7 +71,8 @@ def test_the_newest_trial_search_and_retraining_run_are_measured_in_mib_of_files
     database = (aged.folder / "mlflow.db").stat().st_size / MIB
     line = (
         "The newest in the store: a trial 2.0 MiB; a search 5.0 MiB in 3 runs; a retraining run 2.1 MiB in 2 runs. "
-        f"The database has {database:.1f} MiB. What may be deleted: mlflow run . -e prune --env-manager local -P experiment=smoke"
+        f"The database has {database:.1f} MiB. What may be deleted: "
+        "mlflow run . -e prune --env-manager local -P experiment=smoke"
     )
     assert cost_line(aged.store, "smoke") == line
     capsys.readouterr()
