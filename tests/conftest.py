@@ -2,7 +2,7 @@
 setting of the machine leaks in.
 
 `--quick` (as `make check` calls it) leaves out what is marked `tensorflow`, `server` or `browser`, unopened: nothing
-heavy is imported, and a session that imported TensorFlow all the same fails.
+heavy is imported, and a file after which TensorFlow has been imported all the same fails.
 """
 
 import gc
@@ -116,11 +116,6 @@ def _turn(item: pytest.Item) -> int:
     return FIRST.index(file) if file in FIRST else len(FIRST)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if session.config.getoption("--quick") and "tensorflow" in sys.modules:
-        raise pytest.UsageError("a quick test imported TensorFlow: mark its file with pytest.mark.tensorflow")
-
-
 @pytest.fixture(autouse=True, scope="module")
 def _a_file_begins_with_what_the_environment_says_and_without_garbage():
     forget()
@@ -129,6 +124,14 @@ def _a_file_begins_with_what_the_environment_says_and_without_garbage():
     gc.freeze()  # a collection, of which Keras asks for one per model, then looks at the objects of this file alone
     yield
     forget()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _a_quick_file_imports_no_tensorflow(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All files are imported before the first test: the first file that fails here need not be the one to mark."""
+    yield
+    if request.config.getoption("--quick"):
+        assert "tensorflow" not in sys.modules, "a quick test imports TensorFlow: mark its file pytest.mark.tensorflow"
 
 
 @pytest.fixture(autouse=True, scope="module")

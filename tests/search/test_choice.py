@@ -1,8 +1,13 @@
 """Which trial of a search is the best of it."""
 
+import pytest
+
 from pipeline.experiment import Selection
 from pipeline.search.step import choose_trial
 from tests.evaluation.samples import figures, relu, trial
+
+pytestmark = pytest.mark.tensorflow
+"""The step imports Keras Tuner."""
 
 
 def test_a_network_that_hyperband_stopped_early_is_not_chosen_for_its_small_gap() -> None:

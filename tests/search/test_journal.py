@@ -22,6 +22,8 @@ from pipeline.session import Session
 from pipeline.tracking.store import Run
 from tests.faults.disks import fill, make_read_only
 
+pytestmark = pytest.mark.tensorflow
+"""The search's loop imports Keras Tuner."""
 OUTCOME: Any = SimpleNamespace(result=None, failure=None, warning=None, seconds=1.0, pruned=False)
 """Stands for what a worker returns; the records below are made by hand."""
 
