@@ -84,7 +84,7 @@ def _duplicates(found: Findings, prepared: PreparedData) -> Section:
         [Table("Images that occur in an earlier part", table)],
         pictures,
         f"Exact: all bytes are equal. Near: the pixels correlate by {duplicates.SIMILAR:g} or more with those of the most "
-        f"similar image, which is found by copies of {duplicates.SIDE}x{duplicates.SIDE} blocks.",
+        f"similar image. Which one that is, is looked for in copies reduced to {duplicates.SIDE}x{duplicates.SIDE} pixels.",
     )
 
 

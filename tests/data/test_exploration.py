@@ -57,8 +57,8 @@ def test_the_table_says_all_that(seen):
     assert table["test: images per class"] == "0 to 4"
     assert table["test: classes without an image"] == 1
     assert table["validation: blank images"] == 1
-    assert table["smallest value of a pixel"] == "0 to 7"
-    assert table["largest value of a pixel"] == "7 to 255 (of 255)"
+    assert table["smallest value at a pixel's place"] == "0 to 7"
+    assert table["largest value at a pixel's place"] == "7 to 255 (of 255)"
     assert table["zeros"] == "12.5 % of all pixel values"
     # Without the zero: 1, 1, 7, 7, 7, 7, 255.
     assert table["median without the zeros"] == 7

@@ -109,9 +109,16 @@ def _limits(fit: Fit) -> tuple[float, float]:
 
 def _fitted(fit: Fit) -> str:
     of = fit.regression
-    fitted = "no fit" if math.isnan(of.r_squared) else f"R² {of.r_squared:.2f}, adjusted {of.adjusted_r_squared:.2f}"
+    fitted = (
+        "no fit" if math.isnan(of.r_squared) else f"R² {of.r_squared:.2f}, adjusted {_minus(of.adjusted_r_squared)}"
+    )
     return f"{of.rows} {'network' if of.rows == 1 else 'networks'}, {fitted}"
 
 
 def _signed(points: float) -> str:
-    return f"{points:+z.2f}".replace("-", "\N{MINUS SIGN}")
+    return _minus(points, "+")
+
+
+def _minus(value: float, sign: str = "") -> str:
+    """With two decimals, and the minus sign that axes have."""
+    return f"{value:{sign}z.2f}".replace("-", "\N{MINUS SIGN}")
