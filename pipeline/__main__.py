@@ -45,6 +45,7 @@ class Command:
 
 def _step(arguments: argparse.Namespace, overrides: Overrides) -> None:
     asked = experiment.load(arguments.experiment, overrides)
+    experiment.check_data_path(arguments.experiment, asked)
     gc.disable()  # until TensorFlow is imported: collecting is a quarter of the time of the imports
     from pipeline import run  # noqa: PLC0415 - MLflow
 
@@ -95,6 +96,7 @@ def _predict(arguments: argparse.Namespace, _overrides: Overrides) -> None:
 
 def _schedule(arguments: argparse.Namespace, overrides: Overrides) -> None:
     asked = experiment.load(arguments.experiment, overrides)  # what would fail in every run is reported now
+    experiment.check_data_path(arguments.experiment, asked)
     from pipeline.retraining.schedule import schedule  # noqa: PLC0415 - MLflow
 
     print(schedule.schedule(asked, arguments.experiment, overrides, at=arguments.at or "03:30"))  # noqa: T201 - the output

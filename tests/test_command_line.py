@@ -157,3 +157,19 @@ def test_a_working_directory_whose_name_is_not_utf8_or_that_was_deleted_is_refus
     odd.rmdir()
     assert main(["status", "--experiment", "smoke"]) == 2
     assert "the working directory was deleted; change to a folder that exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", ["prepare", "schedule"])
+def test_data_that_are_beside_the_experiment_alone_are_refused_with_the_path_to_write(
+    step, tmp_path, monkeypatch, capsys
+):
+    """`data.path` starts at the working directory."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "small.csv").write_text("label,pixel0\n")
+    (folder / "mine.yaml").write_text("name: mine\nquestion: What?\ndata: {dataset: own, path: small.csv}\n")
+    monkeypatch.chdir(tmp_path)
+    assert main([step, "--experiment", "mine/mine.yaml"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"data.path is small.csv: there is no file or folder {tmp_path}/small.csv, but there is one beside" in line
+    assert line.endswith("mine.yaml; write data.path as mine/small.csv: it starts at the working directory")

@@ -2,7 +2,7 @@
 
 from pipeline.experiment.data import Data
 from pipeline.experiment.evaluation import Evaluation, Selection
-from pipeline.experiment.loading import EXPERIMENTS, is_path, load, names, parse
+from pipeline.experiment.loading import EXPERIMENTS, check_data_path, is_path, load, names, parse
 from pipeline.experiment.model_code import ModelCode
 from pipeline.experiment.networks import FixedNetwork, Published, Space
 from pipeline.experiment.retraining import Promotion, Retrain
@@ -27,6 +27,7 @@ __all__ = [
     "Tracking",
     "Training",
     "TrainingOverrides",
+    "check_data_path",
     "is_path",
     "load",
     "names",

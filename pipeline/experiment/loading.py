@@ -56,6 +56,20 @@ def parse(content: Mapping[str, Any], *, where: str) -> Experiment:
         raise InputError(f"{describe(error)} (in {where})") from error
 
 
+def check_data_path(experiment: str, asked: Experiment) -> None:
+    """Raises InputError if `data.path` is not below the working directory, but beside the file of the experiment."""
+    given = asked.data.path
+    if given is None or not is_path(experiment) or user_path(given, name="data.path").exists():
+        return
+    file = _find(experiment)
+    beside = file.parent / given
+    if not Path(given).is_absolute() and beside.exists():
+        raise InputError(
+            f"data.path is {given}: there is no file or folder {Path(given).absolute()}, but there is one beside "
+            f"{file.name}; write data.path as {beside}: it starts at the working directory"
+        )
+
+
 def names() -> list[str]:
     """The experiments that come with the project."""
     return sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))

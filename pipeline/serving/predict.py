@@ -48,8 +48,9 @@ def predict(
     """Predicts every image of `input`; logs `predictions.csv` and `contact_sheet.png` on a run of its own."""
     path = user_path(input, name="input") if input else None
     if path is None or not path.exists():
+        given = f"{input}: there is no file or folder {path.absolute()}" if path else "not given"
         raise InputError(
-            f"input is {input or 'not given'}; expected the path of an npz or IDX file, a picture or a folder"
+            f"input is {given}; expected the path of an npz, IDX, CSV or Parquet file, a picture or a folder"
         )
     way, params = _invert(invert), _params(policy, threshold)
     store = connect(experiment, console)

@@ -496,7 +496,7 @@ class TestPictures:
     ("path", "message"),
     [
         (None, "data.path is null, but data.dataset is own; expected the path of a file of arrays or a folder"),
-        ("no/such.npz", "data.path is no/such.npz: there is no such file or folder"),
+        ("no/such.npz", "data.path is no/such.npz: there is no file or folder /.*/no/such.npz; expected"),
         ("x" * 300, "cannot be read .File name too long"),
         ("~nobody-here/x", "Could not determine home directory"),
     ],

@@ -216,7 +216,7 @@ def test_a_version_can_be_named(folder):
     ("given", "options", "message"),
     [
         (None, {}, "input is not given; expected the path"),
-        ("nowhere", {}, "input is nowhere; expected the path"),
+        ("nowhere", {}, "input is nowhere: there is no file or folder /.*/nowhere; expected the path"),
         ("~nobody-here/x", {}, "input is ~nobody-here/x: Could not determine home directory"),
         ("x" * 300, {}, "it cannot be read .File name too long"),
         (".", {"invert": "maybe"}, "invert is 'maybe'; expected one of auto, yes, no"),

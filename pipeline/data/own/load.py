@@ -59,7 +59,7 @@ def _read(path: Path, form: Form, notes: Notes) -> RawData:
         return archive.read(path, notes)
     if not path.is_dir():
         raise InputError(
-            f"data.path is {path}: there is no such file or folder; expected an npz, CSV or Parquet file, or a "
+            f"data.path is {path}: there is no file or folder {path.absolute()}; expected an npz, CSV or Parquet file, or a "
             "folder of images"
         )
     if any(path.glob("train-*-ubyte*")):
