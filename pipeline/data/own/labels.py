@@ -162,9 +162,11 @@ def _refuse_thin(names: Sequence[str], labels: Mapping[str, Labels]) -> None:
             if part in counts and counts[part][first]
         ]
         also = f" ({', '.join(held)})" if held else ""
-        more = f" (and {len(thin) - 1} other classes too few)" if len(thin) > 1 else ""
+        others = len(thin) - 1
+        more = f" (and {others} other class{'es' * (others > 1)} too few)" if others else ""
+        count = int(counts[TRAIN][first])
         raise InputError(
-            f"class {names[first]!r} has {counts[TRAIN][first]} images to train on{also}; expected at least "
+            f"class {names[first]!r} has {count} image{'s' * (count != 1)} to train on{also}; expected at least "
             f"{fewest}: add images of it or leave the class out{more}"
         )
 

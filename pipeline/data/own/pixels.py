@@ -154,9 +154,9 @@ def _not_finite(name: str, given: NDArray[Any]) -> InputError:
     counts = [int((~np.isfinite(image)).sum()) for image in given]
     first = next(row for row, count in enumerate(counts) if count)
     value = given[first][~np.isfinite(given[first])][0]
+    also = f" ({sum(counts):,} such values)" if sum(counts) > 1 else ""
     return InputError(
-        f"{name} has {value} in image {first} ({sum(counts):,} such values); expected finite numbers: fill or leave out "
-        "what is missing"
+        f"{name} has {value} in image {first}{also}; expected finite numbers: fill or leave out what is missing"
     )
 
 
