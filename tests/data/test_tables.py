@@ -303,12 +303,12 @@ def test_pictures_inside_a_parquet_file_and_its_class_names_are_read_as_hugging_
     ("change", "message"),
     [
         (lambda frame: frame.drop(columns="label"), "has the columns pixel0, .*; expected one of labels, named label"),
-        (lambda frame: frame.assign(label=[None, *LABELS[1:]]), "has no label in row 1; expected a label per image"),
+        (lambda frame: frame.assign(label=[None, *LABELS[1:]]), "has no value in column label, row 1; expected"),
         (
             lambda frame: frame.assign(pixel1=[None, *range(100, 105)]),
-            "has nan in image 0 .1 such values.; expected finite",
+            "has no value in column pixel1, row 1; expected one in each cell",
         ),
-        (lambda frame: frame.assign(pixel1="x"), "flat rows of 3 pixels, and no square has so many"),
+        (lambda frame: frame.assign(pixel1="x"), "has 'x' in column pixel1, row 1; expected a number"),
         (
             lambda frame: frame.drop(columns="pixel3"),
             "flat rows of 3 pixels, and no square has so many; expected data.shape",

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,36 +13,38 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.data import formats
-from pipeline.data.own import row_parts
-from pipeline.data.own.csv_header import INDEX, FirstLine, counts_up, first_line, label_is_first
 from pipeline.data.own.parts import PARTS, TRAIN, Form, Notes, RawData, RawImages, RawPart, part_named
 from pipeline.data.own.stack import Source, Stored, stacked
+from pipeline.data.own.table import pixel_columns, row_parts
+from pipeline.data.own.table.csv_header import INDEX, FirstLine, counts_up, first_line, is_number, label_is_first
+from pipeline.data.own.table.files import CSV, PARQUET, Files, is_parquet
+from pipeline.data.own.table.pixel_columns import is_nested, is_text
 from pipeline.errors import InputError
 from pipeline.formatting import few, listed
 
-CSV, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
 LABEL = ("label", "labels", "class", "target", "y", "category", "class_name")
 PATH = ("path", "file", "filename", "file_name", "filepath", "image_path", "image", "img")
 """Names of columns, in small letters; earlier ones are preferred."""
-NUMBERS = re.compile(r"\s*\d+(\.\d+)?(\s+\d+(\.\d+)?)+\s*")
-"""A text of many numbers: the pixels of an image in one column."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """A file, or several of one part, as columns."""
 
-    name: str
-    """For messages."""
-    folder: Path
-    """What paths in it are below."""
+    files: Files
     frame: pd.DataFrame
+    """Its index has the places of the rows in the files."""
     label: Any
     """The column of labels; None if there is none."""
     split: Any
     """The column that says which part a row is of; None if there is none."""
     class_names: Sequence[str] | None = None
     """Where the file itself names the classes of its numbers."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.files.name
 
 
 def is_table(path: Path) -> bool:
@@ -74,6 +76,9 @@ def read_folder(folder: Path, form: Form, notes: Notes) -> RawData:
     files_of = {part: _table(paths, form, notes) for part, paths in by_part.items() if paths}
     for part in [part for part, table in files_of.items() if part != TRAIN and table.label is None]:
         notes.add(f"{files_of.pop(part).name} has no labels and is left unread")
+    if len(files) > 1:
+        read_as = [f"{table.name} {'read ' * (part == TRAIN)}as {part}" for part, table in files_of.items()]
+        notes.add(", ".join(read_as))
     tables: dict[str, Table] = {}
     for part, table in files_of.items():
         for found, rows in _divided(table, part, notes).items():
@@ -91,7 +96,7 @@ def read_images(path: Path, form: Form) -> RawImages:
     """Reads the images of a file whose labels nobody asks for."""
     table = _table([path], form, Notes())
     tables = {TRAIN: table}
-    return RawImages(_images(tables, form, Notes())[TRAIN], f"the rows of {table.name}", _has_pictures(tables))
+    return RawImages(_images(tables, form, Notes())[TRAIN], table.name, _has_pictures(tables))
 
 
 def _part_of(path: Path) -> str | None:
@@ -106,7 +111,7 @@ def _data(tables: Mapping[str, Table], form: Form, notes: Notes) -> RawData:
         part: RawPart(
             images[part],
             _labels(table),
-            f"the {part} rows of {table.name}",
+            f"the {part} part of {table.name}",
             f"column {table.label} of {table.name}",
             _files(table),
         )
@@ -142,11 +147,8 @@ def _labels(table: Table) -> NDArray[Any]:
         )
     column = table.frame[table.label]
     if column.isna().any():
-        raise InputError(
-            f"{table.name} has no {table.label} in row {int(column.isna().to_numpy().argmax()) + 1}; expected a label per "
-            "image"
-        )
-    return np.asarray(column.astype(str).to_numpy(np.str_) if _is_text(column) else column.to_numpy())
+        raise table.files.missing(column.index[column.isna().to_numpy().argmax()], table.label)
+    return np.asarray(column.astype(str).to_numpy(np.str_) if is_text(column) else column.to_numpy())
 
 
 def _images(tables: Mapping[str, Table], form: Form, notes: Notes) -> dict[str, Any]:
@@ -157,12 +159,12 @@ def _images(tables: Mapping[str, Table], form: Form, notes: Notes) -> dict[str, 
         _note_unread(frames[TRAIN], [column], notes)
         sources = {part: _sources(tables[part], frame, column) for part, frame in frames.items()}
         return dict(stacked(sources, form, notes))
-    nested = next((name for name in frames[TRAIN] if _is_nested(frames[TRAIN][name])), None)
+    nested = _nested(frames[TRAIN])
     if nested is not None:
         _note_unread(frames[TRAIN], [nested], notes)
         return {part: _arrays(tables[part], frame, nested) for part, frame in frames.items()}
     columns = _pixel_columns(tables[TRAIN].name, frames[TRAIN], notes)
-    return {part: _pixels(tables[part].name, frame, columns) for part, frame in frames.items()}
+    return {part: _pixels(tables[part], frame, columns) for part, frame in frames.items()}
 
 
 def _without_index(table: Table) -> pd.DataFrame:
@@ -203,85 +205,92 @@ def _holds_pictures(column: pd.Series) -> bool:
 def _sources(table: Table, frame: pd.DataFrame, column: str) -> list[Source]:
     if column not in frame:
         raise InputError(f"{table.name} has no column {column}, as the file to train on has; expected the same columns")
-    return [_source(table, column, row, value) for row, value in enumerate(frame[column], start=1)]
+    return [_source(*table.files.find(place), column, value) for place, value in _cells(frame[column])]
 
 
-def _source(table: Table, column: str, row: int, value: Any) -> Source:
+def _cells(column: pd.Series) -> Iterator[tuple[int, Any]]:
+    """The place of each row in the files, with the value there."""
+    return zip(column.index.tolist(), column, strict=True)
+
+
+def _source(file: Path, row: int, column: str, value: Any) -> Source:
     """A picture: a path below the folder of the table, or content."""
     content = value.get("bytes") if isinstance(value, Mapping) else value
     if content is None and isinstance(value, Mapping):
         content = value.get("path")
     if isinstance(content, bytes):
-        return Stored(f"{column} in row {row} of {table.name}", content)
+        return Stored(f"{column} in row {row} of {file.name}", content)
     if not isinstance(content, str) or not content:
-        raise InputError(f"{table.name} has no {column} in row {row}; expected the path of a picture")
-    path = table.folder / content
+        raise InputError(f"{file.name} has no {column} in row {row}; expected the path of a picture")
+    path = file.parent / content
     if not path.exists():
         raise InputError(
-            f"{column} in row {row} of {table.name} is {content!r}: there is no such file below {table.folder}"
+            f"{column} in row {row} of {file.name} is {content!r}: there is no such file below {file.parent}"
         )
     return path
 
 
-def _is_nested(column: pd.Series) -> bool:
-    """Whether the values are arrays, or texts of many numbers."""
-    first = column.iloc[0] if len(column) else None
-    return isinstance(first, np.ndarray | list) or (isinstance(first, str) and bool(NUMBERS.fullmatch(first)))
+def _nested(frame: pd.DataFrame) -> Any:
+    """The column of arrays, or of texts of many numbers; None if there is none."""
+    found = [column for column in frame if is_nested(frame[column])]
+    numeric = [column for column in frame if pd.api.types.is_numeric_dtype(frame[column])]
+    return next((column for column in found if not pixel_columns.alike(column, numeric)), None)
 
 
 def _arrays(table: Table, frame: pd.DataFrame, column: Any) -> NDArray[Any]:
+    if column not in frame:
+        raise InputError(f"{table.name} has no column {column}, as the file to train on has; expected the same columns")
+    images = [_array(table, column, place, value) for place, value in _cells(frame[column])]
     try:
-        return np.array([_plain(value) for value in frame[column]])
-    except (ValueError, TypeError, KeyError) as error:
+        return np.array(images)
+    except ValueError as error:
         raise InputError(f"{column} of {table.name} has arrays of several shapes; expected one size") from error
 
 
-def _plain(value: Any) -> Any:
+def _array(table: Table, column: Any, place: int, value: Any) -> Any:
     """A text of numbers, or nested arrays of arrays as Parquet gives them, as lists."""
-    if isinstance(value, str):
+    if isinstance(value, np.ndarray | list):
+        return _plain(value)
+    if not isinstance(value, str):
+        raise table.files.missing(place, column)
+    try:
         return np.array(value.split(), np.float64)
+    except ValueError as error:
+        word = next(word for word in value.split() if not is_number(word))
+        raise table.files.no_number(place, column, word) from error
+
+
+def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, np.ndarray) and value.dtype.kind == "O" else value
-
-
-def _numbered(frame: pd.DataFrame) -> list[Any]:
-    """The most columns whose names are the same but for a number (`pixel7`, `7`) or two (`1x7`), in the order of these."""
-    groups: dict[str, dict[tuple[int, ...], Any]] = {}
-    for column in frame:
-        found = re.fullmatch(r"(\D*)(\d+)(?:[xX_,](\d+))?", str(column))
-        if found and not _is_text(frame[column]):
-            places = tuple(int(each) for each in found.groups()[1:] if each is not None)
-            groups.setdefault(f"{found[1]}{len(places)}", {})[places] = column
-    largest = max(groups.values(), key=len, default={})
-    return [largest[place] for place in sorted(largest)] if len(largest) > 1 else []
 
 
 def _pixel_columns(name: str, frame: pd.DataFrame, notes: Notes) -> list[Any]:
     """The columns of pixels in the order of their numbers; others are left unread."""
-    columns = _numbered(frame) or [column for column in frame if not _is_text(frame[column])]
+    columns = pixel_columns.numbered(frame) or pixel_columns.others(frame)
     if not columns:
         raise InputError(
             f"{name} has the columns {few(list(map(str, frame.columns)))}; expected one per pixel, or one named path with "
             "the files of pictures"
         )
+    pixel_columns.refuse_hole(name, columns)
     if columns != [column for column in frame if column in set(columns)]:
         notes.add("columns of pixels put in the order of their numbers")
     _note_unread(frame, columns, notes)
     return columns
 
 
-def _pixels(name: str, frame: pd.DataFrame, columns: list[Any]) -> NDArray[Any]:
+def _pixels(table: Table, frame: pd.DataFrame, columns: list[Any]) -> NDArray[Any]:
     missing = [column for column in columns if column not in frame]
     if missing:
-        raise InputError(f"{name} has no column {missing[0]}, as the file to train on has; expected the same columns")
-    values = frame[columns].to_numpy()
-    if values.dtype == object:
-        bad = next((column for column in columns if _is_text(frame[column])), columns[0])
-        raise InputError(f"column {bad} of {name} has text; expected the values of a pixel")
-    return values
-
-
-def _is_text(column: pd.Series) -> bool:
-    return not pd.api.types.is_numeric_dtype(column) and not _is_nested(column)
+        raise InputError(
+            f"{table.name} has no column {missing[0]}, as the file to train on has; expected the same columns"
+        )
+    more = [column for column in frame if column not in set(columns) and pixel_columns.alike(column, columns)]
+    if more:
+        raise InputError(
+            f"{table.name} has a column {more[0]}, which the file to train on has not; expected the same columns"
+        )
+    return pixel_columns.values(table.files, frame, columns)
 
 
 def _named(frame: pd.DataFrame, names: Sequence[str]) -> Any:
@@ -292,25 +301,26 @@ def _named(frame: pd.DataFrame, names: Sequence[str]) -> Any:
 
 def _table(paths: Sequence[Path], form: Form, notes: Notes) -> Table:
     """Reads files of one part, one below the other."""
-    read_one = [_parquet(path) if path.suffix.lower() in PARQUET else (_csv(path, form, notes), None) for path in paths]
+    read_one = [_parquet(path) if is_parquet(path) else (_csv(path, form, notes), None) for path in paths]
     frames = [frame for frame, _ in read_one]
     for path, frame in zip(paths, frames, strict=True):
         if list(frame.columns) != list(frames[0].columns):
             raise InputError(f"{path} has other columns than {paths[0].name}; expected the same")
         if not len(frame):
             raise InputError(f"{path} has no rows; expected one per image")
-    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    name = few([path.name for path in paths], most=2)
+    frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0].reset_index(drop=True)
     named = _named(frame, LABEL)
     split = row_parts.find(frame.drop(columns=[] if named is None else [named]))
     label = _label_column(frame, split, form, notes) if named is None else named
-    return Table(name, paths[0].parent, frame, label, split, read_one[0][1])
+    return Table(Files(paths, [len(each) for each in frames]), frame, label, split, read_one[0][1])
 
 
 def _label_column(frame: pd.DataFrame, split: Any, form: Form, notes: Notes) -> Any:
     """The only column that is nothing else, or the first of columns that are only numbered; None if there is none."""
     others = [column for column in frame if not _is_index(column) and column != split]
-    known = {*_numbered(frame), *(column for column in frame if _is_nested(frame[column]))}
+    pixels = pixel_columns.numbered(frame)
+    nested = {column for column in frame if is_nested(frame[column])}
+    known = {*pixels, *nested} - {*pixel_columns.may_be_labels(frame, pixels)}
     rest = [column for column in others if column not in known and _lower(column) not in (*PATH, *row_parts.NAMES)]
     if counts_up(list(map(str, others))) and label_is_first(len(others), form):
         rest = others[:1]

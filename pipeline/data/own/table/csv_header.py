@@ -35,17 +35,22 @@ def first_line(text: str, form: Form, *, label: str, known: Sequence[str]) -> Fi
         label: Name to give to a column of labels that has none.
         known: Names that a column of labels or paths may have, in small letters.
     """
-    separator = max(SEPARATORS, key=text.count)
-    fields = [field.strip() for field in next(csv.reader([text], delimiter=separator), [])]
+    found = separator(text)
+    fields = [field.strip() for field in next(csv.reader([text], delimiter=found), [])]
     index = fields[:1] if fields and not fields[0] else []
     names = fields[len(index) :]
-    if not counts_up(names) and counts_up(names[1:]) and _is_number(names[0]):
-        return FirstLine(separator, (*index, label, *names[1:]), header=True)
+    if not counts_up(names) and counts_up(names[1:]) and is_number(names[0]):
+        return FirstLine(found, (*index, label, *names[1:]), header=True)
     if counts_up(names) or not _is_image(fields, known):
-        return FirstLine(separator, None, header=True)
+        return FirstLine(found, None, header=True)
     labelled = label_is_first(len(fields), form)
     pixels = (f"pixel{place}" for place in range(len(fields) - labelled))
-    return FirstLine(separator, (*([label] if labelled else []), *pixels), header=False)
+    return FirstLine(found, (*([label] if labelled else []), *pixels), header=False)
+
+
+def separator(text: str) -> str:
+    """The most frequent one in a line."""
+    return max(SEPARATORS, key=text.count)
 
 
 def counts_up(names: Sequence[str]) -> bool:
@@ -67,13 +72,13 @@ def label_is_first(columns: int, form: Form) -> bool:
 
 def _is_image(fields: Sequence[str], known: Sequence[str]) -> bool:
     """Whether fields are values: numbers alone, or a name of a class and numbers of which some are equal."""
-    if len(fields) < 2 or not all(map(_is_number, fields[1:])):
+    if len(fields) < 2 or not all(map(is_number, fields[1:])):
         return False
     first = fields[0].lower()
-    return _is_number(first) or (first not in (*known, *INDEX) and len(set(fields[1:])) < len(fields) - 1)
+    return is_number(first) or (first not in (*known, *INDEX) and len(set(fields[1:])) < len(fields) - 1)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
