@@ -185,10 +185,10 @@ def test_a_step_that_ends_before_it_has_seen_that_its_mlflow_run_is_gone_ends_th
     ("number", "line"),
     [
         (signal.SIGINT, "narrowgap: interrupted; finished trials are kept, and the same command goes on\n"),
-        (signal.SIGTERM, ""),
+        (signal.SIGTERM, "narrowgap: stopped by SIGTERM; finished trials are kept, and the same command goes on\n"),
     ],
 )
-def test_more_signals_while_runs_are_closed_leave_none_open_and_print_nothing(tmp_path, number, line):
+def test_more_signals_while_runs_are_closed_leave_none_open_and_print_no_more(tmp_path, number, line):
     """As Ctrl-C under `mlflow run`, which sends SIGTERM a moment later. Here they come at each run that is closed."""
     words = ["main", "--experiment", "smoke", "--search.trials", "20", "--training.epochs", "100"]
     words += ["--training.patience", "null"]
