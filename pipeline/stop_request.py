@@ -5,6 +5,7 @@ Often more than one signal comes: `mlflow run` passes Ctrl-C on as SIGTERM a mom
 person presses it twice. Only the first ends the program; the others must not interrupt the closing of runs.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 NUMBERS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+AGAIN_SECONDS = 0.2
+"""After so long a signal whose exception was lost is sent again."""
 _asked: int | None = None
 """The signal that asked this process to stop."""
 _held = 0
@@ -74,16 +77,33 @@ def held() -> Iterator[None]:
             raise _error(number)
 
 
+def lost(error: BaseException | None) -> bool:
+    """Whether an exception is that of a request to stop, raised where Python drops it: in a destructor, or a callback of a
+    weak reference. It is then raised again a moment later.
+    """
+    if _asked is None or not isinstance(error, KeyboardInterrupt | SystemExit):
+        return False
+    again = threading.Timer(AGAIN_SECONDS, _send_again, [_asked])
+    again.daemon = True
+    again.start()
+    return True
+
+
+def _send_again(number: int) -> None:
+    if signal.getsignal(number) is _stop:
+        os.kill(os.getpid(), number)
+
+
 def _stop(number: int, _frame: object) -> None:
     global _asked, _late  # noqa: PLW0603 - as above
     if _asked is not None and _stopping():
         return
-    _asked = number
+    _asked = _asked or number  # Ctrl-C whose exception was lost stays Ctrl-C when SIGTERM follows
     if _held:
-        _late = number
+        _late = _asked
         return
     _late = None
-    raise _error(number)
+    raise _error(_asked)
 
 
 def _stopping() -> bool:

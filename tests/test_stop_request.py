@@ -2,11 +2,15 @@
 
 import os
 import signal
+import sys
 import threading
+import time
+import weakref
 
 import pytest
 
 from pipeline import stop_request
+from pipeline.tracking.connection import masking
 
 pytestmark = pytest.mark.usefixtures("listening")
 
@@ -44,9 +48,27 @@ def test_signals_while_the_program_is_being_left_because_of_the_first_raise_noth
 def test_a_signal_raises_again_where_a_library_has_taken_the_exception_of_the_first_for_its_own():
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(KeyboardInterrupt):  # not SystemExit: the first signal is what the program ends of
         send(signal.SIGTERM)
-    assert stopped.value.code == 128 + signal.SIGTERM
+
+
+def test_a_request_that_comes_in_a_callback_whose_errors_are_dropped_is_raised_a_moment_later_without_a_traceback(
+    monkeypatch, capsys
+):
+    """As seen: Ctrl-C in the callback of a weak reference printed a traceback and stopped nothing."""
+    monkeypatch.setattr(sys, "unraisablehook", masking._print_unraisable)
+
+    class Holder:
+        pass
+
+    holder = Holder()
+    kept = weakref.ref(holder, lambda _: interrupted())
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the order is the point
+        del holder
+        assert kept() is None
+        assert stop_request.asked()
+        time.sleep(30)
+    assert capsys.readouterr().err == ""
 
 
 def test_an_error_that_no_signal_raised_is_left_by_a_signal():

@@ -50,6 +50,8 @@ PROBE = 32
 DECISION_FILES = (DECISION_JSON, DECISION_MD)
 MOST_VERSION_LETTERS = 5000
 """Most letters of a description or a tag of a version that every registry takes."""
+FEW_SEEDS = 3
+"""Below it, the t quantile makes the noise of seeds larger than any improvement."""
 TRIES = 3
 """How often to decide if somebody else moves the champion meanwhile."""
 
@@ -60,6 +62,11 @@ def retrain(session: Session, root: Run, workers: Workers, planned: Plan) -> Ret
     if planned.champion is not None:
         # No training if they cannot be compared.
         challenging.load_champion(planned.registry, planned.champion, session.prepared.split)
+    if planned.champion is not None and session.experiment.evaluation.seeds < FEW_SEEDS:
+        session.say(
+            f"retrain: evaluation.seeds={session.experiment.evaluation.seeds}: from so few, hardly any improvement over the "
+            "champion can be shown; use 5 or more"
+        )
     left_out: list[str] = []
     for tried, mode in enumerate(planned.modes, start=1):
         session.say(f"retrain: run {planned.number}, {mode}")

@@ -133,7 +133,7 @@ def _predict(
     unread = [reason for reason in given.errors if reason]
     counted = {"images": len(answers), "unreadable": len(unread)}
     root.log(metrics={**counted, "accepted": accepted, "confidence": confidence})
-    counts = ", ".join(f"{count:,} {name}" for name, count in Counter(answers["class"]).most_common(3))
+    counts = ", ".join(f"{name} ({count:,})" for name, count in Counter(answers["class"]).most_common(3))
     return [
         *_few(unread),
         f"predict: {len(answers):,} image{'s' * (len(answers) != 1)} of {shown} by {by}: "

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import socket
 import sys
 
 from pipeline.errors import InputError
@@ -27,7 +28,18 @@ def serve(experiment: Experiment, given: str, *, port: int) -> None:
     if champion is None:
         train = f"mlflow run . -e retrain --env-manager local -P experiment={shlex.quote(given)}"
         raise InputError(f"{registry.name} has no champion in {store.shown}; train one with: {train}")
+    _check_free(port)
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{registry.name}@{CHAMPION}"]
     command += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
     print(shlex.join(command), flush=True)  # noqa: T201 - this is for the person at the terminal
     os.execv(sys.executable, command)  # noqa: S606 - so that Ctrl-C and SIGTERM reach the server itself
+
+
+def _check_free(port: int) -> None:
+    """Raises InputError if another program listens on the port: the server would say so in fifty lines."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that has just ended still holds it
+        try:
+            trial.bind((HOST, port))
+        except OSError as error:
+            raise InputError(f"port {port} cannot be used ({error.strerror}); expected a free one: PORT=…") from None

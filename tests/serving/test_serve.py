@@ -1,6 +1,7 @@
 """`make serve` up to the moment in which MLflow's server takes over."""
 
 import os
+import socket
 import sys
 
 import pytest
@@ -54,6 +55,17 @@ def test_the_process_becomes_mlflows_server_of_the_champion_on_loopback(store, e
             "--env-manager", "local", "--host", "127.0.0.1", "--port", "8123",
         ]
     ]  # fmt: skip
+
+
+def test_a_port_that_another_program_listens_on_is_refused_in_one_line(store, executed, capsys):
+    register(store, alias=CHAMPION)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["serve", "--experiment", "smoke", "--port", str(port)]) == 2
+    assert capsys.readouterr().err == (
+        f"narrowgap: port {port} cannot be used (Address already in use); expected a free one: PORT=…\n"
+    )
+    assert executed == []
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "²"])

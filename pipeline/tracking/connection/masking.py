@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
+from pipeline import stop_request
+
 ADDRESSES = (
     "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_BACKEND_STORE_URI", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
 )  # fmt: skip
@@ -116,6 +118,8 @@ def _print_of_thread(failed: threading.ExceptHookArgs) -> None:
 
 
 def _print_unraisable(failed: "sys.UnraisableHookArgs") -> None:
+    if stop_request.lost(failed.exc_value):
+        return
     # Not the object itself: its text may be wrong while it is deleted.
     first = f"{failed.err_msg or 'Exception ignored in'}: {type(failed.object).__name__}\n"
     _print_masked(failed.exc_type, failed.exc_value, failed.exc_traceback, first)
