@@ -25,6 +25,10 @@ from pipeline.tracking.names import (
     MODE_TAG,
     MODEL_TAG,
     PREVIOUS_CHAMPION,
+    ROLLED_BACK_AT_TAG,
+    ROLLED_BACK_BY_TAG,
+    ROLLED_BACK_FROM_TAG,
+    ROLLED_BACK_WHY_TAG,
     STEP_TAG,
     TEST_ACCURACY_TAG,
 )
@@ -49,6 +53,9 @@ def status(experiment: Experiment, *, console: Console) -> None:
         # A title would be broken at the table's width.
         console.print(Text(f"{registry.name} in {store.shown}"), soft_wrap=True)
         console.print(_table(versions, holders))
+        for version in versions:
+            if holders.get(CHAMPION) == version.number and ROLLED_BACK_AT_TAG in version.tags:
+                console.print(Text(_rolled_back(version)), soft_wrap=True)
     else:
         create = command("retrain", experiment.name, known=experiment.name in names())
         line = f"{registry.name} has no versions in {store.shown}; create one with: {create}"
@@ -58,6 +65,14 @@ def status(experiment: Experiment, *, console: Console) -> None:
         console.print(f"{each.message}{cure}", soft_wrap=True, markup=False)
     if costs:
         console.print(costs, soft_wrap=True, markup=False)
+
+
+def _rolled_back(version: Version) -> str:
+    when, who, origin, why = (
+        version.tags.get(name, "unknown")
+        for name in (ROLLED_BACK_AT_TAG, ROLLED_BACK_BY_TAG, ROLLED_BACK_FROM_TAG, ROLLED_BACK_WHY_TAG)
+    )
+    return f"Version {version.number} is champion by a rollback from {origin} ({when}, {who}); reason: {why}"
 
 
 def _table(versions: Sequence[Version], holders: Mapping[str, str]) -> Table:

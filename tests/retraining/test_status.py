@@ -50,6 +50,23 @@ def test_brackets_in_a_tag_are_no_markup_on_any_console(store):
     assert shown.splitlines()[0] == f"narrowgap-smoke in {store.shown}"
 
 
+def test_a_champion_by_rollback_is_told_with_the_version_it_replaced_and_the_reason(store, capsys):
+    register(
+        store,
+        **{
+            "narrowgap.rolled_back_from": "version 5", "narrowgap.rolled_back_by": "ana",
+            "narrowgap.rolled_back_at": "2026-11-29T22:31:00+0000", "narrowgap.rolled_back_why": "confuses sevens",
+        },
+    )  # fmt: skip
+    assert main(["status", "--experiment", "smoke"]) == 0
+    assert "by a rollback" not in capsys.readouterr().out  # it is not the champion any more
+    store.client.set_registered_model_alias("narrowgap-smoke", "champion", "1")
+    assert main(["status", "--experiment", "smoke"]) == 0
+    assert (
+        "Version 1 is champion by a rollback from version 5 (2026-11-29T22:31:00+0000, ana); reason: confuses sevens\n"
+    ) in capsys.readouterr().out
+
+
 @pytest.fixture
 def aged(tmp_path, monkeypatch) -> Aged:
     """An empty store."""
