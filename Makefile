@@ -35,7 +35,7 @@ help:
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 serve the champion over HTTP on this machine"
 	@echo "make schedule [EXPERIMENT=digits] [AT=03:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
 	@echo "make check                                                 lint, types and the quick tests (about 2 minutes)"
-	@echo "make test                                                  lint, types and every test (9 to 13 minutes)"
+	@echo "make test                                                  lint, types and every test (about 9 minutes)"
 	@echo "make docs                                                  the documentation as a site, in site/"
 	@echo "make docs-serve [PORT=8000]                                the same in a browser, rebuilt on every change"
 	@echo "make lock                                                  renew requirements*.lock and conda.yaml"
@@ -68,7 +68,7 @@ types: $(VENV)/test.stamp
 	"$(BIN)/python" -m mypy
 
 pytest: $(VENV)/test.stamp
-	"$(BIN)/python" -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
+	"$(BIN)/python" -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lock: $(VENV)/run.stamp
 	"$(BIN)/python" .ci/lock.py

@@ -1,4 +1,4 @@
-"""Three processes for all tests (many wait for a server or a step), each with TensorFlow started once and on one thread; no
+"""Four processes for all tests (many wait for a server or a step), each with TensorFlow started once and on one thread; no
 setting of the machine leaks in.
 
 `--quick` (as `make check` calls it) leaves out what is marked `tensorflow`, `server` or `browser`, unopened: nothing
@@ -40,21 +40,27 @@ pytest_plugins = ["tests.shared_fixtures"]
 MARKED = re.compile(r"^pytestmark = .*pytest\.mark\.(tensorflow|server|browser)", re.MULTILINE)
 """A file that needs more than Python and a SQLite store says so in a line of its own."""
 FIRST = (
-    "search/test_dask_workers",
-    "faults/test_store_away",
-    "retraining/test_retrain",
-    "test_whole",
-    "retraining/test_schedule",
-    "faults/test_killed",
     "search/test_dask_search",
+    "faults/test_store_away",
+    "faults/test_killed",
+    "serving/test_own_model",
+    "retraining/test_schedule",
+    "test_whole",
     "test_contract",
+    "retraining/test_retrain",
+    "search/test_dask_workers",
+    "search/test_searched_settings",
+    "faults/test_two_evaluations",
+    "search/test_proposals",
     "faults/test_disk",
     "search/test_states",
-    "evaluation/test_refits",
-    "faults/test_two_evaluations",
-    "faults/test_outbox_grows",
     "tracking/test_ui",
+    "models/test_shipped_models",
+    "evaluation/test_refits",
+    "training/test_keras_settings",
+    "faults/test_outbox_grows",
     "serving/test_served",
+    "tracking/test_run_lock",
 )
 """The slowest files, longest first, so that the processes end at about the same time."""
 TOGETHER = {
