@@ -17,6 +17,9 @@ from pipeline.tracking.names import CHAMPION, PREVIOUS_CHAMPION, ROLLBACK_TAG
 from pipeline.tracking.registry import Registry
 from pipeline.tracking.store import Store
 
+pytestmark = pytest.mark.tensorflow
+"""A rollback loads the version that it goes back to."""
+
 WRITES = (
     "set_registered_model_alias",
     "delete_registered_model_alias",
