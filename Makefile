@@ -34,7 +34,7 @@ help:
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 serve the champion over HTTP on this machine"
 	@echo "make schedule [EXPERIMENT=digits] [AT=03:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
-	@echo "make check                                                 lint, types and the quick tests (about 2 minutes)"
+	@echo "make check                                                 lint, types and the quick tests (about 80 seconds)"
 	@echo "make test                                                  lint, types and every test (about 9 minutes)"
 	@echo "make docs                                                  the documentation as a site, in site/"
 	@echo "make docs-serve [PORT=8000]                                the same in a browser, rebuilt on every change"

@@ -51,7 +51,7 @@ DECISION_FILES = (DECISION_JSON, DECISION_MD)
 MOST_VERSION_LETTERS = 5000
 """Most letters of a description or a tag of a version that every registry takes."""
 FEW_SEEDS = 3
-"""Below it, the t quantile makes the noise of seeds larger than any improvement."""
+"""Below it, the t quantile makes the noise of seeds very large: 73 points of accuracy in one case of two seeds."""
 TRIES = 3
 """How often to decide if somebody else moves the champion meanwhile."""
 

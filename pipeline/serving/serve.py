@@ -7,6 +7,7 @@ import sys
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
+from pipeline.formatting import command
 from pipeline.tracking.connection.health import store_errors
 from pipeline.tracking.names import CHAMPION
 from pipeline.tracking.registry import Registry
@@ -26,13 +27,13 @@ def serve(experiment: Experiment, given: str, *, port: int) -> None:
         registry = Registry(store, experiment.name)
         champion = registry.by_alias(CHAMPION)
     if champion is None:
-        train = f"mlflow run . -e retrain --env-manager local -P experiment={shlex.quote(given)}"
+        train = command("retrain", given, known=True)  # by the name or path that the user gave
         raise InputError(f"{registry.name} has no champion in {store.shown}; train one with: {train}")
     _check_free(port)
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{registry.name}@{CHAMPION}"]
-    command += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
-    print(shlex.join(command), flush=True)  # noqa: T201 - this is for the person at the terminal
-    os.execv(sys.executable, command)  # noqa: S606 - so that Ctrl-C and SIGTERM reach the server itself
+    server = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{registry.name}@{CHAMPION}"]
+    server += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
+    print(shlex.join(server), flush=True)  # noqa: T201 - this is for the person at the terminal
+    os.execv(sys.executable, server)  # noqa: S606 - so that Ctrl-C and SIGTERM reach the server itself
 
 
 def _check_free(port: int) -> None:
