@@ -22,8 +22,8 @@ ALLOWED = {
     "keras_tuner": ("search/proposals/", "models/"),
     "tensorflow": ("training/",),
     "keras": ("training/", "models/", "serving/"),
-    "distributed": ("search/workers/dask_",),
-    "dask": ("search/workers/dask_",),
+    "distributed": ("search/workers/dask/",),
+    "dask": ("search/workers/dask/",),
     "matplotlib": ("figures/",),
     "jinja2": ("evaluation/report/", "retraining/schedule/"),
 }
@@ -85,6 +85,17 @@ def test_a_keras_file_is_loaded_in_safe_mode_and_not_compiled(place):
     assert bool(loads) == (place in {"models/dense_keras.py", "serving/served.py"})
 
 
+def test_the_list_above_model_spec_names_every_file_that_asks_for_the_kind_of_model():
+    asks = re.compile(r"\.model is (?:not )?None|isinstance\([^)]*\b(?:UserSpec|DenseSpec)\b")
+    refuse_the_other_kind = {"models/dense.py", "training/keras_trainer.py"}
+    found = {place for place in FILES if asks.search((ROOT / "pipeline" / place).read_text())} - refuse_the_other_kind
+    listed = ast.get_docstring(ast.parse((ROOT / "pipeline/models/spec.py").read_text()))
+    assert listed is not None
+    named = {name if name in FILES else f"models/{name}" for name in re.findall(r"`([\w/]+\.py)`", listed)}
+    assert found <= named
+    assert named <= set(FILES)
+
+
 def test_every_room_has_its_level():
     assert {place.split("/")[0].removesuffix(".py") for place in FILES} - {"__init__"} == set(LEVELS)
 
@@ -107,10 +118,7 @@ def test_the_guide_names_where_a_library_may_be_imported():
         for libraries, places in rows
         for library in libraries.strip().split(", ")
     }
-    # Where files of a room are named by their beginning, the guide names the room.
-    assert shown == {
-        library: [place[: place.rindex("/") + 1] for place in places] for library, places in ALLOWED.items()
-    }
+    assert shown == {library: list(places) for library, places in ALLOWED.items()}
 
 
 def test_the_guide_shows_the_rooms_in_this_order():

@@ -4,10 +4,10 @@ from pipeline.experiment.data import Data
 from pipeline.experiment.evaluation import Evaluation, Selection
 from pipeline.experiment.loading import EXPERIMENTS, check_data_path, is_path, load, names, parse
 from pipeline.experiment.model_code import ModelCode
-from pipeline.experiment.networks import FixedNetwork, Published, Space
 from pipeline.experiment.retraining import Promotion, Retrain
 from pipeline.experiment.schema import Experiment
 from pipeline.experiment.search import Search
+from pipeline.experiment.space import FixedNetwork, Published, Space
 from pipeline.experiment.tracking import Tracking
 from pipeline.experiment.training import Training, TrainingOverrides
 

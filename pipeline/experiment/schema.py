@@ -9,9 +9,9 @@ from pipeline.experiment.base import NAME, Section, no_bool
 from pipeline.experiment.data import Data
 from pipeline.experiment.evaluation import Evaluation, Selection
 from pipeline.experiment.model_code import ModelCode
-from pipeline.experiment.networks import Space
 from pipeline.experiment.retraining import Promotion, Retrain
 from pipeline.experiment.search import Search
+from pipeline.experiment.space import Space
 from pipeline.experiment.tracking import Tracking
 from pipeline.experiment.training import Range, Training
 

@@ -11,6 +11,16 @@ by this protocol and its `Recipe`. What kinds have of their own is chosen by kin
   `search/log_trial.py`;
 - the code that the saved model needs: `log_chosen_model` in `evaluation/log_model.py`.
 
+Whether the experiment names a user's own model (`experiment.model`) is asked in these places too:
+
+- what an experiment may say: `_has_one_space` and `_can_search_its_training` in `experiment/schema.py`;
+- whether images keep their colour: `load` in `session.py`;
+- when TensorFlow is started: `run.py`, and `start_workers` in `search/workers/choose.py`;
+- what a search records: `search_run` and the pictures in `search/step.py`;
+- the settings of baseline and notebook network: `_shared` in `evaluation/finalists.py`;
+- how the report speaks of layers: `evaluation/analyses/placement_effects.py`, and of the network that the chosen one is
+  compared with: `evaluation/report/build.py`.
+
 A user's own model needs none of these: it is a function in a file that an experiment names (docs/own-model.md).
 """
 

@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.data.dataset import Labels
 from pipeline.statistics.calibration import reliability
 from pipeline.statistics.cross_entropy import cross_entropy
+from pipeline.statistics.gaps import honest_gap
 from pipeline.statistics.monitoring.control_chart import ModelScores
 from pipeline.training.result import Probabilities, Score
 
@@ -48,5 +49,6 @@ class ModelPredictions:
         """The loss is the mean of `cross_entropy`."""
         accuracy = float(np.mean(self.probabilities.argmax(axis=1) == self.labels))
         loss = float(cross_entropy(self.labels, self.probabilities).mean())
+        accuracy_gap, loss_gap = honest_gap(self.train, Score(loss, accuracy))
         error = reliability(self.labels, self.probabilities).expected_calibration_error
-        return ModelMetrics(accuracy, loss, self.train.accuracy - accuracy, loss - self.train.loss, error)
+        return ModelMetrics(accuracy, loss, accuracy_gap, loss_gap, error)

@@ -14,7 +14,7 @@ from pipeline.errors import BusyError
 from pipeline.formatting import shortened
 from pipeline.preparation.step import record_inputs
 from pipeline.retraining import challenger as challenging
-from pipeline.retraining import drift_reference, history
+from pipeline.retraining import drift_reference, monitoring
 from pipeline.retraining.challenger import Challenger
 from pipeline.retraining.decision import Decision, as_json, as_markdown
 from pipeline.retraining.gate import SignificanceSettings, decide
@@ -45,7 +45,7 @@ from pipeline.tracking.registry import Registry, Version
 from pipeline.tracking.run import MOST_TAG_LETTERS
 from pipeline.tracking.store import Run
 
-PROBE = 32
+LOADED_BACK = 32
 """Test images on which a version that was loaded back must predict as the trained network did."""
 DECISION_FILES = (DECISION_JSON, DECISION_MD)
 MOST_VERSION_LETTERS = 5000
@@ -77,7 +77,7 @@ def retrain(session: Session, root: Run, workers: Workers, planned: Plan) -> Ret
         if challenger.left_out:
             left_out.append(challenger.left_out)
             root.log(tags={LEFT_OUT_TAG: "; ".join(left_out)})
-        version, outcome = _compare(session, root, challenger, planned)
+        version, outcome = _decide_and_promote(session, root, challenger, planned)
         if outcome.kind == "promoted":
             break
         if tried < len(planned.modes):
@@ -91,7 +91,9 @@ def retrain(session: Session, root: Run, workers: Workers, planned: Plan) -> Ret
     return outcome
 
 
-def _compare(session: Session, root: Run, challenger: Challenger, planned: Plan) -> tuple[Version, RetrainingOutcome]:
+def _decide_and_promote(
+    session: Session, root: Run, challenger: Challenger, planned: Plan
+) -> tuple[Version, RetrainingOutcome]:
     """Registers the challenger, decides, and promotes it or not; decides again if the champion was moved meanwhile."""
     registry, split = planned.registry, session.prepared.split
     new = challenging.challenger_predictions(challenger, split)
@@ -104,19 +106,19 @@ def _compare(session: Session, root: Run, challenger: Challenger, planned: Plan)
     for _ in range(TRIES):
         champion = registry.by_alias(CHAMPION)
         old = challenging.champion_predictions(registry, champion, split) if champion else None
-        drift = history.check_drift(session, root, champion) if champion else history.DriftCheck()
+        drift = monitoring.check_drift(session, root, champion) if champion else monitoring.DriftCheck()
         further = drift.conditions if experiment.promotion.refuse_drift else ()
         decision = decide(old, new, experiment.promotion, significance, class_names=split.class_names, further=further)
-        judged = history.JudgedChallenger(version, champion, challenger, decision)
+        judged = monitoring.JudgedChallenger(version, champion, challenger, decision)
         no_time = [f"left out for time: {challenger.left_out}"] if challenger.left_out else []
-        warned = [*drift.warnings, *history.unseen_classes(split), *no_time]
-        warnings = history.log_monitoring(session, root, judged, warned)
+        warned = [*drift.warnings, *monitoring.unseen_classes(split), *no_time]
+        warnings = monitoring.log_monitoring(session, root, judged, warned)
         _write(root, registry, version, decision, f"{experiment.name}, retraining run {planned.number}")
         reason = shortened(decision.reason, MOST_VERSION_LETTERS)
         if not decision.promote:
             registry.tag(version, {DECISION_TAG: "kept", REASON_TAG: reason})
             break
-        _probe(registry, version, challenger, split.test.images)
+        _load_back(registry, version, challenger, split.test.images)
         drift_reference.write(
             root, drift_reference.sample(split, experiment.data.seed)
         )  # later runs measure drift by it
@@ -141,7 +143,7 @@ def _write(root: Run, registry: Registry, version: Version, decision: Decision, 
     registry.describe(version, shortened(text, MOST_VERSION_LETTERS))
 
 
-def _outcome(registry: Registry, judged: history.JudgedChallenger, warnings: Sequence[str]) -> RetrainingOutcome:
+def _outcome(registry: Registry, judged: monitoring.JudgedChallenger, warnings: Sequence[str]) -> RetrainingOutcome:
     """The last line of the screen, with reason and warnings: often the only line of a log that is read."""
     champion, number, reason = judged.champion, judged.version.number, judged.decision.reason
     old = f"champion version {champion.number}" if champion else ""
@@ -169,11 +171,11 @@ def _tags(session: Session, root: Run, challenger: Challenger, new: ModelPredict
     }
 
 
-def _probe(registry: Registry, version: Version, challenger: Challenger, images: np.ndarray) -> None:
+def _load_back(registry: Registry, version: Version, challenger: Challenger, images: np.ndarray) -> None:
     """Loads a version as a server would; raises RuntimeError if it predicts otherwise than the trained network."""
-    expected = challenger.group.median_refit.test[:PROBE]
+    expected = challenger.group.median_refit.test[:LOADED_BACK]
     model = registry.read(lambda: load(f"models:/{registry.name}/{version.number}"))
-    answers = model.predict(images[:PROBE])
+    answers = model.predict(images[:LOADED_BACK])
     same = np.array_equal(answers["label"], expected.argmax(axis=1))
     if not same or not np.allclose(answers["confidence"], expected.max(axis=1), atol=1e-5):
         raise RuntimeError(

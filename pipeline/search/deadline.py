@@ -19,7 +19,7 @@ from pipeline.search.workers.jobs import Outcome
 from pipeline.time_limit import TimeLimit
 
 if TYPE_CHECKING:
-    from pipeline.search.proposals.ask_tell import Proposal  # imports Keras Tuner
+    from pipeline.search.proposals.proposals import Proposal  # imports Keras Tuner
 
 MILLION = 1e6
 MOST_FOR_REFITS = 0.5

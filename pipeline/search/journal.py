@@ -15,7 +15,7 @@ from pipeline.experiment import Experiment
 from pipeline.search import log_trial, pruning
 from pipeline.search.loop import TrialScore
 from pipeline.search.progress import TrialUpdate
-from pipeline.search.proposals.ask_tell import Proposal
+from pipeline.search.proposals.proposals import Proposal
 from pipeline.search.recording.outbox import TrialRecord
 from pipeline.search.recording.run_journal import RunJournal
 from pipeline.search.workers.jobs import Outcome

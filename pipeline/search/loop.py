@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from pipeline.errors import SearchFailedError
 from pipeline.search.deadline import Deadline
-from pipeline.search.proposals.ask_tell import NoProposal, Proposal, Proposals
+from pipeline.search.proposals.proposals import NoProposal, Proposal, Proposals
 from pipeline.search.workers.jobs import Job, Outcome, Workers, collected
 from pipeline.training.result import TrainingState
 

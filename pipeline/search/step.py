@@ -16,7 +16,7 @@ from pipeline.search import loop, resume, trials
 from pipeline.search.deadline import Deadline, Refits
 from pipeline.search.journal import StoreJournal
 from pipeline.search.progress import ProgressDisplay
-from pipeline.search.proposals.ask_tell import Proposals
+from pipeline.search.proposals.proposals import Proposals
 from pipeline.search.trials import Trial
 from pipeline.search.workers.jobs import Workers
 from pipeline.session import PreparedData, Session

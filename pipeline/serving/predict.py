@@ -18,7 +18,7 @@ from pipeline.experiment import Experiment, names
 from pipeline.formatting import command, safe_cell
 from pipeline.paths import user_path
 from pipeline.serving.inputs import Picture, Unreadable, read
-from pipeline.serving.resize import Frame, Invert, fit
+from pipeline.serving.resize import Frame, Invert, resize
 from pipeline.session import connect
 from pipeline.statistics.selective.policies import POLICIES
 from pipeline.tracking import run_lock
@@ -117,7 +117,7 @@ def _predict(
 
     model = registry.read(lambda: load(f"models:/{registry.name}/{version.number}"))
     expected = frame(model)
-    given = read_and_fit(path, expected, serving(model).read_as, invert)
+    given = read_and_resize(path, expected, serving(model).read_as, invert)
     shown, images = as_utf8(path.absolute().name), given.images
     root.inputs(
         name=shown[:500] or "/",
@@ -154,7 +154,7 @@ class Inputs:
     """Those that are read, fitted to the network."""
 
 
-def read_and_fit(path: Path, frame: Frame, read_as: Form | None, invert: Invert | None) -> Inputs:
+def read_and_resize(path: Path, frame: Frame, read_as: Form | None, invert: Invert | None) -> Inputs:
     """The user's own data become what they were in training: nothing is inverted unless it is asked for."""
     names, errors, images = [], [], []
     behind: Background = "black" if frame.light is False else "white"
@@ -163,7 +163,7 @@ def read_and_fit(path: Path, frame: Frame, read_as: Form | None, invert: Invert 
         names.append(picture.name)
         errors.append(picture.reason if isinstance(picture, Unreadable) else "")
         if isinstance(picture, Picture):
-            images.append(fit(picture, frame, invert=way))
+            images.append(resize(picture, frame, invert=way))
     if not images:
         raise InputError(f"input is {path}: none of {len(names):,} pictures can be read; the first: {errors[0]}")
     return Inputs(names, errors, np.stack(images))

@@ -42,7 +42,7 @@ def frame_of(examples: Images, *, pixel_max: int) -> Frame:
     return Frame(examples.shape[1:], pixel_max, light.pop() if len(light) == 1 else None, float(np.median(extents)))
 
 
-def fit(picture: Picture, frame: Frame, *, invert: Invert = "auto") -> Images:
+def resize(picture: Picture, frame: Frame, *, invert: Invert = "auto") -> Images:
     """Returns the picture as uint8 in the shape of the frame, 0 to `pixel_max`.
 
     A picture of the frame's size is neither cropped nor scaled. Any other is cropped to its object, scaled to the frame's

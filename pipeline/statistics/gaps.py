@@ -7,7 +7,7 @@ networks with dropout.
 
 from dataclasses import asdict, dataclass
 
-from pipeline.training.result import TrialResult
+from pipeline.training.result import Score, TrialResult
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,21 @@ class Gaps:
         return asdict(self)
 
 
+def honest_gap(train: Score, held_out: Score) -> tuple[float, float]:
+    """Train minus held-out accuracy, and held-out minus train loss, both of the same weights with dropout off."""
+    return train.accuracy - held_out.accuracy, held_out.loss - train.loss
+
+
 def gaps(result: TrialResult) -> Gaps:
     """Computes all gaps of one trained network."""
-    train, validation, test = result.train, result.validation, result.test
+    test = result.test
+    accuracy_gap, loss_gap = honest_gap(result.train, test)
+    val_accuracy_gap, val_loss_gap = honest_gap(result.train, result.validation)
     return Gaps(
-        accuracy_gap=train.accuracy - test.accuracy,
-        loss_gap=test.loss - train.loss,
-        val_accuracy_gap=train.accuracy - validation.accuracy,
-        val_loss_gap=validation.loss - train.loss,
+        accuracy_gap=accuracy_gap,
+        loss_gap=loss_gap,
+        val_accuracy_gap=val_accuracy_gap,
+        val_loss_gap=val_loss_gap,
         fit_accuracy_gap=result.history["accuracy"][-1] - test.accuracy,
         fit_loss_gap=test.loss - result.history["loss"][-1],
     )

@@ -142,7 +142,7 @@ class _Trainer:
     def weights(self) -> Weights:
         return self._program.weights()
 
-    def rest(self) -> tuple[NDArray[np.generic], ...]:
+    def optimizer_state(self) -> tuple[NDArray[np.generic], ...]:
         return self._program.optimizer_state()
 
 

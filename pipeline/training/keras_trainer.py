@@ -1,4 +1,4 @@
-"""The trainer of a user's own Keras model: `_Trainer.epoch` is one epoch, and the loop over the epochs is `epochs.run`.
+"""The trainer of a user's own Keras model: `_Trainer.epoch` is one epoch, the loop over the epochs `training_loop.run`.
 
 An epoch is a few calls of one TensorFlow function that loops over a stack of batches; the last, smaller batch is a call of
 its own, since rows that only fill it up would change the statistics of BatchNormalization. XLA compiles the function, but
@@ -105,7 +105,7 @@ class _Trainer:
         self._answer.get_concrete_function()
 
     def start(self) -> TrainingState:
-        return TrainingState(0, self.weights(), self.rest(), EarlyStopping(), {})
+        return TrainingState(0, self.weights(), self.optimizer_state(), EarlyStopping(), {})
 
     def resume(self, state: TrainingState) -> TrainingState:
         self.set_weights(state.weights)
@@ -154,7 +154,7 @@ class _Trainer:
     def set_weights(self, weights: Weights) -> None:
         self._model.set_weights(list(weights))
 
-    def rest(self) -> tuple[NDArray[np.generic], ...]:
+    def optimizer_state(self) -> tuple[NDArray[np.generic], ...]:
         """The optimizer's variables, then the states of the model's random numbers."""
         return tuple(np.asarray(each) for each in [*self._optimizer.variables, *self._seeds])
 

@@ -52,7 +52,7 @@ class Trainer(Protocol):
     def set_weights(self, weights: Weights) -> None:
         """Puts weights in place."""
 
-    def rest(self) -> tuple[NDArray[np.generic], ...]:
+    def optimizer_state(self) -> tuple[NDArray[np.generic], ...]:
         """The optimizer's variables and whatever else training goes on from."""
 
 
@@ -127,7 +127,7 @@ def after(trainer: Trainer, settings: Training, state: TrainingState, measured: 
         EarlyStopping(value, state.epoch, 0, weights) if better else replace(state.early, waited=state.early.waited + 1)
     )
     history = {name: (*state.history.get(name, ()), each) for name, each in measured.items()}
-    return TrainingState(state.epoch + 1, weights, trainer.rest(), early, history)
+    return TrainingState(state.epoch + 1, weights, trainer.optimizer_state(), early, history)
 
 
 def probe(split: Split, seed: int) -> Part:

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline import experiment
 from pipeline.models.dense import DenseSpec, dense
-from pipeline.search.proposals.ask_tell import Proposal, Proposals
+from pipeline.search.proposals.proposals import Proposal, Proposals
 
 TABLE = Path(__file__).with_name("trials_fashion_mnist.csv")
 POINTS = (10, 25, 50, 100)

@@ -184,7 +184,7 @@ def driver(count: int) -> dict[str, Any]:
     from pipeline.search import loop
     from pipeline.search.deadline import Deadline
     from pipeline.search.journal import StoreJournal
-    from pipeline.search.proposals.ask_tell import Proposals
+    from pipeline.search.proposals.proposals import Proposals
     from pipeline.search.workers.jobs import InProcess
     from pipeline.session import load as load_data
     from pipeline.tracking.store import Store

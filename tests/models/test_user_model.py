@@ -366,7 +366,7 @@ def test_values_with_which_the_function_raises_make_a_trial_that_will_fail():
 
 def test_a_grid_of_thousands_of_millions_is_refused_in_one_line():
     from pipeline.experiment import parse
-    from pipeline.search.proposals.ask_tell import Proposals
+    from pipeline.search.proposals.proposals import Proposals
 
     body = "def build(hp):\n    [hp.Int(f'a_{place}', 1, 100) for place in range(5)]\n    return dense(keras.Input((4, 4)), 3)"
     content = {"name": "x", "question": "?", "search": {"tuner": "grid"}}
@@ -377,7 +377,7 @@ def test_a_grid_of_thousands_of_millions_is_refused_in_one_line():
 @pytest.mark.parametrize("tuner", ["random", "grid", "bayesian", "hyperband"])
 def test_every_oracle_repeats_its_proposals_never_repeats_a_network_and_ends_with_the_space(tuner):
     from pipeline.experiment import parse
-    from pipeline.search.proposals.ask_tell import NoProposal, Proposals
+    from pipeline.search.proposals.proposals import NoProposal, Proposals
 
     found = space(
         "def build(hp):\n    kind = hp.Choice('kind', ['a', 'b', 'c'])\n    if kind == 'b':\n        hp.Boolean('yes')\n"

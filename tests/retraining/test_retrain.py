@@ -24,7 +24,7 @@ from mlflow.tracking import MlflowClient
 from pipeline.data.split import Part
 from pipeline.errors import InputError
 from pipeline.experiment import Retrain
-from pipeline.retraining import challenger, history, plan, step
+from pipeline.retraining import challenger, monitoring, plan, step
 from pipeline.retraining.decision import Condition, Decision
 from pipeline.retraining.model_metrics import ModelMetrics
 from pipeline.search.journal import StoreJournal
@@ -332,11 +332,11 @@ def test_a_damaged_reference_is_one_warning_and_the_night_goes_on(loop, capsys):
 
 def test_the_warnings_of_a_refit_do_not_stay_on_the_run_when_its_search_has_none(loop):
     (run,) = loop.runs("retrain")
-    history.tag_warnings(run, ["drift", "no test images of class 3"])
+    monitoring.tag_warnings(run, ["drift", "no test images of class 3"])
     assert loop.runs("retrain")[0].tags["narrowgap.warning"] == "drift; no test images of class 3"
-    history.tag_warnings(run, [])
+    monitoring.tag_warnings(run, [])
     assert "narrowgap.warning" not in loop.runs("retrain")[0].tags
-    history.tag_warnings(run, [])
+    monitoring.tag_warnings(run, [])
 
 
 def test_a_refit_is_served_with_the_threshold_for_the_target_accuracy(loop):
@@ -407,11 +407,11 @@ def test_a_champion_that_people_registered_is_refused_and_their_versions_are_lef
 
 
 def test_test_images_that_the_champion_was_trained_on_are_counted(tiny_split):
-    from pipeline.retraining import history
+    from pipeline.retraining import monitoring
 
     def leaked_test_images(trained_on, split):
         labels = np.zeros(len(trained_on), np.int64)
-        return history.leaked_test_images(image_figures(trained_on, labels, classes=3, pixel_max=255), split)
+        return monitoring.leaked_test_images(image_figures(trained_on, labels, classes=3, pixel_max=255), split)
 
     train, test = tiny_split.train.images, tiny_split.test.images
     assert leaked_test_images(train, tiny_split) == 0
@@ -534,8 +534,8 @@ def _writes_identity(_run: Run, **named: object) -> bool:
 
 def test_classes_without_test_images_are_a_warning(tiny_split):
     names = ("a", "b", "c", *(f"class {place}" for place in range(9)))
-    assert history.unseen_classes(tiny_split) == []
-    (warning,) = history.unseen_classes(replace(tiny_split, class_names=names))
+    assert monitoring.unseen_classes(tiny_split) == []
+    (warning,) = monitoring.unseen_classes(replace(tiny_split, class_names=names))
     assert warning.startswith("no test images of class 0, class 1, class 2, class 3, class 4 and 4 more, so a loss of")
 
 

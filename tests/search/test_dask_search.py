@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
 TRIALS = 5
 WORDS = ["--experiment", "smoke", "--search.trials", str(TRIALS), "--training.epochs", "5"]
 MAIN = ["main", *WORDS, "--evaluation.finalists", "1", "--evaluation.seeds", "1"]
-IMPATIENT = ("from pipeline.search.workers import dask_pool\ndask_pool.RECONNECT_SECONDS = 1\n") + warm.COMMAND_LINE
+IMPATIENT = ("from pipeline.search.workers.dask import workers\nworkers.RECONNECT_SECONDS = 1\n") + warm.COMMAND_LINE
 """The command line with less time for a scheduler to come back."""
 
 

@@ -20,7 +20,10 @@ from pipeline.errors import InputError, StoreError
 from pipeline.experiment import Data, Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
-from pipeline.search.workers import dask_package, dask_pool, dask_workers, fork_server, run_job
+from pipeline.search.workers import fork_server, run_job
+from pipeline.search.workers.dask import package, start
+from pipeline.search.workers.dask.deaths import DEATHS
+from pipeline.search.workers.dask.workers import HUNG_SECONDS
 from pipeline.search.workers.jobs import Job
 from pipeline.search.workers.memory_need import GIB, MemoryNeed
 from pipeline.training.runtime import gpus
@@ -80,7 +83,7 @@ def an_hour_later(workers, folder) -> dict:
         return (folder / "hangs").exists() and 0 in workers._began
 
     wait_until(hung)
-    workers._began[0] -= 60 * 60 + dask_pool.HUNG_SECONDS
+    workers._began[0] -= 60 * 60 + HUNG_SECONDS
     return outcomes
 
 
@@ -106,7 +109,7 @@ def first(workers) -> dict:
 
 
 def test_two_processes_give_the_same_bits_as_this_one_and_bring_their_pictures(digits_split, tensorflow):
-    with dask_workers.local(2, digits_split, no_pictures) as workers:
+    with start.local(2, digits_split, no_pictures) as workers:
         assert workers.count == 2
         for number in range(4):
             workers.submit(job(number))
@@ -129,7 +132,7 @@ def test_processes_of_this_machine_map_the_data_and_train_to_the_same_bits(digit
         return {"files": "\n".join(sorted(files)).encode()}
 
     shared = share(digits(), Data(dataset="digits", validation=0.1, test=0.1), tmp_path)
-    with dask_workers.local(2, shared, mapped) as workers:
+    with start.local(2, shared, mapped) as workers:
         for number in range(2):
             workers.submit(job(number, epochs=1))
         outcomes = collect(workers, 2)
@@ -149,13 +152,13 @@ def killed(digits_split, server):
     """A job that killed its worker three times and two that did not; then a refit with the number of the first, and the
     deaths that were held against it: before the refit, and after it.
     """
-    with dask_workers.local(2, digits_split, dies) as workers:
+    with start.local(2, digits_split, dies) as workers:
         for number, width in enumerate((8, 13, 9)):
             workers.submit(job(number, width, epochs=1))
-        outcomes, deaths = collect(workers, 3), [workers._deaths[1]]
+        outcomes, deaths = collect(workers, 3), [workers._deaths.of(1)]
         workers.submit(job(1, 8, epochs=1))
         refit = collect(workers, 1)[1]
-        deaths.append(workers._deaths[1])
+        deaths.append(workers._deaths.of(1))
     return outcomes, refit, deaths
 
 
@@ -171,13 +174,13 @@ def test_what_killed_workers_as_a_trial_is_not_held_against_a_refit_of_the_same_
     outcomes, refit, deaths = killed
     assert outcomes[1].result is None
     assert refit.result is not None
-    assert deaths == [dask_pool.DEATHS, 0]
+    assert deaths == [DEATHS, 0]
 
 
 def test_a_job_that_hangs_longer_than_a_trial_may_take_fails_its_worker_is_restarted_and_the_others_finish(
     digits_split, tmp_path
 ):
-    with dask_workers.local(2, digits_split, hangs(tmp_path)) as workers:
+    with start.local(2, digits_split, hangs(tmp_path)) as workers:
         for number, width in enumerate((13, 8, 9, 8)):
             workers.submit(job(number, width))
         outcomes = an_hour_later(workers, tmp_path)
@@ -204,7 +207,7 @@ def test_a_worker_without_a_nanny_that_hangs_is_taken_from_the_scheduler_ends_an
     """Were its job kept, Dask would give it to a worker that starts at the same address."""
     with (
         dask_cluster.aside() as aside,
-        dask_workers.remote(dask_cluster.address, digits_split, hangs(tmp_path)) as workers,
+        start.remote(dask_cluster.address, digits_split, hangs(tmp_path)) as workers,
     ):
         hung = dask_cluster.start_worker("--no-nanny")
         workers.submit(job(0, 13, epochs=1))
@@ -230,8 +233,8 @@ def test_a_worker_without_a_nanny_that_hangs_is_taken_from_the_scheduler_ends_an
     ],
 )  # fmt: skip
 def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeypatch, address, message):
-    monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 2)
-    nobody = dask_workers.remote(address, digits_split, no_pictures)
+    monkeypatch.setattr(start, "CONNECT_SECONDS", 2)
+    nobody = start.remote(address, digits_split, no_pictures)
     with pytest.raises(StoreError, match=message):
         nobody.__enter__()
 
@@ -239,7 +242,7 @@ def test_no_scheduler_at_the_address_is_told_with_the_cure(digits_split, monkeyp
 def fails_to_connect(address, split) -> None:
     """In a function of its own, so that nothing holds on to what was begun."""
     with pytest.raises(StoreError):
-        dask_workers.remote(address, split, no_pictures).__enter__()
+        start.remote(address, split, no_pictures).__enter__()
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tls://127.0.0.1:9"])
@@ -249,7 +252,7 @@ def test_a_connection_that_failed_leaves_no_thread_and_the_garbage_collector_not
     """Dask's client closes itself when it is collected, under a lock that the collector may have come in the middle of: that
     of the next client's start, for one. The driver then waits for itself, for ever.
     """
-    monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(start, "CONNECT_SECONDS", 1)
     loops = {thread for thread in threading.enumerate() if thread.name == "IO loop"}
     gc.disable()
     try:
@@ -290,7 +293,7 @@ def processes(outcomes) -> list[bytes]:
 
 
 def test_a_scheduler_that_no_worker_joins_ends_with_how_to_start_one(digits_split, dask_cluster):
-    with dask_workers.remote(dask_cluster.address, digits_split, no_pictures) as workers:
+    with start.remote(dask_cluster.address, digits_split, no_pictures) as workers:
         workers.wait_minutes = 1 / 60
         workers.submit(job(0))
         with pytest.raises(
@@ -331,7 +334,7 @@ def test_a_worker_with_other_code_that_another_one_has_replaced_when_it_is_looke
     """Their address is known as sound: of a worker before them."""
     with (
         one_worker.aside() as aside,
-        dask_workers.remote(one_worker.address, digits_split, by_process()) as workers,
+        start.remote(one_worker.address, digits_split, by_process()) as workers,
     ):
         workers.submit(job(0, epochs=1))
         assert collect(workers, 1)[0].failure is None
@@ -339,7 +342,7 @@ def test_a_worker_with_other_code_that_another_one_has_replaced_when_it_is_looke
 
         def too_late(client, address):
             looked.append(address)
-            aside.run(have(dask_package.version()))
+            aside.run(have(package.version()))
             refuse(client, address)
 
         monkeypatch.setattr(workers._code, "refuse", too_late)
@@ -355,7 +358,7 @@ def test_a_worker_with_other_code_that_has_left_when_it_is_looked_at_costs_no_ne
     other = dask_cluster.start_worker()
     with (
         dask_cluster.aside() as aside,
-        dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers,
+        start.remote(dask_cluster.address, digits_split, by_process()) as workers,
     ):
         workers.submit(job(0, epochs=1))
         assert collect(workers, 1)[0].failure is None
@@ -411,7 +414,7 @@ def test_a_worker_that_trained_for_another_version_of_the_package_is_sent_this_o
         assert aside.submit(imports_it).result().endswith("narrowgap_pipeline.zip/pipeline/search/workers/run_job.py")
         seen = [aside.run(written)]
         for _ in range(2):
-            with dask_workers.remote(one_worker.address, digits_split, by_process()) as workers:
+            with start.remote(one_worker.address, digits_split, by_process()) as workers:
                 workers.submit(job(0, epochs=1))
                 assert collect(workers, 1)[0].failure is None
             seen.append(aside.run(written))
@@ -423,7 +426,7 @@ def test_a_search_of_another_version_leaves_the_workers_of_one_that_trains_alone
     (tmp_path / "hold").touch()
     with (
         one_worker.aside() as aside,
-        dask_workers.remote(one_worker.address, digits_split, held(tmp_path)) as workers,
+        start.remote(one_worker.address, digits_split, held(tmp_path)) as workers,
     ):
         try:
             workers.submit(job(0))
@@ -431,7 +434,7 @@ def test_a_search_of_another_version_leaves_the_workers_of_one_that_trains_alone
             aside.run_on_scheduler(have("another version"))  # for this one, the search above has another version
             with (
                 pytest.raises(InputError, match="train for a search with another version of Narrowgap: wait for it"),
-                dask_workers.remote(one_worker.address, digits_split, by_process()),
+                start.remote(one_worker.address, digits_split, by_process()),
             ):
                 pass
             (tmp_path / "hold").unlink()
@@ -442,8 +445,8 @@ def test_a_search_of_another_version_leaves_the_workers_of_one_that_trains_alone
                 collect(workers, 1)
         finally:  # the cluster is as it was
             (tmp_path / "hold").unlink(missing_ok=True)
-            aside.run_on_scheduler(have(dask_package.version()))
-            aside.run(have(dask_package.version()))
+            aside.run_on_scheduler(have(package.version()))
+            aside.run(have(package.version()))
 
 
 def test_jobs_wait_for_a_worker_one_that_joins_later_gets_its_share_and_one_that_leaves_gracefully_loses_nothing(
@@ -454,7 +457,7 @@ def test_jobs_wait_for_a_worker_one_that_joins_later_gets_its_share_and_one_that
         folder.mkdir()
         (folder / "hold").touch()
     with dask_cluster.aside() as aside:
-        with dask_workers.remote(dask_cluster.address, digits_split, held(joining)) as workers:
+        with start.remote(dask_cluster.address, digits_split, held(joining)) as workers:
             assert workers.present == 0
             for number in range(4):
                 workers.submit(job(number))
@@ -467,7 +470,7 @@ def test_jobs_wait_for_a_worker_one_that_joins_later_gets_its_share_and_one_that
             outcomes = collect(workers, 4)
         assert all(outcome.result.epochs_run == 3 for outcome in outcomes.values())
         assert len(set(processes(outcomes))) == 2
-        with dask_workers.remote(dask_cluster.address, digits_split, held(leaving)) as workers:
+        with start.remote(dask_cluster.address, digits_split, held(leaving)) as workers:
             for number in range(2):
                 workers.submit(job(number))
             wait_until(lambda: len(list(leaving.glob("trial-*"))) == 2)
@@ -499,7 +502,7 @@ def test_another_package_named_pipeline_on_the_workers_is_refused_before_it_is_r
             if imported:
                 assert aside.submit(price).result() == 7
             refused = pytest.raises(InputError, match=r"another package named pipeline \(.*/__init__\.py\)")
-            with refused, dask_workers.remote(dask_cluster.address, digits_split, by_process()):
+            with refused, start.remote(dask_cluster.address, digits_split, by_process()):
                 pass
         assert aside.submit(price, pure=False).result() == 7
 
@@ -507,14 +510,14 @@ def test_another_package_named_pipeline_on_the_workers_is_refused_before_it_is_r
 def test_a_worker_that_joins_later_with_other_code_ends_the_search_and_no_network_is_blamed(
     digits_split, dask_cluster, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(dask_package, "JOIN_SECONDS", 2)
+    monkeypatch.setattr(package, "JOIN_SECONDS", 2)
     (tmp_path / "later.py").write_text(
         "import sys, types\n"
         "sys.modules['pipeline'] = types.ModuleType('pipeline')\n"
         "sys.modules['pipeline'].__path__ = []\n"
         "sys.modules['pipeline.search'] = types.ModuleType('pipeline.search')\n"
     )
-    with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+    with start.remote(dask_cluster.address, digits_split, by_process()) as workers:
         dask_cluster.start_worker("--preload", str(tmp_path / "later.py"))
         workers.submit(job(0))
         with pytest.raises(InputError, match="has another package named pipeline, or another version of Narrowgap"):
@@ -524,7 +527,7 @@ def test_a_worker_that_joins_later_with_other_code_ends_the_search_and_no_networ
 def test_a_worker_that_joins_later_with_a_package_of_its_own_named_pipeline_is_refused_and_keeps_it(
     digits_split, dask_cluster, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(dask_package, "JOIN_SECONDS", 2)
+    monkeypatch.setattr(package, "JOIN_SECONDS", 2)
     (tmp_path / "imports.py").write_text("import pipeline\n")
 
     def price():
@@ -534,7 +537,7 @@ def test_a_worker_that_joins_later_with_a_package_of_its_own_named_pipeline_is_r
 
     with (
         dask_cluster.aside() as aside,
-        dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers,
+        start.remote(dask_cluster.address, digits_split, by_process()) as workers,
     ):
         (tmp_path / "pipeline").mkdir()  # where the workers are started
         (tmp_path / "pipeline" / "__init__.py").write_text('"""Cleans the sales figures."""\nprice = 7\n')
@@ -551,7 +554,7 @@ def test_a_scheduler_that_goes_away_and_comes_back_at_its_address_loses_no_job(d
     dask_cluster = Cluster(tmp_path)
     scheduler, worker = dask_cluster.start_scheduler(), dask_cluster.start_worker()
     try:
-        with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+        with start.remote(dask_cluster.address, digits_split, by_process()) as workers:
             for number in range(4):
                 workers.submit(job(number))
             outcomes = first(workers)
@@ -571,7 +574,7 @@ def test_a_scheduler_that_came_back_before_any_job_is_given_everything_anew(digi
     dask_cluster = Cluster(tmp_path)
     scheduler = dask_cluster.start_scheduler()
     try:
-        with dask_workers.remote(dask_cluster.address, digits_split, by_process()) as workers:
+        with start.remote(dask_cluster.address, digits_split, by_process()) as workers:
             comes_back_while_the_driver_is_busy(dask_cluster, scheduler, workers)
     finally:
         dask_cluster.close()
@@ -594,12 +597,12 @@ def test_a_worker_is_renewed_between_trials_once_it_has_compiled_so_many_network
     def renews_after_2(_result, _split):
         import os
 
-        from pipeline.search.workers import dask_job as there
+        from pipeline.search.workers.dask import job as there
 
         there.RENEWED_AFTER = 2
         return {"process": str(os.getpid()).encode()}
 
-    with dask_workers.local(1, digits_split, renews_after_2) as workers:
+    with start.local(1, digits_split, renews_after_2) as workers:
         for number, width in enumerate((8, 8, 9, 10)):
             workers.submit(job(number, width, epochs=1))
         outcomes = collect(workers, 4)
@@ -615,12 +618,12 @@ def test_each_worker_sees_a_gpu_of_its_own_and_a_renewed_one_the_same_again(digi
     def sees(_result, _split):
         import os
 
-        from pipeline.search.workers import dask_job as there
+        from pipeline.search.workers.dask import job as there
 
         there.RENEWED_AFTER = 1
         return {"process": os.environ["CUDA_VISIBLE_DEVICES"].encode()}
 
-    with dask_workers.local(2, digits_split, sees, gpus=["3", "5"]) as workers:
+    with start.local(2, digits_split, sees, gpus=["3", "5"]) as workers:
         for number in range(4):
             workers.submit(job(number, epochs=1))
         outcomes = collect(workers, 4)
@@ -634,7 +637,7 @@ NEED = MemoryNeed(data=2 * GIB, call=GIB // 4, network=0)
 def test_workers_of_a_scheduler_that_are_too_small_for_the_data_get_none_and_if_all_are_it_is_said(
     digits_split, dask_cluster
 ):
-    with dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
+    with start.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
         workers.submit(job(0))
         assert workers.finished() == []
         dask_cluster.start_worker("--memory-limit", "2GiB")
@@ -647,11 +650,11 @@ def test_workers_of_a_scheduler_that_are_too_small_for_the_data_get_none_and_if_
             r"workers of the Dask scheduler tcp://127\.0\.0\.1:\d+ have at most 2\.0 GiB; expected .*--memory-limit"
         )
         with pytest.raises(InputError, match=message):
-            dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED).__enter__()
+            start.remote(dask_cluster.address, digits_split, by_process(), NEED).__enter__()
         dask_cluster.start_worker("--memory-limit", "3GiB")
         aside.wait_for_workers(2)
-        with dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
-            assert (workers.present, list(workers.small.values())) == (1, [2 * GIB])
+        with start.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
+            assert (workers.present, list(workers.room.small.values())) == (1, [2 * GIB])
             for number in range(3):
                 workers.submit(job(number, epochs=1))
             outcomes = collect(workers, 3)
@@ -662,7 +665,7 @@ def test_when_all_workers_that_are_large_enough_leave_it_waits_for_others_and_th
     first, _ = (dask_cluster.start_worker("--memory-limit", size) for size in ("4GiB", "2GiB"))
     with dask_cluster.aside() as aside:
         aside.wait_for_workers(2)
-        with dask_workers.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
+        with start.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
             workers.submit(job(0, epochs=1))
             collect(workers, 1)
             kill(first)
@@ -707,7 +710,7 @@ def test_workers_that_the_data_kill_are_held_against_the_data_and_not_against_th
     dask_cluster.start_worker("--memory-limit", "4GiB")
     with (
         dask_cluster.aside() as aside,
-        dask_workers.remote(dask_cluster.address, split, by_process(), NEED) as workers,
+        start.remote(dask_cluster.address, split, by_process(), NEED) as workers,
     ):
         aside.wait_for_workers(1)
         workers.submit(job(0))
@@ -728,8 +731,8 @@ def test_a_network_that_kills_a_remote_worker_is_charged_with_it_and_the_data_ar
         return {}
 
     dask_cluster.start_worker("--memory-limit", "4GiB")
-    with dask_workers.remote(dask_cluster.address, digits_split, dies_there, NEED) as workers:
+    with start.remote(dask_cluster.address, digits_split, dies_there, NEED) as workers:
         workers.submit(job(0, epochs=1))
         outcomes = collect(workers, 1)
-        assert workers._data_deaths == 0
+        assert workers._deaths.of_data == 0
     assert outcomes[0].failure == "killed its worker 3 times (out of memory, a crash, or ended from outside)"

@@ -4,7 +4,8 @@ from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
-from pipeline.search.workers.dask_pool import DaskWorkers
+from pipeline.search.workers.dask.room import Room
+from pipeline.search.workers.dask.workers import DaskWorkers
 
 
 class SimulatedPool(DaskWorkers):
@@ -16,10 +17,11 @@ class SimulatedPool(DaskWorkers):
         self.cancelled = 0
         waits = SimpleNamespace(status="pending", cancel=self._cancel)
         self._open = {7: (SimpleNamespace(number=7), waits, "C")}  # type: ignore[dict-item]  # simulated
-        self._waiting, self._homes, self.small, self._need = deque(), {"A"}, {"B": 1}, None
+        self._waiting, self._homes, self.room = deque(), {"A"}, Room(None, "")
+        self.room.small = {"B": 1}
         self._data: Any = SimpleNamespace(status="pending", cancelled=lambda: False)
         self._hung: set[str] = set()
-        self._replaced, self._had_room, self._programs = False, True, {"C": set()}  # type: ignore[assignment]  # simulated
+        self._replaced, self._programs = False, {"C": set()}  # type: ignore[assignment]  # simulated
         self._client: Any = SimpleNamespace(status="running")
         self._code: Any = SimpleNamespace(waits=False, sound=lambda _client, ready: ready)
 
@@ -43,7 +45,7 @@ class SimulatedPool(DaskWorkers):
 
 def test_a_job_that_waits_for_data_whose_only_place_has_gone_is_given_them_anew_though_no_other_job_waits(monkeypatch):
     monkeypatch.setattr(
-        "pipeline.search.workers.dask_pool.match", lambda waiting, idle, _programs: (waiting[0], min(idle))
+        "pipeline.search.workers.dask.workers.match", lambda waiting, idle, _programs: (waiting[0], min(idle))
     )
     pool = SimulatedPool()
     pool._dispatch()

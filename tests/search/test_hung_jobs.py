@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.search.workers.dask_pool import HUNG_SECONDS, DaskWorkers
+from pipeline.search.workers.dask.room import Room
+from pipeline.search.workers.dask.workers import HUNG_SECONDS, DaskWorkers
 
 HANGS, FREE = "tcp://one:1", "tcp://two:2"
 
@@ -24,8 +25,8 @@ class SimulatedPool(DaskWorkers):
         self._open = {number: (SimpleNamespace(number=number), self._future(number), HANGS) for number in (0, 1)}  # type: ignore[misc]  # simulated
         self._began = dict.fromkeys(self._open, time.monotonic() - 60 - HUNG_SECONDS - 1)
         self._hung: set[str] = set()
-        self._replaced, self._had_room, self._programs = False, True, {HANGS: set(), FREE: set()}  # type: ignore[assignment]  # simulated
-        self._waiting, self._homes, self.small, self._need = deque(), set(), {}, None
+        self._replaced, self._programs = False, {HANGS: set(), FREE: set()}  # type: ignore[assignment]  # simulated
+        self._waiting, self._homes, self.room = deque(), set(), Room(None, "")
         self._data: Any = SimpleNamespace(status="pending", cancelled=lambda: False)
         scheduler = SimpleNamespace(restart_workers="restart")
         self._client: Any = SimpleNamespace(status="running", scheduler=scheduler, sync=self._sync)
@@ -80,7 +81,7 @@ def test_only_a_worker_that_a_nanny_restarts_is_waited_for():
 
 def test_a_worker_that_could_not_be_restarted_gets_no_job_until_it_has_left(monkeypatch):
     monkeypatch.setattr(
-        "pipeline.search.workers.dask_pool.match", lambda waiting, idle, _programs: (waiting[0], min(idle))
+        "pipeline.search.workers.dask.workers.match", lambda waiting, idle, _programs: (waiting[0], min(idle))
     )
     pool = SimulatedPool(TimeoutError("the scheduler does not answer"), "tcp://one:2")
     pool._stop_hung_jobs()

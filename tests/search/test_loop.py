@@ -12,7 +12,7 @@ from pipeline.experiment import Experiment, load
 from pipeline.models.dense import DenseSpec, dense
 from pipeline.search.deadline import Deadline, Refits
 from pipeline.search.loop import TrialScore, search
-from pipeline.search.proposals.ask_tell import Proposal, Proposals
+from pipeline.search.proposals.proposals import Proposal, Proposals
 from pipeline.search.pruning import PrunerName, reached
 from pipeline.search.workers.jobs import InProcess, Job, Outcome
 from pipeline.search.workers.run_job import describe_error

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.errors import InputError
 from pipeline.experiment import parse
 from pipeline.models import dense_space
-from pipeline.search.proposals.ask_tell import NoProposal, Proposal, Proposals
+from pipeline.search.proposals.proposals import NoProposal, Proposal, Proposals
 
 pytestmark = pytest.mark.tensorflow
 

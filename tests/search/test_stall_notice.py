@@ -11,9 +11,9 @@ import pytest
 from pipeline.experiment import Training
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe
-from pipeline.search.workers.dask_pool import DaskWorkers
+from pipeline.search.workers.dask.stall_notice import StallNotice
+from pipeline.search.workers.dask.workers import DaskWorkers
 from pipeline.search.workers.jobs import Job
-from pipeline.search.workers.stall_notice import StallNotice
 
 
 class Simulated:
@@ -97,7 +97,7 @@ class Driver(DaskWorkers):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr("pipeline.search.workers.dask_pool.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("pipeline.search.workers.dask.workers.POLL_SECONDS", 0.001)
 
 
 def test_a_driver_that_waited_for_the_tracking_store_blames_no_worker(quick):

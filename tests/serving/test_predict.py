@@ -21,7 +21,7 @@ from rich.console import Console
 from pipeline import experiment
 from pipeline.data.formats import digits
 from pipeline.data.own.parts import Form, Trained
-from pipeline.data.own.sizes import fitted
+from pipeline.data.own.sizes import resized
 from pipeline.errors import InputError
 from pipeline.serving.model import load
 from pipeline.serving.predict import predict
@@ -95,7 +95,7 @@ def test_pictures_of_the_users_own_data_are_what_they_were_in_training(folder, t
         paper = Image.new("L", (16, 16), 255)
         paper.paste(Image.fromarray(255 - np.minimum(15 * image, 255)), (4, 4))
         paper.save(tmp_path / f"{row}.png")
-    seen = np.stack([fitted(np.asarray(Image.open(tmp_path / f"{row}.png")), (8, 8)) for row in range(4)])
+    seen = np.stack([resized(np.asarray(Image.open(tmp_path / f"{row}.png")), (8, 8)) for row in range(4)])
     expected = load("models:/narrowgap-mine@champion").predict(np.rint(seen * (16 / 255)))
     _, _, table = predicted(tmp_path, named=tmp_path / "mine.yaml")
     np.testing.assert_allclose(table["confidence"], expected["confidence"], rtol=1e-6)

@@ -14,7 +14,7 @@ from pipeline.data.dataset import Dataset, Images
 from pipeline.data.sources import load
 from pipeline.errors import InputError
 from pipeline.experiment import Data
-from pipeline.serving.predict import Inputs, read_and_fit
+from pipeline.serving.predict import Inputs, read_and_resize
 from pipeline.serving.resize import frame_of
 
 NOISE = np.random.default_rng(7)
@@ -30,7 +30,7 @@ def trained(path: Path, *, keep_colour: bool = False, **keys: Any) -> Dataset:
 
 def predicted(given: Path, data: Dataset, invert: Any = None) -> Inputs:
     """What the network gets of a file or folder."""
-    return read_and_fit(given, frame_of(data.images_train, pixel_max=data.pixel_max), data.read_as, invert)
+    return read_and_resize(given, frame_of(data.images_train, pixel_max=data.pixel_max), data.read_as, invert)
 
 
 @dataclass(frozen=True)
@@ -195,9 +195,9 @@ def test_pictures_are_not_inverted_whatever_the_background_of_a_class_is(tmp_pat
     data = trained(tmp_path)
     night = frame_of(data.images_train[data.labels_train == 1], pixel_max=255)
     assert night.light is False
-    given = read_and_fit(tmp_path, night, data.read_as, None)
+    given = read_and_resize(tmp_path, night, data.read_as, None)
     assert np.array_equal(given.images, data.images_train)
-    asked = read_and_fit(tmp_path, night, data.read_as, "yes")
+    asked = read_and_resize(tmp_path, night, data.read_as, "yes")
     assert np.array_equal(asked.images, 255 - data.images_train)
 
 

@@ -53,7 +53,7 @@ def _first_loss_here() -> float:
     from pipeline.data import sources
     from pipeline.data.split import split
     from pipeline.experiment import load
-    from pipeline.search.proposals.ask_tell import Proposal, Proposals
+    from pipeline.search.proposals.proposals import Proposal, Proposals
     from pipeline.training import dense_trainer
 
     smoke = load("smoke")

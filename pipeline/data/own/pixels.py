@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Images
 from pipeline.data.own.parts import Form, Notes
-from pipeline.data.own.sizes import fitted
+from pipeline.data.own.sizes import resized
 from pipeline.errors import InputError
 
 LUMA = np.array([19595, 38470, 7471], np.uint32)
@@ -280,7 +280,7 @@ def _sized(images: Images, size: tuple[int, int], pixel_max: int, notes: Notes) 
     notes.add(f"images of {shape_text(images.shape[1:3])} scaled to {shape_text(size)}")
     made = np.empty((len(images), *size, *images.shape[3:]), np.uint8)
     for row, image in enumerate(images):
-        made[row] = np.minimum(fitted(image, size), pixel_max)  # scaling overshoots at edges
+        made[row] = np.minimum(resized(image, size), pixel_max)  # scaling overshoots at edges
     return made
 
 

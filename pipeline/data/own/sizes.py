@@ -6,7 +6,7 @@ from PIL import Image
 from pipeline.data.dataset import Images
 
 
-def fitted(image: Images, size: tuple[int, int]) -> Images:
+def resized(image: Images, size: tuple[int, int]) -> Images:
     """The whole image, uint8 (h, w) or (h, w, 3), in a frame of `size` (h, w): its proportions are kept, and the rest of the
     frame has the colour of its border (median).
     """

@@ -11,7 +11,7 @@ from pipeline.data import formats
 from pipeline.data.dataset import Images
 from pipeline.data.own.parts import Form, Notes
 from pipeline.data.own.pictures import as_grey, as_rgb, read_picture
-from pipeline.data.own.sizes import fitted
+from pipeline.data.own.sizes import resized
 from pipeline.errors import InputError
 
 
@@ -66,7 +66,7 @@ def shaped(image: Images, shape: tuple[int, ...], notes: Notes) -> Images:
     elif image.ndim == 3:
         notes.add("colour turned grey (data.channels=rgb keeps it)")
         image = as_grey(image)
-    return fitted(image, (shape[0], shape[1]))
+    return resized(image, (shape[0], shape[1]))
 
 
 def _shape(every: Sequence[Source], form: Form, notes: Notes) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from pipeline.experiment import ModelCode, Training, TrainingOverrides
 from pipeline.models.hyperparameters import HyperParameters
 from pipeline.models.recipe import Recipe
 from pipeline.models.user import network
-from pipeline.models.user.exploration import Exploration, Hyperparameter, explore
+from pipeline.models.user.discovery import Exploration, Hyperparameter, explore
 from pipeline.models.user.spec import UserSpec, Value
 from pipeline.tracking.names import TUNER_PREFIX
 

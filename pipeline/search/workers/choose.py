@@ -9,9 +9,9 @@ from pipeline.experiment import Experiment
 from pipeline.models.spaces import space_of
 from pipeline.search.trial_figures import draw_trial
 from pipeline.search.workers import fork_server, machine, run_job
+from pipeline.search.workers.dask.stall_notice import StallNotice
 from pipeline.search.workers.jobs import InProcess, Workers
 from pipeline.search.workers.memory_need import GPU_BYTES, LEAST_BYTES, MemoryNeed, gib, memory_need
-from pipeline.search.workers.stall_notice import StallNotice
 from pipeline.session import Session
 from pipeline.training.runtime import gpus, init_tensorflow
 
@@ -28,9 +28,9 @@ def start_workers(session: Session) -> Iterator[Workers]:
         init_tensorflow()  # the space of a user's own model is found by building networks
     need = memory_need(session.experiment, split, space_of(session.experiment, split))
     if asked.cluster is not None:
-        from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
+        from pipeline.search.workers.dask import start  # noqa: PLC0415 - Dask, only where it serves
 
-        with dask_workers.remote(asked.cluster, split, draw_trial, need) as remote:
+        with start.remote(asked.cluster, split, draw_trial, need) as remote:
             remote.wait_minutes, remote.trial_minutes = asked.wait_minutes, asked.trial_minutes
             remote.silence = StallNotice(session.say)
             here = f"workers: {remote.present or 'none yet'} of the Dask scheduler {asked.cluster}"
@@ -38,7 +38,9 @@ def start_workers(session: Session) -> Iterator[Workers]:
                 "training begins when one comes, one network at a time (with workers there first, as many as they are)"
             )
             small = (
-                f"; {len(remote.small)} more have too little memory for the data, and get none" if remote.small else ""
+                f"; {len(remote.room.small)} more have too little memory for the data, and get none"
+                if remote.room.small
+                else ""
             )
             session.say(here + small if remote.present else f"{here}; {ahead}")
             yield remote
@@ -55,11 +57,11 @@ def start_workers(session: Session) -> Iterator[Workers]:
     if count == 1:
         yield InProcess(partial(run_job.run_job, split=split, draw=draw_trial, minutes=asked.trial_minutes))
         return
-    from pipeline.search.workers import dask_workers  # noqa: PLC0415 - Dask, only where it serves
+    from pipeline.search.workers.dask import start  # noqa: PLC0415 - Dask, only where it serves
 
     limit = need.limit + (GPU_BYTES if seen else 0)
     data = session.prepared.shared or split
-    with dask_workers.local(count, data, draw_trial, seen, memory_limit=limit) as local:
+    with start.local(count, data, draw_trial, seen, memory_limit=limit) as local:
         local.trial_minutes, local.silence = asked.trial_minutes, StallNotice(session.say)
         yield local
 

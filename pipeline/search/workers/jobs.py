@@ -1,4 +1,4 @@
-"""Jobs, their outcomes, and what workers do. A worker that dies: see `dask_pool`.
+"""Jobs, their outcomes, and what workers do. A worker that dies: see `dask/workers.py`.
 
 A trial is a pure function of its job and the split; it does not matter where it runs.
 """

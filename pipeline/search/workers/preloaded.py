@@ -10,7 +10,7 @@ NEEDED = (
     "distributed.nanny",
     "pipeline.figures.networks.confusion_matrix",
     "pipeline.figures.networks.curves",
-    "pipeline.search.workers.dask_workers",
+    "pipeline.search.workers.dask.start",
     "pipeline.training.dense_trainer",
 )
 

@@ -21,7 +21,7 @@ JOIN_SECONDS = 20
 ARCHIVE = "narrowgap_pipeline.zip"
 PLUGIN = "narrowgap-package"
 CURE = "give Narrowgap a scheduler and workers of its own"
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def version() -> str:

@@ -10,9 +10,10 @@ import distributed
 from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
 from pipeline.errors import InputError, StoreError
-from pipeline.search.workers import dask_connection, dask_package, fork_server
-from pipeline.search.workers.dask_connection import UNREACHABLE
-from pipeline.search.workers.dask_pool import DaskWorkers
+from pipeline.search.workers import fork_server
+from pipeline.search.workers.dask import connection, package
+from pipeline.search.workers.dask.connection import UNREACHABLE
+from pipeline.search.workers.dask.workers import DaskWorkers
 from pipeline.search.workers.jobs import Draw
 from pipeline.search.workers.memory_need import AMPLE_BYTES, MemoryNeed
 
@@ -36,7 +37,7 @@ def local(
     `memory_limit` bytes. Of a `SharedSplit` they map the files; any other is copied to each.
     """
     with (
-        dask_connection.quiet_logs(),
+        connection.quiet_logs(),
         dask.config.set(
             {
                 "distributed.worker.preload": [DEAF_TO_CTRL_C, *([OWN_GPU.format(gpus=list(gpus))] if gpus else [])],
@@ -58,7 +59,7 @@ def local(
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):
-        workers = DaskWorkers(lambda: dask_connection.Client(cluster), data, draw, count)
+        workers = DaskWorkers(lambda: connection.Client(cluster), data, draw, count)
         workers.warm_up()
         try:
             yield workers
@@ -74,18 +75,18 @@ def remote(address: str, split: Split, draw: Draw, need: MemoryNeed | None = Non
     Raises:
         InputError: If all have less, or have other code that is named `pipeline`.
     """
-    code = dask_package.version()
+    code = package.version()
 
     def connect() -> distributed.Client:
-        client = dask_connection.Client(address, timeout=CONNECT_SECONDS)
+        client = connection.Client(address, timeout=CONNECT_SECONDS)
         try:
-            dask_package.send_package(client, code)
+            package.send_package(client, code)
         except BaseException:
-            dask_connection.close_client(client)
+            connection.close_client(client)
             raise
         return client
 
-    with dask_connection.quiet_logs():
+    with connection.quiet_logs():
         try:
             workers = DaskWorkers(connect, split, draw, need=need, code=code)
         except InputError:
@@ -96,7 +97,7 @@ def remote(address: str, split: Split, draw: Draw, need: MemoryNeed | None = Non
                 "search.cluster=null to train on this machine"
             ) from error
         try:
-            workers.refuse_without_room()
+            workers.room.refuse_without()
             yield workers
         finally:
             workers.close()

@@ -19,7 +19,7 @@ import math
 import queue
 import time
 import warnings
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import CancelledError
@@ -31,16 +31,17 @@ import distributed
 from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
 from pipeline.errors import InputError, StoreError
-from pipeline.search.workers import dask_connection, dask_package, run_job
-from pipeline.search.workers.dask_connection import UNREACHABLE
-from pipeline.search.workers.dask_job import BEGUN, OtherCodeError, same, warm, work
+from pipeline.search.workers import run_job
+from pipeline.search.workers.dask import connection, package
+from pipeline.search.workers.dask.connection import UNREACHABLE
+from pipeline.search.workers.dask.deaths import Deaths
+from pipeline.search.workers.dask.job import BEGUN, OtherCodeError, import_tensorflow, pass_on, train_job
+from pipeline.search.workers.dask.room import Room
+from pipeline.search.workers.dask.stall_notice import StallNotice
 from pipeline.search.workers.jobs import Draw, Job, Outcome, match
-from pipeline.search.workers.memory_need import MemoryNeed, gib
-from pipeline.search.workers.stall_notice import StallNotice
+from pipeline.search.workers.memory_need import MemoryNeed
 from pipeline.training.program_cache import program_key
 
-DEATHS = 3
-"""Workers that may die of one job before it counts as failed."""
 RECONNECT_SECONDS = 300
 """How long a search waits for a scheduler that went away."""
 HUNG_SECONDS = 60
@@ -64,11 +65,6 @@ ANSWER_SECONDS = 30
 """Time limit for the scheduler to list its workers."""
 FETCH_SECONDS = 60
 """Time limit for fetching a result; a worker that died meanwhile has none."""
-MORE_ROOM = (
-    "expected room for the data: start workers with more memory (--memory-limit), or take fewer or smaller images "
-    "(data.path)"
-)
-"""The cure for data that do not fit."""
 
 
 class DaskWorkers:
@@ -83,16 +79,15 @@ class DaskWorkers:
         need: MemoryNeed | None = None,
         code: str | None = None,
     ) -> None:
-        self._code = dask_package.CodeCheck(code)
-        self._connect, self._split, self._draw, self._need = connect, data, draw, need
+        self._code = package.CodeCheck(code)
+        self._connect, self._split, self._draw = connect, data, draw
         self._done: queue.Queue[tuple[Job, distributed.Future]] = queue.Queue()
         self._open: dict[int, tuple[Job, distributed.Future, str]] = {}
         """Handed out: the job, its future, and the worker it was meant for."""
         self._waiting: deque[Job] = deque()
         self._programs: defaultdict[str, set[Hashable]] = defaultdict(set)
         """Compiled programs by worker, as far as the driver knows: a worker that was renewed has fewer."""
-        self._deaths: Counter[int] = Counter()
-        """Workers that died of each job."""
+        self._deaths = Deaths(need)
         self._hung: set[str] = set()
         """Workers that hang and could not be restarted; they are given no jobs."""
         self._client = connect()
@@ -112,12 +107,8 @@ class DaskWorkers:
         """Says on the screen that no result comes."""
         self._began: dict[int, float] = {}
         """When jobs were first seen to have begun, by number; `time.monotonic` seconds."""
-        self._had_room = False
-        """Whether there has been a worker with enough memory."""
-        self._data_deaths = 0
-        """Workers that died before their job began, since the last job that ended."""
-        self.small: dict[str, int] = {}
-        """Workers with too little memory for the data, with their limits in bytes; they are given no jobs."""
+        self.room = Room(need, self._address)
+        """Which workers have enough memory for the data."""
         self.present = len(self._ready())
         """Workers that there were at the start."""
         self._data: distributed.Future | None = None
@@ -127,7 +118,7 @@ class DaskWorkers:
         self.count = count or max(1, self.present)
 
     def submit(self, job: Job) -> None:
-        self._deaths.pop(job.number, None)  # refits count from 0 again, as trials did
+        self._deaths.forget(job.number)
         self._waiting.append(job)
         self._dispatch()
 
@@ -140,41 +131,15 @@ class DaskWorkers:
         self._scheduler = self._scheduler or found["id"]
         self._replaced = found["id"] != self._scheduler
         workers: Mapping[str, Any] = {} if self._replaced else found["workers"]
-        if any(not self._too_small(each) for each in workers.values()):
+        if any(self.room.is_enough(each) for each in workers.values()):
             self._seen = time.monotonic()
         return workers
 
     def _ready(self) -> set[str]:
         """Addresses of workers that accept jobs; a worker that is leaving does not, nor one with too little memory."""
-        ready = {address: each for address, each in self._present().items() if each["status"] == "running"}
-        self.small = {address: limit for address, each in ready.items() if (limit := self._too_small(each))}
-        self._had_room = self._had_room or len(ready) > len(self.small)
-        return set(ready) - set(self.small)
-
-    def _too_small(self, worker: Mapping[str, Any]) -> int | None:
-        """The memory limit of a worker that cannot hold the data and train; None for others, and where none is set."""
-        limit: int = worker["memory_limit"] or 0
-        return limit if self._need is not None and 0 < limit < self._need.least else None
-
-    def refuse_without_room(self) -> None:
-        """Refuses data for which all workers so far have had too little memory.
-
-        Raises:
-            InputError: With the figures and the cure.
-        """
-        if self.small and not self._had_room and self._need is not None:
-            most = gib(max(self.small.values()))
-            raise InputError(
-                f"training needs {self._need.text()}, and the {len(self.small)} workers of the Dask scheduler "
-                f"{self._address} have at most {most}; {MORE_ROOM}"
-            )
-
-    def _that_fits(self) -> str:
-        """For a message: what is missing where there are workers and all are too small; empty where there are none."""
-        if not self.small or self._need is None:
-            return ""
-        most = gib(max(self.small.values()))
-        return f"with enough memory (training needs {self._need.text()}, those that are there have at most {most}) "
+        return self.room.addresses(
+            {address: each for address, each in self._present().items() if each["status"] == "running"}
+        )
 
     def _connected(self) -> bool:
         """Whether the scheduler is there, and is the one that has the package and the data."""
@@ -205,7 +170,7 @@ class DaskWorkers:
                     self._count_data_death(error.allowed_failures + 1)
                 self._data.retry()
             ready = self._ready()
-            self.refuse_without_room()
+            self.room.refuse_without()
             sound = self._code.sound(self._client, ready)
             if sound and not self._code.waits and (self._data is None or self._homeless(sound)):
                 self._take_back_what_waits()
@@ -222,7 +187,7 @@ class DaskWorkers:
 
     def _hand_out(self, job: Job, address: str) -> None:
         future = self._client.submit(
-            work,
+            train_job,
             job,
             self._data,
             self._draw,
@@ -256,7 +221,7 @@ class DaskWorkers:
             raise RuntimeError(f"none of this machine's worker processes has come back in {ABSENT_SECONDS} s")
         if not self._own and absent > 60 * self.wait_minutes:
             raise StoreError(
-                f"the scheduler {self._address} has had no worker {self._that_fits()}for {self.wait_minutes:g} min "
+                f"the scheduler {self._address} has had no worker {self.room.missing()}for {self.wait_minutes:g} min "
                 f"(search.wait_minutes); start one with `dask worker {self._address} --nthreads 1`, then run the same "
                 "command to resume"
             )
@@ -280,7 +245,7 @@ class DaskWorkers:
         if outcome is None:
             self._waiting.appendleft(job)
             return []
-        self._data_deaths = 0
+        self._deaths.of_data = 0
         return [outcome]
 
     def _outcome(self, job: Job, future: distributed.Future, address: str) -> Outcome | None:
@@ -383,14 +348,10 @@ class DaskWorkers:
         """Counts a death; returns a failure once there are too many. A job that had not begun is not charged with it: what
         its worker did until then was to fetch the data.
         """
-        if self._need is not None and not self._has_begun(future):
+        if self.room.need is not None and not self._has_begun(future):
             self._count_data_death(times)
             return None
-        self._deaths[job.number] += times
-        if self._deaths[job.number] < DEATHS:
-            return None
-        failure = f"killed its worker {self._deaths[job.number]} times (out of memory, a crash, or ended from outside)"
-        return Outcome(job.number, None, {}, failure, 0.0)
+        return self._deaths.count(job.number, times)
 
     def _has_begun(self, future: distributed.Future) -> bool:
         """Whether a worker has begun with a job."""
@@ -400,27 +361,16 @@ class DaskWorkers:
         return any(event["key"] == future.key for event in events)
 
     def _count_data_death(self, times: int) -> None:
-        """Counts a death that came before training.
-
-        Raises:
-            InputError: Once there are too many in a row; with the figures and the cure.
-        """
-        self._data_deaths += times
-        if self._need is None or self._data_deaths < DEATHS:
-            return
+        """Counts deaths that came before training; too many in a row end the run."""
         limits: list[int] = []
         with self._unless_gone():
-            limits += [each["memory_limit"] for each in self._present().values() if each["memory_limit"]]
-        have = f", and the workers have at most {gib(max(limits))}" if limits else ""
-        raise InputError(
-            f"the data killed their workers {self._data_deaths} times before training began (out of memory, a crash, or "
-            f"ended from outside): training needs {self._need.text()}{have}; {MORE_ROOM}"
-        )
+            limits += [each["memory_limit"] or 0 for each in self._present().values()]
+        self._deaths.count_before_training(times, limits)
 
     def warm_up(self) -> None:
         """Lets every worker import TensorFlow now, in parallel with the driver, not with its first job."""
         for address in self._ready():
-            distributed.fire_and_forget(self._client.submit(warm, workers=[address], pure=False))
+            distributed.fire_and_forget(self._client.submit(import_tensorflow, workers=[address], pure=False))
 
     def close(self) -> None:
         if self._connected():
@@ -428,11 +378,11 @@ class DaskWorkers:
                 self._client.cancel([future for _, future, _ in self._open.values()], force=True)
         self._open.clear()
         self._waiting.clear()
-        dask_connection.close_client(self._client)
+        connection.close_client(self._client)
 
     def _homeless(self, sound: AbstractSet[str]) -> bool:
         """Whether Dask might compute the data on a worker that is too small, or has none left that may compute them."""
-        return bool(self.small or self._homes) and not self._homes & sound
+        return bool(self.room.small or self._homes) and not self._homes & sound
 
     def _take_back_what_waits(self) -> None:
         """Takes jobs back that may wait for data which Dask does not compute any more."""
@@ -447,12 +397,12 @@ class DaskWorkers:
         its holders die. If there are workers that are too small for it, only those that are `sound` now compute it; once
         they are gone, it is sent anew.
         """
-        self._homes = set(sound) if self.small else set()
+        self._homes = set(sound) if self.room.small else set()
         own = f"-{time.monotonic_ns()}" if self._homes else ""  # Dask ignores new places for a key it knows
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
             return self._client.submit(
-                same,
+                pass_on,
                 self._split,
                 key=f"narrowgap-split-{self._split.fingerprint}{own}",
                 workers=self._homes or None,
@@ -465,7 +415,7 @@ class DaskWorkers:
             StoreError: If it stays away.
         """
         deadline = time.monotonic() + RECONNECT_SECONDS
-        dask_connection.close_client(self._client)
+        connection.close_client(self._client)
         while True:
             try:
                 self._client = self._connect()

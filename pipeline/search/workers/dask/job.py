@@ -7,7 +7,8 @@ import distributed
 
 from pipeline.data.shared_split import SharedSplit
 from pipeline.data.split import Split
-from pipeline.search.workers import dask_package, run_job
+from pipeline.search.workers import run_job
+from pipeline.search.workers.dask import package
 from pipeline.search.workers.jobs import Draw, Job, Outcome
 from pipeline.training.program_cache import PROGRAMS
 from pipeline.training.runtime import init_tensorflow
@@ -22,13 +23,13 @@ class OtherCodeError(Exception):
     """This worker has other code that is named `pipeline` than the driver."""
 
 
-def work(job: Job, data: Split | SharedSplit, draw: Draw, minutes: float | None, code: str | None) -> Outcome:
+def train_job(job: Job, data: Split | SharedSplit, draw: Draw, minutes: float | None, code: str | None) -> Outcome:
     """Runs one job on a worker.
 
     Raises:
         OtherCodeError: If this process has imported anything but the package of version `code`; None does not ask.
     """
-    if code is not None and (place := dask_package.other_code(code)()) is not None:
+    if code is not None and (place := package.other_code(code)()) is not None:
         raise OtherCodeError(place)
     worker = distributed.get_worker()
     if PROGRAMS.compiled >= RENEWED_AFTER and worker.nanny:
@@ -48,10 +49,10 @@ def _renew(worker: distributed.Worker) -> NoReturn:
     raise distributed.Reschedule
 
 
-def warm() -> None:
+def import_tensorflow() -> None:
     init_tensorflow()
     import pipeline.training.dense_trainer  # noqa: F401, PLC0415 - Keras, only where trials are trained
 
 
-def same(data: Split | SharedSplit) -> Split | SharedSplit:
+def pass_on(data: Split | SharedSplit) -> Split | SharedSplit:
     return data
