@@ -68,7 +68,7 @@ types: $(VENV)/test.stamp
 	"$(BIN)/python" -m mypy
 
 pytest: $(VENV)/test.stamp
-	"$(BIN)/python" -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder
+	"$(BIN)/python" -m pytest --numprocesses 6 --dist loadscope --no-loadscope-reorder
 
 lock: $(VENV)/run.stamp
 	"$(BIN)/python" .ci/lock.py

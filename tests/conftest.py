@@ -1,4 +1,4 @@
-"""Four processes for all tests (many wait for a server or a step), each with TensorFlow started once and on one thread; no
+"""Six processes for all tests (many wait for a server or a step), each with TensorFlow started once and on one thread; no
 setting of the machine leaks in.
 
 `--quick` (as `make check` calls it) leaves out what is marked `tensorflow`, `server` or `browser`, unopened: nothing

@@ -4,14 +4,15 @@ import re
 
 import pytest
 
+from tests.faults.search import ONE_PROGRAM
 from tests.fixtures import warm
 from tests.search.processes import Cluster, kill, tls
-from tests.test_whole import environment, narrowgap, runs
+from tests.test_whole import environment, runs
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
 
 TRIALS = 5
-WORDS = ["--experiment", "smoke", "--search.trials", str(TRIALS), "--training.epochs", "5"]
+WORDS = ["--experiment", "smoke", "--search.trials", str(TRIALS), "--training.epochs", "5", *ONE_PROGRAM]
 MAIN = ["main", *WORDS, "--evaluation.finalists", "1", "--evaluation.seeds", "1"]
 IMPATIENT = ("from pipeline.search.workers.dask import workers\nworkers.RECONNECT_SECONDS = 1\n") + warm.COMMAND_LINE
 """The command line with less time for a scheduler to come back."""
@@ -63,7 +64,7 @@ def one_worker(tmp_path_factory):
 
 
 def test_two_workers_on_this_machine_find_the_same_as_one(one_worker, tmp_path):
-    done = narrowgap(tmp_path, *MAIN, "--search.workers", "2")
+    done = warm.run(*MAIN, "--search.workers", "2", env=environment(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert results(tmp_path) == results(one_worker)
     for step in ("search", "evaluate", "main"):
@@ -98,7 +99,7 @@ def test_a_scheduler_that_stays_away_ends_the_search_with_5_and_another_goes_on_
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
-    gone, there = Cluster(first, cold=True), Cluster(second, cold=True)
+    gone, there = Cluster(first), Cluster(second)
     try:
         scheduler, worker = gone.start_scheduler(), gone.start_worker()
         search = start(gone, IMPATIENT)

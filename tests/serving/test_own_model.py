@@ -13,9 +13,10 @@ import requests
 from mlflow import MlflowClient
 from PIL import Image
 
+from tests.fixtures import warm
 from tests.search.processes import Cluster
 from tests.serving.test_served import end, free_port, wait_for
-from tests.test_whole import ROOT, artifact, environment, narrowgap, runs
+from tests.test_whole import ROOT, artifact, environment, runs
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.server]
 
@@ -63,11 +64,12 @@ def folder(tmp_path_factory):
     (made / "colour.yaml").write_text(EXPERIMENT)
     pixels, labels = images(240)
     np.savez(made / "colour.npz", images=pixels, labels=np.array(["red", "green", "blue"])[labels])
-    cluster = Cluster(tmp_path_factory.mktemp("dask"), cold=True)
+    cluster = Cluster(tmp_path_factory.mktemp("dask"))
     try:
         cluster.start_scheduler()
         cluster.start_worker()
-        done = narrowgap(made, "retrain", "--experiment", "colour.yaml", "--search.cluster", cluster.address)
+        words = ("retrain", "--experiment", "colour.yaml", "--search.cluster", cluster.address)
+        done = warm.run(*words, env=environment(made), cwd=made)
     finally:
         cluster.close()
     assert done.returncode == 0, done.stderr + done.stdout
@@ -143,7 +145,8 @@ def test_predict_reads_colour_from_arrays_rows_of_a_table_and_pictures(folder, e
         (folder / given).mkdir()
         for row, image in enumerate(pixels):
             Image.fromarray(image).save(folder / given / f"{row}.png")
-    done = narrowgap(folder, "predict", "--experiment", "colour.yaml", "--input", given, "--invert", "no")
+    words = ("predict", "--experiment", "colour.yaml", "--input", given, "--invert", "no")
+    done = warm.run(*words, env=environment(folder), cwd=folder)
     assert done.returncode == 0, done.stderr
     run = runs(folder)["predict"][-1]
     table = pd.read_csv(io.BytesIO(artifact(folder, run, "predictions.csv")))
