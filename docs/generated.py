@@ -1,8 +1,8 @@
-# ruff: noqa: INP001 - a hook of MkDocs, no package
-"""Reference tables made from the code, as a hook of MkDocs.
+# ruff: noqa: INP001 - a script, no package
+"""Writes the reference tables of the guide, which are made from the code: `python docs/generated.py`.
 
-A page marks the place of a table with a comment: `<!-- keys: training -->` for one section of an experiment, `<!-- keys -->`
-for all of them, and `<!-- store names -->` for the tags, metrics and artifacts of the tracking store.
+A page has a table between two comments: `<!-- keys: training -->` for one section of an experiment, `<!-- keys -->` for all
+of them, or `<!-- store names -->` for the tags, metrics and artifacts of the tracking store; and `<!-- end -->`.
 """
 
 import ast
@@ -20,16 +20,24 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 NAMES = ROOT / "pipeline" / "tracking" / "names.py"
-PLACE = re.compile(r"<!-- (keys(?:: (?P<section>[a-z_.]+))?|store names) -->")
+PLACE = re.compile(r"<!-- (keys(?:: (?P<section>[a-z_.]+))?|store names) -->.*?<!-- end -->", re.DOTALL)
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
 PLAIN: dict[Any, str] = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", type(None): "null"}
 LARGEST_SHOWN = 10**9
 """Bounds from here on are limits of the machine and say nothing to a reader."""
 
 
-def on_page_markdown(markdown: str, **_others: Any) -> str:
-    """Replaces each mark of a page by its table."""
-    return PLACE.sub(_table, markdown)
+def main() -> None:
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        before = page.read_text(encoding="utf-8")
+        if (after := renewed(before)) != before:
+            page.write_text(after, encoding="utf-8")
+            sys.stdout.write(f"renewed {page.relative_to(ROOT)}\n")
+
+
+def renewed(markdown: str) -> str:
+    """A page with its tables made anew."""
+    return PLACE.sub(lambda mark: f"<!-- {mark[1]} -->\n\n{_table(mark).strip()}\n\n<!-- end -->", markdown)
 
 
 def _table(mark: re.Match[str]) -> str:
@@ -188,3 +196,7 @@ def _metrics() -> Iterator[str]:
     yield from ("", "### Other metrics", "", "| metric | meaning |", "|---|---|")
     for name, meaning in OTHER_METRICS.items():
         yield f"| {', '.join(f'`{each}`' for each in name.split(', '))} | {meaning} |"
+
+
+if __name__ == "__main__":
+    main()

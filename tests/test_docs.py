@@ -27,7 +27,7 @@ NO_RUN = {"ui", "schedule", "serve"}
 """Subcommands that are no entry points of MLproject."""
 FIXED = {"rollback", "status", "predict", "prune"}
 """Entry points that take no overrides."""
-FILES = {"data.csv", "model.fit", "model.evaluate"}
+FILES = {"data.csv", "model.fit", "model.evaluate", "search.json"}
 """Artifacts whose names look like keys."""
 PLACEHOLDER = "section.key"
 STAND_INS = {"path/to/mine.yaml": "smoke"}
@@ -289,6 +289,13 @@ def test_the_reference_has_every_key_with_its_meaning():
         assert f"| `{key.partition('.')[2]}` |" in reference
     rows = [line.strip("| ").split(" | ") for line in reference.splitlines() if line.startswith("| `")]
     assert [row[0] for row in rows if len(row) < 4 or not row[3].strip()] == []
+
+
+def test_the_tables_in_the_pages_are_those_of_the_code():
+    generated = _generated()
+    stale = [page.name for page in PAGES if generated.renewed(page.read_text()) != page.read_text()]
+    assert stale == [], "write them again: python docs/generated.py"
+    assert sum(len(generated.PLACE.findall(page.read_text())) for page in PAGES) >= 7
 
 
 def test_the_reference_says_what_is_allowed():

@@ -63,7 +63,13 @@ def main() -> int:
             _products(rows, kernels)
 
     print(_row("of that, the matrix products alone", *_medians(multiply, multiply)))
-    print(f"| one epoch of training | {result.seconds['train'] / SETTINGS.epochs:.3f} | |")
+    print(f"| one epoch of training | | {result.seconds['train'] / SETTINGS.epochs:.3f} |")
+    rows = np.ascontiguousarray(data.train.images.reshape(len(data.train), -1), np.float32)
+
+    def multiply_back() -> None:
+        _training_products(rows, kernels, SETTINGS.batch_size)
+
+    print(_row("of that, the matrix products alone", *_medians(multiply_back, multiply_back)))
 
     def anew() -> None:
         PROGRAMS.forget()
@@ -103,6 +109,22 @@ def _products(rows: NDArray[np.float32], kernels: tuple[NDArray[np.float32], ...
         part = tf.constant(rows[start : start + 1_000])
         for kernel in kernels:
             part = tf.matmul(part, kernel)
+
+
+def _training_products(rows: NDArray[np.float32], kernels: tuple[NDArray[np.float32], ...], batch: int) -> None:
+    """The products of one epoch: of each layer forwards, of its kernel's gradient, and of that of the layer before."""
+    import tensorflow as tf
+
+    held = [tf.constant(kernel) for kernel in kernels]
+    for start in range(0, len(rows), batch):
+        inputs = [tf.constant(rows[start : start + batch])]
+        for kernel in held:
+            inputs.append(tf.matmul(inputs[-1], kernel))
+        gradient = inputs.pop()
+        for place in reversed(range(len(held))):
+            tf.matmul(inputs[place], gradient, transpose_a=True)
+            if place:  # nobody asks for the gradient of the images
+                gradient = tf.matmul(gradient, held[place], transpose_b=True)
 
 
 def _plainly(draw: Callable[[], object]) -> object:
