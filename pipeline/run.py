@@ -248,7 +248,7 @@ def _print_summary(session: Session, root: Run, step: str, *, seconds: float) ->
     """Prints the time that the step took, its run, and how to open its view in the UI."""
     store, name = session.store, session.experiment.name
     what = name if step == "main" else f"{name}: {step}"
-    session.say(f"{what} took {duration(seconds)}. Run {root.id} in {store.shown}")
+    session.say(f"{what} took {duration(seconds)}. MLflow run: {root.id} in {store.shown}")
     view = views.SEARCHES if step in {"prepare", "check", "evaluate", "retrain"} else views.TRIALS
     start = "" if store.uri.startswith("http") else "make ui, then "
     session.say(f"Compare runs: {start}{views.link(store, root, view)}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.evaluation.finalists import Finalist, label
+from pipeline.evaluation.finalists import BASELINE, Finalist, label
 from pipeline.statistics.selection import Candidate
 
 
@@ -62,8 +62,10 @@ def all_seeds(finalists: Sequence[Finalist], seeds: int) -> Plan:
 def opening(plan: Plan) -> str:
     """What is about to be trained, for the screen."""
     roles, fewest, most = ", ".join(map(label, plan.wanted)), min(plan.wanted.values()), max(plan.most.values())
-    text = f"refitting {len(plan.wanted)} networks ({roles}) with the same {fewest} fresh seeds"
+    text = f"training {len(plan.wanted)} networks again ({roles}), each with the same {fewest} fresh seeds"
     if fewest == most:
         return text
-    further = "for those that could still be chosen" if plan.notes else "if there is time"
-    return f"{text}, then up to {most} seeds {further}"
+    if not plan.notes:
+        return f"{text}, then up to {most} seeds if there is time"
+    compared = "the baseline, " if BASELINE in plan.notes else ""
+    return f"{text}; {compared}the chosen network and finalists that can still be chosen get up to {most}"

@@ -21,8 +21,8 @@ def first_plan(experiment: Experiment, finalists: Sequence[Finalist]) -> Plan:
     first = rounds(seeds)[0]
     if not experiment.evaluation.race or experiment.space.networks is not None or first == seeds:
         return all_seeds(finalists, seeds)
-    notes = {each.role: "never chosen, only shown" for each in finalists if each.reference}
-    notes |= {BASELINE: "the answer compares with it"} if BASELINE in notes else {}
+    notes = {each.role: "for reference only, cannot be chosen" for each in finalists if each.reference}
+    notes |= {BASELINE: "the chosen network is compared with it"} if BASELINE in notes else {}
     wanted = {each.role: seeds if each.role == BASELINE else first for each in finalists}
     if len(racing) == 1:
         wanted, notes = wanted | {racing[0]: seeds}, notes | {racing[0]: "the only finalist"}
@@ -86,14 +86,14 @@ def final_choice(
 
 
 def _note(standing: Standing, state: Round, known: int) -> str:
-    chance = f"chosen in {100 * standing.chance:.0f} % of simulations after {known} seeds"
+    chance = f"chosen in {100 * standing.chance:.0f} % of simulations of the further seeds"
     if not standing.stays:
-        return f"out of the race: {chance}"
+        return f"stops after {known} seeds: {chance}"
     if state.choice is not None:
-        return f"chosen after {known} seeds; the answer states its interval"
+        return f"chosen after {known} seeds; further seeds only narrow its interval"
     if standing.measures:
-        return f"still in the race: it may be the most accurate; {chance}"
-    return f"still in the race: {chance}"
+        return f"goes on after {known} seeds: it may be the most accurate; {chance}"
+    return f"goes on after {known} seeds: {chance}"
 
 
 def _reason(state: Round, known: int, seeds: int) -> str:

@@ -153,7 +153,7 @@ def refit_by_plan(
 def _say_what_changed(session: Session, before: Plan, after: Plan) -> None:
     for role, note in after.notes.items():
         if note != before.notes.get(role):
-            session.say(f"evaluate: {label(role)}: {after.wanted[role]} seeds; {note}")
+            session.say(f"evaluate: {label(role)}: {after.wanted[role]} seeds in all; {note}")
 
 
 class _RefitScheduler:

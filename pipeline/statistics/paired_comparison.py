@@ -158,10 +158,10 @@ def sentence(comparison: Comparison, first_name: str, second_name: str) -> str:
     known = sum(each.rows > 0 for each in comparison.classes)
     return (
         f"On the same {comparison.rows:,} images, {verdict}: {100 * accuracy.estimate:+z.2f} points ({level} interval "
-        f"{100 * accuracy.low:+z.2f} to {100 * accuracy.high:+z.2f}); {test.only_first} right by {first_name} alone, "
-        f"{test.only_second} by {second_name} alone (exact McNemar p = {test.p:.2g}). {other}: "
-        f"{loss.estimate:+z.4f} ({level} interval {loss.low:+z.4f} to {loss.high:+z.4f}). Recall differs in "
-        f"{apart or 'none'} of {known} classes (Holm-corrected)."
+        f"{100 * accuracy.low:+z.2f} to {100 * accuracy.high:+z.2f}); {first_name} alone is right on "
+        f"{test.only_first}, {second_name} alone on {test.only_second} (exact McNemar p = {test.p:.2g}). {other}: "
+        f"{loss.estimate:+z.4f} ({level} interval {loss.low:+z.4f} to {loss.high:+z.4f}). Recall differs "
+        f"significantly in {apart or 'none'} of {known} classes (Holm-corrected)."
     )
 
 

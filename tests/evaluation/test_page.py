@@ -482,7 +482,7 @@ def test_on_a_laptop_the_widest_tables_of_a_report_fit(opened: Any) -> None:
     losses = {f"train loss, nats {number}": ["0.5128"] for number in range(3)}
     first = pd.DataFrame({"network": ["notebook, dropout"], "architecture": [ARCHITECTURE], **gaps, **losses})
     effect = "cannot tell: +24.30 (\u221216.34 to +64.93)"
-    second = pd.DataFrame({"effect": ["after hidden layer 3"], "per, or against": ["fewest layers"],
+    second = pd.DataFrame({"effect": ["after hidden layer 3"], "change": ["from fewest"],
                            "accuracy, points": [effect], "importance for accuracy": [-0.4],
                            "gap, points": [effect], "importance for gap": [-0.4]})  # fmt: skip
     tables = [

@@ -547,12 +547,14 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     assert len(names) == len(set(names)) == 16
     lines = screen.getvalue().splitlines()
     assert lines[0].startswith(
-        "evaluate: refitting 4 networks (finalist 1, finalist 2, baseline, notebook with dropout) with "
+        "evaluate: training 4 networks again (finalist 1, finalist 2, baseline, notebook with dropout), each with "
     )
     assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
-    decided = lines.index("evaluate: finalist 1: 5 seeds; chosen after 3 seeds; the answer states its interval")
+    decided = lines.index(
+        "evaluate: finalist 1: 5 seeds in all; chosen after 3 seeds; further seeds only narrow its interval"
+    )
     assert lines[decided + 1] == (
-        "evaluate: finalist 2: 3 seeds; out of the race: chosen in 0 % of simulations after 3 seeds"
+        "evaluate: finalist 2: 3 seeds in all; stops after 3 seeds: chosen in 0 % of simulations of the further seeds"
     )
     assert lines[decided - 1].startswith("refit 14 of at most 18")
     assert lines[-1].startswith("refit 16/16  finalist 1: ")

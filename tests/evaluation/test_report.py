@@ -42,6 +42,26 @@ def test_the_answer_tells_accuracy_and_gap_of_the_chosen_network_and_of_the_base
     )
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "gap", "told"),
+    [
+        (0.8905, 0.0241, True),  # 1.00 points narrower, 0.41 points less accurate
+        (0.8851, 0.0241, False),  # less accurate than the baseline: it answers nothing
+        (0.8905, 0.0341, False),  # not narrower
+    ],
+)
+def test_a_finalist_that_beats_the_baseline_with_a_smaller_gap_than_the_chosen_network_is_told(
+    digits_split: Split, accuracy: float, gap: float, told: bool
+) -> None:
+    narrower = group(Finalist("finalist 2", Recipe(relu(8)), SETTINGS), [figures(accuracy=accuracy, gap=gap)])
+    answer = _answer(evaluated(digits_split, CHOSEN, narrower, PLAIN))
+    sentence = (
+        " 64-8-10 (finalist 2) has the smallest honest gap of the finalists that are at least as accurate as the baseline: "
+        "1.00 points smaller than that of the chosen network, at 0.41 points less test accuracy."
+    )
+    assert answer.endswith(sentence) if told else "smallest honest gap" not in answer
+
+
 def test_a_chosen_baseline_is_told_beside_the_other_network(digits_split: Split) -> None:
     answer = _answer(evaluated(digits_split, PLAIN, LATER))
     assert answer.startswith("Chosen: 64-128-64-32-10 (baseline) reaches 88.52 %")

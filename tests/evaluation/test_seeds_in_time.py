@@ -16,7 +16,7 @@ from pipeline.time_limit import TimeLimit
 from tests.evaluation.samples import figures, relu, trial
 
 ONE, TWO, THREE = "finalist 1", "finalist 2", "finalist 3"
-SHOWN = {NOTEBOOK: "never chosen, only shown", BASELINE: "the headline compares with it"}
+SHOWN = {NOTEBOOK: "for reference only, cannot be chosen", BASELINE: "the headline compares with it"}
 RACE = Plan(
     {ONE: 3, TWO: 3, THREE: 3, BASELINE: 10, NOTEBOOK: 3},
     {ONE: 10, TWO: 10, THREE: 10, BASELINE: 10, NOTEBOOK: 3},
@@ -94,7 +94,7 @@ def test_the_chosen_network_and_the_baseline_get_as_many_seeds_as_there_is_time_
         "finalist 1 and baseline have 5 of up to 10 seeds, since more would not have been finished within minutes="
     )
     assert last.notes == {
-        NOTEBOOK: "never chosen, only shown",
+        NOTEBOOK: "for reference only, cannot be chosen",
         BASELINE: "the headline compares with it; no time for more",
         ONE: "chosen after 3 seeds; no time for more",
     }

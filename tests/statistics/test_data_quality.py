@@ -92,5 +92,6 @@ def test_the_largest_class_is_named_with_its_rate() -> None:
     found = imbalance(np.array([0, 1, 1, 1]), ("cat", "dog"))
     assert (found.largest, found.largest_rate, found.ratio) == ("dog", 0.75, 3)
     assert found.text == "largest class 'dog', 75.0 % of train; smallest class 'cat', 25.0 %"
-    assert imbalance(np.array([0, 1]), ("cat", "dog")).text == "largest class 'cat', 50.0 % of train"
+    assert imbalance(np.array([0, 1]), ("cat", "dog")).text == "classes of equal size"
+    assert imbalance(np.array([0, 1, 1]), ("cat", "dog")).text == "largest class 'dog', 66.7 % of train"
     assert imbalance(np.array([0, 0]), ("cat", "dog")).ratio == np.inf

@@ -299,9 +299,10 @@ APART = Comparison(
 
 def test_the_sentence_says_which_is_better_by_how_much_and_within_what() -> None:
     assert sentence(APART, "dropout", "baseline") == (
-        "On the same 1,000 images, dropout is more accurate than baseline: +2.00 points (95 % interval +0.80 to +3.20); 30 "
-        "right by dropout alone, 10 by baseline alone (exact McNemar p = 0.0022). The loss of dropout is lower: -0.0300 "
-        "(95 % interval -0.0500 to -0.0100). Recall differs in 2 of 2 classes (Holm-corrected)."
+        "On the same 1,000 images, dropout is more accurate than baseline: +2.00 points (95 % interval +0.80 to +3.20); "
+        "dropout alone is right on 30, baseline alone on 10 (exact McNemar p = 0.0022). The loss of dropout is "
+        "lower: -0.0300 "
+        "(95 % interval -0.0500 to -0.0100). Recall differs significantly in 2 of 2 classes (Holm-corrected)."
     )
 
 
@@ -323,4 +324,6 @@ def test_the_sentence_claims_nothing_that_is_not_shown(loss: Interval) -> None:
 
 def test_the_sentence_tests_at_the_level_of_the_comparison() -> None:
     assert "do not differ significantly in accuracy" in sentence(replace(APART, level=0.999), "dropout", "baseline")
-    assert "Recall differs in 1 of 2 classes" in sentence(replace(APART, level=0.99), "dropout", "baseline")
+    assert "Recall differs significantly in 1 of 2 classes" in sentence(
+        replace(APART, level=0.99), "dropout", "baseline"
+    )

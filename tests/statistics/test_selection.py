@@ -34,9 +34,10 @@ def test_the_smallest_gap_within_one_standard_error_is_chosen() -> None:
 def test_the_reason_names_the_better_network_by_how_much_and_within_what_error() -> None:
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
     assert choice.reason == (
-        "784-256(0.3)-10 has the smallest gap of the 2 networks within one standard error (0.30 points) of the best "
-        "validation accuracy: 89.80 % at a gap of 3.00 points. The most accurate network is "
-        "784-512-10: 90.00 % at a gap of 5.00 points."
+        "784-256(0.3)-10 has the smallest validation gap of the 2 networks within one standard error (0.30 "
+        "points) of the best "
+        "validation accuracy: 89.80 % at a validation gap of 3.00 points. The most accurate network is "
+        "784-512-10: 90.00 % at a validation gap of 5.00 points."
     )
 
 
@@ -54,7 +55,10 @@ def test_a_network_alone_within_the_error_is_chosen_whatever_its_gap() -> None:
 def test_a_network_that_is_best_on_both_is_said_to_be() -> None:
     choice = choose([CALM, replace(SURE, val_accuracy_gap=0.02)], "one_standard_error", validation_size=10_000)
     assert choice.index == 1
-    assert "the highest validation accuracy of the networks, and the smallest gap of the 2 within" in choice.reason
+    assert (
+        "the highest validation accuracy of the networks, and the smallest validation gap of the 2 within"
+        in choice.reason
+    )
 
 
 @pytest.mark.parametrize("kind", ["trial", "finalist"])
@@ -187,10 +191,10 @@ def test_the_error_is_that_of_the_difference_on_the_same_images() -> None:
     choice = choose([BEST, others], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
     assert choice.reason == (
-        "others has the smallest gap of the 2 networks within one standard error of the best mean "
-        "validation accuracy: 89.60 % at a gap of 1.00 points (4 seeds). The most accurate network is "
+        "others has the smallest validation gap of the 2 networks within one standard error of the best mean "
+        "validation accuracy: 89.60 % at a validation gap of 1.00 points (4 seeds). The most accurate network is "
         "best, higher by 0.40 points (standard error of the difference: 0.87 points; same 1,000 images and 4 "
-        "seeds): 90.00 % at a gap of 5.00 points (4 seeds)."
+        "seeds): 90.00 % at a validation gap of 5.00 points (4 seeds)."
     )
 
 
@@ -228,7 +232,10 @@ def test_the_best_network_with_the_smallest_gap_is_said_to_be_and_how_far_the_ne
     others = answers("others", [range(36, 140)] * 4, 0.06)
     choice = choose([others, BEST], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "the highest mean validation accuracy of the networks, and the smallest gap of the 2 within" in choice.reason
+    assert (
+        "the highest mean validation accuracy of the networks, and the smallest validation gap of the 2 within"
+        in choice.reason
+    )
     assert "Second in accuracy is others, lower by 0.40 points" in choice.reason
 
 
@@ -292,9 +299,9 @@ def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.01)
     assert choice.index == 2
     assert choice.reason == (
-        "784-32(0.5)-10 has the smallest gap of the 3 networks within 1.00 points of the best validation accuracy: "
-        "89.60 % at a gap of 1.00 points. The most accurate network is 784-512-10: "
-        "90.00 % at a gap of 5.00 points."
+        "784-32(0.5)-10 has the smallest validation gap of the 3 networks within 1.00 points of the best validation "
+        "accuracy: 89.60 % at a validation gap of 1.00 points. The most accurate network is 784-512-10: "
+        "90.00 % at a validation gap of 5.00 points."
     )
 
 

@@ -9,7 +9,8 @@ from pipeline.statistics import calibration
 from pipeline.tracking.names import RELIABILITY_PNG
 
 METHOD = (
-    "Expected calibration error: the mean difference between confidence and accuracy, over bins of confidence. "
+    "Expected calibration error: the mean absolute difference between confidence and accuracy over bins of confidence, "
+    "weighted by the images in a bin. "
     "Temperature scaling divides the logits by one number, fitted on validation: 1 changes nothing, above 1 lowers the "
     "confidence, below 1 raises it. The logits are the logarithms of the probabilities, up to a constant."
 )

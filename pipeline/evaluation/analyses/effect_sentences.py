@@ -119,10 +119,10 @@ def _narrowing(narrowing: Sequence[Effect], gap: Fit, accuracy: Fit) -> list[Fin
     parts = [Finding(f"Dropout narrows the gap {'most ' if rest else ''}{best.label}: {most}, {cost}.")]
     if alike:
         parts.append(
-            Finding(f"It also narrows the gap {_named(alike)}; the difference is not significant.", answers=False)
+            Finding(f"It also narrows the gap {_amounts(alike)}; the difference is not significant.", answers=False)
         )
     if less:
-        parts.append(Finding(f"It narrows the gap less {_named(less)}.", answers=False))
+        parts.append(Finding(f"It also narrows the gap, but less, {_amounts(less)}.", answers=False))
     return parts
 
 
@@ -132,7 +132,12 @@ def _cost(effect: Effect) -> str:
         return f"at a cost of {-effect.estimate:.2f} points of test accuracy ({-effect.high:.2f} to {-effect.low:.2f})"
     if effect.verdict == "raises":
         return f"and raises test accuracy by {effect.estimate:.2f} points ({effect.low:.2f} to {effect.high:.2f})"
-    return f"without a significant effect on test accuracy{_span(effect, ' points')}"
+    return f"without a significant effect on test accuracy{_span(effect, ' points per 0.1')}"
+
+
+def _amounts(effects: Sequence[Effect]) -> str:
+    """Positions that narrow the gap, and by how much."""
+    return listed([f"{each.label} (by {-each.estimate:.2f})" for each in effects])
 
 
 def _named(effects: Sequence[Effect]) -> str:

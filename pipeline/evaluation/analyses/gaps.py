@@ -15,9 +15,10 @@ MOST_IN_PICTURE = 10
 WITH_INTERVAL = ("test_accuracy", "accuracy_gap", "loss_gap")
 """Columns that show half of their 95 % interval."""
 METHOD = (
-    "Honest gap: the same weights score train and test, with dropout off. Fit gap: the train score is the last one that "
-    "model.fit reports, with dropout on and averaged over an epoch while the weights change; it flatters networks with "
-    "dropout. Batch normalization can also move it, up or down, by many points after few epochs.\n\n"
+    "Honest gap: train and test are scored with the same weights and with dropout off. Fit gap: the train score is that of "
+    "the last epoch as training reports it, with dropout on and averaged while the weights change. With dropout, the fit "
+    "gap looks smaller than the gap is. With batch normalization and few epochs, it can be many points too small or too "
+    "large.\n\n"
     "The architecture of a dense network lists the layer sizes from input to output; the number in brackets is the "
     "dropout rate after a layer."
 )
@@ -47,7 +48,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     return Analysis(
         {GAPS_CSV: table.to_csv(index=False), GAPS_PNG: picture},
         section=section,
-        summary_picture=Picture(picture, alt, "Train and test by both measures of the generalisation gap"),
+        summary_picture=Picture(picture, alt, "Train and test scores, by the honest and by the fit measure of the gap"),
     )
 
 

@@ -44,12 +44,15 @@ def analyse(result: EvaluationResult) -> Analysis:
         if group is result.chosen or group.finalist.role in {BASELINE, NOTEBOOK}
     ]
     picture = png(pareto_figure.pareto(dots, list(best), marks, [_point(trial) for trial in stopped]))
-    alt = f"{len(dots)} networks by honest gap and test accuracy; {len(best)} of them are on the Pareto front."
+    alt = (
+        f"{len(dots)} dots, trials and refitted networks, by honest gap and test accuracy; {len(best)} of them are on the "
+        "Pareto front."
+    )
     shown = len(pareto_figure.shown(dots))
-    partly = f"; {shown} of {len(dots)} points are shown" if shown < len(dots) else ""
+    partly = f"; {shown} of {len(dots)} dots are shown, the others are far off" if shown < len(dots) else ""
     section = Section(
         "Accuracy against gap",
-        f"Of {len(dots)} points ({_counted(len(trials), 'trial')} and {_counted(len(result.groups), 'refitted network')}), "
+        f"Of {len(dots)} dots ({_counted(len(trials), 'trial')} and {_counted(len(result.groups), 'refitted network')}), "
         f"{len(best)} {'is' if len(best) == 1 else 'are'} on the Pareto front."
         f"{stopped_early(len(stopped) - pruned)}{left_out(pruned)}",
         pictures=[Picture(picture, alt, f"Pareto front of test accuracy and honest gap{partly}")],

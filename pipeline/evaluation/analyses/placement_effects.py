@@ -23,15 +23,15 @@ from pipeline.statistics.effects.model import LEVEL, Effects, Fit
 from pipeline.statistics.effects.regression import LEAST_FREEDOM
 from pipeline.tracking.names import EFFECTS_CSV, EFFECTS_PNG
 
-AGAINST = {
-    "dropout": "0.1 of rate",
-    "hidden": "doubling",
-    "depth": "fewest layers",
-    "size": "doubling",
-    "range": "lowest value",
-    "choice": "the first",
+CHANGES = {
+    "dropout": "+0.1 of rate",
+    "hidden": "doubled",
+    "depth": "from fewest",
+    "size": "doubled",
+    "range": "lowest to highest",
+    "choice": "from the first",
 }
-"""What an estimate is for, by kind of effect."""
+"""What an estimate is for, by kind of effect; short, for a column."""
 OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
 CAPTION = "Effects with 95 % intervals, and importance"
 
@@ -72,7 +72,7 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
     """One row per effect: verdicts, estimates and importance for accuracy and gap."""
     rows = []
     for index, effect in enumerate(effects.fit("test_accuracy").effects):
-        row: dict[str, str | float] = {"effect": effect.label, "per, or against": AGAINST[effect.kind]}
+        row: dict[str, str | float] = {"effect": effect.label, "change": CHANGES[effect.kind]}
         for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
             other = effects.fit(outcome).effects[index]
             text = other.why or f"{other.estimate:+z.2f} ({other.low:+z.2f} to {other.high:+z.2f})"
@@ -97,12 +97,14 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
     else:
         columns = "the doublings of each hidden size, and the depth"
     parts = (
-        f"Least squares over {networks(found)}{left_out if found.failed else ''} on the rate at each position,",
-        f"{columns}; straight lines, no interactions.",
+        "A linear regression without interactions predicts accuracy and gap of",
+        f"{networks(found)}{left_out if found.failed else ''} from the rate at each position, {columns}.",
         "Intervals: 95 %, heteroscedasticity-robust (HC3), uncorrected.",
         f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected within {families}.",
+        'So a verdict can be "cannot tell" although the interval excludes 0.',
         "Importance: the increase of a random forest's error on held-out networks, in points, when the value is permuted;",
-        "the depths count as one value. An importance near or below 0 means that the forest does not use the value.",
+        "the depths count as one value. An importance near or below 0 means that the value does not help the forest to",
+        "predict held-out networks.",
         "A Bayesian search samples near its best networks; the effects hold there.",
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )
@@ -119,7 +121,7 @@ def _fitted(fit: Fit, found: Effects) -> str:
         )
     return (
         f"{of.rows} networks{f' ({exact} left out that the model fits exactly at any score)' if exact else ''}, "
-        f"R² {of.r_squared:.2f} "
-        f"(adjusted {of.adjusted_r_squared:.2f}; a random forest on held-out networks "
-        f"{fit.forest_r_squared:.2f}), residual sd {of.residual_sd:.2f} {fit.unit}, {of.freedom} degrees of freedom"
+        f"R² {of.r_squared:.2f} on the networks that the regression is fitted to (adjusted {of.adjusted_r_squared:.2f}), "
+        f"residual sd {of.residual_sd:.2f} {fit.unit}, {of.freedom} degrees of freedom; R² of a random forest on held-out "
+        f"networks {fit.forest_r_squared:.2f}"
     )

@@ -11,16 +11,16 @@ from pipeline.statistics.selection_bias import selection_bias
 from pipeline.tracking.names import REFITS_CSV, SEEDS_CSV
 
 METHOD = (
-    "The choice uses validation scores only. Selection bias is the validation accuracy in the search minus the accuracy "
-    "with fresh seeds; the best of many trials is partly the luckiest. On the same validation images, this difference is "
-    "the luck of the seed. Search minus test adds the luck with the validation images, and how much harder or easier "
-    "the test images are. ± is half of the 95 % interval over seeds. A negative selection bias means that the search's "
-    "score was not optimistic."
+    "The choice uses validation scores only. Selection bias is the validation accuracy in the search minus the mean "
+    "validation accuracy with fresh seeds: the best of many trials is partly best by luck with its seed. The validation "
+    "accuracy in the search minus the test accuracy also contains luck with the validation images, and how much easier or "
+    "harder the test images are. ± is half of the 95 % interval over seeds. A negative selection bias means that the "
+    "search's score was not optimistic."
 )
 RACE = (
-    "Refits race: after each round of seeds, the final result is simulated from the spread over the seeds, and the rule is "
-    "applied to every simulation. Networks that are chosen in fewer than 5 % of the simulations get no more seeds; their "
-    "intervals are wider."
+    "Seeds per network: after each round of seeds, the results of the further seeds are simulated many times from the "
+    "spread over seeds, and each simulation chooses a network by the same rule. Networks that are chosen in fewer than 5 % "
+    "of the simulations get no more seeds; their intervals are wider."
 )
 
 
@@ -43,14 +43,20 @@ def analyse(result: EvaluationResult) -> Analysis:
         metrics = {"selection_bias": bias.validation.mean, "selection_bias_test": bias.test.mean}
         text += (
             f"\n\nIn the search, with one seed, its validation accuracy was {percent(chosen.finalist.at_selection)} %. With "
-            f"fresh seeds it is {percent(means['val_accuracy'].mean)} % on the same validation images (selection bias: "
-            f"{mean_points(bias.validation)} points) and {percent(means['test_accuracy'].mean)} % on test (search minus "
+            f"{fresh(len(chosen.refits))} it is {percent(means['val_accuracy'].mean)} % on the same validation images "
+            f"(selection bias: {mean_points(bias.validation)} points) and {percent(means['test_accuracy'].mean)} "
+            f"% on test (search minus "
             f"test: {mean_points(bias.test)} points).{_validation_to_test(result)}"
         )
     artifacts = {REFITS_CSV: refits.to_csv(index=False), SEEDS_CSV: _seed_table(result).to_csv(index=False)}
     tables = [_seeds_of_the_race(result)] if result.seed_notes else []
     method = "\n\n".join(part for part in (method, RACE if tables else "") if part)
     return Analysis(artifacts, metrics, Section("Why this network", text, tables, method=method))
+
+
+def fresh(seeds: int) -> str:
+    """How many fresh seeds, in words."""
+    return f"all {seeds} fresh seeds" if seeds > 1 else "a fresh seed"
 
 
 def _seeds_of_the_race(result: EvaluationResult) -> Table:
@@ -97,7 +103,8 @@ def _validation_to_test(result: EvaluationResult) -> str:
     if not drops:
         return ""
     return (
-        f" For comparison, validation minus test accuracy of networks that were not selected: {listed(drops)} points."
+        f" The reference networks take no part in the selection; their validation accuracy minus test accuracy is: "
+        f"{listed(drops)} points."
     )
 
 

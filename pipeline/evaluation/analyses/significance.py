@@ -14,9 +14,10 @@ from pipeline.statistics.seed_summary import Summary, summarise
 from pipeline.tracking.names import COMPARISON_CSV
 
 METHOD = (
-    "Intervals and tests of the table describe other test images of the same kind, not other seeds: bootstrap intervals of "
-    "accuracy and loss, adjusted Wald intervals of recalls, exact McNemar tests, Holm's correction over classes. The "
-    "difference over seeds pairs refits that share a seed, all on the same test images."
+    "Intervals and tests of the table cover chance from the test images, not from the seeds: bootstrap intervals of "
+    "accuracy and loss, adjusted Wald intervals of recalls (not corrected for the number of classes), exact McNemar tests, "
+    "Holm's correction over classes. For the difference over seeds, each refit is compared with that of the other network "
+    "with the same seed, on the same test images."
 )
 
 ONE_REFIT = "The table compares one refit of each network, the one with the median validation loss."
@@ -73,7 +74,7 @@ def difference(accuracy: Summary, gap: Summary, rival: str) -> str:
         text += f"; the chosen network's honest gap is {'larger' if gap.mean > 0 else 'smaller'}, by {_size(gap)}"
     else:
         text += f"; their honest gaps do not differ significantly ({mean_points(gap)} points)"
-    signs = "" if all(clear) else f"Signed differences are chosen minus {rival}. "
+    signs = "" if all(clear) else "A plus sign means that the chosen network's value is higher. "
     return f"{text}. {signs}± is half of the 95 % interval."
 
 

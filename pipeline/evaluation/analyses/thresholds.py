@@ -26,9 +26,10 @@ FORMATS = {"threshold": "{:.4f}".format, HEADINGS["answered"]: percent, HEADINGS
            HEADINGS["classes"]: "{:.2f}".format}  # fmt: skip
 METHOD = (
     "Thresholds and the conformal quantile are found on validation and checked on test. A threshold qualifies if the "
-    "one-sided 95 % lower bound of its validation accuracy reaches the target. Conformal sets hold the label with the "
-    "stated probability for new images like those of validation. Policies: argmax accepts every prediction; min_confidence "
-    "and min_margin accept those at or above a threshold of confidence or of the margin to the second class; coin_flip "
+    "one-sided 95 % lower bound of its validation accuracy reaches the target. A conformal set contains the label with the "
+    "target coverage as its probability, for new images like those of validation. Policies: argmax accepts every "
+    "prediction; min_confidence and min_margin accept those at or above a threshold of confidence or of the "
+    "margin to the second class; coin_flip "
     "draws between classes of nearly the same probability; candidates returns a conformal set and accepts sets of one class."
 )
 
@@ -141,9 +142,9 @@ def _on_test(found: TargetThresholds, split: Split, refit: Refit) -> _Outcome:
 
 
 def _sets_text(on_test: conformal.Evaluation) -> str:
-    """The coverage of the conformal sets on test; warns where it is below the stated one by more than chance."""
+    """The coverage of the conformal sets on test; warns where it is below the target by more than chance."""
     text = (
-        f"Conformal sets with a stated coverage of {100 * on_test.stated:g} % contain the label of "
+        f"Conformal sets with a target coverage of {100 * on_test.stated:g} % contain the label of "
         f"{percent(on_test.coverage)} % of the test images (95 % interval {percent(on_test.low)} to "
         f"{percent(on_test.high)}), with {on_test.size:.2f} classes on average; {percent(on_test.singletons)} % of the sets "
         f"have a single class.{_without_class(on_test)}"
@@ -151,8 +152,8 @@ def _sets_text(on_test: conformal.Evaluation) -> str:
     if on_test.high >= on_test.stated:
         return text
     return (
-        f"{text} The coverage on test is below the stated one. It is guaranteed only for images like those of validation, "
-        "which also served to select the epoch and the network."
+        f"{text} The coverage on test is below the target. The target holds only for images like the validation images. "
+        "These also selected the epoch and the network, so it can be too optimistic."
     )
 
 

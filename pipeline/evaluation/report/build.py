@@ -6,10 +6,11 @@ from shlex import quote
 import pandas as pd
 
 from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_text
-from pipeline.evaluation.finalists import label
+from pipeline.evaluation.finalists import in_sentence, label
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Picture, Report, Table, render
 from pipeline.experiment import Experiment, load, names
+from pipeline.formatting import percent
 from pipeline.session import Session
 from pipeline.statistics.data_quality.imbalance import imbalance
 from pipeline.tracking.names import METRICS, SEARCH_RUN_TAG
@@ -32,7 +33,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         ("Trials", _trials(result)),
         ("Refitted networks", f"{len(result.groups)}, {result.seeds} seeds each"),
         ("Parameters of the chosen network", f"{result.chosen.parameters:,}"),
-        ("Times this test set was scored", f"{run.metrics['test_uses']:.0f}"),
+        ("Networks scored on this test set so far", f"{run.metrics['test_uses']:.0f}"),
         ("Evaluate run", run.id),
         ("Search run", search),
         ("Data digest", prepared.dataset.digest),
@@ -79,7 +80,31 @@ def _answer(result: EvaluationResult) -> str:
         without = "" if rival.finalist.recipe.spec.has_dropout else ", without dropout"
         kind = "for comparison, the dense network " if result.experiment.model is not None else ""
         text += f"; {kind}{rival.architecture} ({result.label(rival)}{without}) reaches {_figures(rival)}"
-    return f"{text}. Left out for time: {result.left_out}." if result.left_out else f"{text}."
+    left_out = f" Left out for time: {result.left_out}." if result.left_out else ""
+    return f"{text}.{_narrower(result)}{left_out}"
+
+
+def _narrower(result: EvaluationResult) -> str:
+    """The finalist with the smallest honest gap of those that are at least as accurate as the reference, where it is not the
+    chosen one: what the choice gives up, and for what.
+    """
+    rival = result.rival
+    if rival is None or not rival.finalist.reference:
+        return ""
+    least = rival.summaries["test_accuracy"].mean
+    finalists = [group for group in result.groups if not group.finalist.reference]
+    good = [group for group in finalists if group.summaries["test_accuracy"].mean >= least]
+    narrow = min(good, key=lambda group: group.summaries["accuracy_gap"].mean, default=result.chosen)
+    ours, theirs = result.chosen.summaries, narrow.summaries
+    narrower = ours["accuracy_gap"].mean - theirs["accuracy_gap"].mean
+    if narrow is result.chosen or not narrower > 0:
+        return ""
+    less = ours["test_accuracy"].mean - theirs["test_accuracy"].mean
+    return (
+        f" {narrow.architecture} ({result.label(narrow)}) has the smallest honest gap of the finalists "
+        f"that are at least as accurate as {in_sentence(rival.finalist.role)}: {percent(narrower)} points smaller than that "
+        f"of the chosen network, at {percent(abs(less))} points {'less' if less > 0 else 'more'} test accuracy."
+    )
 
 
 def _commands(experiment: Experiment, run: Run, search: str, place: str) -> list[tuple[str, str]]:

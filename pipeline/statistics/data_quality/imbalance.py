@@ -28,7 +28,9 @@ class Imbalance:
 
     @property
     def text(self) -> str:
-        """Text such as `largest class 'Bag', 10.0 % of train`, with the smallest if they are unequal."""
+        """Text such as `largest class 'Bag', 12.3 % of train`, with the smallest if they are unequal."""
+        if self.largest_rate == self.smallest_rate:
+            return "classes of equal size"
         shown = f"largest class '{self.largest}', {100 * self.largest_rate:.1f} % of train"
         if self.ratio < UNEQUAL:
             return shown

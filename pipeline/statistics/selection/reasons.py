@@ -1,9 +1,11 @@
-"""The sentences that say why a network was chosen."""
+"""The sentences that say why a network was chosen. A gap in them is the validation gap."""
 
 from collections.abc import Sequence
 
 from pipeline.statistics.selection.candidate import Candidate
 from pipeline.statistics.selection.difference import Difference
+
+ONLY_WITHIN = ", and only within that error a smaller gap decides"
 
 
 def only(candidate: Candidate, why: str) -> str:
@@ -25,14 +27,14 @@ def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], 
     kind, measure = chosen.kind, f"{_mean(best)}validation accuracy"
     highest = f"{chosen.name} has the highest {measure} of the {kind}s"
     if len(near) == 1:
-        return f"{highest}: {_figures(chosen)}. No other {kind} comes within {within} of it."
+        return f"{highest}: {_figures(chosen)}. No other {kind} comes within {within} of it{ONLY_WITHIN}."
     if chosen is best:
         return (
-            f"{highest}, and the smallest gap of the {len(near)} within {within} of it: "
+            f"{highest}, and the smallest validation gap of the {len(near)} within {within} of it: "
             f"{_figures(chosen)}.{_tie(chosen, near)}"
         )
     return (
-        f"{chosen.name} has the smallest gap of the {len(near)} {kind}s within {within} of the best {measure}: "
+        f"{chosen.name} has the smallest validation gap of the {len(near)} {kind}s within {within} of the best {measure}: "
         f"{_figures(chosen)}. The most accurate {kind} is {best.name}: {_figures(best)}.{_tie(chosen, near)}"
     )
 
@@ -48,18 +50,19 @@ def smallest_gap_by_difference(
     amount = f"{points(behind.mean)} (standard error of the difference: {points(behind.error)}; {_basis(behind)})"
     if len(near) == 1:
         text = (
-            f"{highest}: {_figures(chosen)}. No other {kind} comes within one standard error of it. Second is {other.name}, "
-            f"lower by {amount}."
+            f"{highest}: {_figures(chosen)}. No other {kind} comes within one standard error of it{ONLY_WITHIN}. "
+            f"Second is {other.name}, lower by {amount}."
         )
     elif chosen is best:
         text = (
-            f"{highest}, and the smallest gap of the {len(near)} within one standard error of it: {_figures(chosen)}. "
-            f"Second in accuracy is {other.name}, lower by {amount}."
+            f"{highest}, and the smallest validation gap of the {len(near)} within one standard error of it: "
+            f"{_figures(chosen)}. Second in accuracy is {other.name}, lower by {amount}."
         )
     else:
         text = (
-            f"{chosen.name} has the smallest gap of the {len(near)} {kind}s within one standard error of the best "
-            f"{measure}: {_figures(chosen)}. The most accurate {kind} is {best.name}, higher by {amount}: {_figures(best)}."
+            f"{chosen.name} has the smallest validation gap of the {len(near)} {kind}s within one standard error of the "
+            f"best {measure}: {_figures(chosen)}. The most accurate {kind} is {best.name}, higher by {amount}: "
+            f"{_figures(best)}."
         )
     return text + _tie(chosen, near)
 
@@ -86,7 +89,7 @@ def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:
 def _figures(candidate: Candidate) -> str:
     """Validation accuracy and gap."""
     gap = points(candidate.val_accuracy_gap)
-    return f"{100 * candidate.val_accuracy:.2f} % at a gap of {gap}{_of_seeds(candidate)}"
+    return f"{100 * candidate.val_accuracy:.2f} % at a validation gap of {gap}{_of_seeds(candidate)}"
 
 
 def _mean(candidate: Candidate) -> str:

@@ -39,7 +39,7 @@ def test_a_pruned_trial_has_no_part_in_the_front_and_is_counted(digits_split: Sp
     result = evaluated(digits_split, chosen, trials=[best, pruned])
     look = pareto.analyse(result)
     assert table(look, "pareto.csv")["kind"].tolist() == ["trial", "chosen"]
-    assert "Of 2 points (1 trial and 1 refitted network), 1 is on the Pareto front." in section(look).text
+    assert "Of 2 dots (1 trial and 1 refitted network), 1 is on the Pareto front." in section(look).text
     assert "1 trial that the search pruned is left out" in section(look).text
     assert fully_trained([best, pruned]) == unpruned([pruned, best]) == [best]
     assert trials_table([best, pruned])["pruned"].tolist() == [False, True]

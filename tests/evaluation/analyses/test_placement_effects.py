@@ -24,8 +24,8 @@ def test_verdicts_and_what_a_forest_leans_on_stand_in_the_report(real: Evaluatio
     (shown,) = section(look).tables
     effects = table(look, "effects.csv").set_index(["outcome", "column"])
     row = shown.frame.set_index("effect").loc["after hidden layer 1"]
-    assert (row["per, or against"], row["gap, points"]) == (
-        "0.1 of rate",
+    assert (row["change"], row["gap, points"]) == (
+        "+0.1 of rate",
         "lowers: -1.00 (-1.00 to -1.00)",
     )
     assert row["importance for gap"] == pytest.approx(effects.loc[("accuracy_gap", "dropout_1"), "importance"])

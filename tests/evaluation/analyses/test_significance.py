@@ -55,8 +55,8 @@ def test_other_seeds_have_a_say_in_the_difference_pair_by_pair(digits_split: Spl
     # Differences of 1, 2 and 3 points: sd 1, by t(.975, 2) ± 2.48.
     assert section(significance.analyse(evaluated(digits_split, *groups))).text.endswith(
         "Over 3 seeds, the chosen network and the baseline do not differ significantly in test accuracy (+2.00 ± 2.48 "
-        "points); the chosen network's honest gap is smaller, by 3.00 ± 0.00 points. Signed differences are chosen minus "
-        "the baseline. ± is half of the 95 % interval."
+        "points); the chosen network's honest gap is smaller, by 3.00 ± 0.00 points. A plus sign means that the "
+        "chosen network's value is higher. ± is half of the 95 % interval."
     )
     single = section(significance.analyse(compared(digits_split, "finalist 1", BASELINE))).text
     assert single.endswith("One seed cannot show how results vary between seeds.")

@@ -74,9 +74,9 @@ def test_sets_that_hold_the_label_less_often_than_stated_are_said_to(digits_spli
     on_other_images = replace(evaluated(digits_split, chosen), split=split)
     text = section(thresholds.analyse(on_other_images)).text
     assert "contain the label of 90.00 % of the test images" in text
-    assert "The coverage on test is below the stated one" in text
+    assert "The coverage on test is below the target" in text
     on_the_same = replace(on_other_images, split=replace(split, test=part))
-    assert "below the stated one" not in section(thresholds.analyse(on_the_same)).text
+    assert "below the target" not in section(thresholds.analyse(on_the_same)).text
 
 
 def test_images_where_no_class_is_probable_enough_are_counted_in_words(digits_split: Split) -> None:
