@@ -30,7 +30,7 @@ $(shell env -u PYTHONPATH -u PYTHONHOME "$(BIN)/python" -c 'import pip' >/dev/nu
 
 .PHONY: help run check test lint types pytest ui serve schedule lock pictures docs docs-serve
 help:
-	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (about 5 minutes)"
+	@echo "make run [EXPERIMENT=digits] [ARGS='-P search.trials=5']   search, evaluate, record (4 to 13 minutes)"
 	@echo "make ui [PORT=5000]                                        the MLflow UI on what was recorded"
 	@echo "make serve [EXPERIMENT=digits] [PORT=5001]                 serve the champion over HTTP on this machine"
 	@echo "make schedule [EXPERIMENT=digits] [AT=03:30] [ARGS=…]      a scheduled retraining: cron, systemd, GitHub Actions"
