@@ -231,8 +231,12 @@ def _names_in(body):
 
 def test_every_name_under_where_to_look_is_in_the_file_beside_it():
     rows = _where_to_look()
-    assert len(rows) == 15
+    assert len(rows) == 14
     for question, file, names in rows:
+        if file == "`CONTRIBUTING.md`":  # all steps of what takes several files
+            (title,) = re.findall(r'"([^"]+)"', names)
+            assert f"**{title}.**" in (ROOT / "CONTRIBUTING.md").read_text(), question
+            continue
         (place,) = re.findall(r"^`([\w./]+\.py)`$", file)  # one file settles the question
         here, *also = names.split("See also ")
         (other,) = re.findall(r"`[\w.]+` in `([\w./]+\.py)`", also[0]) if also else ("",)

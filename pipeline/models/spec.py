@@ -13,10 +13,14 @@ by this protocol and its `Recipe`. What kinds have of their own is chosen by kin
 
 Whether the experiment names a user's own model (`experiment.model`) is asked in these places too:
 
+- how the key is read: `load` in `experiment/loading.py`;
 - what an experiment may say: `_has_one_space` and `_can_search_its_training` in `experiment/schema.py`;
 - whether images keep their colour: `load` in `session.py`;
 - when TensorFlow is started: `run.py`, and `start_workers` in `search/workers/choose.py`;
+- what makes two searches the same: `identity` in `search/resume.py`;
 - what a search records: `search_run` and the pictures in `search/step.py`;
+- how trials and versions of the store become recipes again: `search/step.py`, `evaluation/step.py`, `retraining/plan.py` and
+  `retraining/challenger.py`;
 - the settings of baseline and notebook network: `_shared` in `evaluation/finalists.py`;
 - how the report speaks of layers: `evaluation/analyses/placement_effects.py`, and of the network that the chosen one is
   compared with: `evaluation/report/build.py`.

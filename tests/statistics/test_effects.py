@@ -273,7 +273,7 @@ def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell() -> None:
         f"Dropout narrows the gap most after the input: by {-gap.estimate:.2f} points per 0.1 of rate (95 % interval "
         f"{-gap.high:.2f} to {-gap.low:.2f}), at a cost of {-accuracy.estimate:.2f} points of test accuracy "
     )
-    assert "It narrows the gap less after hidden layer 1 (-0.3" in text
+    assert "It also narrows the gap, but less, after hidden layer 1 (by 0.3" in text
     assert "Its effect on the gap is not significant" in text
     assert "after hidden layer 4 (" in text
 
@@ -284,7 +284,7 @@ def test_the_answer_has_what_closes_and_widens_the_gap_and_what_else_moves_it() 
     decay = np.tile([0.0, 0.1], 100)
     gap = trials["accuracy_gap"] + 0.02 * trials["dropout_2"].fillna(0) / 0.1 - 0.03 * decay / 0.1
     found = effects(trials.assign(weight_decay=decay, accuracy_gap=gap), {"weight_decay": Factor()})
-    first, *_ = sentence(found).partition(" It narrows the gap less after hidden layer 1 (-0.3")
+    first, *_ = sentence(found).partition(" It also narrows the gap, but less, after hidden layer 1 (by 0.3")
     widens, on = (found.fit("accuracy_gap").effect(each) for each in ("dropout_2", "range:weight_decay 0 to 0.1"))
     assert widens.estimate == pytest.approx(2, abs=0.1)
     assert on.estimate == pytest.approx(-3, abs=0.1)
@@ -352,9 +352,12 @@ def test_too_few_rows_grow_no_forest() -> None:
 
 def test_the_model_is_stated_with_its_fit() -> None:
     text = model_text(TOLD)
-    assert "Least squares over 200 networks on the rate at each position" in text
+    assert "predicts accuracy and gap of 200 networks from the rate at each position" in text
     of = TOLD.fit("test_accuracy").regression
-    assert f"R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f};" in text
+    assert (
+        f"R² {of.r_squared:.2f} on the networks that the regression is fitted to (adjusted {of.adjusted_r_squared:.2f})"
+        in text
+    )
     assert "187 degrees of freedom" in text
     assert "Test accuracy: 200 networks, R²" in text
 
@@ -364,7 +367,7 @@ def test_networks_that_the_model_fits_exactly_are_counted_as_left_out() -> None:
     trials = known(60, depths=(1, 3))
     lone = known(1, seed=7, depths=(4, 4))
     text = model_text(effects(pd.concat([trials, lone], ignore_index=True)))
-    assert "Least squares over 61 networks" in text
+    assert "predicts accuracy and gap of 61 networks from" in text
     assert "60 networks (1 left out that the model fits exactly at any score), R²" in text
 
 

@@ -12,7 +12,8 @@ How a death is noticed, and what follows:
 - `_outcome`: Dask ends the job of a dead worker as lost, or as `KilledWorker` if the worker was back at its address each
   time.
 - `_count_death`: both ask it whether the job is trained again or fails.
-- `_count_data_death`: a worker that dies before the job begins dies of the data. Three in a row end the run.
+- `_count_data_death`: a worker of a cluster that dies before its job begins dies of the data. Three in a row end the run.
+  Workers of this machine read the data after a job has begun, so each death counts against its job.
 """
 
 import math
