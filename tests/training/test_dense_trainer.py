@@ -15,6 +15,7 @@ from pipeline.data.split import Part, Split
 from pipeline.experiment import Training
 from pipeline.models.dense import DenseSpec, notebook_network
 from pipeline.models.recipe import Recipe
+from pipeline.training import runtime
 from pipeline.training.result import EarlyStopping
 from tests.fixtures import compiled_programs
 
@@ -523,3 +524,10 @@ def test_weights_of_classes_multiply_the_loss_of_their_rows_in_any_model(kind):
     answers, weights = tf.constant([[0.5, 0.5], [0.75, 0.25]]), tf.constant([2.0, 1.0])
     found = _mean_loss(losses[kind], tf.constant([0, 1]), answers, weights)
     assert float(found) == pytest.approx(2 * math.log(2), rel=1e-5)
+
+
+def test_a_process_that_starts_tensorflow_keeps_the_memory_that_a_step_frees(monkeypatch):
+    kept = []
+    monkeypatch.setattr("pipeline.training.runtime._keep_freed_memory", lambda: kept.append(True))
+    runtime.init_tensorflow()
+    assert kept == [True]

@@ -44,9 +44,8 @@ def analyse(result: EvaluationResult) -> Analysis:
         text += (
             f"\n\nIn the search, with one seed, its validation accuracy was {percent(chosen.finalist.at_selection)} %. With "
             f"{fresh(len(chosen.refits))} it is {percent(means['val_accuracy'].mean)} % on the same validation images "
-            f"(selection bias: {mean_points(bias.validation)} points) and {percent(means['test_accuracy'].mean)} "
-            f"% on test (search minus "
-            f"test: {mean_points(bias.test)} points).{_validation_to_test(result)}"
+            f"(selection bias: {mean_points(bias.validation)} points) and {percent(means['test_accuracy'].mean)} % on test "
+            f"(search minus test: {mean_points(bias.test)} points).{_validation_to_test(result)}"
         )
     artifacts = {REFITS_CSV: refits.to_csv(index=False), SEEDS_CSV: _seed_table(result).to_csv(index=False)}
     tables = [_seeds_of_the_race(result)] if result.seed_notes else []

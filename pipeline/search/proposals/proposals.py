@@ -64,8 +64,8 @@ class NoProposal(Enum):
 
 
 class Proposals:
-    """One oracle and its pruner: ask for a network, tell its score. The score of every proposed trial must be told, in any
-    order.
+    """One oracle and its pruner: ask for a network, report its score. The score of every proposed trial must be reported, in
+    any order.
     """
 
     def __init__(self, experiment: Experiment, space: SearchSpace | None = None) -> None:

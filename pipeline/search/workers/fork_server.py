@@ -15,9 +15,9 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_TRIM_THRESHOLD_": "65536",
 }
-"""What Dask sets for a worker before it starts; libraries read it when they are loaded."""
+"""What Dask sets for a worker before it starts; libraries read it when they are loaded. Its MALLOC_TRIM_THRESHOLD_ is left
+out: see `runtime.init_tensorflow`."""
 
 _started = False
 

@@ -386,6 +386,6 @@ class PatientClient:
 
 
 def limit_retries() -> None:
-    """Leaves repeating to `Waiting`: MLflow alone would repeat each call for minutes, silently."""
+    """Limits the retries of MLflow, which would repeat each call for minutes, silently; `Waiting` retries instead."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", TIMEOUT)
