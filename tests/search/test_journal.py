@@ -144,6 +144,43 @@ def test_a_trial_that_waited_for_the_recorder_when_the_search_was_stopped_is_rec
     assert {run.status for run in session.store.children(search)} == {"FINISHED", "KILLED"}
 
 
+def test_a_trial_whose_figures_are_written_slowly_does_not_stay_open_when_the_search_is_stopped(
+    session, search, opened, monkeypatch
+):
+    """A curve of thousands of epochs takes a busy store longer than the search waits. The trial is recorded by the next process."""
+    real = session.store.client.impatient.log_batch
+    begun, go_on, done = (threading.Event() for _ in range(3))
+
+    def log_batch(run_id: str, metrics: Any = (), *more: Any, **named: Any) -> None:
+        if metrics:
+            begun.set()
+            assert go_on.wait(30)
+        real(run_id, metrics, *more, **named)
+        if metrics:
+            done.set()
+
+    def stopped() -> None:
+        with opened() as writing:
+            writing.asked(proposal(0))
+            monkeypatch.setattr(session.store.client.impatient, "log_batch", log_batch)
+            writing.ended(proposal(0), OUTCOME)
+            assert begun.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert [run.status for run in session.store.children(search)] == ["KILLED"]
+    recorder = next(each for each in threading.enumerate() if each.name == "recorder")
+    go_on.set()
+    assert done.wait(30)
+    recorder.join(30)
+    assert [run.status for run in session.store.children(search)] == ["KILLED"]
+    monkeypatch.undo()
+    with opened():
+        pass
+    assert [run.status for run in session.store.children(search)] == ["KILLED", "FINISHED"]
+
+
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("first", [KeyboardInterrupt, SearchFailedError, None])
 def test_a_signal_while_the_runs_of_a_stopped_search_are_closed_leaves_none_open(

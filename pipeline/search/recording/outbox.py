@@ -45,13 +45,22 @@ class TrialRecord:
 
     def write(self, run: Run) -> None:
         """Writes the record to its run and ends the run. May be repeated."""
+        self.fill(run)
+        self.end(run)
+
+    def fill(self, run: Run) -> None:
+        """Writes the figures and artifacts of a trial that finished to its run. May be repeated."""
+        if self.failure is None:
+            run.log(metrics=self.metrics, series=(Point(*each) for each in self.series), tags=self.end_tags)
+            for path, content in self.artifacts.items():
+                run.write(path, content)
+
+    def end(self, run: Run) -> None:
+        """Ends the run that holds the record. May be repeated."""
         if self.failure is not None:
             run.finish("FAILED", self.failure)
-            return
-        run.log(metrics=self.metrics, series=(Point(*each) for each in self.series), tags=self.end_tags)
-        for path, content in self.artifacts.items():
-            run.write(path, content)
-        run.finish("FINISHED", self.warning)
+        else:
+            run.finish("FINISHED", self.warning)
 
     def to_bytes(self) -> bytes:
         """The record as a zip file: `record.json` and the artifacts."""

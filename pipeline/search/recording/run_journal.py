@@ -126,11 +126,16 @@ class RunJournal:
         record waits in the outbox.
         """
         with self._lock:
-            run = self._open.pop(number, None)
+            run = self._open.get(number)
         if run is None:
             return
+        record = record or self._read(number)
+        record.fill(run)  # may take long: a curve of thousands of epochs, or a slow store
+        with self._lock:
+            if self._open.pop(number, None) is None:  # the step was stopped meanwhile, and has ended the run
+                return
         try:
-            (record or self._read(number)).write(run)
+            record.end(run)
         except BaseException:
             self._leave_open(number, run)
             raise
