@@ -147,7 +147,7 @@ def test_a_trial_that_waited_for_the_recorder_when_the_search_was_stopped_is_rec
 def test_a_trial_whose_figures_are_written_slowly_does_not_stay_open_when_the_search_is_stopped(
     session, search, opened, monkeypatch
 ):
-    """A curve of thousands of epochs takes a busy store longer than the search waits. The trial is recorded by the next process."""
+    """A curve of thousands of epochs takes a busy store longer than the search waits; the next process records the trial."""
     real = session.store.client.impatient.log_batch
     begun, go_on, done = (threading.Event() for _ in range(3))
 
