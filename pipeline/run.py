@@ -94,7 +94,7 @@ def run(step: str, experiment: Experiment, *, search_run_id: str | None, console
         )
         show()
         if step == "retrain":
-            outcome = _retrain(session, root)
+            outcome = _retrain_if_needed(session, root)
         else:
             _run_step(step, session, root, search_run_id)
         show()  # now with the answer
@@ -175,7 +175,7 @@ def _run_step(step: str, session: Session, root: Run, search_run_id: str | None)
     if step == "evaluate":
         earlier: Run | None = find_search.search_for(session, search_run_id)
     else:
-        earlier = resume.earlier(session, root.experiment_id)
+        earlier = resume.search_to_resume(session, root.experiment_id)
     with start_workers(session) as workers:  # their processes start while this one imports
         init_tensorflow()
         {"main": _main, "search": _search, "evaluate": _evaluate}[step](session, root, workers, earlier)
@@ -226,7 +226,7 @@ def _evaluate(session: Session, root: Run, workers: Workers, search: Run | None)
     print_gaps(session, root, evaluate(session, root, search, workers))
 
 
-def _retrain(session: Session, root: Run) -> RetrainingOutcome:
+def _retrain_if_needed(session: Session, root: Run) -> RetrainingOutcome:
     """Retrains if there is something to do; bad input is reported before processes and TensorFlow start."""
     planned = plan.plan(session, root)
     if not planned.needs_training:

@@ -171,7 +171,7 @@ def _keys():
 
 @cache
 def _generated():
-    spec = importlib.util.spec_from_file_location("generated", ROOT / "docs" / "generated.py")
+    spec = importlib.util.spec_from_file_location("write_tables", ROOT / "docs" / "write_tables.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -298,7 +298,7 @@ def test_the_reference_has_every_key_with_its_meaning():
 def test_the_tables_in_the_pages_are_those_of_the_code():
     generated = _generated()
     stale = [page.name for page in PAGES if generated.renewed(page.read_text()) != page.read_text()]
-    assert stale == [], "write them again: python docs/generated.py"
+    assert stale == [], "write them again: python docs/write_tables.py"
     assert sum(len(generated.PLACE.findall(page.read_text())) for page in PAGES) >= 7
 
 

@@ -1,4 +1,4 @@
-"""Selects what is retrained: the finalists of a search, and the reference networks beside them."""
+"""Selects what is refitted: the finalists of a search, and the reference networks beside them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

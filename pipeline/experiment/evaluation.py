@@ -8,12 +8,12 @@ from pipeline.experiment.base import Count, Section, Share, no_bool
 
 
 class Evaluation(Section):
-    """What is retrained over seeds, to separate merit from luck."""
+    """What is trained again over seeds, to separate merit from luck."""
 
     finalists: Count = 3
-    """Number of networks of the search that are retrained, the best by `selection.rule`; of fixed networks, all are."""
+    """Number of networks of the search that are trained again, the best by `selection.rule`; of fixed networks, all are."""
     seeds: Count = 5
-    """Number of seeds that each network is retrained with: new seeds, the same ones for every network. With `race`, the
+    """Number of seeds that each network is trained again with: new seeds, the same ones for every network. With `race`, the
     largest number."""
     race: bool = True
     """Whether refits race: all networks get three seeds; further seeds, up to `seeds`, go to those that the rule could still

@@ -49,7 +49,7 @@ def load(experiment: str, overrides: Mapping[str, str] | None = None) -> Experim
 
 def parse(content: Mapping[str, Any], *, where: str) -> Experiment:
     """Validates `content` as an experiment; `where` names its origin in messages."""
-    _refuse_unknown(content, Experiment, prefix="", where=where)
+    _refuse_unknown_keys(content, Experiment, prefix="", where=where)
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
@@ -143,7 +143,7 @@ def _simple_types(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefix: str, where: str) -> None:
+def _refuse_unknown_keys(content: Mapping[str, Any], model: type[BaseModel], *, prefix: str, where: str) -> None:
     for key, value in content.items():
         field = model.model_fields.get(str(key))
         if field is None:
@@ -153,11 +153,11 @@ def _refuse_unknown(content: Mapping[str, Any], model: type[BaseModel], *, prefi
         # A section, or one that may be left out.
         nested = next((each for each in (field.annotation, *get_args(field.annotation)) if _is_section(each)), None)
         if isinstance(value, Mapping) and nested is not None:
-            _refuse_unknown(value, nested, prefix=f"{prefix}{key}.", where=where)
+            _refuse_unknown_keys(value, nested, prefix=f"{prefix}{key}.", where=where)
         if model is Space and key == "networks" and isinstance(value, list):
             for place, each in enumerate(value):
                 if isinstance(each, Mapping):
-                    _refuse_unknown(each, FixedNetwork, prefix=f"{prefix}{key}.{place}.", where=where)
+                    _refuse_unknown_keys(each, FixedNetwork, prefix=f"{prefix}{key}.{place}.", where=where)
 
 
 def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:

@@ -38,7 +38,7 @@ class Experiment(Section):
     search: Search = Search()
     """How the space is searched."""
     evaluation: Evaluation = Evaluation()
-    """What is retrained over seeds."""
+    """What is trained again over seeds."""
     selection: Selection = Selection()
     """How the winner is chosen."""
     promotion: Promotion = Promotion()

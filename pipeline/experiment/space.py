@@ -147,6 +147,8 @@ class Space(Section):
 
     @property
     def searched(self) -> dict[str, Sequence[str]]:
-        """What all hidden layers of a network share and that is searched: the possible values by key."""
+        """What all hidden layers of a network share and that is searched: the possible values by key. What a new one needs:
+        CONTRIBUTING.md, "A searched hyperparameter".
+        """
         shared: dict[str, Sequence[str]] = {"activation": self.activations, "normalization": self.normalizations}
         return {key: values for key, values in shared.items() if len(values) > 1 and self.networks is None}

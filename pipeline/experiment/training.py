@@ -17,7 +17,7 @@ from pipeline.experiment.base import Count, LearningRate, Rate, Section
 
 SEARCHABLE = ("batch_size", "learning_rate", "patience", "weight_decay", "label_smoothing")
 """Keys of `training` whose value may be a list or a range, which is then searched. Each is a field of `TrainingOverrides`
-too: the recipe of a trial has its values there."""
+too: the recipe of a trial has its values there. What else a new one needs: CONTRIBUTING.md, "A searched hyperparameter"."""
 
 
 @dataclass(frozen=True)

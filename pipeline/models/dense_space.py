@@ -11,8 +11,8 @@ import keras_tuner
 
 from pipeline.experiment import Space, Training, TrainingOverrides
 from pipeline.experiment.training import Choices, Range
+from pipeline.models.cheap_hyperparameters import HyperParameters
 from pipeline.models.dense import DenseSpec
-from pipeline.models.hyperparameters import HyperParameters
 from pipeline.models.recipe import Recipe
 
 Values = Mapping[str, Any]

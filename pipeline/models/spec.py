@@ -18,7 +18,7 @@ Whether the experiment names a user's own model (`experiment.model`) is asked in
 - whether images keep their colour: `load` in `session.py`;
 - when TensorFlow is started: `run.py`, and `start_workers` in `search/workers/choose.py`;
 - what makes two searches the same: `identity` in `search/resume.py`;
-- what a search records: `search_run` and the pictures in `search/step.py`;
+- what a search records: `_begin` and `_sum_up` in `search/step.py`;
 - how trials and versions of the store become recipes again: `search/step.py`, `evaluation/step.py`, `retraining/plan.py` and
   `retraining/challenger.py`;
 - the settings of baseline and notebook network: `_shared` in `evaluation/finalists.py`;

@@ -11,7 +11,14 @@ from pipeline.figures.style import png
 from pipeline.formatting import few, safe_cell
 from pipeline.session import PreparedData, Session
 from pipeline.statistics.data_quality.imbalance import imbalance
-from pipeline.tracking.names import CLASS_COUNTS_CSV, CLASS_COUNTS_PNG, DATA_CSV, INTENSITIES_PNG, PIXEL_RANGE_PNG
+from pipeline.tracking.names import (
+    CLASS_COUNTS_CSV,
+    CLASS_COUNTS_PNG,
+    DATA_CSV,
+    INTENSITIES_PNG,
+    PIXEL_RANGE_PNG,
+    SAMPLES,
+)
 from pipeline.tracking.store import Run
 
 MOST_LETTERS = 100
@@ -38,7 +45,7 @@ def prepare(session: Session, run: Run) -> None:
         rows = np.flatnonzero(split.train.labels == label)
         shown = split.train.images[rows[: pictures.SAMPLES]]
         figure = pictures.samples(shown, class_name, pixel_max=split.pixel_max, count=len(rows))
-        run.write(f"samples/{label}_{re.sub('[^A-Za-z0-9]+', '_', class_name)[:MOST_LETTERS]}.png", png(figure))
+        run.write(f"{SAMPLES}/{label}_{re.sub('[^A-Za-z0-9]+', '_', class_name)[:MOST_LETTERS]}.png", png(figure))
     shares = imbalance(split.train.labels, split.class_names)
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in split.parts())
     run.log(

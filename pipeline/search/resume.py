@@ -1,8 +1,8 @@
-"""Decides whether a search resumes an earlier one: `earlier`, by what `identity` says of both.
+"""Decides whether a search resumes an earlier one: `search_to_resume`, by what `identity` says of both.
 
-The tracking store is the only state; `journal.py` reads the known results from it, and `loop.py` gives them to a fresh
-oracle instead of training them again. What makes two searches the same is in a tag of the search's run, section by
-section, so a difference can be named.
+The known results are in the tracking store and, where it was away, in the outbox. `trial_journal.py` reads them, `loop.py`
+The known results are in the tracking store and, where it was away, in the outbox. `trial_journal.py` reads them; `loop.py`
+section by section, so a difference can be named.
 """
 
 import hashlib
@@ -111,7 +111,7 @@ def _digest(found: Mapping[str, Any]) -> str:
     return DIGEST + hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
-def earlier(session: Session, experiment_id: str) -> Run | None:
+def search_to_resume(session: Session, experiment_id: str) -> Run | None:
     """The experiment's latest search in this MLflow experiment if it can be resumed: it did not finish, or
     `search.trials` has grown. Searches of retraining runs are left out.
 
@@ -146,8 +146,8 @@ def earlier(session: Session, experiment_id: str) -> Run | None:
 
 
 def may_go_on(store: Store, run: Run) -> bool:
-    """Whether a later command may resume a search that has ended and still lacks trials: `earlier`, of some experiment. Of a
-    search that finished all trials are recorded.
+    """Whether a later command may resume a search that has ended and still lacks trials, as `search_to_resume` asks for one
+    experiment. Of a search that finished all trials are recorded.
     """
     if run.status == "FINISHED" or OVER_TAG in run.tags:
         return False

@@ -14,9 +14,9 @@ from pipeline.models.spaces import space_of
 from pipeline.preparation.step import record_inputs
 from pipeline.search import loop, resume, trials
 from pipeline.search.deadline import Deadline, Refits
-from pipeline.search.journal import StoreJournal
 from pipeline.search.progress import ProgressDisplay
 from pipeline.search.proposals.proposals import Proposals
+from pipeline.search.trial_journal import TrialJournal
 from pipeline.search.trials import Trial
 from pipeline.search.workers.jobs import Workers
 from pipeline.session import PreparedData, Session
@@ -95,7 +95,7 @@ def search(session: Session, run: Run, workers: Workers, *, refits: Callable[[in
         limit=lambda: deadline.left,
     ) as display:
         try:
-            with StoreJournal(
+            with TrialJournal(
                 session.store,
                 run,
                 experiment,

@@ -1,4 +1,4 @@
-"""The compiled trainer of dense networks: `_Trainer.epoch` is one epoch, the loop over the epochs `training_loop.run`.
+"""The compiled trainer of dense networks: `_Trainer.epoch` is one epoch, `training_loop.train_epochs` the loop.
 
 An epoch is a few calls of one compiled program that loops over a stack of batches (`program`). A process keeps its
 programs: networks that differ in seed, dropout rates, learning rate or schedule alone use the same one. The same inputs
@@ -55,7 +55,7 @@ def train(
     """
     clock = Clock()
     trainer = _Trainer(dense(recipe.spec), settings, split, seed)
-    return training_loop.run(
+    return training_loop.train_epochs(
         trainer, recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch, clock=clock
     )
 

@@ -1,4 +1,4 @@
-"""The trainer of a user's own Keras model: `_Trainer.epoch` is one epoch, the loop over the epochs `training_loop.run`.
+"""The trainer of a user's own Keras model: `_Trainer.epoch` is one epoch, `training_loop.train_epochs` the loop.
 
 An epoch is a few calls of one TensorFlow function that loops over a stack of batches; the last, smaller batch is a call of
 its own, since rows that only fill it up would change the statistics of BatchNormalization. XLA compiles the function, but
@@ -60,7 +60,7 @@ def train(
         raise TypeError(f"{type(recipe.spec).__name__} is not a user's own model")
     clock = Clock()
     trainer = _Trainer(recipe.spec, settings, split, seed)
-    return training_loop.run(
+    return training_loop.train_epochs(
         trainer, recipe, settings, split, seed=seed, state=state, until=until, on_epoch=on_epoch, clock=clock
     )
 

@@ -71,7 +71,7 @@ class Program:
         self._optimizer = keras.optimizers.Adam(lambda: 0.0)
         self._optimizer.build([variable for variable, _ in self._trained])
         self._compiled = False
-        self._steps = tf.function(self._train_stack, jit_compile=True, autograph=False)
+        self._steps = tf.function(self._train_batches, jit_compile=True, autograph=False)
         pixels = tf.TensorSpec((None, inputs), tf.uint8)
         self.score = tf.function(self._log_softmax, autograph=False, input_signature=[pixels])
         """Log-softmax rows (n, classes) of images uint8 (n, pixels), dropout off."""
@@ -137,7 +137,7 @@ class Program:
         loss, right = self._steps(images, labels, np.int32(count), rates, thresholds, *random)
         return float(loss), float(right)
 
-    def _train_stack(
+    def _train_batches(
         self,
         images: tf.Tensor,
         labels: tf.Tensor,

@@ -1,7 +1,8 @@
-"""The training of one network, of any kind: `run` loops over the epochs, stops early, and scores the kept weights.
+"""The training of one network, of any kind: `train_epochs` loops over the epochs, stops early, and scores the kept weights.
 
 `run_job` on a worker calls `choose_trainer.train`; that calls `train` in `dense_trainer.py` (dense networks) or
-`keras_trainer.py` (a user's own model), which makes a `Trainer` and calls `run`. A trainer knows how to train one epoch.
+`keras_trainer.py` (a user's own model), which makes a `Trainer` and calls `train_epochs`. A trainer
+knows how to train one epoch.
 """
 
 import math
@@ -56,7 +57,7 @@ class Trainer(Protocol):
         """The optimizer's variables and whatever else training goes on from."""
 
 
-def run(  # noqa: PLR0913 - those of `dense_trainer.train`, and its trainer
+def train_epochs(  # noqa: PLR0913 - those of `dense_trainer.train`, and its trainer
     trainer: Trainer,
     recipe: Recipe,
     settings: Training,

@@ -183,8 +183,8 @@ def driver(count: int) -> dict[str, Any]:
     from pipeline.experiment import load
     from pipeline.search import loop
     from pipeline.search.deadline import Deadline
-    from pipeline.search.journal import StoreJournal
     from pipeline.search.proposals.proposals import Proposals
+    from pipeline.search.trial_journal import TrialJournal
     from pipeline.search.workers.jobs import InProcess
     from pipeline.session import load as load_data
     from pipeline.tracking.store import Store
@@ -202,7 +202,7 @@ def driver(count: int) -> dict[str, Any]:
         def search(answer: Callable[[Any], Any]) -> None:
             deadline = Deadline(None, workers=1, inputs=784, classes=10)
             outbox = Path(folder) / "outbox"
-            with StoreJournal(store, run, asked, prepared, lambda _seen: None, say=print, folder=outbox) as journal:
+            with TrialJournal(store, run, asked, prepared, lambda _seen: None, say=print, folder=outbox) as journal:
                 loop.search(Proposals(asked), InProcess(answer), journal, trials=count, window=4, deadline=deadline)
 
         def marked(job: Any) -> Any:

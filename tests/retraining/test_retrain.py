@@ -27,8 +27,8 @@ from pipeline.experiment import Retrain
 from pipeline.retraining import challenger, monitoring, plan, step
 from pipeline.retraining.decision import Condition, Decision
 from pipeline.retraining.model_metrics import ModelMetrics
-from pipeline.search.journal import StoreJournal
 from pipeline.search.resume import identity_tag
+from pipeline.search.trial_journal import TrialJournal
 from pipeline.statistics.monitoring.image_features import image_figures
 from pipeline.tracking import owner, run_lock
 from pipeline.tracking.names import (
@@ -455,7 +455,7 @@ def test_an_interrupted_run_leaves_the_old_champion_and_the_next_call_cleans_up(
 def test_the_unfinished_search_of_a_retraining_run_is_abandoned_once_the_data_change(loop, monkeypatch, capsys):
     def interrupt_search(step: str, *words: str) -> None:
         """Interrupts before the end of the first trial is recorded; the process no longer exists."""
-        with failing(monkeypatch, StoreJournal, "ended", when=lambda *_: True), pytest.raises(Power):
+        with failing(monkeypatch, TrialJournal, "ended", when=lambda *_: True), pytest.raises(Power):
             loop.call(step, *words)
         run = loop.runs("search")[-1]
         assert run.status != "FINISHED"

@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.errors import BusyError, InputError
 from pipeline.experiment import Experiment, parse
-from pipeline.search.resume import differences, earlier, identity, identity_tag, unevaluated
+from pipeline.search.resume import differences, identity, identity_tag, search_to_resume, unevaluated
 from pipeline.session import Session
 from pipeline.tracking import run_lock
 from pipeline.tracking.store import Run
@@ -97,11 +97,11 @@ def test_an_unfinished_search_is_found_and_what_differs_is_named_whatever_its_nu
     run = unfinished(session, asked, lambda run: identity_tag(run, ours))
     tag = run.tags["narrowgap.identity"]
     assert (tag.startswith("sha256:") and len(tag) == 71) == (count == 300)
-    found = earlier(replace(session, experiment=asked), run.experiment_id)
+    found = search_to_resume(replace(session, experiment=asked), run.experiment_id)
     assert found is not None
     assert found.id == run.id
     with pytest.raises(InputError) as refused:
-        earlier(replace(session, experiment=networks(count, last=0.4)), run.experiment_id)
+        search_to_resume(replace(session, experiment=networks(count, last=0.4)), run.experiment_id)
     place = f"space.networks.{count - 1}.dropout"
     assert f"differs: {place} is [0.0, 0.0, 0.0, 0.5] there and [0.0, 0.0, 0.0, 0.4] here. Finish it" in str(
         refused.value
@@ -115,11 +115,11 @@ def test_a_running_search_is_not_taken_over_though_it_took_no_lease(session):
     run = session.store.root(step="search", experiment=asked.name, tags=tags)
     run.log(tags={"narrowgap.identity": identity_tag(run, identity(asked, session.prepared))})
     with pytest.raises(BusyError, match=rf"search {run.id} is being run by process \d+ on .*search.resume=never"):
-        earlier(replace(session, experiment=asked), run.experiment_id)
+        search_to_resume(replace(session, experiment=asked), run.experiment_id)
     other = networks(4, last=0.25)  # another search of that name is begun beside it
-    assert earlier(replace(session, experiment=other), run.experiment_id) is None
+    assert search_to_resume(replace(session, experiment=other), run.experiment_id) is None
     run.finish("KILLED")
-    found = earlier(replace(session, experiment=asked), run.experiment_id)
+    found = search_to_resume(replace(session, experiment=asked), run.experiment_id)
     assert found is not None
     assert found.id == run.id
 
@@ -132,11 +132,11 @@ def test_the_search_of_a_retraining_run_hides_no_search_of_a_user_and_is_left_to
     retraining = session.store.root(step="retrain", experiment=asked.name, tags={})
     session.store.child(retraining, step="search", name="search", tags=tag).finish(ending)
     ours = replace(session, experiment=asked)
-    assert earlier(ours, retraining.experiment_id) is None
+    assert search_to_resume(ours, retraining.experiment_id) is None
     assert unevaluated(ours, retraining.experiment_id) is None
     mine = unfinished(session, asked, lambda _: tag["narrowgap.identity"])
     session.store.child(retraining, step="search", name="search", tags=tag).finish(ending)
-    found = earlier(ours, retraining.experiment_id)
+    found = search_to_resume(ours, retraining.experiment_id)
     assert found is not None
     assert found.id == mine.id
 
@@ -161,7 +161,7 @@ def test_a_search_whose_tag_has_the_whole_json_is_still_found(session):
     asked = networks(4)
     text = json.dumps(identity(asked, session.prepared), sort_keys=True)
     run = unfinished(session, asked, lambda _run: text)
-    found = earlier(replace(session, experiment=asked), run.experiment_id)
+    found = search_to_resume(replace(session, experiment=asked), run.experiment_id)
     assert found is not None
     assert found.id == run.id
 
@@ -174,7 +174,7 @@ def test_of_many_differences_a_few_are_named(session):
     for each in other["space"]["networks"]:
         each["hidden"] = [8, 8, 16]
     with pytest.raises(InputError) as refused:
-        earlier(replace(session, experiment=parse(other, where="here")), run.experiment_id)
+        search_to_resume(replace(session, experiment=parse(other, where="here")), run.experiment_id)
     assert "space.networks.0.hidden is [8, 8, 8] there and [8, 8, 16] here; " in str(refused.value)
     assert " here and 35 more. Finish it" in str(refused.value)
 

@@ -25,15 +25,15 @@ SEARCHED = ["activation", "learning_rate", "batch_size", "weight_decay"]
 DIES_IN_ITS_SEARCH = (
     f"""
 import os, signal
-from pipeline.search.journal import StoreJournal
-real = StoreJournal.ended
+from pipeline.search.trial_journal import TrialJournal
+real = TrialJournal.ended
 def dies(self, proposal, outcome):
     score = real(self, proposal, outcome)
     if proposal.number == {KILLED - 1}:
         self._runs.drain()
         os.kill(os.getpid(), signal.SIGKILL)
     return score
-StoreJournal.ended = dies
+TrialJournal.ended = dies
 """
     + warm.COMMAND_LINE
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.search.journal import StoreJournal
+from pipeline.search.trial_journal import TrialJournal
 from pipeline.tracking import deletion
 from pipeline.tracking.store import Run, Store
 from tests.fixtures.commands import Commands
@@ -63,15 +63,15 @@ def searches(tmp_path, tensorflow) -> Iterator[Searches]:
 
 def stops_after(trials: int, patch: pytest.MonkeyPatch) -> None:
     """Ctrl-C at the end of a trial."""
-    real, ended = StoreJournal.ended, []
+    real, ended = TrialJournal.ended, []
 
-    def interrupted(self: StoreJournal, *arguments: Any) -> Any:
+    def interrupted(self: TrialJournal, *arguments: Any) -> Any:
         ended.append(real(self, *arguments))
         if len(ended) == trials:
             raise KeyboardInterrupt
         return ended[-1]
 
-    patch.setattr(StoreJournal, "ended", interrupted)
+    patch.setattr(TrialJournal, "ended", interrupted)
 
 
 def test_a_killed_search_keeps_its_states_and_a_finished_one_has_none(searches, monkeypatch):

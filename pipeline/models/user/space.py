@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import InputError
 from pipeline.experiment import ModelCode, Training, TrainingOverrides
-from pipeline.models.hyperparameters import HyperParameters
+from pipeline.models.cheap_hyperparameters import HyperParameters
 from pipeline.models.recipe import Recipe
 from pipeline.models.user import network
 from pipeline.models.user.discovery import Exploration, Hyperparameter, explore

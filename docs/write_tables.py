@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, no package
-"""Writes the reference tables of the guide, which are made from the code: `python docs/generated.py`.
+"""Writes the reference tables of the guide, which are made from the code: `python docs/write_tables.py`.
 
 A page has a table between two comments: `<!-- keys: training -->` for one section of an experiment, `<!-- keys -->` for all
 of them, or `<!-- store names -->` for the tags, metrics and artifacts of the tracking store; and `<!-- end -->`.

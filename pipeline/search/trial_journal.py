@@ -52,7 +52,7 @@ class _Past:
     pruned: bool
 
 
-class StoreJournal:
+class TrialJournal:
     """Creates the run of a trial when it is proposed, and completes and ends it when the trial has ended.
 
     Used as a context: at its end everything is in the store.

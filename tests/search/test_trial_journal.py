@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import SearchFailedError, StoreError
-from pipeline.search import journal
+from pipeline.search import trial_journal
 from pipeline.search.progress import TrialUpdate
 from pipeline.search.recording import run_journal
 from pipeline.search.recording.outbox import TrialRecord
@@ -28,7 +28,7 @@ OUTCOME: Any = SimpleNamespace(result=None, failure=None, warning=None, seconds=
 """Stands for what a worker returns; the records below are made by hand."""
 
 
-class PlainJournal(journal.StoreJournal):
+class PlainJournal(trial_journal.TrialJournal):
     """The real journal with records that are made by hand: no network is trained."""
 
     def _record(self, proposal: Any, _outcome: Any = None) -> TrialRecord:
