@@ -158,6 +158,15 @@ def listening() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.fixture
+def small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few and small forests, for tests that do not look at what they say: they take nine tenths of the time of effects."""
+    from pipeline.statistics.effects import importance
+
+    for name, few in (("TREES", 3), ("FOLDS", 2), ("SHUFFLES", 1)):
+        monkeypatch.setattr(importance, name, few)
+
+
 @pytest.fixture(scope="session")
 def digits_split() -> Split:
     """Scikit-learn's digits: 1,455 to train on, 162 to choose by, 180 to report on."""

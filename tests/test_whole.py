@@ -148,7 +148,10 @@ def test_a_run_without_enough_time_has_an_answer_and_says_everywhere_what_it_lef
         assert f"Left out for time: {trials}; {seeds}." in run.data.tags["mlflow.note.content"]
     assert f"Left out for time: {trials}; {seeds}." in artifact(tmp_path, main, "report.html").decode()
     assert "search: 0 s of minutes=0.0001 are left" in said
-    assert f"search: 1 trial; left out for time: {trials}. Choice of the search, by validation scores: " in said
+    assert (
+        f"search: 1 trial; left out for time: {trials}. Choice of the search by the rule one_standard_error, on validation: "
+        in said
+    )
     assert f"evaluate: left out for time: {seeds}" in said
     assert called(*words)[0] == 0
     found = runs(tmp_path)

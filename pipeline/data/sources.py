@@ -134,7 +134,7 @@ def _first_that_verifies(sources: list[Source], say: Say) -> Dataset:
             if damaged and source.cure:
                 raise InputError(f"{error}; {source.cure}") from error
             if damaged or source.keep:
-                say(f"{source.name} cannot be used: {error}")
+                say(f"{source.name} failed: {error}")
             tried.append(f"  - {source.name}: {error}")
             continue
         if source.keep:

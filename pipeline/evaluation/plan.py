@@ -67,5 +67,5 @@ def opening(plan: Plan) -> str:
         return text
     if not plan.notes:
         return f"{text}, then up to {most} seeds if there is time"
-    compared = "the baseline, " if BASELINE in plan.notes else ""
-    return f"{text}; {compared}the chosen network and finalists that can still be chosen get up to {most}"
+    compared = "the baseline and " if BASELINE in plan.notes else ""
+    return f"{text}; {compared}finalists that are still likely to be chosen get up to {most}"

@@ -86,14 +86,14 @@ def final_choice(
 
 
 def _note(standing: Standing, state: Round, known: int) -> str:
-    chance = f"chosen in {100 * standing.chance:.0f} % of simulations of the further seeds"
+    chance = f"{100 * standing.chance:.0f} % of simulations"
     if not standing.stays:
-        return f"stops after {known} seeds: {chance}"
+        return f"stops after {known} seeds: more seeds are unlikely to make it the choice ({chance})"
     if state.choice is not None:
-        return f"chosen after {known} seeds; further seeds only narrow its interval"
+        return f"chosen after {known} seeds; more seeds only narrow its interval"
     if standing.measures:
-        return f"goes on after {known} seeds: it may be the most accurate; {chance}"
-    return f"goes on after {known} seeds: {chance}"
+        return f"goes on after {known} seeds: it may be the most accurate; more seeds may make it the choice ({chance})"
+    return f"goes on after {known} seeds: more seeds may make it the choice ({chance})"
 
 
 def _reason(state: Round, known: int, seeds: int) -> str:

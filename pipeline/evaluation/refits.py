@@ -153,7 +153,7 @@ def refit_by_plan(
 def _say_what_changed(session: Session, before: Plan, after: Plan) -> None:
     for role, note in after.notes.items():
         if note != before.notes.get(role):
-            session.say(f"evaluate: {label(role)}: {after.wanted[role]} seeds in all; {note}")
+            session.say(f"evaluate: {label(role)}: {note}")
 
 
 class _RefitScheduler:
@@ -251,6 +251,7 @@ class _RefitScheduler:
             metrics["val_accuracy"],
             metrics["val_accuracy_gap"],
             self._seconds[number],
+            accuracy=metrics["val_accuracy"],
             ranked=False,
             earlier=True,
         )
@@ -305,7 +306,9 @@ class _RefitScheduler:
         )
         validation = outcome.result.validation.accuracy
         gap = gaps(outcome.result).val_accuracy_gap
-        return TrialUpdate(name, validation, gap, outcome.seconds, ranked=False, warning=outcome.warning)
+        return TrialUpdate(
+            name, validation, gap, outcome.seconds, accuracy=validation, ranked=False, warning=outcome.warning
+        )
 
     def _of(self, number: int) -> tuple[Finalist, int]:
         return self._finalists[number // len(self._seeds)], self._seeds[number % len(self._seeds)]

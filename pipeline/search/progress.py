@@ -29,6 +29,8 @@ class TrialUpdate:
     """Honest validation gap: train minus validation accuracy, 0 to 1."""
     seconds: float
     failure: str | None = None
+    accuracy: float | None = None
+    """Validation accuracy, 0 to 1, which the choice uses; shown beside another objective."""
     earlier: bool = False
     """Trained before this process started (a resumed search)."""
     ranked: bool = True
@@ -61,7 +63,7 @@ class ProgressDisplay:
         self._done = self._fresh = self._failed = self._pruned = 0
         self._best: TrialUpdate | None = None
         self._last: TrialUpdate | None = None
-        self._of = "of"
+        self._of, self._slash = "of", "/"
         self._live = Live(get_renderable=self._table, console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Self:
@@ -78,6 +80,7 @@ class ProgressDisplay:
     def expect(self, total: int, *, at_most: bool) -> None:
         """Changes the number that is expected; `at_most` says that fewer may do."""
         self._total, self._of = total, "of at most" if at_most else "of"
+        self._slash = f" {self._of} "  # from now on: a line with "/" after one with "of at most" would look odd
 
     def ended(self, trial: TrialUpdate) -> None:
         """Shows one more ended trial."""
@@ -105,8 +108,7 @@ class ProgressDisplay:
         return trial.objective > self._best.objective
 
     def _line(self, trial: TrialUpdate) -> str:
-        of = "/" if self._of == "of" else f" {self._of} "
-        head = f"{self._noun} {self._done}{of}{self._total}  {trial.name}"
+        head = f"{self._noun} {self._done}{self._slash}{self._total}  {trial.name}"
         if trial.objective is None:
             return f"{head}  FAILED: {trial.failure}"
         best = f"  ({self._extreme} {self._objective.label} so far)"
@@ -121,16 +123,22 @@ class ProgressDisplay:
         score = "none" if trial.objective is None else self._objective.text(trial.objective)
         unit = " %" if self._objective.unit == "%" else ""
         gap = "" if trial.accuracy_gap is None else f"  validation gap {points(trial.accuracy_gap)} points"
-        return f"{self._objective.label} {score}{unit}{gap}"
+        return f"{self._objective.label} {score}{unit}{self._accuracy(trial)}{gap}"
+
+    def _accuracy(self, trial: TrialUpdate) -> str:
+        shown = METRICS["val_accuracy"]
+        if trial.accuracy is None or shown is self._objective:
+            return ""
+        return f"  {shown.label} {shown.text(trial.accuracy)} %"
 
     def _left(self) -> str:
         left = self._total - self._done
         if left <= 0 or not self._fresh:
             return ""
-        less = "" if self._of == "of" else " or less"
+        about = "about" if self._of == "of" else "at most about"
         under_way = min(self._workers - 1, left) / 2  # on average, each is half done
         each = (time.monotonic() - self._start) / (self._fresh + under_way)
-        return f"about {duration(each * (left - under_way))}{less} left{self._limit_text()}"
+        return f"{about} {duration(each * (left - under_way))} left{self._limit_text()}"
 
     def _limit_text(self) -> str:
         seconds = self._limit()

@@ -172,7 +172,10 @@ def _say_ending(session: Session, run: Run, ending: loop.Ending, found: list[Tri
         "exhausted": ", the space is exhausted",
         "minutes": f"; left out for time: {run.tags.get(LEFT_OUT_TAG)}",
     }[ending.reason if ending.trials < session.experiment.search.trials else "trials"]
-    session.say(f"search: {counted}{why}. Choice of the search, by validation scores: {run.tags[REASON_CHOSEN_TAG]}")
+    rule = session.experiment.selection.rule
+    session.say(
+        f"search: {counted}{why}. Choice of the search by the rule {rule}, on validation: {run.tags[REASON_CHOSEN_TAG]}"
+    )
 
 
 def _window(workers: Workers, experiment: Experiment) -> int:

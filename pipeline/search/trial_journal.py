@@ -47,6 +47,8 @@ class _Past:
     values: str
     """The hyperparameters, as JSON."""
     outcome: TrialScore
+    accuracy: float | None
+    """On validation."""
     accuracy_gap: float | None
     seconds: float
     pruned: bool
@@ -116,8 +118,9 @@ class TrialJournal:
             run.tags.get(REASON_TAG) if failed else None,
             tuple(json.loads(run.tags.get(RUNGS_TAG, "[]"))),
         )
-        gap, seconds = run.metrics.get("val_accuracy_gap"), run.metrics.get("seconds", 0.0)
-        return _Past(run.id, run.tags[PROPOSAL_TAG], outcome, gap, seconds, PRUNED_TAG in run.tags)
+        accuracy, gap = run.metrics.get("val_accuracy"), run.metrics.get("val_accuracy_gap")
+        seconds, pruned = run.metrics.get("seconds", 0.0), PRUNED_TAG in run.tags
+        return _Past(run.id, run.tags[PROPOSAL_TAG], outcome, accuracy, gap, seconds, pruned)
 
     def known(self, proposal: Proposal) -> TrialScore | None:
         past = self._past.pop(proposal.number, None)
@@ -133,7 +136,14 @@ class TrialJournal:
         name = self._name(proposal)
         self._seen(
             TrialUpdate(
-                name, outcome.score, past.accuracy_gap, past.seconds, outcome.failure, earlier=True, pruned=past.pruned
+                name,
+                outcome.score,
+                past.accuracy_gap,
+                past.seconds,
+                outcome.failure,
+                accuracy=past.accuracy,
+                earlier=True,
+                pruned=past.pruned,
             )
         )
         if self._keeps_states:
@@ -146,9 +156,16 @@ class TrialJournal:
     def ended(self, proposal: Proposal, outcome: Outcome) -> TrialScore:
         record, result = self._record(proposal, outcome), outcome.result
         score = None if result is None else record.metrics[self._experiment.search.objective]
-        gap = None if result is None else gaps(result).val_accuracy_gap
-        name, warning = self._name(proposal), outcome.warning
-        update = TrialUpdate(name, score, gap, outcome.seconds, outcome.failure, warning=warning, pruned=outcome.pruned)
+        update = TrialUpdate(
+            self._name(proposal),
+            score,
+            None if result is None else gaps(result).val_accuracy_gap,
+            outcome.seconds,
+            outcome.failure,
+            accuracy=None if result is None else result.validation.accuracy,
+            warning=outcome.warning,
+            pruned=outcome.pruned,
+        )
         try:
             self._runs.end(record)
         finally:  # it is kept, and the next process does not show it again, even if the store is away for too long

@@ -19,6 +19,8 @@ from pipeline.statistics.cross_entropy import cross_entropy
 from pipeline.statistics.holm import holm
 from pipeline.training.result import Probabilities
 
+MOST_NAMED = 3
+"""Classes whose recall differs are named in the sentence up to this number."""
 DRAWS = 500_000
 """Rows drawn at a time by the bootstrap; about 12 MB."""
 
@@ -140,9 +142,9 @@ def table(comparison: Comparison, class_names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sentence(comparison: Comparison, first_name: str, second_name: str) -> str:
+def sentence(comparison: Comparison, first_name: str, second_name: str, class_names: Sequence[str]) -> str:
     """The result in words; "more" and "less" only if the test or the interval is significant at the level of the
-    comparison.
+    comparison. Classes are named, of `class_names`, if they are few.
     """
     test, accuracy, loss, level = comparison.test, comparison.accuracy, comparison.loss, f"{100 * comparison.level:g} %"
     alpha = 1 - comparison.level
@@ -154,14 +156,15 @@ def sentence(comparison: Comparison, first_name: str, second_name: str) -> str:
         other = "Their losses do not differ significantly"
     else:
         other = f"The loss of {first_name} is {'lower' if loss.estimate < 0 else 'higher'}"
-    apart = sum(each.p_holm < alpha for each in comparison.classes)
+    apart = [name for name, each in zip(class_names, comparison.classes, strict=True) if each.p_holm < alpha]
+    named = f": {', '.join(apart)}" if 0 < len(apart) <= MOST_NAMED else ""
     known = sum(each.rows > 0 for each in comparison.classes)
     return (
         f"On the same {comparison.rows:,} images, {verdict}: {100 * accuracy.estimate:+z.2f} points ({level} interval "
-        f"{100 * accuracy.low:+z.2f} to {100 * accuracy.high:+z.2f}); {first_name} alone is right on "
-        f"{test.only_first}, {second_name} alone on {test.only_second} (exact McNemar p = {test.p:.2g}). {other}: "
+        f"{100 * accuracy.low:+z.2f} to {100 * accuracy.high:+z.2f}). On {test.only_first} images only {first_name} is "
+        f"right, on {test.only_second} only {second_name} (exact McNemar p = {test.p:.2g}). {other}: "
         f"{loss.estimate:+z.4f} ({level} interval {loss.low:+z.4f} to {loss.high:+z.4f}). Recall differs "
-        f"significantly in {apart or 'none'} of {known} classes (Holm-corrected)."
+        f"significantly in {len(apart) or 'none'} of {known} classes (Holm-corrected){named}."
     )
 
 

@@ -229,7 +229,7 @@ def test_a_cache_whose_name_is_not_utf_8_is_used_and_shown_by_its_bytes(folder, 
     said: list[str] = []
     sources._first_that_verifies([replace(first, keep=True), given(folder)], said.append)
     assert said == [
-        rf"the cache {tmp_path}/caf\xe9/fashion-mnist cannot be used: there is no folder {tmp_path}/caf\xe9/fashion-mnist"
+        rf"the cache {tmp_path}/caf\xe9/fashion-mnist failed: there is no folder {tmp_path}/caf\xe9/fashion-mnist"
     ]
     assert load(Data(), progress=ignore).source == rf"the cache {tmp_path}/caf\xe9/fashion-mnist"
 
@@ -256,9 +256,7 @@ def test_a_source_that_does_not_verify_is_skipped_and_reported(folder):
     said: list[str] = []
     good = Source("good", lambda _say: download.from_folder(folder, FASHION_MNIST))
     assert sources._first_that_verifies([Source("bad", bad), good], said.append).source == "good"
-    assert said[0].startswith(
-        "bad cannot be used: train-images-idx3-ubyte (bad) starts with 3c68746d; expected 00000803"
-    )
+    assert said[0].startswith("bad failed: train-images-idx3-ubyte (bad) starts with 3c68746d; expected 00000803")
 
 
 def refusing(reason: str) -> Callable[[download.Say], dict[str, bytes]]:

@@ -61,8 +61,11 @@ def test_networks_that_could_be_chosen_get_twice_as_many_seeds_and_the_others_no
     assert dict(plan.wanted) == {ONE.role: 6, TWO.role: 6, THREE.role: 3, BASELINE: 10, NOTEBOOK: 3}
     assert dict(plan.most) == {ONE.role: 10, TWO.role: 10, THREE.role: 3, BASELINE: 10, NOTEBOOK: 3}
     assert (plan.chosen, plan.final) == (None, False)
-    assert plan.notes[THREE.role] == "stops after 3 seeds: chosen in 0 % of simulations of the further seeds"
-    assert plan.notes[ONE.role].startswith("goes on after 3 seeds: chosen in ")
+    assert (
+        plan.notes[THREE.role]
+        == "stops after 3 seeds: more seeds are unlikely to make it the choice (0 % of simulations)"
+    )
+    assert plan.notes[ONE.role].startswith("goes on after 3 seeds: more seeds may make it the choice (")
     assert next_plan(asked(), 2, racers(*groups), first_plan(asked(), ALL)) == plan
 
 
@@ -89,7 +92,7 @@ def test_a_network_that_alone_could_be_chosen_is_chosen_and_gets_all_seeds_for_i
     groups, plan = decided()
     assert dict(plan.wanted) == {ONE.role: 3, TWO.role: 10, BASELINE: 10}
     assert (plan.final, plan.chosen) == (True, TWO.role)
-    assert plan.notes[TWO.role] == "chosen after 3 seeds; further seeds only narrow its interval"
+    assert plan.notes[TWO.role] == "chosen after 3 seeds; more seeds only narrow its interval"
     chosen, choice = final_choice(asked(), LABELS, groups, plan)
     assert chosen is groups[1]
     assert "smallest validation gap of the 2 finalists within 1.00 points" in choice.reason

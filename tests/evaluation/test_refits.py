@@ -550,11 +550,9 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
         "evaluate: training 4 networks again (finalist 1, finalist 2, baseline, notebook with dropout), each with "
     )
     assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
-    decided = lines.index(
-        "evaluate: finalist 1: 5 seeds in all; chosen after 3 seeds; further seeds only narrow its interval"
-    )
+    decided = lines.index("evaluate: finalist 1: chosen after 3 seeds; more seeds only narrow its interval")
     assert lines[decided + 1] == (
-        "evaluate: finalist 2: 3 seeds in all; stops after 3 seeds: chosen in 0 % of simulations of the further seeds"
+        "evaluate: finalist 2: stops after 3 seeds: more seeds are unlikely to make it the choice (0 % of simulations)"
     )
     assert lines[decided - 1].startswith("refit 14 of at most 18")
     assert lines[-1].startswith("refit 16/16  finalist 1: ")

@@ -19,6 +19,7 @@ from pipeline.statistics.effects.placement import placement
 from tests.statistics.trials import known
 
 FOUND = effects(known(100))
+pytestmark = pytest.mark.usefixtures("small_forests")
 
 
 def inside_the_page(figure: Figure) -> None:

@@ -237,13 +237,13 @@ class TestPareto:
         points = [Point(0.05, 0.90), Point(0.05, 0.895), Point(0.05, 0.89), Point(0.05, 0.88), Point(0.0, 0.1)]
         figure = pareto_picture.pareto(points, [4, 0])
         (axes,) = figure.axes
-        assert axes.get_title(loc="left") == "5 networks: better is up and left (1 below 87.0 % not shown)"
+        assert axes.get_title(loc="left") == "5 trained networks: better is up and left (1 below 87.0 % not shown)"
         assert line(axes, "Pareto front")[1] == pytest.approx([90])
         assert axes.get_ylim()[0] > 87
 
     def test_a_single_network_is_drawn(self) -> None:
         figure = pareto_picture.pareto([Point(0.05, 0.90)], [0], [Mark(Point(0.05, 0.90), "chosen")])
-        assert figure.axes[0].get_title(loc="left") == "1 network: better is up and left"
+        assert figure.axes[0].get_title(loc="left") == "1 trained network: better is up and left"
         pixels(figure)
 
     def test_a_network_without_figures_is_left_out(self) -> None:
@@ -254,7 +254,7 @@ class TestPareto:
 
     def test_no_network_draws_empty_axes(self) -> None:
         figure = pareto_picture.pareto([], [])
-        assert figure.axes[0].get_title(loc="left") == "0 networks: better is up and left"
+        assert figure.axes[0].get_title(loc="left") == "0 trained networks: better is up and left"
         pixels(figure)
 
     def test_two_hundred_networks_and_long_names_stay_on_the_page(self) -> None:

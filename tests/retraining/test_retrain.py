@@ -465,7 +465,10 @@ def test_the_unfinished_search_of_a_retraining_run_is_abandoned_once_the_data_ch
     interrupt_search("retrain", "--retrain.mode", "search")
     loop.write(780)
     assert loop.call("search") == 0
-    assert "search: 1 trial. Choice of the search, by validation scores: " in capsys.readouterr().out
+    assert (
+        "search: 1 trial. Choice of the search by the rule one_standard_error, on validation: "
+        in capsys.readouterr().out
+    )
     interrupt_search("search", "--search.resume", "never")  # started by a user, who must decide
     loop.write(790)
     assert loop.call("search") == 2

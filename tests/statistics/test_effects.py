@@ -20,7 +20,8 @@ from pipeline.statistics.holm import holm
 from tests.statistics.trials import known, networks
 
 TOLD = effects(known(200))
-"""Two hundred networks with the effects of `trials.TRUTH`, told once."""
+"""Two hundred networks with the effects of `trials.TRUTH`, told once, with forests of full size."""
+pytestmark = pytest.mark.usefixtures("small_forests")
 
 
 def verdict_on(found: Effects, column: str) -> tuple[str, str]:
@@ -274,7 +275,7 @@ def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell() -> None:
         f"{-gap.high:.2f} to {-gap.low:.2f}), at a cost of {-accuracy.estimate:.2f} points of test accuracy "
     )
     assert "It also narrows the gap, but less, after hidden layer 1 (by 0.3" in text
-    assert "Its effect on the gap is not significant" in text
+    assert "The change of the gap (minus: narrower) is not significant" in text
     assert "after hidden layer 4 (" in text
 
 
@@ -293,7 +294,7 @@ def test_the_answer_has_what_closes_and_widens_the_gap_and_what_else_moves_it() 
         f"{first} It widens the gap after hidden layer 2 ({widens.estimate:+.2f}), in points per 0.1 of rate. The gap also "
         f"depends significantly on weight_decay 0 to 0.1 ({on.estimate:+.2f} points from the lowest to the highest)."
     )
-    assert "Its effect on the gap is not significant after hidden layer 3 (" in sentence(found)
+    assert "The change of the gap (minus: narrower) is not significant after hidden layer 3 (" in sentence(found)
 
 
 def test_an_interval_off_0_without_a_verdict_is_said_to_be_off_0_alone() -> None:
@@ -323,7 +324,7 @@ def test_dropout_that_widens_the_gap_is_said_to() -> None:
     assert text.startswith(
         "Dropout narrows the gap significantly at no position. It widens the gap after the input (+0."
     )
-    assert answer(found) == text.partition(" Its effect")[0]
+    assert answer(found) == text.partition(" The change of the gap")[0]
 
 
 def test_the_forest_leans_on_what_matters_and_not_on_what_does_not() -> None:
@@ -352,14 +353,11 @@ def test_too_few_rows_grow_no_forest() -> None:
 
 def test_the_model_is_stated_with_its_fit() -> None:
     text = model_text(TOLD)
-    assert "predicts accuracy and gap of 200 networks from the rate at each position" in text
+    assert "predicts accuracy and gap of 200 networks from the dropout rate at each position" in text
     of = TOLD.fit("test_accuracy").regression
-    assert (
-        f"R² {of.r_squared:.2f} on the networks that the regression is fitted to (adjusted {of.adjusted_r_squared:.2f})"
-        in text
-    )
+    assert f"in-sample R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f})" in text
     assert "187 degrees of freedom" in text
-    assert "Test accuracy: 200 networks, R²" in text
+    assert "Test accuracy: 200 networks, in-sample R²" in text
 
 
 def test_networks_that_the_model_fits_exactly_are_counted_as_left_out() -> None:
@@ -368,7 +366,7 @@ def test_networks_that_the_model_fits_exactly_are_counted_as_left_out() -> None:
     lone = known(1, seed=7, depths=(4, 4))
     text = model_text(effects(pd.concat([trials, lone], ignore_index=True)))
     assert "predicts accuracy and gap of 61 networks from" in text
-    assert "60 networks (1 left out that the model fits exactly at any score), R²" in text
+    assert "60 networks (1 left out that the model fits exactly at any score), in-sample R²" in text
 
 
 def test_networks_of_one_depth_have_no_effect_of_depth() -> None:
@@ -505,7 +503,7 @@ def test_a_searched_setting_does_not_pass_for_an_effect_of_dropout() -> None:
         f"The gap also depends significantly on learning_rate ({gap.effect('size:learning_rate').estimate:+.2f} points per "
         "doubling)."
     )
-    assert "the depth, and learning_rate (each number by its doublings or its range, and each choice)" in model_text(
+    assert "the depth, and learning_rate (each number by its log2 or its range, and each choice)" in model_text(
         found, ["learning_rate"]
     )
 

@@ -298,11 +298,11 @@ APART = Comparison(
 
 
 def test_the_sentence_says_which_is_better_by_how_much_and_within_what() -> None:
-    assert sentence(APART, "dropout", "baseline") == (
-        "On the same 1,000 images, dropout is more accurate than baseline: +2.00 points (95 % interval +0.80 to +3.20); "
-        "dropout alone is right on 30, baseline alone on 10 (exact McNemar p = 0.0022). The loss of dropout is "
+    assert sentence(APART, "dropout", "baseline", ("a", "b", "c")) == (
+        "On the same 1,000 images, dropout is more accurate than baseline: +2.00 points (95 % interval +0.80 to +3.20). "
+        "On 30 images only dropout is right, on 10 only baseline (exact McNemar p = 0.0022). The loss of dropout is "
         "lower: -0.0300 "
-        "(95 % interval -0.0500 to -0.0100). Recall differs significantly in 2 of 2 classes (Holm-corrected)."
+        "(95 % interval -0.0500 to -0.0100). Recall differs significantly in 2 of 2 classes (Holm-corrected): a, b."
     )
 
 
@@ -310,20 +310,22 @@ def test_the_sentence_turns_with_the_signs() -> None:
     turned = replace(
         APART, accuracy=Interval(-0.032, -0.02, -0.008), test=McNemar(10, 30, 0.00222), loss=Interval(0.01, 0.03, 0.05)
     )
-    text = sentence(turned, "dropout", "baseline")
+    text = sentence(turned, "dropout", "baseline", ("a", "b", "c"))
     assert "dropout is less accurate than baseline: -2.00 points" in text
     assert "The loss of dropout is higher: +0.0300" in text
 
 
 @pytest.mark.parametrize("loss", [Interval(-0.03, -0.01, 0.01), Interval(0, 0, 0), Interval(math.nan, 0.5, math.nan)])
 def test_the_sentence_claims_nothing_that_is_not_shown(loss: Interval) -> None:
-    text = sentence(replace(APART, test=McNemar(12, 10, 0.83), loss=loss), "dropout", "baseline")
+    text = sentence(replace(APART, test=McNemar(12, 10, 0.83), loss=loss), "dropout", "baseline", ("a", "b", "c"))
     assert "dropout and baseline do not differ significantly in accuracy: +2.00 points" in text
     assert "Their losses do not differ significantly" in text
 
 
 def test_the_sentence_tests_at_the_level_of_the_comparison() -> None:
-    assert "do not differ significantly in accuracy" in sentence(replace(APART, level=0.999), "dropout", "baseline")
+    assert "do not differ significantly in accuracy" in sentence(
+        replace(APART, level=0.999), "dropout", "baseline", ("a", "b", "c")
+    )
     assert "Recall differs significantly in 1 of 2 classes" in sentence(
-        replace(APART, level=0.99), "dropout", "baseline"
+        replace(APART, level=0.99), "dropout", "baseline", ("a", "b", "c")
     )

@@ -49,7 +49,7 @@ def test_fewer_validation_images_let_weaker_networks_in() -> None:
 def test_a_network_alone_within_the_error_is_chosen_whatever_its_gap() -> None:
     choice = choose([SURE, WEAK], "one_standard_error", validation_size=10_000)
     assert choice.index == 0
-    assert "No other network comes within one standard error (0.30 points) of it" in choice.reason
+    assert "No other network is within one standard error (0.30 points) of it" in choice.reason
 
 
 def test_a_network_that_is_best_on_both_is_said_to_be() -> None:
@@ -64,7 +64,7 @@ def test_a_network_that_is_best_on_both_is_said_to_be() -> None:
 @pytest.mark.parametrize("kind", ["trial", "finalist"])
 def test_the_reason_calls_the_candidates_what_they_are(kind: str) -> None:
     near, alone = [SURE, CALM, WEAK], [SURE, WEAK]
-    for candidates, text in ((near, f"gap of the 2 {kind}s within"), (alone, f"No other {kind} comes within")):
+    for candidates, text in ((near, f"gap of the 2 {kind}s within"), (alone, f"No other {kind} is within")):
         those = [replace(each, kind=kind) for each in candidates]
         reason = choose(those, "one_standard_error", validation_size=10_000).reason
         assert text in reason
@@ -308,7 +308,7 @@ def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
 def test_a_tolerance_smaller_than_the_error_shuts_networks_out() -> None:
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.001)
     assert choice.index == 0
-    assert "No other network comes within 0.10 points of it" in choice.reason
+    assert "No other network is within 0.10 points of it" in choice.reason
 
 
 def test_a_tolerance_knows_neither_seeds_nor_validation_images() -> None:

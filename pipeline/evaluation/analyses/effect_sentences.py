@@ -54,7 +54,7 @@ def _findings(found: Effects) -> list[Finding]:
         parts.append(Finding(f"It widens the gap {_named(widening)}, in points per 0.1 of rate."))
     if unknown:
         names = listed([_spanned(each) for each in unknown])
-        parts.append(Finding(f"Its effect on the gap is not significant {names}.", answers=False))
+        parts.append(Finding(f"The change of the gap (minus: narrower) is not significant {names}.", answers=False))
     return [*parts, *also]
 
 
@@ -116,7 +116,7 @@ def _narrowing(narrowing: Sequence[Effect], gap: Fit, accuracy: Fit) -> list[Fin
     less = [each for each in rest if each not in alike]
     most = f"by {-best.estimate:.2f} points per 0.1 of rate (95 % interval {-best.high:.2f} to {-best.low:.2f})"
     cost = _cost(accuracy.effect(best.column))
-    parts = [Finding(f"Dropout narrows the gap {'most ' if rest else ''}{best.label}: {most}, {cost}.")]
+    parts = [Finding(f"Dropout narrows the gap {'most ' if rest else ''}{best.label}: {most}{cost}.")]
     if alike:
         parts.append(
             Finding(f"It also narrows the gap {_amounts(alike)}; the difference is not significant.", answers=False)
@@ -129,10 +129,12 @@ def _narrowing(narrowing: Sequence[Effect], gap: Fit, accuracy: Fit) -> list[Fin
 def _cost(effect: Effect) -> str:
     """The effect on test accuracy."""
     if effect.verdict == "lowers":
-        return f"at a cost of {-effect.estimate:.2f} points of test accuracy ({-effect.high:.2f} to {-effect.low:.2f})"
+        return (
+            f", at a cost of {-effect.estimate:.2f} points of test accuracy ({-effect.high:.2f} to {-effect.low:.2f})"
+        )
     if effect.verdict == "raises":
-        return f"and raises test accuracy by {effect.estimate:.2f} points ({effect.low:.2f} to {effect.high:.2f})"
-    return f"without a significant effect on test accuracy{_span(effect, ' points per 0.1')}"
+        return f", and raises test accuracy by {effect.estimate:.2f} points ({effect.low:.2f} to {effect.high:.2f})"
+    return f"; its effect on test accuracy is unclear{_span(effect, ' points per 0.1')}"
 
 
 def _amounts(effects: Sequence[Effect]) -> str:

@@ -12,9 +12,9 @@ from pipeline.statistics.pareto import front, hypervolume
 from pipeline.tracking.names import PARETO_CSV, PARETO_PNG
 
 METHOD = (
-    "Trials have one seed each; refitted networks are means over seeds. Trials on the front are partly lucky: refitted, "
-    "they score lower on average. A point is on the front if no other is at least as good in both test accuracy and gap, "
-    "and better in one."
+    "Trials have one seed each; refitted networks are means over seeds. Trials on the front owe part of their place to "
+    "luck: trained again, they score lower on average. A point is on the front if no other is at least as good in both test "
+    "accuracy and gap, and better in one."
 )
 
 

@@ -26,10 +26,10 @@ from pipeline.tracking.names import EFFECTS_CSV, EFFECTS_PNG
 CHANGES = {
     "dropout": "+0.1 of rate",
     "hidden": "doubled",
-    "depth": "from fewest",
+    "depth": "instead of the fewest",
     "size": "doubled",
     "range": "lowest to highest",
-    "choice": "from the first",
+    "choice": "instead of the first",
 }
 """What an estimate is for, by kind of effect; short, for a column."""
 OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
@@ -76,7 +76,11 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
         for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
             other = effects.fit(outcome).effects[index]
             text = other.why or f"{other.estimate:+z.2f} ({other.low:+z.2f} to {other.high:+z.2f})"
-            row |= {f"{title}, points": f"{other.verdict}: {text}", f"importance for {title}": other.importance}
+            unclear = other.verdict == "cannot tell" and not other.why
+            row |= {
+                f"{title}, points": f"{'not significant' if unclear else other.verdict}: {text}",
+                f"importance for {title}": other.importance,
+            }
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -89,19 +93,19 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
         return ""
     left_out = f" ({found.failed} left out: {LEFT_OUT})"
     families = "each kind of hyperparameter" if searched else "positions, within sizes and within depths"
-    numbers = "number by its doublings or its range, and each choice"
+    numbers = "number by its log2 or its range, and each choice"
     if not layers:
         columns = f"each {numbers}"
     elif searched:
-        columns = f"the doublings of each hidden size, the depth, and {listed(searched)} (each {numbers})"
+        columns = f"log2 of each hidden size, the depth, and {listed(searched)} (each {numbers})"
     else:
-        columns = "the doublings of each hidden size, and the depth"
+        columns = "log2 of each hidden size, and the depth"
     parts = (
         "A linear regression without interactions predicts accuracy and gap of",
-        f"{networks(found)}{left_out if found.failed else ''} from the rate at each position, {columns}.",
+        f"{networks(found)}{left_out if found.failed else ''} from the dropout rate at each position, {columns}.",
         "Intervals: 95 %, heteroscedasticity-robust (HC3), uncorrected.",
         f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected within {families}.",
-        'So a verdict can be "cannot tell" although the interval excludes 0.',
+        'So a verdict can be "not significant" although the interval, which is not corrected, excludes 0.',
         "Importance: the increase of a random forest's error on held-out networks, in points, when the value is permuted;",
         "the depths count as one value. An importance near or below 0 means that the value does not help the forest to",
         "predict held-out networks.",
@@ -119,9 +123,10 @@ def _fitted(fit: Fit, found: Effects) -> str:
         return "cannot be fitted, " + (
             f"{of.rows} networks leave {of.freedom} degrees of freedom" if few else "all networks have the same value"
         )
+    spread = f"{of.residual_sd:.2f} points" if fit.unit == "points" else f"{of.residual_sd / 100:.4f} nats"
     return (
         f"{of.rows} networks{f' ({exact} left out that the model fits exactly at any score)' if exact else ''}, "
-        f"R² {of.r_squared:.2f} on the networks that the regression is fitted to (adjusted {of.adjusted_r_squared:.2f}), "
-        f"residual sd {of.residual_sd:.2f} {fit.unit}, {of.freedom} degrees of freedom; R² of a random forest on held-out "
-        f"networks {fit.forest_r_squared:.2f}"
+        f"in-sample R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f}), "
+        f"residual standard deviation {spread}, {of.freedom} degrees of freedom; "
+        f"R² of a random forest on held-out networks {fit.forest_r_squared:.2f}"
     )

@@ -12,9 +12,9 @@ from pipeline.tracking.names import REFITS_CSV, SEEDS_CSV
 
 METHOD = (
     "The choice uses validation scores only. Selection bias is the validation accuracy in the search minus the mean "
-    "validation accuracy with fresh seeds: the best of many trials is partly best by luck with its seed. The validation "
-    "accuracy in the search minus the test accuracy also contains luck with the validation images, and how much easier or "
-    "harder the test images are. ± is half of the 95 % interval over seeds. A negative selection bias means that the "
+    "validation accuracy with fresh seeds: the best of many trials is partly best by luck with its seed. Search minus "
+    "test also includes luck with the validation images, and any difference in difficulty between the validation and the "
+    "test images. ± is half of the 95 % interval over seeds. A negative selection bias means that the "
     "search's score was not optimistic."
 )
 RACE = (
@@ -102,7 +102,7 @@ def _validation_to_test(result: EvaluationResult) -> str:
     if not drops:
         return ""
     return (
-        f" The reference networks take no part in the selection; their validation accuracy minus test accuracy is: "
+        f" For comparison, validation minus test accuracy of the reference networks, which no score has selected: "
         f"{listed(drops)} points."
     )
 

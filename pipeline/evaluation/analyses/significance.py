@@ -33,7 +33,7 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     comparison = paired_comparison.compare(
         labels, chosen.median_refit.test, rival.median_refit.test, seed=result.experiment.search.seed
     )
-    sentence = paired_comparison.sentence(comparison, "the chosen network", in_sentence(rival.finalist.role))
+    sentence = paired_comparison.sentence(comparison, "the chosen network", in_sentence(rival.finalist.role), names)
     table = paired_comparison.table(comparison, names)
     numbers = dict.fromkeys(("difference", "95 % interval"), str) | dict.fromkeys(("p", "p (Holm)"), "{:.2g}".format)
     by_seed = _seed_by_seed(result, rival)

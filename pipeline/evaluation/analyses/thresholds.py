@@ -24,10 +24,18 @@ EXAMPLE = 0.5
 HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "classes": "candidate classes per image"}
 FORMATS = {"threshold": "{:.4f}".format, HEADINGS["answered"]: percent, HEADINGS["right"]: percent,
            HEADINGS["classes"]: "{:.2f}".format}  # fmt: skip
+RULES = {
+    "argmax": "every prediction",
+    "min_confidence": "confidence at or above the threshold",
+    "min_margin": "margin to the second class at or above the threshold",
+    "coin_flip": "every prediction; draws between two close classes",
+    "candidates": "conformal sets of one class",
+}
+"""What each policy accepts, in a few words."""
 METHOD = (
     "Thresholds and the conformal quantile are found on validation and checked on test. A threshold qualifies if the "
-    "one-sided 95 % lower bound of its validation accuracy reaches the target. A conformal set contains the label with the "
-    "target coverage as its probability, for new images like those of validation. Policies: argmax accepts every "
+    "one-sided 95 % lower bound of its validation accuracy reaches the target. For new images like those of validation, a "
+    "conformal set contains the true label with a probability equal to the target coverage. Policies: argmax accepts every "
     "prediction; min_confidence and min_margin accept those at or above a threshold of confidence or of the "
     "margin to the second class; coin_flip "
     "draws between classes of nearly the same probability; candidates returns a conformal set and accepts sets of one class."
@@ -88,7 +96,7 @@ def analyse(result: EvaluationResult) -> Analysis:
     section = Section(
         "Rejecting uncertain predictions",
         f"{outcome.text}\n\n{_sets_text(on_test)}",
-        [Table("Policies on test", table.rename(columns=HEADINGS), FORMATS)],
+        [Table("Policies on test", _with_rules(table).rename(columns=HEADINGS), FORMATS)],
         [
             Picture(
                 picture,
@@ -152,8 +160,8 @@ def _sets_text(on_test: conformal.Evaluation) -> str:
     if on_test.high >= on_test.stated:
         return text
     return (
-        f"{text} The coverage on test is below the target. The target holds only for images like the validation images. "
-        "These also selected the epoch and the network, so it can be too optimistic."
+        f"{text} The coverage on test is below the target. The target is guaranteed only for images like the validation "
+        "images, and these also served to choose the epoch and the network. So the coverage on other images can be lower."
     )
 
 
@@ -164,6 +172,13 @@ def _without_class(on_test: conformal.Evaluation) -> str:
         f" In {percent(on_test.without_class)} % of the images no class is probable enough: their set is the most probable "
         f"class, and they are not accepted. {percent(on_test.accepted)} % are."
     )
+
+
+def _with_rules(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of policies with what each accepts, for people."""
+    shown = table.copy()
+    shown.insert(1, "accepts", table["policy"].map(RULES))
+    return shown
 
 
 def _policies(split: Split, refit: Refit, found: TargetThresholds, *, quantile: float) -> pd.DataFrame:

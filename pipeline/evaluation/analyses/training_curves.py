@@ -6,8 +6,8 @@ from pipeline.formatting import percent
 from pipeline.tracking.names import CONFUSION_MATRIX, CURVES
 
 METHOD = (
-    "This section and those below describe the refit with the median validation loss; of an even number of refits, the "
-    "better of the two in the middle. The saved model (Models in the evaluate run) has its weights."
+    "This section and those below describe the refit with the median validation loss; with an even number of "
+    "refits, the better of the two middle ones. The saved model (Models in the evaluate run) has its weights."
 )
 
 

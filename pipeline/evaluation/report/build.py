@@ -10,7 +10,6 @@ from pipeline.evaluation.finalists import in_sentence, label
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Picture, Report, Table, render
 from pipeline.experiment import Experiment, load, names
-from pipeline.formatting import percent
 from pipeline.session import Session
 from pipeline.statistics.data_quality.imbalance import imbalance
 from pipeline.tracking.names import METRICS, SEARCH_RUN_TAG
@@ -33,7 +32,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         ("Trials", _trials(result)),
         ("Refitted networks", f"{len(result.groups)}, {result.seeds} seeds each"),
         ("Parameters of the chosen network", f"{result.chosen.parameters:,}"),
-        ("Networks scored on this test set so far", f"{run.metrics['test_uses']:.0f}"),
+        ("Trials and refits scored on this test set so far", f"{run.metrics['test_uses']:.0f}"),
         ("Evaluate run", run.id),
         ("Search run", search),
         ("Data digest", prepared.dataset.digest),
@@ -96,15 +95,19 @@ def _narrower(result: EvaluationResult) -> str:
     good = [group for group in finalists if group.summaries["test_accuracy"].mean >= least]
     narrow = min(good, key=lambda group: group.summaries["accuracy_gap"].mean, default=result.chosen)
     ours, theirs = result.chosen.summaries, narrow.summaries
-    narrower = ours["accuracy_gap"].mean - theirs["accuracy_gap"].mean
+    narrower, less = (_shown(ours[name].mean) - _shown(theirs[name].mean) for name in ("accuracy_gap", "test_accuracy"))
     if narrow is result.chosen or not narrower > 0:
         return ""
-    less = ours["test_accuracy"].mean - theirs["test_accuracy"].mean
     return (
-        f" {narrow.architecture} ({result.label(narrow)}) has the smallest honest gap of the finalists "
-        f"that are at least as accurate as {in_sentence(rival.finalist.role)}: {percent(narrower)} points smaller than that "
-        f"of the chosen network, at {percent(abs(less))} points {'less' if less > 0 else 'more'} test accuracy."
+        f" Of the finalists that are at least as accurate as {in_sentence(rival.finalist.role)}, {result.label(narrow)}, "
+        f"{narrow.architecture}, has the smallest honest gap. Compared with the chosen network, its gap is {narrower:.2f} "
+        f"points smaller and its test accuracy {abs(less):.2f} points {'lower' if less > 0 else 'higher'}."
     )
+
+
+def _shown(share: float) -> float:
+    """In percent, with the digits of the tables: readers subtract what they see."""
+    return round(100 * share, 2)
 
 
 def _commands(experiment: Experiment, run: Run, search: str, place: str) -> list[tuple[str, str]]:

@@ -19,8 +19,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONG = 24
 """Length in characters from which a text column may wrap; on a phone it keeps a minimum width."""
 ABSENT = "\N{EN DASH}"
-MINUS = re.compile(r"(?<!\w)-(?=[\d.])")
-"""A hyphen that is a minus sign: not the one in `784-10`, `1e-05` or a date."""
+MINUS = re.compile(r"(?<![\w)])-(?=[\d.])")
+"""A hyphen that is a minus sign: not the one in `784(0.1)-10`, `784-10`, `1e-05` or a date."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def pareto(
             axes, [mark.point], shape, label=label, color=colour, markersize=size, markeredgecolor="white", zorder=5
         )  # fmt: skip
     below = sum(each.accuracy < floor for each in points)
-    noun = "network" if len(points) == 1 else "networks"
+    noun = "trained network" if len(points) == 1 else "trained networks"
     left_out = f" ({below} below {100 * floor:.1f} % not shown)" if below else ""
     axes.set_title(f"{len(points)} {noun}: better is up and left{left_out}", fontsize=11, loc="left")
     axes.set_xlabel("honest gap: train minus test accuracy, dropout off (points)", fontsize=10)

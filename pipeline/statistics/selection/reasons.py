@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipeline.statistics.selection.candidate import Candidate
 from pipeline.statistics.selection.difference import Difference
 
-ONLY_WITHIN = ", and only within that error a smaller gap decides"
+NO_PART = ", so the gap plays no part in the choice"
 
 
 def only(candidate: Candidate, why: str) -> str:
@@ -27,7 +27,7 @@ def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], 
     kind, measure = chosen.kind, f"{_mean(best)}validation accuracy"
     highest = f"{chosen.name} has the highest {measure} of the {kind}s"
     if len(near) == 1:
-        return f"{highest}: {_figures(chosen)}. No other {kind} comes within {within} of it{ONLY_WITHIN}."
+        return f"{highest}: {_figures(chosen)}. No other {kind} is within {within} of it{NO_PART}."
     if chosen is best:
         return (
             f"{highest}, and the smallest validation gap of the {len(near)} within {within} of it: "
@@ -50,7 +50,7 @@ def smallest_gap_by_difference(
     amount = f"{points(behind.mean)} (standard error of the difference: {points(behind.error)}; {_basis(behind)})"
     if len(near) == 1:
         text = (
-            f"{highest}: {_figures(chosen)}. No other {kind} comes within one standard error of it{ONLY_WITHIN}. "
+            f"{highest}: {_figures(chosen)}. No other {kind} is within one standard error of it{NO_PART}. "
             f"Second is {other.name}, lower by {amount}."
         )
     elif chosen is best:
