@@ -4,8 +4,8 @@ import numpy as np
 
 from pipeline.data.dataset import Labels
 from pipeline.data.split import Rows
-from pipeline.evaluation.analyses.base import ServingDefaults
 from pipeline.evaluation.refits import RefitGroup
+from pipeline.evaluation.result import ServingDefaults
 from pipeline.models import networks
 from pipeline.models.user.spec import UserSpec
 from pipeline.serving.model import Serving, log_model

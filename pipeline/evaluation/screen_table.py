@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.result import EvaluationResult
 from pipeline.formatting import interval, percent, points
 from pipeline.session import Session
 from pipeline.tracking.names import REPORT

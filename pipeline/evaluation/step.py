@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 from pipeline.evaluation.analyses import ANALYSES
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
 from pipeline.evaluation.finalists import finalists, label
 from pipeline.evaluation.find_search import recorded
@@ -17,6 +16,7 @@ from pipeline.evaluation.plan import Plans
 from pipeline.evaluation.race import final_choice, first_plan, next_plan
 from pipeline.evaluation.refits import fresh_seeds, refit_by_plan
 from pipeline.evaluation.report.build import build_report
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.preparation.step import record_inputs
 from pipeline.search import trials
 from pipeline.search.workers.jobs import Workers

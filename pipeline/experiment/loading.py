@@ -16,7 +16,7 @@ from pipeline.experiment.messages import describe, nearest
 from pipeline.experiment.model_code import read_model
 from pipeline.experiment.reading import read_value, read_yaml
 from pipeline.experiment.schema import Experiment
-from pipeline.experiment.space import FixedNetwork, Space
+from pipeline.experiment.sections.space import FixedNetwork, Space
 from pipeline.paths import user_path
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.experiment.base import NAME, SCHEDULER
+from pipeline.experiment.sections.base import NAME, SCHEDULER
 
 _COUNT_OR_SHARE = "a count of images (1 or more) or a share of them between 0 and 1"
 _FORMS = {

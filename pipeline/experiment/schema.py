@@ -5,15 +5,15 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.experiment.base import NAME, Section, no_bool
-from pipeline.experiment.data import Data
-from pipeline.experiment.evaluation import Evaluation, Selection
 from pipeline.experiment.model_code import ModelCode
-from pipeline.experiment.retraining import Promotion, Retrain
-from pipeline.experiment.search import Search
-from pipeline.experiment.space import Space
-from pipeline.experiment.tracking import Tracking
-from pipeline.experiment.training import Range, Training
+from pipeline.experiment.sections.base import NAME, Section, no_bool
+from pipeline.experiment.sections.data import Data
+from pipeline.experiment.sections.evaluation import Evaluation, Selection
+from pipeline.experiment.sections.retraining import Promotion, Retrain
+from pipeline.experiment.sections.search import Search
+from pipeline.experiment.sections.space import Space
+from pipeline.experiment.sections.tracking import Tracking
+from pipeline.experiment.sections.training import Range, Training
 
 
 class Experiment(Section):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pipeline.experiment.space import FixedNetwork, check_layers
+from pipeline.experiment.sections.space import FixedNetwork, check_layers
 from pipeline.models.spec import ModelSpec
 
 EPSILON = 1e-3
@@ -23,10 +23,10 @@ class DenseSpec:
     dropout: tuple[float, ...]
     """`len(hidden) + 1` rates in [0, 1): one after the input, one after each hidden layer; 0 means no dropout layer."""
     activations: tuple[str, ...]
-    """One name of `pipeline.experiment.space.Activation` per hidden layer."""
+    """One name of `pipeline.experiment.sections.space.Activation` per hidden layer."""
     normalization: str = "none"
-    """Of every hidden layer, before its activation; a name of `pipeline.experiment.space.Normalization`. With `batch`,
-    the hidden layers have no bias: the offset of the normalization takes its place."""
+    """Of every hidden layer, before its activation; a name of `pipeline.experiment.sections.space.Normalization`. With
+    `batch`, the hidden layers have no bias: the offset of the normalization takes its place."""
 
     def __post_init__(self) -> None:
         check_layers(self.hidden, self.dropout, self.activations, self.normalization)

@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner
 
 from pipeline.experiment import Space, Training, TrainingOverrides
-from pipeline.experiment.training import Choices, Range
+from pipeline.experiment.sections.training import Choices, Range
 from pipeline.models.cheap_hyperparameters import HyperParameters
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe

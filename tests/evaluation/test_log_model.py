@@ -11,10 +11,10 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.formats import digits
 from pipeline.data.own.parts import Form, Trained
 from pipeline.data.split import Part, Split
-from pipeline.evaluation.analyses.base import ServingDefaults
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.log_model import log_chosen_model, spread_over_classes
 from pipeline.evaluation.refits import RefitGroup
+from pipeline.evaluation.result import ServingDefaults
 from pipeline.models import networks
 from pipeline.models.recipe import Recipe
 from pipeline.serving.model import Serving, frame, load, serving

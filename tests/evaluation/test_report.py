@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from pipeline.data.split import Split
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, Finalist
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.build import _answer, _commands, build_report
 from pipeline.evaluation.report.page import Section
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.experiment import Experiment, load
 from pipeline.formatting import interval, percent, points
 from pipeline.models.dense import notebook_network

@@ -12,13 +12,13 @@ from rich.console import Console
 from pipeline.data.split import Part, Split
 from pipeline.evaluation.analyses import ANALYSES, selection
 from pipeline.evaluation.analyses import gaps as gap_analysis
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, Finalist
 from pipeline.evaluation.plan import Racer, opening
 from pipeline.evaluation.race import final_choice, first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.build import _answer, _summary
 from pipeline.evaluation.report.page import Picture
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.evaluation.screen_table import print_gaps
 from pipeline.experiment import load
 from pipeline.figures.style import canvas, png

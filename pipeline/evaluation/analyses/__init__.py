@@ -20,7 +20,7 @@ from pipeline.evaluation.analyses import (
     thresholds,
     training_curves,
 )
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
+from pipeline.evaluation.result import Analysis, EvaluationResult
 
 ANALYSES: Sequence[Callable[[EvaluationResult], Analysis | None]] = (
     gaps.analyse,

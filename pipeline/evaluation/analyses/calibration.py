@@ -1,7 +1,7 @@
 """Confidence against accuracy of the chosen network's median refit, before and after temperature scaling."""
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.report.page import Picture, Section
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.figures.networks import reliability as reliability_figure
 from pipeline.figures.style import png
 from pipeline.formatting import percent

@@ -9,9 +9,9 @@ from statistics import fmean
 import pandas as pd
 from scipy import stats
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Picture, Section
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.figures.comparisons import placement as placement_figure
 from pipeline.figures.style import png
 from pipeline.formatting import listed, position

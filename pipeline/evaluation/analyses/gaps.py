@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.report.page import Picture, Section, Table
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.figures.comparisons import gaps as gaps_figure
 from pipeline.figures.style import png
 from pipeline.formatting import interval

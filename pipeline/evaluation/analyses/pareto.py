@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
 from pipeline.evaluation.report.page import Picture, Section
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.figures.comparisons import pareto as pareto_figure
 from pipeline.figures.style import png
 from pipeline.search.trials import Trial, fully_trained

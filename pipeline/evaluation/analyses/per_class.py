@@ -1,7 +1,7 @@
 """Precision and recall per class, and the most confident errors of the chosen network's median refit."""
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.report.page import Picture, Section
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.figures.networks import mistakes as mistakes_figure
 from pipeline.figures.networks import per_class as classes_figure
 from pipeline.figures.style import png

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.analyses.effect_sentences import LEFT_OUT, answer, few_trials, networks, sentence
 from pipeline.evaluation.analyses.pareto import left_out, stopped_early
 from pipeline.evaluation.report.page import Picture, Section, Table
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.experiment import Experiment
-from pipeline.experiment.training import Range
+from pipeline.experiment.sections.training import Range
 from pipeline.figures.comparisons import effects as effects_figure
 from pipeline.figures.style import png
 from pipeline.formatting import listed

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.report.page import Section, Table
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.formatting import interval
 from pipeline.statistics.gap_table import FIGURES
 from pipeline.tracking.names import METRICS, PUBLISHED_CSV

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_points
 from pipeline.evaluation.finalists import in_sentence
 from pipeline.evaluation.report.page import Section, Table
+from pipeline.evaluation.result import Analysis, EvaluationResult, mean_points
 from pipeline.formatting import listed, percent, points
 from pipeline.statistics.seed_summary import over_seeds, summarise
 from pipeline.statistics.selection_bias import selection_bias

@@ -4,10 +4,10 @@ import math
 
 import pandas as pd
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_points
 from pipeline.evaluation.finalists import BASELINE, in_sentence
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Section, Table
+from pipeline.evaluation.result import Analysis, EvaluationResult, mean_points
 from pipeline.formatting import percent
 from pipeline.statistics import paired_comparison
 from pipeline.statistics.seed_summary import Summary, summarise

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pipeline.data.split import Split
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, ServingDefaults
 from pipeline.evaluation.refits import Refit
 from pipeline.evaluation.report.page import Picture, Section, Table
+from pipeline.evaluation.result import Analysis, EvaluationResult, ServingDefaults
 from pipeline.figures.networks import coverage as coverage_figure
 from pipeline.figures.style import png
 from pipeline.formatting import percent

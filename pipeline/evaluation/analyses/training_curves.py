@@ -1,7 +1,7 @@
 """Training curves and confusion matrices of the chosen network's median refit."""
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.report.page import Picture, Section
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.formatting import percent
 from pipeline.tracking.names import CONFUSION_MATRIX, CURVES
 

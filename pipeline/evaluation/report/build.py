@@ -5,10 +5,10 @@ from shlex import quote
 
 import pandas as pd
 
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult, mean_text
 from pipeline.evaluation.finalists import in_sentence, label
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Picture, Report, Table, render
+from pipeline.evaluation.result import Analysis, EvaluationResult, mean_text
 from pipeline.experiment import Experiment, load, names
 from pipeline.session import Session
 from pipeline.statistics.data_quality.imbalance import imbalance

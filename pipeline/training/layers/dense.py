@@ -25,7 +25,7 @@ class DenseLayer:
         """Args:
         inputs: Numbers that come in per image.
         units: Numbers that go out.
-        normalization: Of the product; a name of `pipeline.experiment.space.Normalization`.
+        normalization: Of the product; a name of `pipeline.experiment.sections.space.Normalization`.
         """
         self._normalization = normalization
         self._biased = normalization != "batch"

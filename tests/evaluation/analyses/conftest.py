@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.result import EvaluationResult
 from pipeline.statistics.selection import Choice
 from tests.evaluation.analyses.evaluated import experiment
 from tests.evaluation.refitted import Refitted

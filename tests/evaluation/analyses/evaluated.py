@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.split import Part, Split
-from pipeline.evaluation.analyses.base import Analysis, EvaluationResult
 from pipeline.evaluation.finalists import Finalist
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.evaluation.report.page import Section
+from pipeline.evaluation.result import Analysis, EvaluationResult
 from pipeline.experiment import Experiment
 from pipeline.models.dense import DenseSpec
 from pipeline.models.recipe import Recipe

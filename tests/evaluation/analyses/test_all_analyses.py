@@ -5,7 +5,7 @@ import math
 import pytest
 
 from pipeline.evaluation.analyses import ANALYSES
-from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.result import EvaluationResult
 from tests.evaluation.analyses.evaluated import table
 
 pytestmark = pytest.mark.tensorflow

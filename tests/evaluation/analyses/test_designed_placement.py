@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.data.split import Split
 from pipeline.evaluation.analyses import designed_placement, placement_effects
-from pipeline.evaluation.analyses.base import EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, Finalist
+from pipeline.evaluation.result import EvaluationResult
 from pipeline.models.recipe import Recipe
 from tests.evaluation.analyses.evaluated import BETTER, WORSE, evaluated, experiment, finalist, fixed, table
 from tests.evaluation.samples import SETTINGS, figures, group, relu

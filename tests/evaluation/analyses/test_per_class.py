@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.evaluation.analyses import per_class
-from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.result import EvaluationResult
 from tests.evaluation.analyses.evaluated import section, table
 
 pytestmark = pytest.mark.tensorflow

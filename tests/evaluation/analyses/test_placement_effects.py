@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.evaluation.analyses import pareto, placement_effects
-from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.result import EvaluationResult
 from tests.evaluation.analyses.evaluated import section, table
 from tests.evaluation.samples import figures, trial
 

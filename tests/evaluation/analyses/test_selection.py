@@ -4,9 +4,9 @@ import pytest
 
 from pipeline.data.split import Split
 from pipeline.evaluation.analyses import selection
-from pipeline.evaluation.analyses.base import EvaluationResult
 from pipeline.evaluation.finalists import BASELINE
 from pipeline.evaluation.refits import RefitGroup
+from pipeline.evaluation.result import EvaluationResult
 from tests.evaluation.analyses.evaluated import BETTER, WORSE, evaluated, finalist, section, table
 from tests.evaluation.samples import figures, group, relu
 

@@ -8,8 +8,8 @@ from scipy.stats import binomtest
 
 from pipeline.data.split import Part, Split
 from pipeline.evaluation.analyses import significance
-from pipeline.evaluation.analyses.base import EvaluationResult
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK
+from pipeline.evaluation.result import EvaluationResult
 from tests.evaluation.analyses.evaluated import WORSE, evaluated, finalist, section, table
 from tests.evaluation.samples import figures, group, relu
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.data.split import Part, Split
 from pipeline.evaluation.analyses import thresholds
-from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.result import EvaluationResult
 from pipeline.statistics.selective import thresholds as on_validation
 from tests.evaluation.analyses.evaluated import BETTER, evaluated, experiment, finalist, section, table
 from tests.evaluation.samples import group, relu

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.data.split import Split
 from pipeline.evaluation.analyses import training_curves
-from pipeline.evaluation.analyses.base import EvaluationResult
+from pipeline.evaluation.result import EvaluationResult
 from tests.evaluation.analyses.evaluated import BETTER, evaluated, finalist, section
 from tests.evaluation.samples import group, relu
 

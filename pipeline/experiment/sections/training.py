@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.experiment.base import Count, LearningRate, Rate, Section
+from pipeline.experiment.sections.base import Count, LearningRate, Rate, Section
 
 SEARCHABLE = ("batch_size", "learning_rate", "patience", "weight_decay", "label_smoothing")
 """Keys of `training` whose value may be a list or a range, which is then searched. Each is a field of `TrainingOverrides`

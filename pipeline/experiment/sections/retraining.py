@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pipeline.experiment.base import Margin, Section, no_bool
+from pipeline.experiment.sections.base import Margin, Section, no_bool
 
 
 class Promotion(Section):

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.experiment.base import Accuracy, Count, Rate, Section, no_bool
-from pipeline.experiment.training import TrainingOverrides
+from pipeline.experiment.sections.base import Accuracy, Count, Rate, Section, no_bool
+from pipeline.experiment.sections.training import TrainingOverrides
 
 Activation = Literal["relu", "linear", "tanh", "sigmoid", "elu", "selu", "gelu", "silu"]
 """Names of Keras activations that a hidden layer may have."""

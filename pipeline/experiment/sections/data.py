@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.experiment.base import Count, CountOrShare, Section, Seed
+from pipeline.experiment.sections.base import Count, CountOrShare, Section, Seed
 
 
 class Data(Section):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.experiment.base import Section
+from pipeline.experiment.sections.base import Section
 
 
 class Tracking(Section):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.experiment.base import SCHEDULER, Count, Section, Seed, no_bool
+from pipeline.experiment.sections.base import SCHEDULER, Count, Section, Seed, no_bool
 
 
 class Search(Section):

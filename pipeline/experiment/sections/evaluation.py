@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pipeline.experiment.base import Count, Section, Share, no_bool
+from pipeline.experiment.sections.base import Count, Section, Share, no_bool
 
 
 class Evaluation(Section):
