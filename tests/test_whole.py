@@ -384,7 +384,7 @@ def test_the_data_are_inputs_with_their_context(smoke):
 def test_the_screen_shows_trials_a_summary_and_the_link(smoke):
     _, done = smoke
     assert "trial 4/4" in done.stdout
-    assert "refit 8/8" in done.stdout
+    assert "refit 8 of 8" in done.stdout
     assert "Refitted networks: means over 2 seeds, ± half of the 95 % interval" in done.stdout
     assert "Compare runs: make ui, then http://127.0.0.1:5000/#/experiments/1/runs?" in done.stdout
 

@@ -335,7 +335,7 @@ def test_a_refit_that_could_not_be_recorded_is_recorded_by_the_next_evaluation(
         def away(*_arguments: object) -> None:
             raise StoreError("away")
 
-        patch.setattr(TrialRecord, "write", away)
+        patch.setattr(TrialRecord, "fill", away)
         with pytest.raises(StoreError), session.child(above, step="evaluate", name="evaluate") as run:
             refit(session, run, [SMALL], InProcess(answered), seeds=[35])
     with session.child(above, step="evaluate", name="evaluate") as run:
@@ -397,7 +397,7 @@ def test_what_a_stopped_evaluation_could_not_record_is_recorded_below_it_not_bel
     evaluation: StoppedEvaluations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(TrialRecord, "write", away)
+        patch.setattr(TrialRecord, "fill", away)
         first = evaluation([61, 62], rate=0.01)
     assert (first.status, evaluation.below(first), len(evaluation.waiting)) == ("FAILED", [], 2)
     second = evaluation([61, 62], rate=0.02)
@@ -447,7 +447,7 @@ def test_a_refit_that_failed_and_could_not_be_recorded_is_recorded_once_and_is_n
 ) -> None:
     session, store = evaluation.session, evaluation.session.store
     with monkeypatch.context() as patch:
-        patch.setattr(TrialRecord, "write", away)
+        patch.setattr(TrialRecord, "fill", away)
         with pytest.raises(StoreError), evaluation.child() as stopped:
             refit(session, stopped, [SMALL], failing(lambda _job: True), seeds=[81])
     (path,) = evaluation.waiting
@@ -470,7 +470,7 @@ def test_what_another_evaluation_is_just_taking_over_is_left_to_it_and_not_waite
     store = evaluation.session.store
     with monkeypatch.context() as patch:
         if not recorded:
-            patch.setattr(TrialRecord, "write", away)
+            patch.setattr(TrialRecord, "fill", away)
         first = evaluation([65, 66], stop_at=66)
     refits = [each for each in store.children(first) if each.status == "FINISHED"]
     assert (len(refits), len(evaluation.waiting)) == ((1, 0) if recorded else (0, 1))
@@ -525,8 +525,8 @@ def test_the_screen_counts_refits_and_names_their_role(session: Session) -> None
     refit(watched, run, [SMALL], InProcess(answered), seeds=[5, 6])
     first, second = screen.getvalue().splitlines()
     accuracy = made_up(epochs=1, spec=SMALL.recipe.spec).validation.accuracy
-    assert first.startswith(f"refit 1/2  finalist 1: 64-16(0.2)-10  validation accuracy {100 * accuracy:.2f} %")
-    assert second.startswith("refit 2/2  finalist 1: 64-16(0.2)-10")
+    assert first.startswith(f"refit 1 of 2  finalist 1: 64-16(0.2)-10  validation accuracy {100 * accuracy:.2f} %")
+    assert second.startswith("refit 2 of 2  finalist 1: 64-16(0.2)-10")
 
 
 def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(session: Session) -> None:
@@ -555,7 +555,7 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
         "evaluate: finalist 2: stops after 3 seeds: more seeds are unlikely to make it the choice (0 % of simulations)"
     )
     assert lines[decided - 1].startswith("refit 14 of at most 18")
-    assert lines[-1].startswith("refit 16/16  finalist 1: ")
+    assert lines[-1].startswith("refit 16 of 16  finalist 1: ")
 
 
 def test_a_finalist_that_fails_in_a_race_gets_no_more_seeds_and_is_left_out(session: Session) -> None:

@@ -56,8 +56,8 @@ def test_a_finalist_that_beats_the_baseline_with_a_smaller_gap_than_the_chosen_n
     narrower = group(Finalist("finalist 2", Recipe(relu(8)), SETTINGS), [figures(accuracy=accuracy, gap=gap)])
     answer = _answer(evaluated(digits_split, CHOSEN, narrower, PLAIN))
     sentence = (
-        " 64-8-10 (finalist 2) has the smallest honest gap of the finalists that are at least as accurate as the baseline: "
-        "1.00 points smaller than that of the chosen network, at 0.41 points less test accuracy."
+        " Of the finalists that are at least as accurate as the baseline, finalist 2, 64-8-10, has the smallest honest gap. "
+        "Compared with the chosen network, its gap is 1.00 points smaller and its test accuracy 0.41 points lower."
     )
     assert answer.endswith(sentence) if told else "smallest honest gap" not in answer
 

@@ -13,7 +13,7 @@ from pipeline.errors import StoreError
 from pipeline.search.recording.outbox import TrialRecord
 def away(*_):
     raise StoreError("away")
-TrialRecord.write = away
+TrialRecord.fill = away
 """
 
 

@@ -64,7 +64,7 @@ def test_the_fall_to_test_stands_beside_that_of_networks_that_no_search_selected
     other, plain = finalist("finalist 2", relu(4), at_selection=0.91), finalist(BASELINE, relu(16), reference=True)
     beside = evaluated(digits_split, chosen, group(other, seeds), group(plain, seeds))
     text = section(selection.analyse(beside)).text
-    assert text.endswith("validation accuracy minus test accuracy is: the baseline +2.00 ± 0.00 points.")
+    assert text.endswith("which no score has selected: the baseline +2.00 ± 0.00 points.")
 
 
 def test_every_figure_of_every_network_has_its_mean_scatter_and_interval(digits_split: Split) -> None:
