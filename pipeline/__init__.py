@@ -1,1 +1,1 @@
-"""Narrowgap: dense image classifiers whose train and test scores lie close together."""
+"""Narrowgap: image classifiers whose train and test scores lie close together."""

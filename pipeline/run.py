@@ -227,7 +227,9 @@ def _evaluate(session: Session, root: Run, workers: Workers, search: Run | None)
 
 
 def _retrain_if_needed(session: Session, root: Run) -> RetrainingOutcome:
-    """Retrains if there is something to do; bad input is reported before processes and TensorFlow start."""
+    """Retrains if there is something to do: what a scheduled job runs at night. Bad input is reported before processes and
+    TensorFlow start.
+    """
     planned = plan.plan(session, root)
     if not planned.needs_training:
         return plan.nothing_new(root, planned)

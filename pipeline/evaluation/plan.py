@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.evaluation.finalists import BASELINE, Finalist, label
+from pipeline.formatting import listed
 from pipeline.statistics.selection import Candidate
 
 
@@ -67,5 +68,8 @@ def opening(plan: Plan) -> str:
         return text
     if not plan.notes:
         return f"{text}, then up to {most} seeds if there is time"
+    if plan.wanted == plan.most:  # nobody races
+        with_all = listed([label(role) for role, seeds in plan.wanted.items() if seeds == most])
+        return f"{text}; {with_all} get {most}"
     compared = "the baseline and " if BASELINE in plan.notes else ""
     return f"{text}; {compared}finalists that are still likely to be chosen get up to {most}"

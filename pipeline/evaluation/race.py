@@ -91,8 +91,15 @@ def _note(standing: Standing, state: Round, known: int) -> str:
         return f"stops after {known} seeds: more seeds are unlikely to make it the choice ({chance})"
     if state.choice is not None:
         return f"chosen after {known} seeds; more seeds only narrow its interval"
+    if standing.leads:
+        return (
+            f"goes on after {known} seeds: it is the choice so far, and may not be with more seeds ({chance} keep it)"
+        )
     if standing.measures:
-        return f"goes on after {known} seeds: it may be the most accurate; more seeds may make it the choice ({chance})"
+        return (
+            f"goes on after {known} seeds: it is unlikely to be chosen ({chance}), but it may be the most accurate, from "
+            "which the rule measures the others"
+        )
     return f"goes on after {known} seeds: more seeds may make it the choice ({chance})"
 
 

@@ -28,7 +28,7 @@ from pipeline.tracking.store import Run
 
 FIRST_SEED = 2**32
 """A number that no trial has."""
-STOPPED = "the evaluation was stopped before this refit had ended"
+STOPPED = "the evaluation was stopped before this refit was recorded"
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,8 @@ def refit_by_plan(
 def _say_what_changed(session: Session, before: Plan, after: Plan) -> None:
     for role, note in after.notes.items():
         if note != before.notes.get(role):
-            session.say(f"evaluate: {label(role)}: {note}")
+            more = f"; {after.wanted[role]} seeds in all" if after.wanted[role] > before.wanted[role] else ""
+            session.say(f"evaluate: {label(role)}: {note}{more}")
 
 
 class _RefitScheduler:

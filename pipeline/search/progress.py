@@ -30,7 +30,7 @@ class TrialUpdate:
     seconds: float
     failure: str | None = None
     accuracy: float | None = None
-    """Validation accuracy, 0 to 1, which the choice uses; shown beside another objective."""
+    """Validation accuracy, 0 to 1, which most rules of choice use; shown beside another objective."""
     earlier: bool = False
     """Trained before this process started (a resumed search)."""
     ranked: bool = True

@@ -1,8 +1,8 @@
 """Decides whether a search resumes an earlier one: `search_to_resume`, by what `identity` says of both.
 
-The known results are in the tracking store and, where it was away, in the outbox. `trial_journal.py` reads them, `loop.py`
-The known results are in the tracking store and, where it was away, in the outbox. `trial_journal.py` reads them; `loop.py`
-section by section, so a difference can be named.
+The known results are in the tracking store and, where it was away, in the outbox. `trial_journal.py` reads them, and
+`loop.py` gives them to a fresh oracle instead of training them again. What makes two searches the same is in a tag of the
+search's run, section by section, so a difference can be named.
 """
 
 import hashlib

@@ -36,7 +36,7 @@ from pipeline.tracking.store import Run, Store
 from pipeline.training import state_file
 from pipeline.training.result import TrainingState
 
-STOPPED = "the search was stopped before this trial had ended"
+STOPPED = "the search was stopped before this trial was recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ class TrialJournal:
         self._past: dict[int, _Past] = {}
         self._states: dict[int, str] = {}
         """Ids of the runs that keep where the training of a trial stopped, which ended before this process started."""
+        self._unfinished: list[str] = []
+        """Ids of runs of earlier processes that were stopped, maybe after their state was written."""
         for run in store.children(search):
             self._remember(run)
         self._runs = RunJournal(store, search, step="trial", stopped=STOPPED, folder=folder, say=say)
@@ -108,8 +110,11 @@ class TrialJournal:
             return
         if run.status in {"FINISHED", "FAILED"}:
             self._past.setdefault(int(run.tags[ASKED_TAG]), self._as_past(run))
-        elif run.status == "RUNNING":
+            return
+        if run.status == "RUNNING":
             run.finish("KILLED", "its driver was gone; the trial was trained again")
+        if self._keeps_states:
+            self._unfinished.append(run.id)
 
     def _as_past(self, run: Run) -> _Past:
         failed = run.status == "FAILED"
@@ -188,7 +193,7 @@ class TrialJournal:
 
     def drop_states(self) -> None:
         """Deletes the states of all trials, when the search has ended and nothing continues them."""
-        for run_id in self._state_runs().values():
+        for run_id in [*self._state_runs().values(), *self._unfinished]:
             deletion.drop_artifact(self._store, self._store.get(run_id), STATE)
 
     def _state_runs(self) -> dict[int, str]:

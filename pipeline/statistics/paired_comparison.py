@@ -161,11 +161,15 @@ def sentence(comparison: Comparison, first_name: str, second_name: str, class_na
     known = sum(each.rows > 0 for each in comparison.classes)
     return (
         f"On the same {comparison.rows:,} images, {verdict}: {100 * accuracy.estimate:+z.2f} points ({level} interval "
-        f"{100 * accuracy.low:+z.2f} to {100 * accuracy.high:+z.2f}). On {test.only_first} images only {first_name} is "
-        f"right, on {test.only_second} only {second_name} (exact McNemar p = {test.p:.2g}). {other}: "
+        f"{100 * accuracy.low:+z.2f} to {100 * accuracy.high:+z.2f}). On {test.only_first} image{_s(test.only_first)} only "
+        f"{first_name} is right, on {test.only_second} only {second_name} (exact McNemar p = {test.p:.2g}). {other}: "
         f"{loss.estimate:+z.4f} ({level} interval {loss.low:+z.4f} to {loss.high:+z.4f}). Recall differs "
         f"significantly in {len(apart) or 'none'} of {known} classes (Holm-corrected){named}."
     )
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _check(labels: Labels, first: Probabilities, second: Probabilities) -> None:

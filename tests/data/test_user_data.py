@@ -495,7 +495,7 @@ class TestPictures:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (None, "data.path is null, but data.dataset is own; expected the path of a file of arrays or a folder"),
+        (None, "data.path is null, but data.dataset is own; expected the path of a file of arrays, of a table"),
         ("no/such.npz", "data.path is no/such.npz: there is no file or folder /.*/no/such.npz; expected"),
         ("x" * 300, "cannot be read .File name too long"),
         ("~nobody-here/x", "Could not determine home directory"),

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, Finalist
 from pipeline.evaluation.plan import Plan, Racer
-from pipeline.evaluation.race import final_choice, first_plan, next_plan
+from pipeline.evaluation.race import _note, final_choice, first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.experiment import Experiment, load
+from pipeline.statistics.selection.race import Round, Standing
 from tests.evaluation.refitted import PLAIN, SMALL
 from tests.evaluation.samples import figures, group
 
@@ -65,8 +67,23 @@ def test_networks_that_could_be_chosen_get_twice_as_many_seeds_and_the_others_no
         plan.notes[THREE.role]
         == "stops after 3 seeds: more seeds are unlikely to make it the choice (0 % of simulations)"
     )
-    assert plan.notes[ONE.role].startswith("goes on after 3 seeds: more seeds may make it the choice (")
+    assert plan.notes[ONE.role].startswith(
+        "goes on after 3 seeds: it is the choice so far, and may not be with more seeds ("
+    )
+    assert plan.notes[TWO.role].startswith("goes on after 3 seeds: more seeds may make it the choice (")
     assert next_plan(asked(), 2, racers(*groups), first_plan(asked(), ALL)) == plan
+
+
+@pytest.mark.parametrize(
+    ("standing", "note"),
+    [
+        (Standing(0.03, stays=True, leads=True), "it is the choice so far, and may not be with more seeds (3 % of"),
+        (Standing(0.0, stays=True, measures=True), "it is unlikely to be chosen (0 % of simulations), but it may be"),
+        (Standing(0.4, stays=True), "more seeds may make it the choice (40 % of simulations)"),
+    ],
+)
+def test_a_network_that_goes_on_is_told_why(standing: Standing, note: str) -> None:
+    assert _note(standing, Round((standing,), None), 3).startswith(f"goes on after 3 seeds: {note}")
 
 
 def test_the_last_round_is_up_to_all_seeds() -> None:

@@ -185,7 +185,7 @@ def test_an_evaluation_that_is_interrupted_ends_its_open_runs_as_killed(session:
     children = list(session.store.children(run))
     assert sorted(each.status for each in children) == ["FINISHED", "KILLED", "KILLED"]
     killed = next(each for each in children if each.status == "KILLED")
-    assert killed.tags["narrowgap.reason"] == "the evaluation was stopped before this refit had ended"
+    assert killed.tags["narrowgap.reason"] == "the evaluation was stopped before this refit was recorded"
 
 
 def test_an_evaluation_that_was_stopped_trains_no_refit_again(session: Session) -> None:
@@ -550,7 +550,9 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
         "evaluate: training 4 networks again (finalist 1, finalist 2, baseline, notebook with dropout), each with "
     )
     assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
-    decided = lines.index("evaluate: finalist 1: chosen after 3 seeds; more seeds only narrow its interval")
+    decided = lines.index(
+        "evaluate: finalist 1: chosen after 3 seeds; more seeds only narrow its interval; 5 seeds in all"
+    )
     assert lines[decided + 1] == (
         "evaluate: finalist 2: stops after 3 seeds: more seeds are unlikely to make it the choice (0 % of simulations)"
     )

@@ -62,6 +62,13 @@ def test_a_finalist_that_beats_the_baseline_with_a_smaller_gap_than_the_chosen_n
     assert answer.endswith(sentence) if told else "smallest honest gap" not in answer
 
 
+def test_equal_accuracies_are_told_as_the_same(digits_split: Split) -> None:
+    """0.004 points apart."""
+    narrower = group(Finalist("finalist 2", Recipe(relu(8)), SETTINGS), [figures(accuracy=0.89462, gap=0.0241)])
+    answer = _answer(evaluated(digits_split, CHOSEN, narrower, PLAIN))
+    assert answer.endswith("points smaller and its test accuracy the same.")
+
+
 def test_a_chosen_baseline_is_told_beside_the_other_network(digits_split: Split) -> None:
     answer = _answer(evaluated(digits_split, PLAIN, LATER))
     assert answer.startswith("Chosen: 64-128-64-32-10 (baseline) reaches 88.52 %")

@@ -7,13 +7,14 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipeline.errors import SearchFailedError, StoreError
+from pipeline.errors import InputError, SearchFailedError, StoreError
 from pipeline.search import trial_journal
 from pipeline.search.progress import TrialUpdate
 from pipeline.search.recording import run_journal
@@ -61,7 +62,9 @@ def opened(session, search, tmp_path, monkeypatch, said):
     monkeypatch.setattr(run_journal, "JOIN_SECONDS", 0.1)
 
     def make(
-        seen: Callable[[TrialUpdate], None] = lambda _update: None, box: Path = tmp_path / "outbox"
+        seen: Callable[[TrialUpdate], None] = lambda _update: None,
+        box: Path = tmp_path / "outbox",
+        session: Session = session,
     ) -> PlainJournal:
         known = session.store, search, session.experiment, session.prepared
         return PlainJournal(*known, seen, say=said.append, folder=box)
@@ -150,6 +153,7 @@ def test_a_trial_whose_figures_are_written_slowly_does_not_stay_open_when_the_se
     """A curve of thousands of epochs takes a busy store longer than the search waits; the next process records the trial."""
     real = session.store.client.impatient.log_batch
     begun, go_on, done = (threading.Event() for _ in range(3))
+    recorders: list[threading.Thread] = []
 
     def log_batch(run_id: str, metrics: Any = (), *more: Any, **named: Any) -> None:
         if metrics:
@@ -162,6 +166,7 @@ def test_a_trial_whose_figures_are_written_slowly_does_not_stay_open_when_the_se
     def stopped() -> None:
         with opened() as writing:
             writing.asked(proposal(0))
+            recorders.append(writing._runs._recorder._thread)
             monkeypatch.setattr(session.store.client.impatient, "log_batch", log_batch)
             writing.ended(proposal(0), OUTCOME)
             assert begun.wait(30)
@@ -170,15 +175,103 @@ def test_a_trial_whose_figures_are_written_slowly_does_not_stay_open_when_the_se
     with pytest.raises(KeyboardInterrupt):
         stopped()
     assert [run.status for run in session.store.children(search)] == ["KILLED"]
-    recorder = next(each for each in threading.enumerate() if each.name == "recorder")
     go_on.set()
     assert done.wait(30)
+    (recorder,) = recorders
     recorder.join(30)
+    assert not recorder.is_alive()
     assert [run.status for run in session.store.children(search)] == ["KILLED"]
     monkeypatch.undo()
     with opened():
         pass
     assert [run.status for run in session.store.children(search)] == ["KILLED", "FINISHED"]
+
+
+def test_a_run_that_could_not_be_ended_because_the_store_was_away_is_ended_when_its_figures_are_written(
+    session, search, opened, monkeypatch
+):
+    client = session.store.client.impatient
+    real_log, real_end = client.log_batch, client.set_terminated
+    begun, go_on = threading.Event(), threading.Event()
+    recorders: list[threading.Thread] = []
+
+    def log_batch(run_id: str, metrics: Any = (), *more: Any, **named: Any) -> None:
+        if metrics:
+            begun.set()
+            assert go_on.wait(30)
+        real_log(run_id, metrics, *more, **named)
+
+    def set_terminated(run_id: str, status: str) -> None:
+        if not go_on.is_set():
+            raise ConnectionError("away")
+        real_end(run_id, status)
+
+    def stopped() -> None:
+        with opened() as writing:
+            writing.asked(proposal(0))
+            recorders.append(writing._runs._recorder._thread)
+            monkeypatch.setattr(client, "log_batch", log_batch)
+            monkeypatch.setattr(client, "set_terminated", set_terminated)
+            writing.ended(proposal(0), OUTCOME)
+            assert begun.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert [run.status for run in session.store.children(search)] == ["RUNNING"]
+    go_on.set()
+    recorders[0].join(30)
+    assert [run.status for run in session.store.children(search)] == ["KILLED"]
+
+
+def test_a_process_that_is_stopped_while_it_writes_what_an_earlier_one_trained_leaves_no_run_open(
+    session, search, opened, monkeypatch
+):
+    client = session.store.client.impatient
+
+    def away(*_: Any) -> None:
+        raise StoreError("away")
+
+    def trains() -> None:
+        with opened() as writing:
+            writing.asked(proposal(0))
+            writing.ended(proposal(0), OUTCOME)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrialRecord, "fill", away)
+        with pytest.raises(StoreError):
+            trains()
+    real = client.log_batch
+
+    def log_batch(run_id: str, metrics: Any = (), *more: Any, **named: Any) -> None:
+        if metrics:
+            raise KeyboardInterrupt
+        real(run_id, metrics, *more, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "log_batch", log_batch)
+        with pytest.raises(KeyboardInterrupt):
+            opened()
+    assert [run.status for run in session.store.children(search)] == ["KILLED", "KILLED"]
+    with opened():
+        pass
+    assert [run.status for run in session.store.children(search)] == ["KILLED", "KILLED", "FINISHED"]
+
+
+def test_the_states_of_stopped_trials_are_deleted_with_the_others(session, search, opened):
+    """Hyperband continues a trial from its state; a run that was stopped may have one already."""
+    halving = session.experiment.search.model_copy(update={"tuner": "hyperband"})
+    hyperband = replace(session, experiment=session.experiment.model_copy(update={"search": halving}))
+    run = session.store.child(
+        search, step="trial", name="00", tags={"narrowgap.asked": "0", "narrowgap.proposal": "{}"}
+    )
+    run.write("state.npz", b"state")
+    run.finish("KILLED")
+    with opened(session=hyperband) as writing:
+        assert (run.id, run.read("state.npz")) == (run.id, b"state")
+        writing.drop_states()
+    with pytest.raises(InputError):
+        run.read("state.npz")
 
 
 @pytest.mark.usefixtures("listening")

@@ -1,4 +1,4 @@
-"""Reads a user's own images: arrays, IDX files, or a folder of pictures."""
+"""Reads a user's own images: arrays, tables (CSV, Parquet), IDX files, or a folder of pictures."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,8 @@ def load(data: Data, *, keep_colour: bool = False, say: Say) -> Dataset:
     """
     if data.path is None:
         raise InputError(
-            "data.path is null, but data.dataset is own; expected the path of a file of arrays or a folder of images"
+            "data.path is null, but data.dataset is own; expected the path of a file of arrays, of a table (CSV, "
+            "Parquet) or of a folder of images"
         )
     path, form, notes = user_path(data.path, name="data.path"), _form(data, keep_colour=keep_colour), Notes()
     try:

@@ -53,9 +53,21 @@ def _findings(found: Effects) -> list[Finding]:
     if widening:
         parts.append(Finding(f"It widens the gap {_named(widening)}, in points per 0.1 of rate."))
     if unknown:
-        names = listed([_spanned(each) for each in unknown])
-        parts.append(Finding(f"The change of the gap (minus: narrower) is not significant {names}.", answers=False))
+        parts += _unclear(unknown)
     return [*parts, *also]
+
+
+def _unclear(unknown: Sequence[Effect]) -> list[Finding]:
+    """Positions without a significant effect, and those without an estimate."""
+    estimated = [_spanned(each) for each in unknown if not each.why]
+    without = [_spanned(each) for each in unknown if each.why]
+    found = []
+    if estimated:
+        effect = "The effect of dropout on the gap, in points per 0.1 of rate (minus: narrower), is not significant"
+        found.append(Finding(f"{effect} {listed(estimated)}.", answers=False))
+    if without:
+        found.append(Finding(f"It cannot be estimated {listed(without)}.", answers=False))
+    return found
 
 
 def _places(gap: Fit) -> list[Effect]:

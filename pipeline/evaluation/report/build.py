@@ -98,10 +98,12 @@ def _narrower(result: EvaluationResult) -> str:
     narrower, less = (_shown(ours[name].mean) - _shown(theirs[name].mean) for name in ("accuracy_gap", "test_accuracy"))
     if narrow is result.chosen or not narrower > 0:
         return ""
+    less = round(less, 2)
+    accuracy = f"{abs(less):.2f} points {'lower' if less > 0 else 'higher'}" if less else "the same"
     return (
         f" Of the finalists that are at least as accurate as {in_sentence(rival.finalist.role)}, {result.label(narrow)}, "
         f"{narrow.architecture}, has the smallest honest gap. Compared with the chosen network, its gap is {narrower:.2f} "
-        f"points smaller and its test accuracy {abs(less):.2f} points {'lower' if less > 0 else 'higher'}."
+        f"points smaller and its test accuracy {accuracy}."
     )
 
 

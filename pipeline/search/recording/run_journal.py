@@ -132,8 +132,10 @@ class RunJournal:
         record = record or self._read(number)
         record.fill(run)  # may take long: a curve of thousands of epochs, or a slow store
         with self._lock:
-            if self._open.pop(number, None) is None:  # the step was stopped meanwhile, and has ended the run
-                return
+            mine = self._open.pop(number, None) is not None
+        if not mine:  # the step was stopped meanwhile; it has ended the run, unless the store was away just then
+            run.give_up("KILLED", self._stopped)
+            return
         try:
             record.end(run)
         except BaseException:
@@ -173,11 +175,11 @@ def recover(
             run = create(record)
             try:
                 record.write(run)
-            except Exception as error:
-                if away(error) or isinstance(error, NarrowgapError):
+            except BaseException as error:
+                run.give_up("KILLED", f"its record cannot be written: {error or type(error).__name__}")
+                if not isinstance(error, Exception) or away(error) or isinstance(error, NarrowgapError):
                     raise
                 # The store has answered that it does not take it, and would do so at every call: it is trained again.
-                run.give_up("KILLED", f"its record cannot be written: {error}")
             else:
                 recovered(run)
         outbox.drop(record.number)

@@ -25,6 +25,8 @@ class Standing:
     """Share of the simulated ends in which the rule chooses it."""
     stays: bool
     """Whether it gets further seeds."""
+    leads: bool = False
+    """Whether the rule chooses it now."""
     measures: bool = False
     """It cannot be chosen, but it may be the most accurate network, and the rule measures the others from that one."""
 
@@ -91,7 +93,7 @@ def standings(
     measures = set(_measures(candidates, ends, winners, likely, rule, allowed))
     return Round(
         tuple(
-            Standing(chance, place in likely or place in measures, place in measures)
+            Standing(chance, place in likely or place in measures, place == choice.index, place in measures)
             for place, chance in enumerate(chances)
         ),
         None,
