@@ -177,9 +177,8 @@ def test_a_trial_whose_figures_are_written_slowly_does_not_stay_open_when_the_se
     assert [run.status for run in session.store.children(search)] == ["KILLED"]
     go_on.set()
     assert done.wait(30)
-    (recorder,) = recorders
-    recorder.join(30)
-    assert not recorder.is_alive()
+    recorders[0].join(30)
+    assert not recorders[0].is_alive()
     assert [run.status for run in session.store.children(search)] == ["KILLED"]
     monkeypatch.undo()
     with opened():

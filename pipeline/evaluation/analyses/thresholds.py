@@ -28,7 +28,7 @@ RULES = {
     "argmax": "every prediction",
     "min_confidence": "confidence at or above the threshold",
     "min_margin": "margin to the second class at or above the threshold",
-    "coin_flip": "every prediction; draws between two close classes",
+    "coin_flip": "every prediction; draws among close classes",
     "candidates": "conformal sets of one class",
 }
 """What each policy accepts, in a few words."""
