@@ -1,8 +1,10 @@
 # ruff: noqa: INP001 - a script, no package
-"""Writes the reference tables of the guide, which are made from the code: `python docs/write_tables.py`.
+"""Writes the tables of README and guide that are made from the code: `python docs/write_tables.py`.
 
 A page has a table between two comments: `<!-- keys: training -->` for one section of an experiment, `<!-- keys -->` for all
-of them, or `<!-- store names -->` for the tags, metrics and artifacts of the tracking store; and `<!-- end -->`.
+of them, `<!-- only keys: space.hidden search.trials -->` for a short table of some (README.md has one), or
+`<!-- store names -->` for the tags, metrics and artifacts of the tracking store; and `<!-- end -->`. The meaning of a key is
+the docstring of its field in `pipeline/experiment/sections/`, which pydantic gives as the field's description.
 """
 
 import ast
@@ -20,7 +22,9 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 NAMES = ROOT / "pipeline" / "tracking" / "names.py"
-PLACE = re.compile(r"<!-- (keys(?:: (?P<section>[a-z_.]+))?|store names) -->.*?<!-- end -->", re.DOTALL)
+PLACE = re.compile(
+    r"<!-- (keys(?:: (?P<section>[a-z_.]+))?|only keys: (?P<only>[a-z_. ]+)|store names) -->.*?<!-- end -->", re.DOTALL
+)
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
 PLAIN: dict[Any, str] = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", type(None): "null"}
 LARGEST_SHOWN = 10**9
@@ -28,7 +32,7 @@ LARGEST_SHOWN = 10**9
 
 
 def main() -> None:
-    for page in sorted((ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         before = page.read_text(encoding="utf-8")
         if (after := renewed(before)) != before:
             page.write_text(after, encoding="utf-8")
@@ -45,6 +49,8 @@ def _table(mark: re.Match[str]) -> str:
         return "\n".join(store_names())
     from pipeline.experiment import Experiment  # noqa: PLC0415 - the project is on the path only now
 
+    if mark["only"]:
+        return "\n".join(short_rows(Experiment, mark["only"].split()))
     if mark["section"] is None:
         return "\n".join(sections(Experiment))
     model: type[BaseModel] = Experiment
@@ -77,9 +83,29 @@ def rows(model: type[BaseModel], *, only: dict[str, FieldInfo] | None = None) ->
     """A Markdown table: key, allowed values, default, meaning."""
     yield from ("| key | allowed | default | meaning |", "|---|---|---|---|")
     for key, field in (model.model_fields if only is None else only).items():
-        meaning = " ".join((field.description or "").split())
-        cells = (f"`{key}`", _allowed(field), _default(field), meaning)
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        yield _row(f"`{key}`", _allowed(field), _default(field), _meaning(field))
+
+
+def short_rows(experiment: type[BaseModel], keys: list[str]) -> Iterator[str]:
+    """A Markdown table of some keys, such as `space.hidden`: key, default, and the first sentence of the meaning."""
+    yield from ("| key | default | meaning |", "|---|---|---|")
+    for key in keys:
+        model = experiment
+        *path, name = key.split(".")
+        for part in path:
+            (model,) = sections_of(model.model_fields[part].annotation)
+        field = model.model_fields[name]
+        first_sentence, *_ = re.split(r"(?<=\.) ", _meaning(field))
+        yield _row(f"`{key}`", _default(field), first_sentence)
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _meaning(field: FieldInfo) -> str:
+    """The docstring of a key, on one line."""
+    return " ".join((field.description or "").split())
 
 
 def sections_of(annotation: Any) -> list[type[BaseModel]]:

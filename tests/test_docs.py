@@ -297,9 +297,17 @@ def test_the_reference_has_every_key_with_its_meaning():
 
 def test_the_tables_in_the_pages_are_those_of_the_code():
     generated = _generated()
-    stale = [page.name for page in PAGES if generated.renewed(page.read_text()) != page.read_text()]
+    stale = [page.name for page in ALL if generated.renewed(page.read_text()) != page.read_text()]
     assert stale == [], "write them again: python docs/write_tables.py"
-    assert sum(len(generated.PLACE.findall(page.read_text())) for page in PAGES) >= 7
+    assert sum(len(generated.PLACE.findall(page.read_text())) for page in ALL) >= 8
+
+
+def test_a_short_table_has_the_first_sentence_of_each_key():
+    (_, _, *rows) = _generated().short_rows(Experiment, ["space.input_dropout", "minutes"])
+    assert rows == [
+        "| `space.input_dropout` | `[0, 0.1, 0.2]` | Possible dropout rates after the input. |",
+        "| `minutes` | `null` | Time budget in minutes for the whole command, preparation included. |",
+    ]
 
 
 def test_the_reference_says_what_is_allowed():

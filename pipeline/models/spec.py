@@ -9,7 +9,8 @@ by this protocol and its `Recipe`. What kinds have of their own is chosen by kin
 - the trainer: `train` in `training/choose_trainer.py`, and `program_key` in `training/program_cache.py`;
 - what is charted of a trial: `Trial.searched` in `search/trials.py`, and its text `network.txt`: `logged` in
   `search/log_trial.py`;
-- the code that the saved model needs: `log_chosen_model` in `evaluation/log_model.py`.
+- the code that the saved model needs: `log_chosen_model` in `evaluation/log_model.py`;
+- guards against the other kind, which should not fire: `dense` in `dense.py`, and `train` in `training/keras_trainer.py`.
 
 Whether the experiment names a user's own model (`experiment.model`) is asked in these places too:
 

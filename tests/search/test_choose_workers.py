@@ -12,10 +12,10 @@ from pipeline.errors import InputError
 from pipeline.experiment import load
 from pipeline.models.dense import DenseSpec
 from pipeline.search.workers.choose import (
-    _room,
+    _free_memory,
     jobs,
     memory_line,
-    refuse_without_room,
+    refuse_too_little_memory,
     start_workers,
     workers_of_use,
     workers_that_fit,
@@ -77,9 +77,9 @@ def test_more_workers_than_fit_are_started_where_asked_for_with_a_warning():
 
 
 def test_data_that_not_even_one_worker_could_train_on_are_refused_with_the_figures_and_the_cure():
-    refuse_without_room(NEED, 5 * GIB)
+    refuse_too_little_memory(NEED, 5 * GIB)
     with pytest.raises(InputError) as refused:
-        refuse_without_room(NEED, 4 * GIB)
+        refuse_too_little_memory(NEED, 4 * GIB)
     assert str(refused.value) == (
         "training needs about 5.0 GiB of memory (data 4.0 GiB, one call 0.2 GiB, TensorFlow 0.8 GiB), and there are 4.0 GiB "
         "for it; expected room for one worker: take fewer or smaller images (data.path), end other programs, or raise the "
@@ -136,9 +136,9 @@ def test_fashion_mnist_needs_little_more_than_tensorflow():
 def test_data_that_are_in_memory_already_take_no_more_of_it(session, monkeypatch):
     """As arrays of this process, or in the files of a tmpfs; files on a disk are read into memory."""
     monkeypatch.setattr("pipeline.search.workers.machine.free_memory", lambda: 7)
-    assert _room(session, NEED) == 4 * GIB + 7
+    assert _free_memory(session, NEED) == 4 * GIB + 7
     shared = SharedSplit(Path("/nowhere"), ("a",), 16, "digest", "fingerprint")
     on_files = replace(session, prepared=replace(session.prepared, shared=shared))
     for in_memory, room in ((True, 4 * GIB + 7), (False, 7)):
         monkeypatch.setattr("pipeline.search.workers.machine.is_memory", lambda _folder, is_so=in_memory: is_so)
-        assert _room(on_files, NEED) == room
+        assert _free_memory(on_files, NEED) == room

@@ -654,7 +654,7 @@ def test_workers_of_a_scheduler_that_are_too_small_for_the_data_get_none_and_if_
         dask_cluster.start_worker("--memory-limit", "3GiB")
         aside.wait_for_workers(2)
         with start.remote(dask_cluster.address, digits_split, by_process(), NEED) as workers:
-            assert (workers.present, list(workers.room.small.values())) == (1, [2 * GIB])
+            assert (workers.present, list(workers.memory_limits.small.values())) == (1, [2 * GIB])
             for number in range(3):
                 workers.submit(job(number, epochs=1))
             outcomes = collect(workers, 3)

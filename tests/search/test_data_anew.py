@@ -4,7 +4,7 @@ from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
-from pipeline.search.workers.dask.room import Room
+from pipeline.search.workers.dask.memory_limits import MemoryLimits
 from pipeline.search.workers.dask.workers import DaskWorkers
 
 
@@ -17,8 +17,8 @@ class SimulatedPool(DaskWorkers):
         self.cancelled = 0
         waits = SimpleNamespace(status="pending", cancel=self._cancel)
         self._open = {7: (SimpleNamespace(number=7), waits, "C")}  # type: ignore[dict-item]  # simulated
-        self._waiting, self._homes, self.room = deque(), {"A"}, Room(None, "")
-        self.room.small = {"B": 1}
+        self._waiting, self._homes, self.memory_limits = deque(), {"A"}, MemoryLimits(None, "")
+        self.memory_limits.small = {"B": 1}
         self._data: Any = SimpleNamespace(status="pending", cancelled=lambda: False)
         self._hung: set[str] = set()
         self._replaced, self._programs = False, {"C": set()}  # type: ignore[assignment]  # simulated

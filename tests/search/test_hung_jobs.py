@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.search.workers.dask.room import Room
+from pipeline.search.workers.dask.memory_limits import MemoryLimits
 from pipeline.search.workers.dask.workers import HUNG_SECONDS, DaskWorkers
 
 HANGS, FREE = "tcp://one:1", "tcp://two:2"
@@ -26,7 +26,7 @@ class SimulatedPool(DaskWorkers):
         self._began = dict.fromkeys(self._open, time.monotonic() - 60 - HUNG_SECONDS - 1)
         self._hung: set[str] = set()
         self._replaced, self._programs = False, {HANGS: set(), FREE: set()}  # type: ignore[assignment]  # simulated
-        self._waiting, self._homes, self.room = deque(), set(), Room(None, "")
+        self._waiting, self._homes, self.memory_limits = deque(), set(), MemoryLimits(None, "")
         self._data: Any = SimpleNamespace(status="pending", cancelled=lambda: False)
         scheduler = SimpleNamespace(restart_workers="restart")
         self._client: Any = SimpleNamespace(status="running", scheduler=scheduler, sync=self._sync)

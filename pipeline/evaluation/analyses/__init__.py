@@ -1,8 +1,17 @@
 """The analyses of an evaluation: one file per question that the report answers.
 
 To add one, add a file with a function `analyse` from `EvaluationResult` to `Analysis` (None if it does not apply), and a
-line in `ANALYSES`. The file computes with `statistics`, draws with `figures` and words its section. A picture is a
-`Picture` in the `Section` (both in `report/page.py`), and a PNG file in the artifacts: see `pareto.py`.
+line in `ANALYSES`. The file computes with `statistics`, draws with `figures` and words its section; `pareto.py` is one.
+
+The way of a picture into the report:
+
+1. `analyse` draws it and returns it as a `Picture` in the `Section` of its `Analysis`. (The picture beside the answer is the
+   `summary_picture` of an `Analysis`.)
+2. `evaluate` in `evaluation/step.py` calls every function of `ANALYSES`, and hands their results to
+3. `build_report` in `evaluation/report/build.py`, which puts their sections in order, and calls
+4. `render` in `evaluation/report/page.py`: the page embeds every PNG file as a data URI (`Picture.source`).
+
+The PNG file is also among the artifacts of the `Analysis`, so that it can be opened by itself.
 """
 
 from collections.abc import Callable, Sequence

@@ -13,7 +13,7 @@ class Data(Section):
 
     dataset: Literal["fashion_mnist", "digits", "own"] = "fashion_mnist"
     """`fashion_mnist` (Zalando, 70,000 images of 28x28), `digits` (scikit-learn, 1,797 images of 8x8) or `own` (the data at
-    `path`)."""
+    `data.path`)."""
     path: Annotated[str, Field(min_length=1)] | None = None
     """Where the data are. For `fashion_mnist`: a folder with its four IDX files, gzipped or not, tried before every other
     source. For `own`: an npz, CSV or Parquet file, a folder of these, of npy or of IDX files, or a folder with

@@ -24,7 +24,7 @@ MAILED = 20
 
 
 @dataclass(frozen=True)
-class Job:
+class DailyJob:
     """A retraining that is started every day."""
 
     name: str
@@ -106,7 +106,7 @@ class Job:
         return today.astimezone(UTC)
 
 
-def render(job: Job) -> str:
+def render(job: DailyJob) -> str:
     """All three texts, preceded by what to do about secrets, if there are any."""
     environment = Environment(
         loader=PackageLoader("pipeline.retraining", "schedule"),

@@ -16,7 +16,7 @@ from pipeline.experiment import Experiment, is_path
 from pipeline.retraining.schedule.clock import machine_clock
 from pipeline.retraining.schedule.environment import SECRETS, carried, is_secret, needed_files
 from pipeline.retraining.schedule.private_hosts import is_here, private_host
-from pipeline.retraining.schedule.render import Job, render
+from pipeline.retraining.schedule.render import DailyJob, render
 from pipeline.tracking.connection import address
 
 
@@ -38,7 +38,7 @@ def schedule(experiment: Experiment, given: str, overrides: Mapping[str, str], *
     }
     hidden = [name for name, value in environment.items() if name != "PATH" and is_secret(name, value)]
     options = [word for key, value in overrides.items() for word in (f"--{key}", value)]
-    job = Job(
+    job = DailyJob(
         name=experiment.name,
         words=(sys.executable, "-m", "pipeline", "retrain", "--experiment", str(file or given), *options),
         environment={name: value for name, value in environment.items() if name not in hidden},

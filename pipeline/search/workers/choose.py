@@ -38,15 +38,15 @@ def start_workers(session: Session) -> Iterator[Workers]:
                 "training begins when one comes, one network at a time (with workers there first, as many as they are)"
             )
             small = (
-                f"; {len(remote.room.small)} more have too little memory for the data, and get none"
-                if remote.room.small
+                f"; {len(remote.memory_limits.small)} more have too little memory for the data, and get none"
+                if remote.memory_limits.small
                 else ""
             )
             session.say(here + small if remote.present else f"{here}; {ahead}")
             yield remote
         return
-    seen, free = gpus(), _room(session, need)
-    refuse_without_room(need, free)
+    seen, free = gpus(), _free_memory(session, need)
+    refuse_too_little_memory(need, free)
     if asked.workers == "auto":
         wanted = workers_of_use(jobs(session.experiment), len(seen) or machine.cores())
         count = workers_that_fit(wanted, need, free)
@@ -76,7 +76,7 @@ def start_early(step: str, experiment: Experiment) -> None:
         fork_server.start()
 
 
-def _room(session: Session, need: MemoryNeed) -> int:
+def _free_memory(session: Session, need: MemoryNeed) -> int:
     """Bytes of free memory for training, plus what the loaded data already occupy."""
     shared = session.prepared.shared
     held = shared is None or machine.is_memory(shared.folder)
@@ -100,7 +100,7 @@ def workers_that_fit(wanted: int, need: MemoryNeed, free: int) -> int:
     return max(1, min(wanted, (free - need.data) // need.own))
 
 
-def refuse_without_room(need: MemoryNeed, free: int) -> None:
+def refuse_too_little_memory(need: MemoryNeed, free: int) -> None:
     """Refuses data that not even one worker could train on.
 
     Raises:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from pipeline.errors import InputError
-from pipeline.search.workers.dask.room import MORE_ROOM
+from pipeline.search.workers.dask.memory_limits import MORE_MEMORY
 from pipeline.search.workers.jobs import Outcome
 from pipeline.search.workers.memory_need import MemoryNeed, gib
 
@@ -58,5 +58,5 @@ class Deaths:
         have = f", and the workers have at most {gib(most)}" if most else ""
         raise InputError(
             f"the data killed their workers {self.of_data} times before training began (out of memory, a crash, or ended "
-            f"from outside): training needs {self._need.text()}{have}; {MORE_ROOM}"
+            f"from outside): training needs {self._need.text()}{have}; {MORE_MEMORY}"
         )

@@ -97,7 +97,7 @@ def remote(address: str, split: Split, draw: Draw, need: MemoryNeed | None = Non
                 "search.cluster=null to train on this machine"
             ) from error
         try:
-            workers.room.refuse_without()
+            workers.memory_limits.refuse_if_none_fits()
             yield workers
         finally:
             workers.close()

@@ -8,9 +8,9 @@ in a dead worker's queue.
 
 How a death is noticed, and what follows:
 
-- `_requeue_lost_jobs`: the worker is gone.
+- `_requeue_lost_jobs`: the worker is gone. Its job is put in front of those that wait.
 - `_outcome`: Dask ends the job of a dead worker as lost, or as `KilledWorker` if the worker was back at its address each
-  time.
+  time. `_ended`, which calls it, puts the job in front likewise.
 - `_count_death`: both ask it whether the job is trained again or fails.
 - `_count_data_death`: a worker of a cluster that dies before its job begins dies of the data. Three in a row end the run.
   Workers of this machine read the data after a job has begun, so each death counts against its job.
@@ -37,7 +37,7 @@ from pipeline.search.workers.dask import connection, package
 from pipeline.search.workers.dask.connection import UNREACHABLE
 from pipeline.search.workers.dask.deaths import Deaths
 from pipeline.search.workers.dask.job import BEGUN, OtherCodeError, import_tensorflow, pass_on, train_job
-from pipeline.search.workers.dask.room import Room
+from pipeline.search.workers.dask.memory_limits import MemoryLimits
 from pipeline.search.workers.dask.stall_notice import StallNotice
 from pipeline.search.workers.jobs import Draw, Job, Outcome, match
 from pipeline.search.workers.memory_need import MemoryNeed
@@ -108,7 +108,7 @@ class DaskWorkers:
         """Says on the screen that no result comes."""
         self._began: dict[int, float] = {}
         """When jobs were first seen to have begun, by number; `time.monotonic` seconds."""
-        self.room = Room(need, self._address)
+        self.memory_limits = MemoryLimits(need, self._address)
         """Which workers have enough memory for the data."""
         self.present = len(self._ready())
         """Workers that there were at the start."""
@@ -132,13 +132,13 @@ class DaskWorkers:
         self._scheduler = self._scheduler or found["id"]
         self._replaced = found["id"] != self._scheduler
         workers: Mapping[str, Any] = {} if self._replaced else found["workers"]
-        if any(self.room.is_enough(each) for each in workers.values()):
+        if any(self.memory_limits.is_enough(each) for each in workers.values()):
             self._seen = time.monotonic()
         return workers
 
     def _ready(self) -> set[str]:
         """Addresses of workers that accept jobs; a worker that is leaving does not, nor one with too little memory."""
-        return self.room.addresses(
+        return self.memory_limits.addresses(
             {address: each for address, each in self._present().items() if each["status"] == "running"}
         )
 
@@ -171,7 +171,7 @@ class DaskWorkers:
                     self._count_data_death(error.allowed_failures + 1)
                 self._data.retry()
             ready = self._ready()
-            self.room.refuse_without()
+            self.memory_limits.refuse_if_none_fits()
             sound = self._code.sound(self._client, ready)
             if sound and not self._code.waits and (self._data is None or self._homeless(sound)):
                 self._take_back_what_waits()
@@ -222,9 +222,9 @@ class DaskWorkers:
             raise RuntimeError(f"none of this machine's worker processes has come back in {ABSENT_SECONDS} s")
         if not self._own and absent > 60 * self.wait_minutes:
             raise StoreError(
-                f"the scheduler {self._address} has had no worker {self.room.missing()}for {self.wait_minutes:g} min "
-                f"(search.wait_minutes); start one with `dask worker {self._address} --nthreads 1`, then run the same "
-                "command to resume"
+                f"the scheduler {self._address} has had no worker {self.memory_limits.missing()}for "
+                f"{self.wait_minutes:g} min (search.wait_minutes); start one with "
+                f"`dask worker {self._address} --nthreads 1`, then run the same command to resume"
             )
         return outcomes
 
@@ -349,7 +349,8 @@ class DaskWorkers:
         """Counts a death; returns a failure once there are too many. A job that had not begun is not charged with it: what
         its worker did until then was to fetch the data.
         """
-        if self.room.need is not None and not self._has_begun(future):
+        on_a_cluster = self.memory_limits.need is not None
+        if on_a_cluster and not self._has_begun(future):
             self._count_data_death(times)
             return None
         return self._deaths.count(job.number, times)
@@ -383,7 +384,7 @@ class DaskWorkers:
 
     def _homeless(self, sound: AbstractSet[str]) -> bool:
         """Whether Dask might compute the data on a worker that is too small, or has none left that may compute them."""
-        return bool(self.room.small or self._homes) and not self._homes & sound
+        return bool(self.memory_limits.small or self._homes) and not self._homes & sound
 
     def _take_back_what_waits(self) -> None:
         """Takes jobs back that may wait for data which Dask does not compute any more."""
@@ -398,7 +399,7 @@ class DaskWorkers:
         its holders die. If there are workers that are too small for it, only those that are `sound` now compute it; once
         they are gone, it is sent anew.
         """
-        self._homes = set(sound) if self.room.small else set()
+        self._homes = set(sound) if self.memory_limits.small else set()
         own = f"-{time.monotonic_ns()}" if self._homes else ""  # Dask ignores new places for a key it knows
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")

@@ -6,14 +6,14 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.search.workers.memory_need import MemoryNeed, gib
 
-MORE_ROOM = (
+MORE_MEMORY = (
     "expected room for the data: start workers with more memory (--memory-limit), or take fewer or smaller images "
     "(data.path)"
 )
 """The cure for data that do not fit."""
 
 
-class Room:
+class MemoryLimits:
     """The workers that are too small for the data; without a need, none is.
 
     Args:
@@ -34,12 +34,12 @@ class Room:
         return self.need is None or not 0 < limit < self.need.least
 
     def addresses(self, ready: Mapping[str, Mapping[str, Any]]) -> set[str]:
-        """Those of the workers that have room; remembers the others."""
+        """Those of the workers that have enough memory; remembers the others."""
         self.small = {address: each["memory_limit"] for address, each in ready.items() if not self.is_enough(each)}
         self._found = self._found or len(ready) > len(self.small)
         return set(ready) - set(self.small)
 
-    def refuse_without(self) -> None:
+    def refuse_if_none_fits(self) -> None:
         """Refuses data for which all workers so far have had too little memory.
 
         Raises:
@@ -49,7 +49,7 @@ class Room:
             most = gib(max(self.small.values()))
             raise InputError(
                 f"training needs {self.need.text()}, and the {len(self.small)} workers of the Dask scheduler "
-                f"{self._address} have at most {most}; {MORE_ROOM}"
+                f"{self._address} have at most {most}; {MORE_MEMORY}"
             )
 
     def missing(self) -> str:
