@@ -4,7 +4,7 @@
 A page has a table between two comments: `<!-- keys: training -->` for one section of an experiment, `<!-- keys -->` for all
 of them, `<!-- only keys: space.hidden search.trials -->` for a short table of some (README.md has one), or
 `<!-- store names -->` for the tags, metrics and artifacts of the tracking store; and `<!-- end -->`. The meaning of a key is
-the docstring of its field in `pipeline/experiment/sections/`, which pydantic gives as the field's description.
+the docstring of its field in `pipeline/experiment/`, which pydantic gives as the field's description.
 """
 
 import ast

@@ -6,7 +6,8 @@ by this protocol and its `Recipe`. What kinds have of their own is chosen by kin
 - the search space: `space_of` in `spaces.py`;
 - the Keras model: `build` in `networks.py`;
 - the JSON: `_spec` in `recipe.py`;
-- the trainer: `train` in `training/choose_trainer.py`, and `program_key` in `training/program_cache.py`;
+- the trainer: `train` in `training/choose_trainer.py`;
+- when two networks share a compiled program: `program_key` in `training/program_cache.py`;
 - what is charted of a trial: `Trial.searched` in `search/trials.py`, and its text `network.txt`: `logged` in
   `search/log_trial.py`;
 - the code that the saved model needs: `log_chosen_model` in `evaluation/log_model.py`;
@@ -20,8 +21,9 @@ Whether the experiment names a user's own model (`experiment.model`) is asked in
 - when TensorFlow is started: `run.py`, and `start_workers` in `search/workers/choose.py`;
 - what makes two searches the same: `identity` in `search/resume.py`;
 - what a search records: `_begin` and `_sum_up` in `search/step.py`;
-- how trials and versions of the store become recipes again: `search/step.py`, `evaluation/step.py`, `retraining/plan.py` and
+- how trials and versions of the store become recipes again: `search/step.py`, `evaluation/step.py` and
   `retraining/challenger.py`;
+- whether a champion's code has changed: `retraining/plan.py`;
 - the settings of baseline and notebook network: `_shared` in `evaluation/finalists.py`;
 - how the report speaks of layers: `evaluation/analyses/placement_effects.py`, and of the network that the chosen one is
   compared with: `evaluation/report/build.py`.

@@ -1,6 +1,6 @@
 """The step `retrain`: trains a challenger on the current data and promotes it if the gate decides so.
 
-If the step is interrupted at any point, the champion is either the old or the new version: the alias is moved last, after
+If the step is interrupted at any point, the champion is either the old or the new version: the alias is moved only after
 the new version was loaded back and tested. The next call deletes the versions of the interrupted run, or completes the run
 if the alias was moved already.
 """
@@ -51,7 +51,7 @@ DECISION_FILES = (DECISION_JSON, DECISION_MD)
 MOST_VERSION_LETTERS = 5000
 """Most letters of a description or a tag of a version that every registry takes."""
 FEW_SEEDS = 3
-"""Below it, the t quantile makes the noise of seeds very large: 73 points of accuracy in one case of two seeds."""
+"""With fewer, the interval over seeds is very wide: with two, once ± 73 points of accuracy."""
 TRIES = 3
 """How often to decide if somebody else moves the champion meanwhile."""
 

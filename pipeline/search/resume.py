@@ -117,7 +117,7 @@ def search_to_resume(session: Session, experiment_id: str) -> Run | None:
 
     Raises:
         BusyError: If another process runs it.
-        InputError: If it is unfinished and differs from this search.
+        InputError: If it is unfinished, no process runs it, and it differs from this search.
     """
     asked = session.experiment
     if asked.search.resume == "never":

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Tags of every run.
+# Tags of runs and versions of any kind.
 STEP_TAG = "narrowgap.step"
 """`main`, `prepare`, `search`, `trial`, `evaluate`, `refit`, `retrain`, `rollback`, `predict`, `prune` or `check`."""
 EXPERIMENT_TAG = "narrowgap.experiment"
@@ -50,7 +50,8 @@ WINDOW_TAG = "narrowgap.window"
 OVER_TAG = "narrowgap.over"
 """Set on a search that ended for good without a winner."""
 TRIALS_ASKED_TAG = "narrowgap.trials_asked"
-"""`search.trials` of the search."""
+"""`search.trials` of the search; of one that ended for lack of time, the trials that it has, so that a larger number resumes
+it."""
 ASKED_TAG = "narrowgap.asked"
 """A trial's place in the order of proposals, from 0."""
 PROPOSAL_TAG = "narrowgap.proposal"
@@ -218,7 +219,8 @@ METRICS: dict[str, Metric] = {
         _count("seconds", "time", "s"),
     )
 }
-"""Once per trial and refit, of the weights kept; on a search those of its best trial, on an evaluation means over seeds."""
+"""Once per trial and refit, of the weights kept (`fit_…`: train scores of the last epoch); on a search those of its best
+trial, on an evaluation means over seeds."""
 OTHER_METRICS: dict[str, str] = {
     "epoch/<metric>": "Of a trial and a refit: a metric after each epoch, counted from 0.",
     "val_recall/<class>, test_recall/<class>": "Of a trial and a refit: share of a class that is recognised, 0 to 1.",
@@ -275,7 +277,7 @@ TRIAL_COLUMNS = ("trial", "architecture", "parameters", "pruned", "run_id")
 TUNER_PREFIX = "tuner/"
 """Of what Hyperband adds to the hyperparameters of a proposal."""
 MOST_PARAM_NAME_LETTERS = 250
-"""Of the name of a param."""
+"""Longest name of a param that MLflow takes."""
 
 
 def reserved(name: str) -> str | None:

@@ -1,8 +1,8 @@
 """The compiled program of dense networks: their weights, the optimizer, one step per batch, and scores.
 
-Everything that differs between networks of one shape is an input: weights, seed, dropout rates, learning rates. The last,
-smaller batch is padded with rows of weight 0, and a stack may hold fewer batches than it has room for, so one compilation
-is enough.
+Everything that differs between networks of one shape is an input: weights, random numbers, dropout rates, learning rates,
+weight decay, label smoothing. The last, smaller batch is padded with rows of weight 0, and a stack may hold fewer batches
+than it has room for, so one compilation is enough.
 """
 
 import itertools
@@ -132,7 +132,7 @@ class Program:
             count: Rows that count; those after them are padding.
             rates: Of learning, weight decay and label smoothing.
             random: (steps, batch, width) per position with dropout.
-            thresholds: (positions,); random numbers below it are dropped.
+            thresholds: (positions,); a unit whose random number is below it is dropped.
         """
         loss, right = self._steps(images, labels, np.int32(count), rates, thresholds, *random)
         return float(loss), float(right)

@@ -30,7 +30,7 @@ class Trainer(Protocol):
 
     @property
     def layers(self) -> str:
-        """The network as a text table of its layers; empty where others make it."""
+        """The network as a text table of its layers; empty for a dense network, whose table the search writes."""
 
     def compile(self) -> None:
         """Compiles what is not compiled yet, so that no epoch pays for it."""
@@ -54,7 +54,7 @@ class Trainer(Protocol):
         """Puts weights in place."""
 
     def optimizer_state(self) -> tuple[NDArray[np.generic], ...]:
-        """The optimizer's variables and whatever else training goes on from."""
+        """The optimizer's variables, and other arrays that the next epoch starts from."""
 
 
 def train_epochs(  # noqa: PLR0913 - those of `dense_trainer.train`, and its trainer
@@ -69,7 +69,18 @@ def train_epochs(  # noqa: PLR0913 - those of `dense_trainer.train`, and its tra
     on_epoch: OnEpoch | None,
     clock: "Clock",
 ) -> TrialResult:
-    """Trains epoch by epoch with early stopping, and scores the kept weights; arguments are those of `dense_trainer.train`.
+    """Trains epoch by epoch with early stopping, and scores the kept weights.
+
+    Args:
+        trainer: Trains one epoch.
+        recipe: What is trained; part of the result.
+        settings: The resolved training settings.
+        split: The data.
+        seed: Of the sample of training images that is scored after each epoch.
+        state: Where to go on; None starts.
+        until: Epoch to stop at; all epochs if None.
+        on_epoch: Called after each epoch with its number and metrics; training ends there if it returns true.
+        clock: Takes the seconds of each phase.
 
     Raises:
         FloatingPointError: If a loss is NaN or infinite.

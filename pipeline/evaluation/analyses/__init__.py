@@ -7,11 +7,12 @@ The way of a picture into the report:
 
 1. `analyse` draws it and returns it as a `Picture` in the `Section` of its `Analysis`. (The picture beside the answer is the
    `summary_picture` of an `Analysis`.)
-2. `evaluate` in `evaluation/step.py` calls every function of `ANALYSES`, and hands their results to
-3. `build_report` in `evaluation/report/build.py`, which puts their sections in order, and calls
-4. `render` in `evaluation/report/page.py`: the page embeds every PNG file as a data URI (`Picture.source`).
+2. `evaluate` in `evaluation/step.py` calls every function of `ANALYSES`.
+3. `build_report` in `evaluation/report/build.py` gets their results, and puts the sections in order.
+4. `render` in `evaluation/report/page.py` makes the page. It embeds every PNG file as a data URI (`Picture.source`).
 
-The PNG file is also among the artifacts of the `Analysis`, so that it can be opened by itself.
+The PNG file is also an artifact of the `Analysis`, so that it can be opened by itself; its name stands in
+`tracking/names.py`.
 """
 
 from collections.abc import Callable, Sequence

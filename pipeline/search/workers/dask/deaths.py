@@ -9,7 +9,7 @@ from pipeline.search.workers.jobs import Outcome
 from pipeline.search.workers.memory_need import MemoryNeed, gib
 
 DEATHS = 3
-"""Workers that may die of one job before it counts as failed, or of the data before the run ends."""
+"""At this many deaths of workers, the job that they trained has failed; at this many before any job began, the run ends."""
 
 
 class Deaths:

@@ -11,7 +11,8 @@ How a death is noticed, and what follows:
 - `_requeue_lost_jobs`: the worker is gone. Its job is put in front of those that wait.
 - `_outcome`: Dask ends the job of a dead worker as lost, or as `KilledWorker` if the worker was back at its address each
   time. `_ended`, which calls it, puts the job in front likewise.
-- `_count_death`: both ask it whether the job is trained again or fails.
+- `_count_death`: both report a death to it, and it fails the job at the third. A worker that announced its end has not died:
+  its job is trained again.
 - `_count_data_death`: a worker of a cluster that dies before its job begins dies of the data. Three in a row end the run.
   Workers of this machine read the data after a job has begun, so each death counts against its job.
 """
