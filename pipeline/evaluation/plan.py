@@ -60,10 +60,12 @@ def all_seeds(finalists: Sequence[Finalist], seeds: int) -> Plan:
     return Plan(wanted, wanted)
 
 
-def opening(plan: Plan) -> str:
+def opening(plan: Plan, at_a_time: int) -> str:
     """What is about to be trained, for the screen."""
     roles, fewest, most = ", ".join(map(label, plan.wanted)), min(plan.wanted.values()), max(plan.most.values())
     text = f"training {len(plan.wanted)} networks again ({roles}), each with the same {fewest} fresh seeds"
+    if at_a_time > 1:
+        text += f", {at_a_time} at a time"
     if fewest == most:
         return text
     if not plan.notes:

@@ -86,21 +86,16 @@ def final_choice(
 
 
 def _note(standing: Standing, state: Round, known: int) -> str:
-    chance = f"{100 * standing.chance:.0f} % of simulations"
+    chance = f"{100 * standing.chance:.0f} % of simulations of further seeds"
     if not standing.stays:
-        return f"stops after {known} seeds: more seeds are unlikely to make it the choice ({chance})"
+        return f"the choice in only {chance}"
     if state.choice is not None:
-        return f"chosen after {known} seeds; more seeds only narrow its interval"
+        return f"chosen after {known} seeds; further seeds only narrow its interval"
     if standing.leads:
-        return (
-            f"goes on after {known} seeds: it is the choice so far, and may not be with more seeds ({chance} keep it)"
-        )
+        return f"the choice after {known} seeds, and in {chance}"
     if standing.measures:
-        return (
-            f"goes on after {known} seeds: it is unlikely to be chosen ({chance}), but it may be the most accurate, from "
-            "which the rule measures the others"
-        )
-    return f"goes on after {known} seeds: more seeds may make it the choice ({chance})"
+        return f"the choice in only {chance}, but it may be the most accurate, from which the rule measures the others"
+    return f"not the choice after {known} seeds, but in {chance}"
 
 
 def _reason(state: Round, known: int, seeds: int) -> str:

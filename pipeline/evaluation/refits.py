@@ -131,7 +131,7 @@ def refit_by_plan(
         plans = in_time(session, workers, plans, on_hand=under_way.on_hand)
         plan = plans.first
         if len(finalists) > 1:
-            session.say(f"evaluate: {opening(plan)}")
+            session.say(f"evaluate: {opening(plan, workers.count)}")
         while True:
             display.expect(sum(plan.most.values()), at_most=not plan.final)
             under_way.train(workers, display, plan)
@@ -153,8 +153,11 @@ def refit_by_plan(
 def _say_what_changed(session: Session, before: Plan, after: Plan) -> None:
     for role, note in after.notes.items():
         if note != before.notes.get(role):
-            more = f"; {after.wanted[role]} seeds in all" if after.wanted[role] > before.wanted[role] else ""
-            session.say(f"evaluate: {label(role)}: {note}{more}")
+            more = after.wanted[role] - before.wanted[role]
+            gets = (
+                f"{more} more seed{'' if more == 1 else 's'}, {after.wanted[role]} in all" if more else "no more seeds"
+            )
+            session.say(f"evaluate: {label(role)} gets {gets}: {note}")
 
 
 class _RefitScheduler:

@@ -1,8 +1,8 @@
 """The search loop: ask for a proposal, train it, tell the score, until the budget is used up.
 
 The oracle receives scores in the order of proposals, and is asked for the next trial while fewer than `window` trials lack a
-score. Proposals therefore depend only on scores and window, not on which worker was faster. A search can be repeated exactly, and
-an interrupted one is resumed by the same calls with the recorded scores.
+score. Proposals therefore depend only on scores and window, not on which worker was faster. A search can be repeated
+exactly, and an interrupted one is resumed by the same calls with the recorded scores.
 """
 
 from collections import deque

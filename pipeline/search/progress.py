@@ -135,10 +135,10 @@ class ProgressDisplay:
         left = self._total - self._done
         if left <= 0 or not self._fresh:
             return ""
-        about = "about" if self._of == "of" else "at most about"
         under_way = min(self._workers - 1, left) / 2  # on average, each is half done
         each = (time.monotonic() - self._start) / (self._fresh + under_way)
-        return f"{about} {duration(each * (left - under_way))} left{self._limit_text()}"
+        if_all = "" if self._of == "of" else f" if all {self._total} are trained"
+        return f"about {duration(each * (left - under_way))} left{if_all}{self._limit_text()}"
 
     def _limit_text(self) -> str:
         seconds = self._limit()

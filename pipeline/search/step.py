@@ -29,6 +29,7 @@ from pipeline.tracking.names import (
     EXPERIMENT_YAML,
     IDENTITY_TAG,
     LEFT_OUT_TAG,
+    METRICS,
     OVER_TAG,
     PARALLEL_PNG,
     PARETO_PNG,
@@ -87,6 +88,7 @@ def search(session: Session, run: Run, workers: Workers, *, refits: Callable[[in
     _begin(run, prepared, experiment, window)
     total = min(wished, size) if experiment.search.tuner != "hyperband" else wished
     deadline = _deadline(session, run, workers, refits)
+    session.say(f"search: {_opening(experiment, total, workers.count)}")
     with ProgressDisplay(
         session.console,
         total=total,
@@ -125,6 +127,15 @@ def search(session: Session, run: Run, workers: Workers, *, refits: Callable[[in
         journal.drop_states()
     _say_ending(session, run, ending, found)
     return run
+
+
+def _opening(experiment: Experiment, total: int, at_a_time: int) -> str:
+    """What is about to be searched, for the screen."""
+    objective = METRICS[experiment.search.objective]
+    extreme = "lowest" if objective.unit == "nats" else "highest"
+    together = f", {at_a_time} at a time" if at_a_time > 1 else ""
+    trials_asked = f"{total} trial{'' if total == 1 else 's'}"
+    return f"{trials_asked}{together}; tuner: {experiment.search.tuner}; objective: {extreme} {objective.label}"
 
 
 def _deadline(session: Session, run: Run, workers: Workers, refits: Callable[[int], Refits] | None) -> Deadline:

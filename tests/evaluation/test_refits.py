@@ -551,10 +551,10 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     )
     assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
     decided = lines.index(
-        "evaluate: finalist 1: chosen after 3 seeds; more seeds only narrow its interval; 5 seeds in all"
+        "evaluate: finalist 1 gets 2 more seeds, 5 in all: chosen after 3 seeds; further seeds only narrow its interval"
     )
     assert lines[decided + 1] == (
-        "evaluate: finalist 2: stops after 3 seeds: more seeds are unlikely to make it the choice (0 % of simulations)"
+        "evaluate: finalist 2 gets no more seeds: the choice in only 0 % of simulations of further seeds"
     )
     assert lines[decided - 1].startswith("refit 14 of at most 18")
     assert lines[-1].startswith("refit 16 of 16  finalist 1: ")

@@ -1,7 +1,6 @@
 """The report's texts, whole, against one golden file; UPDATE_GOLDEN=1 rewrites it."""
 
 import io
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,17 +26,10 @@ from pipeline.models.recipe import Recipe
 from pipeline.session import Session
 from pipeline.statistics.selection import Choice
 from tests.evaluation.samples import SETTINGS, figures, group, relu, run, trial
+from tests.fixtures.golden import check
 
 pytestmark = pytest.mark.tensorflow
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def check(name: str, text: str) -> None:
-    """Compares a text with its golden file."""
-    file = GOLDEN / name
-    if os.environ.get("UPDATE_GOLDEN"):
-        file.write_text(text, encoding="utf-8")
-    assert text == file.read_text(encoding="utf-8"), f"to accept the new text of {name}: UPDATE_GOLDEN=1"
 
 
 def seeds(*accuracies: float, gap: float, drop: float = 0.0) -> list[dict[str, float]]:
@@ -72,7 +64,7 @@ def test_the_reports_texts_read_as_agreed(result: EvaluationResult) -> None:
             section = analysis.section
             captions = [each.caption for each in section.tables] + [each.caption for each in section.pictures]
             parts += [f"# {section.title}", section.text, *(f"[{each}]" for each in captions), section.method]
-    check("report.txt", "\n\n".join(part for part in parts if part) + "\n")
+    check(GOLDEN / "report.txt", "\n\n".join(part for part in parts if part) + "\n")
 
 
 LABELS = np.zeros(1000, int)
@@ -113,8 +105,8 @@ def test_the_texts_of_a_race_read_as_agreed(result: EvaluationResult) -> None:
     assert section is not None
     assert gaps is not None
     seeds_table = section.tables[0].frame.to_csv(index=False)
-    parts = [opening(first), choice.reason, seeds_table, section.method, gaps.text]
-    check("race.txt", "\n\n".join(parts) + "\n")
+    parts = [opening(first, 2), choice.reason, seeds_table, section.method, gaps.text]
+    check(GOLDEN / "race.txt", "\n\n".join(parts) + "\n")
 
 
 def summary(result: EvaluationResult, *groups: RefitGroup) -> tuple[str, list[str], int | None]:

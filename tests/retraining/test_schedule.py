@@ -20,6 +20,7 @@ from pipeline.retraining.schedule import environment as environments
 from pipeline.retraining.schedule import schedule as scheduling
 from pipeline.retraining.schedule.private_hosts import private_host
 from pipeline.tracking.connection import address
+from tests.fixtures.golden import check
 from tests.test_whole import environment, narrowgap, runs
 
 pytestmark = pytest.mark.server
@@ -201,10 +202,7 @@ def test_the_whole_text_reads_as_agreed(monkeypatch, tmp_path, zone, uri, golden
     monkeypatch.setattr(sys, "executable", "/opt/python/bin/python")
     text = text_of(overrides={"space.hidden": "[64, 128]"})
     text = text.replace(str(ROOT), "ROOT").replace(str(tmp_path), "HOME")
-    file = Path(__file__).parent / "golden" / golden
-    if os.environ.get("UPDATE_GOLDEN"):
-        file.write_text(text + "\n")
-    assert text + "\n" == file.read_text()
+    check(Path(__file__).parent / "golden" / golden, text + "\n")
 
 
 @pytest.mark.parametrize(

@@ -156,9 +156,9 @@ def test_two_positions_that_always_move_together_are_neither_told_and_the_others
     trials = trials.assign(dropout_4=0.0)
     found = effects(trials)
     for column in ("dropout_1", "dropout_2"):
-        assert verdict_on(found, column) == ("cannot tell", "never varied alone")
+        assert verdict_on(found, column) == ("cannot tell", "not separable from other effects")
     assert (
-        "It cannot be estimated after hidden layer 1 (never varied alone) and after hidden layer 2 (never"
+        "It cannot be estimated after hidden layer 1 (not separable from other effects) and after hidden layer 2 (not"
         in sentence(found)
     )
     assert verdict_on(found, "dropout_0") == ("lowers", "")
@@ -169,7 +169,7 @@ def test_the_only_network_of_a_depth_tells_of_nothing_but_itself() -> None:
     lone = trials[trials["depth"] == 4].iloc[:1]
     shallow = trials[trials["depth"] < 4]
     with_it, without = effects(pd.concat([shallow, lone])), effects(shallow)
-    assert with_it.fit("accuracy_gap").effect("depth_4").why == "never varied alone"
+    assert with_it.fit("accuracy_gap").effect("depth_4").why == "not separable from other effects"
     assert with_it.fit("accuracy_gap").regression.rows == len(shallow)
     for column in ("dropout_0", "dropout_3", "hidden_2", "depth_3"):
         one, other = (each.fit("accuracy_gap").effect(column) for each in (with_it, without))
@@ -368,7 +368,7 @@ def test_networks_that_the_model_fits_exactly_are_counted_as_left_out() -> None:
     lone = known(1, seed=7, depths=(4, 4))
     text = model_text(effects(pd.concat([trials, lone], ignore_index=True)))
     assert "predicts accuracy and gap of 61 networks from" in text
-    assert "60 networks (1 left out that the model fits exactly at any score), in-sample R²" in text
+    assert "60 networks (1 left out: fitted exactly, whatever the score), in-sample R²" in text
 
 
 def test_networks_of_one_depth_have_no_effect_of_depth() -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Container, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.stats import t
 
 from pipeline.statistics.selection import Candidate, Rule, choose, ranked
 from pipeline.statistics.selection.difference import difference
+from tests.fixtures.golden import check
 
 RULES: list[Rule] = ["one_standard_error", "best_loss", "best_accuracy"]
 
@@ -31,16 +33,6 @@ def test_the_smallest_gap_within_one_standard_error_is_chosen() -> None:
     assert choice.index == 1
 
 
-def test_the_reason_names_the_better_network_by_how_much_and_within_what_error() -> None:
-    choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000)
-    assert choice.reason == (
-        "784-256(0.3)-10 has the smallest validation gap of the 2 networks within one standard error (0.30 "
-        "points) of the best "
-        "validation accuracy: 89.80 % at a validation gap of 3.00 points. The most accurate network is "
-        "784-512-10: 90.00 % at a validation gap of 5.00 points."
-    )
-
-
 def test_fewer_validation_images_let_weaker_networks_in() -> None:
     # sqrt(.9 * .1 / 2,500) is .006: down to .894.
     assert choose([SURE, CALM, WEAK], "one_standard_error", validation_size=2_500).index == 2
@@ -49,16 +41,11 @@ def test_fewer_validation_images_let_weaker_networks_in() -> None:
 def test_a_network_alone_within_the_error_is_chosen_whatever_its_gap() -> None:
     choice = choose([SURE, WEAK], "one_standard_error", validation_size=10_000)
     assert choice.index == 0
-    assert "No other network is within one standard error (0.30 points) of it" in choice.reason
 
 
-def test_a_network_that_is_best_on_both_is_said_to_be() -> None:
+def test_a_network_that_is_best_on_both_is_chosen() -> None:
     choice = choose([CALM, replace(SURE, val_accuracy_gap=0.02)], "one_standard_error", validation_size=10_000)
     assert choice.index == 1
-    assert (
-        "the highest validation accuracy of the networks, and the smallest validation gap of the 2 within"
-        in choice.reason
-    )
 
 
 @pytest.mark.parametrize("kind", ["trial", "finalist"])
@@ -71,11 +58,10 @@ def test_the_reason_calls_the_candidates_what_they_are(kind: str) -> None:
         assert "network" not in reason
 
 
-def test_equal_gaps_go_to_fewer_parameters_and_the_reason_says_so() -> None:
+def test_equal_gaps_go_to_fewer_parameters() -> None:
     small = network("small", 0.898, 0.030, loss=0.9, parameters=10)
     choice = choose([CALM, small, SURE], "one_standard_error", validation_size=10_000)
     assert choice.index == 1
-    assert "Its gap is shared by 784-256(0.3)-10; fewer parameters decided" in choice.reason
 
 
 def test_equal_gaps_and_sizes_go_to_the_lower_validation_loss() -> None:
@@ -97,14 +83,12 @@ def test_best_loss_looks_at_the_loss_alone() -> None:
     low = network("low", 0.7, 0.3, loss=0.1)
     choice = choose([SURE, low, CALM], "best_loss", validation_size=10_000)
     assert choice.index == 1
-    assert choice.reason == "low has the lowest validation loss, 0.1000, of 3 networks."
 
 
 def test_best_accuracy_looks_at_accuracy_and_between_equals_at_the_loss() -> None:
     equal = network("equal", 0.900, 0.2, loss=0.2)
     choice = choose([SURE, equal, CALM], "best_accuracy", validation_size=10_000)
     assert choice.index == 1
-    assert "equal has the highest validation accuracy of 3 networks: 90.00 %" in choice.reason
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -118,10 +102,10 @@ def test_a_network_without_finite_figures_is_passed_over(rule: Rule, broken: str
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_single_network_is_chosen_and_called_the_only_one(rule: Rule) -> None:
+def test_the_only_network_with_finite_figures_is_chosen(rule: Rule) -> None:
     choice = choose([replace(SURE, val_loss=math.nan), WEAK], rule, validation_size=10_000)
     assert choice.index == 1
-    assert choice.reason.startswith("784-32(0.5)-10 is the only network with finite figures")
+    assert "is the only network with finite figures" in choice.reason
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -190,12 +174,7 @@ def test_the_error_is_that_of_the_difference_on_the_same_images() -> None:
     assert choose([BEST, few], "one_standard_error", validation_size=IMAGES).index == 0
     choice = choose([BEST, others], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert choice.reason == (
-        "others has the smallest validation gap of the 2 networks within one standard error of the best mean "
-        "validation accuracy: 89.60 % at a validation gap of 1.00 points (4 seeds). The most accurate network is "
-        "best, higher by 0.40 points (standard error of the difference: 0.87 points; same 1,000 images and 4 "
-        "seeds): 90.00 % at a validation gap of 5.00 points (4 seeds)."
-    )
+    assert "0.40 points less accurate (standard error of the difference: 0.87 points; same 1,000" in choice.reason
 
 
 def test_a_network_alone_within_the_error_of_its_difference_names_the_nearest() -> None:
@@ -203,9 +182,7 @@ def test_a_network_alone_within_the_error_of_its_difference_names_the_nearest() 
     far = answers("far", [range(200)] * 4, 0.0)
     choice = choose([far, BEST, few], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert choice.reason.endswith(
-        "Second is few, lower by 0.40 points (standard error of the difference: 0.20 points; same 1,000 images and 4 seeds)."
-    )
+    assert "Second is few, 0.40 points less accurate (standard error of the difference: 0.20 points;" in choice.reason
 
 
 def test_seeds_that_scatter_let_a_network_in_that_images_alone_would_shut_out() -> None:
@@ -218,7 +195,7 @@ def test_the_same_answers_are_within_no_error_and_the_gap_decides() -> None:
     twin = answers("twin", [range(100)] * 4, 0.01)
     choice = choose([BEST, twin], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "higher by 0.00 points (standard error of the difference: 0.00 points" in choice.reason
+    assert "0.00 points less accurate (standard error of the difference: 0.00 points" in choice.reason
 
 
 def test_one_seed_has_the_error_of_the_images_alone_and_says_so() -> None:
@@ -232,11 +209,7 @@ def test_the_best_network_with_the_smallest_gap_is_said_to_be_and_how_far_the_ne
     others = answers("others", [range(36, 140)] * 4, 0.06)
     choice = choose([others, BEST], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert (
-        "the highest mean validation accuracy of the networks, and the smallest validation gap of the 2 within"
-        in choice.reason
-    )
-    assert "Second in accuracy is others, lower by 0.40 points" in choice.reason
+    assert "Second is others, 0.40 points less accurate" in choice.reason
 
 
 def test_a_network_that_diverged_has_no_part_in_a_choice_by_difference() -> None:
@@ -290,19 +263,14 @@ def test_the_other_rules_look_at_means_and_say_so(rule: Rule) -> None:
     steady = Candidate.of_seeds("steady", [metrics(0.91, loss=0.2), metrics(0.91, loss=0.2)], 10)
     choice = choose([lucky, steady], rule, validation_size=10_000)
     assert choice.index == 1
-    assert " mean validation " in choice.reason
-    assert "(2 seeds)" in choice.reason
+    assert "mean validation " in choice.reason
+    assert "2 seeds" in choice.reason
 
 
 def test_a_tolerance_takes_the_place_of_the_standard_error() -> None:
     # A point below .900 is .890; by the standard error, .003, Weak (.896) would not come into question.
     choice = choose([SURE, CALM, WEAK], "one_standard_error", validation_size=10_000, tolerance=0.01)
     assert choice.index == 2
-    assert choice.reason == (
-        "784-32(0.5)-10 has the smallest validation gap of the 3 networks within 1.00 points of the best validation "
-        "accuracy: 89.60 % at a validation gap of 1.00 points. The most accurate network is 784-512-10: "
-        "90.00 % at a validation gap of 5.00 points."
-    )
 
 
 def test_a_tolerance_smaller_than_the_error_shuts_networks_out() -> None:
@@ -392,3 +360,30 @@ def test_every_network_has_one_rank_and_the_first_is_the_chosen(rule: Rule, cand
     order = list(ranked(candidates, rule, validation_size=1000))
     assert sorted(order) == list(range(len(candidates)))
     assert order[0] == choose(candidates, rule, validation_size=1000).index
+
+
+def test_the_sentences_of_all_reasons_read_as_agreed() -> None:
+    """Rewording changes the golden file alone."""
+    near, far = answers("near", [range(36, 140)] * 4, 0.01), answers("far", [range(200)] * 4, 0.0)
+    small = network("small", 0.898, 0.030, loss=0.9, parameters=10)
+    many = [answers(f"far {number}", [range(200 + number)] * 4, 0.0) for number in range(4)]
+    cases: dict[str, tuple[Sequence[Candidate], Rule, float | None]] = {
+        "one network": ([SURE], "one_standard_error", None),
+        "one with finite figures": ([SURE, replace(CALM, val_loss=math.nan)], "one_standard_error", None),
+        "lowest loss": ([SURE, replace(CALM, val_loss=0.1)], "best_loss", None),
+        "highest accuracy": ([SURE, CALM], "best_accuracy", None),
+        "smallest gap": ([SURE, CALM, WEAK], "one_standard_error", None),
+        "best in both": ([CALM, replace(SURE, val_accuracy_gap=0.02)], "one_standard_error", None),
+        "no other within the error": ([SURE, WEAK], "one_standard_error", None),
+        "equal gaps": ([CALM, small, SURE], "one_standard_error", None),
+        "a tolerance": ([SURE, CALM, WEAK], "one_standard_error", 0.01),
+        "over seeds, smallest gap": ([BEST, near, far], "one_standard_error", None),
+        "over seeds, many too far away": ([BEST, near, *many], "one_standard_error", None),
+        "over seeds, best in both": ([replace(near, val_accuracy_gap=0.06), BEST, far], "one_standard_error", None),
+        "over seeds, no other within the error": ([BEST, far], "one_standard_error", None),
+    }
+    texts = [
+        f"{title}:\n{choose(candidates, rule, validation_size=10_000, tolerance=tolerance).reason}\n"
+        for title, (candidates, rule, tolerance) in cases.items()
+    ]
+    check(Path(__file__).parent / "golden" / "reasons.txt", "\n".join(texts))

@@ -49,7 +49,9 @@ def analyse(result: EvaluationResult) -> Analysis:
         "Pareto front."
     )
     shown = len(pareto_figure.shown(dots))
-    partly = f"; {shown} of {len(dots)} dots are shown, the others are less accurate" if shown < len(dots) else ""
+    partly = (
+        f"; {shown} of {len(dots)} dots are shown, the rest are less accurate than these" if shown < len(dots) else ""
+    )
     section = Section(
         "Accuracy against gap",
         f"Of {len(dots)} dots ({_counted(len(trials), 'trial')} and {_counted(len(result.groups), 'refitted network')}), "

@@ -26,14 +26,14 @@ from pipeline.tracking.names import EFFECTS_CSV, EFFECTS_PNG
 CHANGES = {
     "dropout": "+0.1 of rate",
     "hidden": "doubled",
-    "depth": "instead of the fewest",
+    "depth": "instead of {fewest}",
     "size": "doubled",
     "range": "lowest to highest",
     "choice": "instead of the first",
 }
 """What an estimate is for, by kind of effect; short, for a column."""
 OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
-CAPTION = "Effects with 95 % intervals, and importance"
+CAPTION = "Effects with 95 % intervals (uncorrected), verdicts (corrected for several tests), and importance"
 
 
 def analyse(result: EvaluationResult) -> Analysis | None:
@@ -72,7 +72,10 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
     """One row per effect: verdicts, estimates and importance for accuracy and gap."""
     rows = []
     for index, effect in enumerate(effects.fit("test_accuracy").effects):
-        row: dict[str, str | float] = {"effect": effect.label, "change": CHANGES[effect.kind]}
+        row: dict[str, str | float] = {
+            "effect": effect.label,
+            "change": CHANGES[effect.kind].format(fewest=f"{effects.fewest_layers:.0f}"),
+        }
         for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
             other = effects.fit(outcome).effects[index]
             text = other.why or f"{other.estimate:+z.2f} ({other.low:+z.2f} to {other.high:+z.2f})"
@@ -106,9 +109,10 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
         "Intervals: 95 %, heteroscedasticity-robust (HC3), uncorrected.",
         f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected within {families}.",
         'So a verdict can be "not significant" although the interval, which is not corrected, excludes 0.',
-        "Importance: the increase of a random forest's error on held-out networks, in points, when the value is permuted;",
-        "the depths count as one value. An importance near or below 0 means that the value does not help the forest to",
-        "predict held-out networks.",
+        "Importance: the increase of a random forest's error on held-out networks, in points, when the setting is permuted;",
+        "the depths count as one setting. An importance near or below 0 means that the setting does not help the forest to",
+        "predict held-out networks. Where the forest predicts them badly (its R² is below), importances say little, and",
+        "can disagree with the effects.",
         "A Bayesian search samples near its best networks; the effects hold there.",
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )
@@ -124,8 +128,9 @@ def _fitted(fit: Fit, found: Effects) -> str:
             f"{of.rows} networks leave {of.freedom} degrees of freedom" if few else "all networks have the same value"
         )
     spread = f"{of.residual_sd:.2f} points" if fit.unit == "points" else f"{of.residual_sd / 100:.4f} nats"
+    left_out = f" ({exact} left out: fitted exactly, whatever the score)" if exact else ""
     return (
-        f"{of.rows} networks{f' ({exact} left out that the model fits exactly at any score)' if exact else ''}, "
+        f"{of.rows} networks{left_out}, "
         f"in-sample R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f}), "
         f"residual standard deviation {spread}, {of.freedom} degrees of freedom; "
         f"R² of a random forest on held-out networks {fit.forest_r_squared:.2f}"

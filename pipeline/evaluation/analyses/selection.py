@@ -42,7 +42,8 @@ def analyse(result: EvaluationResult) -> Analysis:
         )
         metrics = {"selection_bias": bias.validation.mean, "selection_bias_test": bias.test.mean}
         text += (
-            f"\n\nIn the search, with one seed, its validation accuracy was {percent(chosen.finalist.at_selection)} %. With "
+            f"\n\nIn the search, with one seed, the chosen network had a validation accuracy of "
+            f"{percent(chosen.finalist.at_selection)} %. With "
             f"{fresh(len(chosen.refits))} it is {percent(means['val_accuracy'].mean)} % on the same validation images "
             f"(selection bias: {mean_points(bias.validation)} points) and {percent(means['test_accuracy'].mean)} % on test "
             f"(search minus test: {mean_points(bias.test)} points).{_validation_to_test(result)}"
@@ -98,12 +99,12 @@ def _validation_to_test(result: EvaluationResult) -> str:
     for group in result.groups:
         if group.finalist.reference:
             drop = summarise(each["val_accuracy"] - each["test_accuracy"] for each in group.metrics)
-            drops.append(f"{in_sentence(group.finalist.role)} {mean_points(drop)}")
+            drops.append(f"{mean_points(drop)} points for {in_sentence(group.finalist.role)}")
     if not drops:
         return ""
     return (
-        f" For comparison, validation minus test accuracy of the reference networks, which no score has selected: "
-        f"{listed(drops)} points."
+        f" For comparison: the reference networks were not selected by any score, and their validation accuracy minus test "
+        f"accuracy is {listed(drops)}."
     )
 
 

@@ -75,7 +75,7 @@ def difference(accuracy: Summary, gap: Summary, rival: str) -> str:
     else:
         text += f"; their honest gaps do not differ significantly ({mean_points(gap)} points)"
     signs = "" if all(clear) else "A plus sign means that the chosen network's value is higher. "
-    return f"{text}. {signs}± is half of the 95 % interval."
+    return f"{text}. {signs}± is half of the 95 % interval; differences are computed before rounding."
 
 
 def _excludes_0(summary: Summary) -> bool:

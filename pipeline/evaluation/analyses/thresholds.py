@@ -21,7 +21,7 @@ from pipeline.tracking.names import COVERAGE_PNG, POLICIES_CSV
 
 EXAMPLE = 0.5
 """The threshold in the table where no target accuracy is set or none is reached."""
-HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "classes": "candidate classes per image"}
+HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "classes": "candidate classes, all images"}
 FORMATS = {"threshold": "{:.4f}".format, HEADINGS["answered"]: percent, HEADINGS["right"]: percent,
            HEADINGS["classes"]: "{:.2f}".format}  # fmt: skip
 RULES = {
@@ -33,12 +33,12 @@ RULES = {
 }
 """What each policy accepts, in a few words."""
 METHOD = (
-    "Thresholds and the conformal quantile are found on validation and checked on test. A threshold qualifies if the "
-    "one-sided 95 % lower bound of its validation accuracy reaches the target. For new images like those of validation, a "
-    "conformal set contains the true label with a probability equal to the target coverage. Policies: argmax accepts every "
-    "prediction; min_confidence and min_margin accept those at or above a threshold of confidence or of the "
-    "margin to the second class; coin_flip "
-    "draws between classes of nearly the same probability; candidates returns a conformal set and accepts sets of one class."
+    "The conformal quantile, and thresholds for a target accuracy, are found on validation and checked on test. A "
+    "threshold qualifies if the one-sided 95 % lower bound of its validation accuracy reaches the target. For new images "
+    "like those of validation, a conformal set contains the true label with a probability equal to the target coverage. "
+    "Policies: argmax accepts every prediction; min_confidence and min_margin accept those at or above a threshold of "
+    "confidence or of the margin to the second class; coin_flip draws between classes of nearly the same probability; "
+    "candidates returns a conformal set and accepts sets of one class."
 )
 
 
@@ -152,10 +152,10 @@ def _on_test(found: TargetThresholds, split: Split, refit: Refit) -> _Outcome:
 def _sets_text(on_test: conformal.Evaluation) -> str:
     """The coverage of the conformal sets on test; warns where it is below the target by more than chance."""
     text = (
-        f"Conformal sets with a target coverage of {100 * on_test.stated:g} % contain the label of "
-        f"{percent(on_test.coverage)} % of the test images (95 % interval {percent(on_test.low)} to "
-        f"{percent(on_test.high)}), with {on_test.size:.2f} classes on average; {percent(on_test.singletons)} % of the sets "
-        f"have a single class.{_without_class(on_test)}"
+        "A conformal set lists the candidate classes of an image. With a target coverage of "
+        f"{100 * on_test.stated:g} %, the sets contain the label of {percent(on_test.coverage)} % of the test images "
+        f"(95 % interval {percent(on_test.low)} to {percent(on_test.high)}), with {on_test.size:.2f} classes on average; "
+        f"{percent(on_test.singletons)} % of the sets have a single class.{_without_class(on_test)}"
     )
     if on_test.high >= on_test.stated:
         return text

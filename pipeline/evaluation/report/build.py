@@ -30,7 +30,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         ("Data", f"{prepared.dataset.name}: {parts}"),
         ("Classes", f"{prepared.split.classes}; {shares.text}"),
         ("Trials", _trials(result)),
-        ("Refitted networks", f"{len(result.groups)}, {result.seeds} seeds each"),
+        ("Refitted networks", _refitted(result)),
         ("Parameters of the chosen network", f"{result.chosen.parameters:,}"),
         ("Trials and refits scored on this test set so far", f"{run.metrics['test_uses']:.0f}"),
         ("Evaluate run", run.id),
@@ -134,6 +134,13 @@ def _commands(experiment: Experiment, run: Run, search: str, place: str) -> list
 def _figures(group: RefitGroup) -> str:
     accuracy, gap = (mean_text(name, group.summaries[name]) for name in ("test_accuracy", "accuracy_gap"))
     return f"{accuracy} % test accuracy with an honest gap of {gap} points"
+
+
+def _refitted(result: EvaluationResult) -> str:
+    """Number of networks, of the seeds of each, and of their refits."""
+    networks = f"{len(result.groups)} network{'' if len(result.groups) == 1 else 's'}"
+    refits = sum(len(group.refits) for group in result.groups)
+    return f"{networks}, each with {result.seeds} seed{'' if result.seeds == '1' else 's'}: {refits} refits in all"
 
 
 def _trials(result: EvaluationResult) -> str:

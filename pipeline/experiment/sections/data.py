@@ -15,8 +15,8 @@ class Data(Section):
     """`fashion_mnist` (Zalando, 70,000 images of 28x28), `digits` (scikit-learn, 1,797 images of 8x8) or `own` (the data at
     `data.path`)."""
     path: Annotated[str, Field(min_length=1)] | None = None
-    """Where the data are. For `fashion_mnist`: a folder with its four IDX files, gzipped or not, tried before every other
-    source. For `own`: an npz, CSV or Parquet file, a folder of these, of npy or of IDX files, or a folder with
+    """Where the data are. For `fashion_mnist`: a folder with its four IDX files, gzipped or not; no other source
+    is tried then. For `own`: an npz, CSV or Parquet file, a folder of these, of npy or of IDX files, or a folder with
     one subfolder of pictures per class."""
     pixel_max: Annotated[int, Field(ge=1, le=65535, strict=True)] | None = None
     """For `own`: the largest possible pixel value. Null means 255, or 1 for fractions that do not exceed 1. Pixels that

@@ -12,6 +12,7 @@ outweighs fifty others in a sum of squares. A search that learns (Bayesian, Hype
 effects describe that region, and what was hardly varied cannot be estimated.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -126,6 +127,8 @@ class Effects:
     """Rows given."""
     failed: int
     """Rows left out: not finite, or hardly anything learned."""
+    fewest_layers: float
+    """Hidden layers of the shallowest networks, with which the other depths are compared; NaN without any."""
 
     def fit(self, outcome: str) -> Fit:
         """By the outcome. Raises KeyError."""
@@ -163,7 +166,8 @@ def effects(
     kept = trials[sound]
     columns = design(kept, factors, layers=layers)
     fits = tuple(_fit(kept, columns, outcome, seed) for outcome in UNITS)
-    return Effects(fits, len(trials), int(len(trials) - sound.sum()))
+    fewest = float(kept["depth"].min()) if layers else math.nan
+    return Effects(fits, len(trials), int(len(trials) - sound.sum()), fewest)
 
 
 def _fit(trials: pd.DataFrame, columns: pd.DataFrame, outcome: str, seed: int) -> Fit:
@@ -214,7 +218,7 @@ def _why(column: pd.Series, estimate: float, outcome: Array, freedom: int) -> st
         return "too few networks"
     if np.ptp(outcome) == 0:
         return "the outcome never varied"
-    return "never varied alone"
+    return "not separable from other effects"
 
 
 def table(found: Effects) -> pd.DataFrame:

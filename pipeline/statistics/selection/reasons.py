@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 
+from pipeline.formatting import listed
 from pipeline.statistics.selection.candidate import Candidate
 from pipeline.statistics.selection.difference import Difference
 
 NO_PART = ", so the gap plays no part in the choice"
+MOST_NAMED = 3
+"""Networks that a reason names as not accurate enough; of more it names none."""
 
 
 def only(candidate: Candidate, why: str) -> str:
-    accuracy = f"{_mean(candidate)}validation accuracy {_figures(candidate)}"
-    return f"{candidate.name} is the only {candidate.kind} {why}: {accuracy}."
+    return f"{candidate.name} {_figures(candidate)} is the only {candidate.kind} {why}."
 
 
 def lowest_loss(chosen: Candidate, count: int) -> str:
@@ -19,52 +21,61 @@ def lowest_loss(chosen: Candidate, count: int) -> str:
 
 
 def highest_accuracy(best: Candidate, count: int) -> str:
-    return f"{best.name} has the highest {_mean(best)}validation accuracy of {count} {best.kind}s: {_figures(best)}."
+    return f"{best.name} {_figures(best)} is the most accurate of {count} {best.kind}s."
 
 
 def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
     """Which network, which one is better in what, and within what error, such as `one standard error (0.30 points)`."""
-    kind, measure = chosen.kind, f"{_mean(best)}validation accuracy"
-    highest = f"{chosen.name} has the highest {measure} of the {kind}s"
+    kind, most = chosen.kind, f"{chosen.name} {_figures(chosen)} is the most accurate {chosen.kind}"
     if len(near) == 1:
-        return f"{highest}: {_figures(chosen)}. No other {kind} is within {within} of it{NO_PART}."
+        return f"{most}. No other {kind} is within {within} of it{NO_PART}."
     if chosen is best:
         return (
-            f"{highest}, and the smallest validation gap of the {len(near)} within {within} of it: "
-            f"{_figures(chosen)}.{_tie(chosen, near)}"
+            f"{most}, and has the smallest validation gap of the {len(near)} within {within} of it.{_tie(chosen, near)}"
         )
     return (
-        f"{chosen.name} has the smallest validation gap of the {len(near)} {kind}s within {within} of the best {measure}: "
-        f"{_figures(chosen)}. The most accurate {kind} is {best.name}: {_figures(best)}.{_tie(chosen, near)}"
+        f"{chosen.name} {_figures(chosen)} has the smallest validation gap of the {len(near)} {kind}s within {within} of "
+        f"the most accurate, {best.name} {_figures(best)}.{_tie(chosen, near)}"
     )
 
 
 def smallest_gap_by_difference(
-    chosen: Candidate, best: Candidate, near: Sequence[Candidate], other: Candidate, behind: Difference
+    chosen: Candidate, best: Candidate, near: Sequence[Candidate], behind: Sequence[tuple[Candidate, Difference]]
 ) -> str:
-    """The same with the error of a difference: by how much `other` is behind the best network, and the error of that.
-    `other` is the chosen network or, if that is the best one, the nearest.
+    """The same with the errors of differences: how much less accurate than the best network each other one is, the nearest
+    first.
     """
-    kind, measure = chosen.kind, f"{_mean(best)}validation accuracy"
-    highest = f"{chosen.name} has the highest {measure} of the {kind}s"
-    amount = f"{points(behind.mean)} (standard error of the difference: {points(behind.error)}; {_basis(behind)})"
+    kind, most = chosen.kind, f"{chosen.name} {_figures(chosen)} is the most accurate {chosen.kind}"
+    second, less = behind[0]
+    lower = f"Second is {second.name}, {_less_accurate(less)}."
     if len(near) == 1:
+        return f"{most}. No other {kind} is within one standard error of it{NO_PART}. {lower}"
+    if chosen is best:
         text = (
-            f"{highest}: {_figures(chosen)}. No other {kind} is within one standard error of it{NO_PART}. "
-            f"Second is {other.name}, lower by {amount}."
-        )
-    elif chosen is best:
-        text = (
-            f"{highest}, and the smallest validation gap of the {len(near)} within one standard error of it: "
-            f"{_figures(chosen)}. Second in accuracy is {other.name}, lower by {amount}."
+            f"{most}, and has the smallest validation gap of the {len(near)} within one standard error of it. {lower}"
         )
     else:
+        (own,) = [difference for each, difference in behind if each is chosen]
         text = (
-            f"{chosen.name} has the smallest validation gap of the {len(near)} {kind}s within one standard error of the "
-            f"best {measure}: {_figures(chosen)}. The most accurate {kind} is {best.name}, higher by {amount}: "
-            f"{_figures(best)}."
+            f"{chosen.name} {_figures(chosen)} has the smallest validation gap of the {len(near)} {kind}s within one "
+            f"standard error of the most accurate, {best.name} {_figures(best)}. {chosen.name} is {_less_accurate(own)}."
         )
-    return text + _tie(chosen, near)
+    return text + _too_far(near, behind) + _tie(chosen, near)
+
+
+def _less_accurate(less: Difference) -> str:
+    return f"{points(less.mean)} less accurate (standard error of the difference: {points(less.error)}; {_basis(less)})"
+
+
+def _too_far(near: Sequence[Candidate], behind: Sequence[tuple[Candidate, Difference]]) -> str:
+    """Who is not within one standard error, and by how much; empty if many or none."""
+    far = [(each, less) for each, less in behind if all(each is not one for one in near)]
+    if not 0 < len(far) <= MOST_NAMED:
+        return ""
+    named = [
+        f"{each.name} ({points(less.mean)} less accurate, standard error {points(less.error)})" for each, less in far
+    ]
+    return f" Not within one standard error: {listed(named)}."
 
 
 def points(share: float) -> str:
@@ -82,14 +93,19 @@ def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:
     equals = [each for each in near if each is not chosen and each.val_accuracy_gap == chosen.val_accuracy_gap]
     if not equals:
         return ""
-    shared = ", ".join(each.name for each in equals)
-    return f" Its gap is shared by {shared}; fewer parameters decided, then lower validation loss, then the order."
+    same = listed([each.name for each in equals])
+    return (
+        f" {same} {'has' if len(equals) == 1 else 'have'} the same gap as {chosen.name}; fewer parameters decided, then "
+        "lower validation loss, then the order."
+    )
 
 
 def _figures(candidate: Candidate) -> str:
-    """Validation accuracy and gap."""
-    gap = points(candidate.val_accuracy_gap)
-    return f"{100 * candidate.val_accuracy:.2f} % at a validation gap of {gap}{_of_seeds(candidate)}"
+    """Validation accuracy and gap, in parentheses."""
+    return (
+        f"({_mean(candidate)}validation accuracy {100 * candidate.val_accuracy:.2f} %, validation gap "
+        f"{points(candidate.val_accuracy_gap)}{f'; {candidate.seeds} seeds' if candidate.seeds > 1 else ''})"
+    )
 
 
 def _mean(candidate: Candidate) -> str:

@@ -113,15 +113,13 @@ def _reason(
         return reasons.highest_accuracy(candidates[best], len(candidates))
     near = [candidates[each] for each in _near(candidates, best, allowed)]
     if tolerance is None and all(each.outcomes for each in candidates):
-        behind = {
-            each: difference(candidates[best].outcomes, other.outcomes)
+        behind = [
+            (other, difference(candidates[best].outcomes, other.outcomes))
             for each, other in enumerate(candidates)
             if each != best
-        }
-        shown = index if index != best else min(behind, key=lambda each: _errors(behind[each]))
-        return reasons.smallest_gap_by_difference(
-            candidates[index], candidates[best], near, candidates[shown], behind[shown]
-        )
+        ]
+        behind.sort(key=lambda pair: _errors(pair[1]))
+        return reasons.smallest_gap_by_difference(candidates[index], candidates[best], near, behind)
     amount = reasons.points(allowed(best, index))
     within = amount if tolerance is not None else f"one standard error ({amount})"
     return reasons.smallest_gap(candidates[index], candidates[best], near, within)

@@ -27,7 +27,7 @@ def test_the_bias_is_the_score_at_selection_less_the_means_of_fresh_seeds(digits
     look = selection.analyse(evaluated(digits_split, group(finalist("finalist 1", relu(8), at_selection=0.93), seeds)))
     assert look.metrics == pytest.approx({"selection_bias": 0.025, "selection_bias_test": 0.045})
     assert "It is the best." in section(look).text
-    assert "its validation accuracy was 93.00 %" in section(look).text
+    assert "the chosen network had a validation accuracy of 93.00 %" in section(look).text
     # t(.975, 1) = 12.7062: .007071 * 12.7062 / sqrt(2) = .0635.
     assert (
         "(selection bias: +2.50 ± 6.35 points) and 88.50 % on test (search minus test: +4.50 ± 6.35 points)"
@@ -64,7 +64,7 @@ def test_the_fall_to_test_stands_beside_that_of_networks_that_no_search_selected
     other, plain = finalist("finalist 2", relu(4), at_selection=0.91), finalist(BASELINE, relu(16), reference=True)
     beside = evaluated(digits_split, chosen, group(other, seeds), group(plain, seeds))
     text = section(selection.analyse(beside)).text
-    assert text.endswith("which no score has selected: the baseline +2.00 ± 0.00 points.")
+    assert text.endswith("validation accuracy minus test accuracy is +2.00 ± 0.00 points for the baseline.")
 
 
 def test_every_figure_of_every_network_has_its_mean_scatter_and_interval(digits_split: Split) -> None:

@@ -56,7 +56,7 @@ def test_other_seeds_have_a_say_in_the_difference_pair_by_pair(digits_split: Spl
     assert section(significance.analyse(evaluated(digits_split, *groups))).text.endswith(
         "Over 3 seeds, the chosen network and the baseline do not differ significantly in test accuracy (+2.00 ± 2.48 "
         "points); the chosen network's honest gap is smaller, by 3.00 ± 0.00 points. A plus sign means that the "
-        "chosen network's value is higher. ± is half of the 95 % interval."
+        "chosen network's value is higher. ± is half of the 95 % interval; differences are computed before rounding."
     )
     single = section(significance.analyse(compared(digits_split, "finalist 1", BASELINE))).text
     assert single.endswith("One seed cannot show how results vary between seeds.")
