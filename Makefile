@@ -54,9 +54,12 @@ serve: $(VENV)/run.stamp
 schedule: $(VENV)/run.stamp
 	@"$(BIN)/python" -m pipeline schedule --experiment "$(EXPERIMENT)" --at "$(AT)" $(ARGS)
 
+# Tests start many processes: what one of them has compiled, the next one reads.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE "$(BIN)/python" -m pytest
+
 # What needs no TensorFlow and no server.
 check: lint types
-	"$(BIN)/python" -m pytest --quick --quiet --numprocesses 2 --dist loadscope --no-loadscope-reorder
+	$(PYTEST) --quick --quiet --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test: lint types pytest
 
@@ -68,7 +71,7 @@ types: $(VENV)/test.stamp
 	"$(BIN)/python" -m mypy
 
 pytest: $(VENV)/test.stamp
-	"$(BIN)/python" -m pytest --numprocesses 6 --dist loadscope --no-loadscope-reorder
+	$(PYTEST) --numprocesses 6 --dist loadscope --no-loadscope-reorder
 
 lock: $(VENV)/run.stamp
 	"$(BIN)/python" .ci/lock.py

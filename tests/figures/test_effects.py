@@ -14,12 +14,17 @@ from pipeline.figures.comparisons import effects as effects_picture
 from pipeline.figures.comparisons import placement as placement_picture
 from pipeline.figures.style import GREY, MARK, TEST, png
 from pipeline.statistics.effects.design import Factor
-from pipeline.statistics.effects.model import Effect, effects
+from pipeline.statistics.effects.model import Effect, Effects, effects
 from pipeline.statistics.effects.placement import placement
 from tests.statistics.trials import known
 
-FOUND = effects(known(100))
 pytestmark = pytest.mark.usefixtures("small_forests")
+
+
+@pytest.fixture
+def found(small_forests: None) -> Effects:
+    """Effects over a hundred networks."""
+    return effects(known(100))
 
 
 def inside_the_page(figure: Figure) -> None:
@@ -58,25 +63,25 @@ def placed(seeds: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(("panel", "outcome"), [(0, "test_accuracy"), (1, "accuracy_gap")])
-def test_a_row_shows_estimate_and_interval(panel: int, outcome: str) -> None:
-    effect = FOUND.fit(outcome).effect("dropout_1")
-    interval, estimate, _ = row_of(effects_picture.effects(FOUND), "after hidden layer 1", panel)
+def test_a_row_shows_estimate_and_interval(panel: int, outcome: str, found: Effects) -> None:
+    effect = found.fit(outcome).effect("dropout_1")
+    interval, estimate, _ = row_of(effects_picture.effects(found), "after hidden layer 1", panel)
     assert interval == [effect.low, effect.high]
     assert estimate == effect.estimate
 
 
-def test_what_is_wished_for_what_is_not_and_what_cannot_be_told_differ_in_colour() -> None:
-    figure = effects_picture.effects(FOUND)
+def test_what_is_wished_for_what_is_not_and_what_cannot_be_told_differ_in_colour(found: Effects) -> None:
+    figure = effects_picture.effects(found)
     wished = [{"raises": MARK, "lowers": TEST}, {"raises": TEST, "lowers": MARK}]
     for panel, outcome in enumerate(("test_accuracy", "accuracy_gap")):
-        drawn = FOUND.fit(outcome).effects
+        drawn = found.fit(outcome).effects
         assert {each.verdict for each in drawn} == {"raises", "lowers", "cannot tell"}
         for each in drawn:
             assert row_of(figure, each.label, panel)[2] == wished[panel].get(each.verdict, GREY)
 
 
-def test_rows_stand_under_headings_that_give_their_step() -> None:
-    labels = [each.get_text() for each in effects_picture.effects(FOUND).axes[0].get_yticklabels()]
+def test_rows_stand_under_headings_that_give_their_step(found: Effects) -> None:
+    labels = [each.get_text() for each in effects_picture.effects(found).axes[0].get_yticklabels()]
     headings = [label for label in labels if not label.startswith(" ")]
     assert headings == ["Dropout, per 0.1 of rate", "Size, per doubling", "Depth, against the fewest layers"]
     assert len(labels) == 3 + 5 + 4 + 3
@@ -116,11 +121,11 @@ def test_a_search_that_tells_nothing_has_its_picture_too() -> None:
     inside_the_page(figure)
 
 
-def test_no_interval_of_dropout_is_cut_off_and_nothing_leaves_the_page() -> None:
-    figure = effects_picture.effects(FOUND)
+def test_no_interval_of_dropout_is_cut_off_and_nothing_leaves_the_page(found: Effects) -> None:
+    figure = effects_picture.effects(found)
     for axes, outcome in zip(figure.axes, effects_picture.PANELS, strict=True):
         low, high = axes.get_xlim()
-        drawn: list[Effect] = [each for each in FOUND.fit(outcome).effects if each.kind != "depth"]
+        drawn: list[Effect] = [each for each in found.fit(outcome).effects if each.kind != "depth"]
         assert all(low < each.low and each.high < high for each in drawn)
         assert low < 0 < high
     inside_the_page(figure)

@@ -19,9 +19,13 @@ from pipeline.statistics.effects.regression import regress
 from pipeline.statistics.holm import holm
 from tests.statistics.trials import known, networks
 
-TOLD = effects(known(200))
-"""Two hundred networks with the effects of `trials.TRUTH`, told once, with forests of full size."""
 pytestmark = pytest.mark.usefixtures("small_forests")
+
+
+@pytest.fixture(scope="module")
+def told() -> Effects:
+    """Two hundred networks with the effects of `trials.TRUTH`, told once, with forests of full size."""
+    return effects(known(200))
 
 
 def verdict_on(found: Effects, column: str) -> tuple[str, str]:
@@ -55,14 +59,14 @@ def by_hand(
         ("loss_gap", "dropout_0", -1.5),
     ],
 )
-def test_known_effects_lie_in_their_intervals(outcome: str, column: str, truth: float) -> None:
-    effect = TOLD.fit(outcome).effect(column)
+def test_known_effects_lie_in_their_intervals(outcome: str, column: str, truth: float, told: Effects) -> None:
+    effect = told.fit(outcome).effect(column)
     assert effect.low < truth < effect.high
     assert effect.low < effect.estimate < effect.high
 
 
-def test_strong_effects_are_told_by_their_direction_and_no_effect_is_not() -> None:
-    gap = TOLD.fit("accuracy_gap")
+def test_strong_effects_are_told_by_their_direction_and_no_effect_is_not(told: Effects) -> None:
+    gap = told.fit("accuracy_gap")
     assert [gap.effect(f"dropout_{place}").verdict for place in range(4)] == [
         "lowers",
         "lowers",
@@ -258,8 +262,8 @@ def test_missing_columns_are_named() -> None:
         effects(known(20).drop(columns=["accuracy_gap", "loss_gap"]))
 
 
-def test_the_table_has_a_row_per_outcome_and_effect_in_its_unit() -> None:
-    rows = table(TOLD)
+def test_the_table_has_a_row_per_outcome_and_effect_in_its_unit(told: Effects) -> None:
+    rows = table(told)
     assert len(rows) == 3 * (5 + 4 + 3)
     first = rows.iloc[0]
     assert (first["outcome"], first["effect"], first["per"], first["unit"]) == (
@@ -268,9 +272,9 @@ def test_the_table_has_a_row_per_outcome_and_effect_in_its_unit() -> None:
     assert set(rows["verdict"]) == {"raises", "lowers", "cannot tell"}
 
 
-def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell() -> None:
-    gap, accuracy = (TOLD.fit(outcome).effect("dropout_0") for outcome in ("accuracy_gap", "test_accuracy"))
-    text = sentence(TOLD)
+def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell(told: Effects) -> None:
+    gap, accuracy = (told.fit(outcome).effect("dropout_0") for outcome in ("accuracy_gap", "test_accuracy"))
+    text = sentence(told)
     assert text.startswith(
         f"Dropout narrows the gap most after the input: by {-gap.estimate:.2f} points per 0.1 of rate (95 % interval "
         f"{-gap.high:.2f} to {-gap.low:.2f}), at a cost of {-accuracy.estimate:.2f} points of test accuracy "
@@ -328,8 +332,8 @@ def test_dropout_that_widens_the_gap_is_said_to() -> None:
     assert answer(found) == text.partition(" The effect of dropout")[0]
 
 
-def test_the_forest_leans_on_what_matters_and_not_on_what_does_not() -> None:
-    gap = TOLD.fit("accuracy_gap")
+def test_the_forest_leans_on_what_matters_and_not_on_what_does_not(told: Effects) -> None:
+    gap = told.fit("accuracy_gap")
     strong, none = gap.effect("dropout_0"), gap.effect("dropout_4")
     assert strong.importance > 2 * strong.importance_sd / math.sqrt(15) > 0
     assert abs(none.importance) < strong.importance / 5
@@ -353,10 +357,10 @@ def test_too_few_rows_grow_no_forest() -> None:
     assert np.isnan(importance(np.zeros((9, 2)), np.zeros(9), seed=1).mean).all()
 
 
-def test_the_model_is_stated_with_its_fit() -> None:
-    text = model_text(TOLD)
+def test_the_model_is_stated_with_its_fit(told: Effects) -> None:
+    text = model_text(told)
     assert "predicts accuracy and gap of 200 networks from the dropout rate at each position" in text
-    of = TOLD.fit("test_accuracy").regression
+    of = told.fit("test_accuracy").regression
     assert f"in-sample R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f})" in text
     assert "187 degrees of freedom" in text
     assert "Test accuracy: 200 networks, in-sample R²" in text
