@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -103,7 +104,7 @@ def log_model(
     logger.setLevel(logging.ERROR)  # it warns about what is intended: no input schema, no type hints
     try:
         # MLflow's advice on type hints ignores warning filters.
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True), _no_bytecode():
             with temporary_folder_errors():
                 files = _files(Path(folder), model, serving, code)
 
@@ -131,7 +132,8 @@ def log_model(
 
 def load(address: str) -> mlflow.pyfunc.PyFuncModel:
     """Loads a model as a server would; InputError if files are missing."""
-    with warnings.catch_warnings(record=True), _missing_files_reported(address):  # MLflow's advice on type hints
+    # MLflow's advice on type hints
+    with warnings.catch_warnings(record=True), _missing_files_reported(address), _no_bytecode():
         return mlflow.pyfunc.load_model(address)
 
 
@@ -165,6 +167,16 @@ def _serving(settings: Mapping[str, Any]) -> Serving:
 def _form(given: Mapping[str, Any]) -> Form:
     lists = {name: None if given[name] is None else tuple(given[name]) for name in ("shape", "size")}
     return Form(**{**given, **lists, "trained": Trained(**given["trained"])})
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """MLflow runs `served.py` where the model lies, before it uploads it too: Python would leave a `__pycache__` there."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """What is logged with the chosen network: its thresholds, examples of its images, and how they were read."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -91,6 +93,16 @@ def split_of(images: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> 
     """Images to train on; those of the test part have the opposite tones and all are of one class."""
     part = Part(images, labels)
     return Split(part, part, Part(255 - images[:5], labels[:5] * 0), names, 255, "digest", "fingerprint")
+
+
+def test_python_leaves_no_bytecode_beside_a_model_that_is_logged_and_loaded(
+    log: Log, tiny_split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    log(tiny_split)
+    folder = Path(mlflow.get_tracking_uri().removeprefix("sqlite:///")).with_name("artifacts")
+    assert len(list(folder.rglob("served.py"))) >= 1
+    assert list(folder.rglob("*.pyc")) == []
 
 
 def test_the_examples_are_training_images_of_all_classes(log: Log) -> None:
