@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.evaluation.finalists import BASELINE, Finalist, label
+from pipeline.evaluation.finalists import Finalist, label
 from pipeline.formatting import listed
 from pipeline.statistics.selection import Candidate
 
@@ -62,16 +62,18 @@ def all_seeds(finalists: Sequence[Finalist], seeds: int) -> Plan:
 
 def opening(plan: Plan, at_a_time: int) -> str:
     """What is about to be trained, for the screen."""
-    roles, fewest, most = ", ".join(map(label, plan.wanted)), min(plan.wanted.values()), max(plan.most.values())
-    text = f"training {len(plan.wanted)} networks again ({roles}), each with the same {fewest} fresh seeds"
-    if at_a_time > 1:
-        text += f", {at_a_time} at a time"
-    if fewest == most:
+    together = f", {at_a_time} at a time" if at_a_time > 1 else ""
+    text = f"training {len(plan.wanted)} networks again{together}, all with the same fresh seeds: {_with_seeds(plan)}"
+    if plan.wanted == plan.most:
         return text
+    most = max(plan.most.values())
     if not plan.notes:
-        return f"{text}, then up to {most} seeds if there is time"
-    if plan.wanted == plan.most:  # nobody races
-        with_all = listed([label(role) for role, seeds in plan.wanted.items() if seeds == most])
-        return f"{text}; {with_all} get {most}"
-    compared = "the baseline and " if BASELINE in plan.notes else ""
-    return f"{text}; {compared}finalists that are still likely to be chosen get up to {most}"
+        return f"{text}; then up to {most} seeds if there is time"
+    return f"{text}; finalists that are then still likely to be chosen get up to {most}"
+
+
+def _with_seeds(plan: Plan) -> str:
+    """Who is trained with how many seeds, such as `finalist 1 and finalist 2 with 3, baseline with 5`."""
+    counts = dict.fromkeys(plan.wanted.values())
+    named = {count: [label(role) for role, each in plan.wanted.items() if each == count] for count in counts}
+    return ", ".join(f"{listed(roles)} with {count}" for count, roles in named.items())

@@ -86,16 +86,19 @@ def final_choice(
 
 
 def _note(standing: Standing, state: Round, known: int) -> str:
-    chance = f"{100 * standing.chance:.0f} % of simulations of further seeds"
+    chance = f"with a probability of about {100 * standing.chance:.0f} % (simulated)"
     if not standing.stays:
-        return f"the choice in only {chance}"
+        return f"after all seeds the rule would choose it {chance}"
     if state.choice is not None:
         return f"chosen after {known} seeds; further seeds only narrow its interval"
     if standing.leads:
-        return f"the choice after {known} seeds, and in {chance}"
+        return f"after {known} seeds the rule would choose it, after all seeds {chance}"
     if standing.measures:
-        return f"the choice in only {chance}, but it may be the most accurate, from which the rule measures the others"
-    return f"not the choice after {known} seeds, but in {chance}"
+        return (
+            f"after all seeds the rule would choose it {chance}, but it may be the most accurate, from which the rule "
+            "measures the others"
+        )
+    return f"after {known} seeds the rule would choose another, but this one after all seeds {chance}"
 
 
 def _reason(state: Round, known: int, seeds: int) -> str:

@@ -328,4 +328,5 @@ def _candidate(
     finalist: Finalist, name: str, parameters: int, refits: Sequence[Refit | KeptRefit], labels: Labels
 ) -> Candidate:
     outcomes = {refit.seed: refit.validation.argmax(axis=1) == labels for refit in refits}
-    return Candidate.of_seeds(name, [refit.metrics for refit in refits], parameters, outcomes, kind=finalist.kind)
+    metrics = [refit.metrics for refit in refits]
+    return Candidate.of_seeds(name, metrics, parameters, outcomes, kind=finalist.kind, role=finalist.role)

@@ -114,7 +114,7 @@ def _record(session: Session, run: Run, result: EvaluationResult, analyses: Sequ
         ),
     ]
     run.note("\n\n".join(parts))
-    session.say(f"evaluate: {label(result.chosen.finalist.role)} is chosen: {result.choice.reason}")
+    session.say(f"evaluate: {label(result.chosen.finalist.role)} is chosen. {result.choice.reason}")
     for message in messages:
         session.say(message)
 

@@ -63,24 +63,27 @@ def test_networks_that_could_be_chosen_get_twice_as_many_seeds_and_the_others_no
     assert dict(plan.wanted) == {ONE.role: 6, TWO.role: 6, THREE.role: 3, BASELINE: 10, NOTEBOOK: 3}
     assert dict(plan.most) == {ONE.role: 10, TWO.role: 10, THREE.role: 3, BASELINE: 10, NOTEBOOK: 3}
     assert (plan.chosen, plan.final) == (None, False)
-    assert plan.notes[THREE.role] == "the choice in only 0 % of simulations of further seeds"
-    assert plan.notes[ONE.role].startswith("the choice after 3 seeds, and in ")
-    assert plan.notes[TWO.role].startswith("not the choice after 3 seeds, but in ")
+    assert (
+        plan.notes[THREE.role] == "after all seeds the rule would choose it with a probability of about 0 % (simulated)"
+    )
+    assert plan.notes[ONE.role].startswith(
+        "after 3 seeds the rule would choose it, after all seeds with a probability of "
+    )
+    assert plan.notes[TWO.role].startswith(
+        "after 3 seeds the rule would choose another, but this one after all seeds with "
+    )
     assert next_plan(asked(), 2, racers(*groups), first_plan(asked(), ALL)) == plan
 
 
 @pytest.mark.parametrize(
     ("standing", "note"),
     [
+        (Standing(0.03, stays=True, leads=True), "after 3 seeds the rule would choose it, after all seeds with a "),
+        (Standing(0.0, stays=True, measures=True), "after all seeds the rule would choose it with a probability of "),
         (
-            Standing(0.03, stays=True, leads=True),
-            "the choice after 3 seeds, and in 3 % of simulations of further seeds",
+            Standing(0.4, stays=True),
+            "after 3 seeds the rule would choose another, but this one after all seeds with a ",
         ),
-        (
-            Standing(0.0, stays=True, measures=True),
-            "the choice in only 0 % of simulations of further seeds, but it may",
-        ),
-        (Standing(0.4, stays=True), "not the choice after 3 seeds, but in 40 % of simulations of further seeds"),
     ],
 )
 def test_a_network_that_goes_on_is_told_why(standing: Standing, note: str) -> None:
@@ -113,7 +116,7 @@ def test_a_network_that_alone_could_be_chosen_is_chosen_and_gets_all_seeds_for_i
     assert plan.notes[TWO.role] == "chosen after 3 seeds; further seeds only narrow its interval"
     chosen, choice = final_choice(asked(), LABELS, groups, plan)
     assert chosen is groups[1]
-    assert "smallest validation gap of the 2 finalists within 1.00 points" in choice.reason
+    assert "and those within 1.00 points of it" in choice.reason
     assert choice.reason.endswith("Decided after 3 of 10 seeds: no other network was likely to be chosen.")
 
 

@@ -547,14 +547,16 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     assert len(names) == len(set(names)) == 16
     lines = screen.getvalue().splitlines()
     assert lines[0].startswith(
-        "evaluate: training 4 networks again (finalist 1, finalist 2, baseline, notebook with dropout), each with "
+        "evaluate: training 4 networks again, all with the same fresh seeds: finalist 1, finalist 2 and notebook with "
+        "dropout with 3, baseline with 5; finalists that are then still likely to be chosen get up to 5"
     )
     assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
     decided = lines.index(
         "evaluate: finalist 1 gets 2 more seeds, 5 in all: chosen after 3 seeds; further seeds only narrow its interval"
     )
     assert lines[decided + 1] == (
-        "evaluate: finalist 2 gets no more seeds: the choice in only 0 % of simulations of further seeds"
+        "evaluate: finalist 2 gets no more seeds: after all seeds the rule would choose it with a probability of about 0 % "
+        "(simulated)"
     )
     assert lines[decided - 1].startswith("refit 14 of at most 18")
     assert lines[-1].startswith("refit 16 of 16  finalist 1: ")

@@ -56,8 +56,9 @@ def test_a_finalist_that_beats_the_baseline_with_a_smaller_gap_than_the_chosen_n
     narrower = group(Finalist("finalist 2", Recipe(relu(8)), SETTINGS), [figures(accuracy=accuracy, gap=gap)])
     answer = _answer(evaluated(digits_split, CHOSEN, narrower, PLAIN))
     sentence = (
-        " Of the finalists that are at least as accurate as the baseline, finalist 2, 64-8-10, has the smallest honest gap. "
-        "Compared with the chosen network, its gap is 1.00 points smaller and its test accuracy 0.41 points lower."
+        " Of the finalists that are at least as accurate as the baseline on test, finalist 2, 64-8-10, has the smallest "
+        "honest gap. The gap of finalist 2 is 1.00 points smaller than that of the chosen network; its test accuracy is 0.41 "
+        "points lower. The choice is by validation scores alone."
     )
     assert answer.endswith(sentence) if told else "smallest honest gap" not in answer
 
@@ -66,7 +67,7 @@ def test_equal_accuracies_are_told_as_the_same(digits_split: Split) -> None:
     """0.004 points apart."""
     narrower = group(Finalist("finalist 2", Recipe(relu(8)), SETTINGS), [figures(accuracy=0.89462, gap=0.0241)])
     answer = _answer(evaluated(digits_split, CHOSEN, narrower, PLAIN))
-    assert answer.endswith("points smaller and its test accuracy the same.")
+    assert answer.endswith("; its test accuracy is the same. The choice is by validation scores alone.")
 
 
 def test_a_chosen_baseline_is_told_beside_the_other_network(digits_split: Split) -> None:

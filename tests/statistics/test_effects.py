@@ -280,7 +280,7 @@ def test_the_sentence_says_where_at_what_cost_and_what_it_cannot_tell(told: Effe
         f"{-gap.high:.2f} to {-gap.low:.2f}), at a cost of {-accuracy.estimate:.2f} points of test accuracy "
     )
     assert "It also narrows the gap, but less, after hidden layer 1 (by 0.3" in text
-    assert "The effect of dropout on the gap, in points per 0.1 of rate (minus: narrower), is not significant" in text
+    assert "The effect of dropout on the gap is not significant after hidden layer" in text
     assert "after hidden layer 4 (" in text
 
 
@@ -299,7 +299,7 @@ def test_the_answer_has_what_closes_and_widens_the_gap_and_what_else_moves_it() 
         f"{first} It widens the gap after hidden layer 2 ({widens.estimate:+.2f}), in points per 0.1 of rate. The gap also "
         f"depends significantly on weight_decay 0 to 0.1 ({on.estimate:+.2f} points from the lowest to the highest)."
     )
-    assert "(minus: narrower), is not significant after hidden layer 3 (" in sentence(found)
+    assert "The effect of dropout on the gap is not significant after hidden layer 3 (" in sentence(found)
 
 
 def test_an_interval_off_0_without_a_verdict_is_said_to_be_off_0_alone() -> None:
@@ -372,7 +372,7 @@ def test_networks_that_the_model_fits_exactly_are_counted_as_left_out() -> None:
     lone = known(1, seed=7, depths=(4, 4))
     text = model_text(effects(pd.concat([trials, lone], ignore_index=True)))
     assert "predicts accuracy and gap of 61 networks from" in text
-    assert "60 networks (1 left out: fitted exactly, whatever the score), in-sample R²" in text
+    assert "60 networks (1 left out: alone in some setting, so that any score would fit exactly), in-sample R²" in text
 
 
 def test_networks_of_one_depth_have_no_effect_of_depth() -> None:

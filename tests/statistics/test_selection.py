@@ -51,7 +51,7 @@ def test_a_network_that_is_best_on_both_is_chosen() -> None:
 @pytest.mark.parametrize("kind", ["trial", "finalist"])
 def test_the_reason_calls_the_candidates_what_they_are(kind: str) -> None:
     near, alone = [SURE, CALM, WEAK], [SURE, WEAK]
-    for candidates, text in ((near, f"gap of the 2 {kind}s within"), (alone, f"No other {kind} is within")):
+    for candidates, text in ((near, f"gap of 2 {kind}s: "), (alone, f"No other {kind} is within")):
         those = [replace(each, kind=kind) for each in candidates]
         reason = choose(those, "one_standard_error", validation_size=10_000).reason
         assert text in reason
@@ -124,6 +124,7 @@ def test_a_validation_set_without_images_is_refused() -> None:
 def test_a_candidate_has_no_figure_of_the_test_set() -> None:
     assert [each.name for each in fields(Candidate)] == [
         "name", "val_loss", "val_accuracy", "val_accuracy_gap", "parameters", "seeds", "outcomes", "kind",
+        "role",
     ]  # fmt: skip
 
 
@@ -174,7 +175,8 @@ def test_the_error_is_that_of_the_difference_on_the_same_images() -> None:
     assert choose([BEST, few], "one_standard_error", validation_size=IMAGES).index == 0
     choice = choose([BEST, others], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "0.40 points less accurate (standard error of the difference: 0.87 points; same 1,000" in choice.reason
+    assert "is 0.40 points less accurate than" in choice.reason
+    assert "within one standard error of the difference (0.87 points; same 1,000 images and 4 seeds)" in choice.reason
 
 
 def test_a_network_alone_within_the_error_of_its_difference_names_the_nearest() -> None:
@@ -182,7 +184,8 @@ def test_a_network_alone_within_the_error_of_its_difference_names_the_nearest() 
     far = answers("far", [range(200)] * 4, 0.0)
     choice = choose([far, BEST, few], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "Second is few, 0.40 points less accurate (standard error of the difference: 0.20 points;" in choice.reason
+    assert "Second is few (" in choice.reason
+    assert "0.40 points less accurate (standard error of the difference: 0.20 points;" in choice.reason
 
 
 def test_seeds_that_scatter_let_a_network_in_that_images_alone_would_shut_out() -> None:
@@ -195,21 +198,23 @@ def test_the_same_answers_are_within_no_error_and_the_gap_decides() -> None:
     twin = answers("twin", [range(100)] * 4, 0.01)
     choice = choose([BEST, twin], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "0.00 points less accurate (standard error of the difference: 0.00 points" in choice.reason
+    assert "is 0.00 points less accurate than" in choice.reason
+    assert "within one standard error of the difference (0.00 points" in choice.reason
 
 
 def test_one_seed_has_the_error_of_the_images_alone_and_says_so() -> None:
     best, others = answers("best", [range(100)], 0.05), answers("others", [range(36, 140)], 0.01)
     choice = choose([best, others], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "(standard error of the difference: 0.87 points; same 1,000 images, one seed)" in choice.reason
+    assert "within one standard error of the difference (0.87 points; same 1,000 images, one seed)" in choice.reason
 
 
 def test_the_best_network_with_the_smallest_gap_is_said_to_be_and_how_far_the_nearest_is() -> None:
     others = answers("others", [range(36, 140)] * 4, 0.06)
     choice = choose([others, BEST], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "Second is others, 0.40 points less accurate" in choice.reason
+    assert "Second is others (" in choice.reason
+    assert "), 0.40 points less accurate (standard error" in choice.reason
 
 
 def test_a_network_that_diverged_has_no_part_in_a_choice_by_difference() -> None:

@@ -63,8 +63,9 @@ def _unclear(unknown: Sequence[Effect]) -> list[Finding]:
     without = [_spanned(each) for each in unknown if each.why]
     found = []
     if estimated:
-        effect = "The effect of dropout on the gap, in points per 0.1 of rate (minus: narrower), is not significant"
-        found.append(Finding(f"{effect} {listed(estimated)}.", answers=False))
+        effect = "The effect of dropout on the gap is not significant"
+        unit = " (points per 0.1 of rate; minus is narrower)"
+        found.append(Finding(f"{effect} {listed(estimated)}{unit}.", answers=False))
     if without:
         found.append(Finding(f"It cannot be estimated {listed(without)}.", answers=False))
     return found

@@ -16,10 +16,10 @@ WITH_INTERVAL = ("test_accuracy", "accuracy_gap", "loss_gap")
 """Columns that show half of their 95 % interval."""
 METHOD = (
     "Honest gap: train and test are scored with the same weights and with dropout off. Fit gap: the train score is that of "
-    "the last epoch as training reports it, with dropout on and averaged while the weights change; the weights kept "
-    "can be those of an earlier epoch. Dropout makes the fit gap smaller, usually smaller than the honest gap. Without "
-    "dropout it can also be larger. With batch normalization and few epochs, it can be many points too "
-    "small or too large.\n\n"
+    "the last epoch as training reports it, with dropout on and averaged while the weights change; the weights kept can be "
+    "those of an earlier epoch. Dropout makes the fit gap smaller, usually smaller than the honest gap. Without dropout it "
+    "can be smaller or larger than the honest gap. With batch normalization and few epochs, it can be many points too small "
+    "or too large.\n\n"
     "The architecture of a dense network lists the layer sizes from input to output; the number in brackets is the "
     "dropout rate after a layer."
 )

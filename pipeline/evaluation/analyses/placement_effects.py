@@ -24,16 +24,24 @@ from pipeline.statistics.effects.regression import LEAST_FREEDOM
 from pipeline.tracking.names import EFFECTS_CSV, EFFECTS_PNG
 
 CHANGES = {
-    "dropout": "+0.1 of rate",
-    "hidden": "doubled",
+    "dropout": "dropout rate +0.1",
+    "hidden": "twice the units",
     "depth": "instead of {fewest}",
-    "size": "doubled",
+    "size": "twice the size",
     "range": "lowest to highest",
     "choice": "instead of the first",
 }
 """What an estimate is for, by kind of effect; short, for a column."""
-OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap"}
+OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap (in effects.csv)"}
 CAPTION = "Effects with 95 % intervals (uncorrected), verdicts (corrected for several tests), and importance"
+
+
+IMPORTANCE = (
+    "Importance in the table is by how many points a random forest's error on held-out networks grows when the setting is "
+    "permuted."
+)
+GOOD_R_SQUARED = 0.5
+"""Of the forest on held-out networks; below it, the importances are said to be weak."""
 
 
 def analyse(result: EvaluationResult) -> Analysis | None:
@@ -51,14 +59,23 @@ def analyse(result: EvaluationResult) -> Analysis | None:
     if any(math.isfinite(effect.estimate) for fit in effects.fits for effect in fit.effects):
         artifacts[EFFECTS_PNG] = picture = png(effects_figure.effects(effects))
         alt = f"Effects with 95 % intervals on accuracy and gap. {sentence(effects)}"
-        pictures.append(Picture(picture, alt, "Effects over all trials"))
+        pictures.append(Picture(picture, alt, "Effects over the trials"))
         verdicts = _verdicts(effects)
         formats = {name: "{:+z.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
         tables.append(Table(CAPTION, verdicts, formats))
+        text += f"\n\n{IMPORTANCE}{_badly(effects)}"
     places = any(each.kind == "dropout" for each in effects.fit("accuracy_gap").effects)
     title = "Where dropout should go" if places else "What the hyperparameters do"
     section = Section(title, text, tables, pictures, model_text(effects, list(searched), layers=layers))
     return Analysis(artifacts, section=section, answer=answer(effects))
+
+
+def _badly(effects: Effects) -> str:
+    """States that the importances say little, where the forest predicts badly."""
+    worst = min(effects.fit(outcome).forest_r_squared for outcome in ("test_accuracy", "accuracy_gap"))
+    if not worst < GOOD_R_SQUARED:
+        return ""
+    return f" The forest predicts them badly here (R² {worst:.2f}): importance says little, and can contradict the effects."
 
 
 def factors(experiment: Experiment, names: Sequence[str]) -> dict[str, Factor]:
@@ -95,7 +112,7 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
     if few_trials(found):
         return ""
     left_out = f" ({found.failed} left out: {LEFT_OUT})"
-    families = "each kind of hyperparameter" if searched else "positions, within sizes and within depths"
+    families = "each kind of hyperparameter" if searched else "positions, over sizes and over depths"
     numbers = "number by its log2 or its range, and each choice"
     if not layers:
         columns = f"each {numbers}"
@@ -107,12 +124,12 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
         "A linear regression without interactions predicts accuracy and gap of",
         f"{networks(found)}{left_out if found.failed else ''} from the dropout rate at each position, {columns}.",
         "Intervals: 95 %, heteroscedasticity-robust (HC3), uncorrected.",
-        f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected within {families}.",
+        f"Verdicts: at the {100 * LEVEL:g} % level, Holm-corrected separately over {families}.",
         'So a verdict can be "not significant" although the interval, which is not corrected, excludes 0.',
         "Importance: the increase of a random forest's error on held-out networks, in points, when the setting is permuted;",
         "the depths count as one setting. An importance near or below 0 means that the setting does not help the forest to",
-        "predict held-out networks. Where the forest predicts them badly (its R² is below), importances say little, and",
-        "can disagree with the effects.",
+        "predict held-out networks. Where the forest predicts them badly (its R² is given at the end), importances say",
+        "little, and can disagree with the effects.",
         "A Bayesian search samples near its best networks; the effects hold there.",
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )
@@ -128,7 +145,7 @@ def _fitted(fit: Fit, found: Effects) -> str:
             f"{of.rows} networks leave {of.freedom} degrees of freedom" if few else "all networks have the same value"
         )
     spread = f"{of.residual_sd:.2f} points" if fit.unit == "points" else f"{of.residual_sd / 100:.4f} nats"
-    left_out = f" ({exact} left out: fitted exactly, whatever the score)" if exact else ""
+    left_out = f" ({exact} left out: alone in some setting, so that any score would fit exactly)" if exact else ""
     return (
         f"{of.rows} networks{left_out}, "
         f"in-sample R² {of.r_squared:.2f} (adjusted {of.adjusted_r_squared:.2f}), "

@@ -21,7 +21,11 @@ from pipeline.tracking.names import COVERAGE_PNG, POLICIES_CSV
 
 EXAMPLE = 0.5
 """The threshold in the table where no target accuracy is set or none is reached."""
-HEADINGS = {"answered": "accepted, %", "right": "accuracy when accepted, %", "classes": "candidate classes, all images"}
+HEADINGS = {
+    "answered": "accepted, %",
+    "right": "accuracy when accepted, %",
+    "classes": "candidate classes per image, mean",
+}
 FORMATS = {"threshold": "{:.4f}".format, HEADINGS["answered"]: percent, HEADINGS["right"]: percent,
            HEADINGS["classes"]: "{:.2f}".format}  # fmt: skip
 RULES = {
@@ -34,11 +38,11 @@ RULES = {
 """What each policy accepts, in a few words."""
 METHOD = (
     "The conformal quantile, and thresholds for a target accuracy, are found on validation and checked on test. A "
-    "threshold qualifies if the one-sided 95 % lower bound of its validation accuracy reaches the target. For new images "
-    "like those of validation, a conformal set contains the true label with a probability equal to the target coverage. "
-    "Policies: argmax accepts every prediction; min_confidence and min_margin accept those at or above a threshold of "
-    "confidence or of the margin to the second class; coin_flip draws between classes of nearly the same probability; "
-    "candidates returns a conformal set and accepts sets of one class."
+    "threshold qualifies if the one-sided 95 % lower bound of its validation accuracy reaches the target. If the validation "
+    "images served for nothing else, a conformal set of a new image like them would contain the label with a probability "
+    "equal to the target coverage. Policies: argmax accepts every prediction; min_confidence and min_margin accept those at "
+    "or above a threshold of confidence or of the margin to the second class; coin_flip draws between classes of nearly the "
+    "same probability; candidates returns a conformal set and accepts sets of one class."
 )
 
 
@@ -130,8 +134,9 @@ def _on_test(found: TargetThresholds, split: Split, refit: Refit) -> _Outcome:
     """Checks the confidence threshold on test, where there is one."""
     if found.confidence is None or found.margin is None:
         return _Outcome(
-            "No target accuracy is set (evaluation.target_accuracy). "
-            f"The thresholds in the table ({EXAMPLE:g}) are examples."
+            "A prediction can be rejected if its confidence, or its margin to the second class, is below a threshold. No "
+            "target accuracy is set (evaluation.target_accuracy), so the thresholds in the table "
+            f"({EXAMPLE:g}) are examples."
         )
     missing = [each.by for each in (found.confidence, found.margin) if each.value is None]
     example = f" The table shows {EXAMPLE:g} as an example threshold of {' and '.join(missing)}." if missing else ""
@@ -152,16 +157,16 @@ def _on_test(found: TargetThresholds, split: Split, refit: Refit) -> _Outcome:
 def _sets_text(on_test: conformal.Evaluation) -> str:
     """The coverage of the conformal sets on test; warns where it is below the target by more than chance."""
     text = (
-        "A conformal set lists the candidate classes of an image. With a target coverage of "
-        f"{100 * on_test.stated:g} %, the sets contain the label of {percent(on_test.coverage)} % of the test images "
-        f"(95 % interval {percent(on_test.low)} to {percent(on_test.high)}), with {on_test.size:.2f} classes on average; "
+        "A conformal set lists the candidate classes of an image; its coverage is the share of images whose set contains "
+        f"the label. The target is {100 * on_test.stated:g} %. On test the coverage is {percent(on_test.coverage)} % (95 % "
+        f"interval {percent(on_test.low)} to {percent(on_test.high)}), with {on_test.size:.2f} classes on average; "
         f"{percent(on_test.singletons)} % of the sets have a single class.{_without_class(on_test)}"
     )
     if on_test.high >= on_test.stated:
         return text
     return (
-        f"{text} The coverage on test is below the target. The target is guaranteed only for images like the validation "
-        "images, and these also served to choose the epoch and the network. So the coverage on other images can be lower."
+        f"{text} That is below the target. The sets are calibrated on the validation images, which also served to choose "
+        "the epoch and the network, so the coverage of other images can be below the target."
     )
 
 

@@ -7,7 +7,8 @@ from pipeline.tracking.names import CONFUSION_MATRIX, CURVES
 
 METHOD = (
     "This section and those below describe the refit with the median validation loss; with an even number of "
-    "refits, the better of the two middle ones. The saved model (Models in the evaluate run) has its weights."
+    "refits, the better of the two middle ones. The saved model has the weights of this refit; in the MLflow UI it is under "
+    "Models of the evaluate run."
 )
 
 

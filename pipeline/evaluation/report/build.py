@@ -32,7 +32,7 @@ def build_report(session: Session, run: Run, result: EvaluationResult, analyses:
         ("Trials", _trials(result)),
         ("Refitted networks", _refitted(result)),
         ("Parameters of the chosen network", f"{result.chosen.parameters:,}"),
-        ("Trials and refits scored on this test set so far", f"{run.metrics['test_uses']:.0f}"),
+        ("Trials and refits scored on this test set, of all runs in this store", f"{run.metrics['test_uses']:.0f}"),
         ("Evaluate run", run.id),
         ("Search run", search),
         ("Data digest", prepared.dataset.digest),
@@ -100,10 +100,11 @@ def _narrower(result: EvaluationResult) -> str:
         return ""
     less = round(less, 2)
     accuracy = f"{abs(less):.2f} points {'lower' if less > 0 else 'higher'}" if less else "the same"
+    name = result.label(narrow)
     return (
-        f" Of the finalists that are at least as accurate as {in_sentence(rival.finalist.role)}, {result.label(narrow)}, "
-        f"{narrow.architecture}, has the smallest honest gap. Compared with the chosen network, its gap is {narrower:.2f} "
-        f"points smaller and its test accuracy {accuracy}."
+        f" Of the finalists that are at least as accurate as {in_sentence(rival.finalist.role)} on test, {name}, "
+        f"{narrow.architecture}, has the smallest honest gap. The gap of {name} is {narrower:.2f} points smaller than that "
+        f"of the chosen network; its test accuracy is {accuracy}. The choice is by validation scores alone."
     )
 
 

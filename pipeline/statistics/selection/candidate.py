@@ -25,6 +25,8 @@ class Candidate:
     """Which validation images it got right, by seed; none where only scores are known, as of a search's trial."""
     kind: str = "network"
     """What the reason of a choice calls the candidates: `network`, `trial` or `finalist`."""
+    role: str = ""
+    """What the reason calls this one, such as `finalist 2`; empty for its architecture."""
 
     @classmethod
     def of_seeds(
@@ -35,6 +37,7 @@ class Candidate:
         outcomes: Outcomes | None = None,
         *,
         kind: str = "network",
+        role: str = "",
     ) -> Self:
         """The means of one mapping per seed, each with `val_loss`, `val_accuracy` and `val_accuracy_gap`.
 
@@ -48,7 +51,7 @@ class Candidate:
         loss, accuracy, gap = (
             summarise(each[measure] for each in metrics) for measure in ("val_loss", "val_accuracy", "val_accuracy_gap")
         )
-        return cls(name, loss.mean, accuracy.mean, gap.mean, parameters, len(metrics), outcomes or {}, kind)
+        return cls(name, loss.mean, accuracy.mean, gap.mean, parameters, len(metrics), outcomes or {}, kind, role)
 
     @property
     def finite(self) -> bool:

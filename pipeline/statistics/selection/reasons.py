@@ -12,7 +12,7 @@ MOST_NAMED = 3
 
 
 def only(candidate: Candidate, why: str) -> str:
-    return f"{candidate.name} {_figures(candidate)} is the only {candidate.kind} {why}."
+    return f"{_start(candidate)} is the only {candidate.kind} {why}."
 
 
 def lowest_loss(chosen: Candidate, count: int) -> str:
@@ -21,12 +21,12 @@ def lowest_loss(chosen: Candidate, count: int) -> str:
 
 
 def highest_accuracy(best: Candidate, count: int) -> str:
-    return f"{best.name} {_figures(best)} is the most accurate of {count} {best.kind}s."
+    return f"{_start(best)} is the most accurate of {count} {best.kind}s."
 
 
 def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
     """Which network, which one is better in what, and within what error, such as `one standard error (0.30 points)`."""
-    kind, most = chosen.kind, f"{chosen.name} {_figures(chosen)} is the most accurate {chosen.kind}"
+    kind, most = chosen.kind, f"{_start(chosen)} is the most accurate {chosen.kind}"
     if len(near) == 1:
         return f"{most}. No other {kind} is within {within} of it{NO_PART}."
     if chosen is best:
@@ -34,8 +34,8 @@ def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], 
             f"{most}, and has the smallest validation gap of the {len(near)} within {within} of it.{_tie(chosen, near)}"
         )
     return (
-        f"{chosen.name} {_figures(chosen)} has the smallest validation gap of the {len(near)} {kind}s within {within} of "
-        f"the most accurate, {best.name} {_figures(best)}.{_tie(chosen, near)}"
+        f"{_start(chosen)} has the smallest validation gap of {len(near)} {kind}s: the most accurate, {_named(best)}, and "
+        f"those within {within} of it.{_tie(chosen, near)}"
     )
 
 
@@ -45,9 +45,12 @@ def smallest_gap_by_difference(
     """The same with the errors of differences: how much less accurate than the best network each other one is, the nearest
     first.
     """
-    kind, most = chosen.kind, f"{chosen.name} {_figures(chosen)} is the most accurate {chosen.kind}"
+    kind, most = chosen.kind, f"{_start(chosen)} is the most accurate {chosen.kind}"
     second, less = behind[0]
-    lower = f"Second is {second.name}, {_less_accurate(less)}."
+    lower = (
+        f"Second is {_named(second)}, {points(less.mean)} less accurate (standard error of the difference: "
+        f"{points(less.error)}; {_basis(less)})."
+    )
     if len(near) == 1:
         return f"{most}. No other {kind} is within one standard error of it{NO_PART}. {lower}"
     if chosen is best:
@@ -57,14 +60,11 @@ def smallest_gap_by_difference(
     else:
         (own,) = [difference for each, difference in behind if each is chosen]
         text = (
-            f"{chosen.name} {_figures(chosen)} has the smallest validation gap of the {len(near)} {kind}s within one "
-            f"standard error of the most accurate, {best.name} {_figures(best)}. {chosen.name} is {_less_accurate(own)}."
+            f"{_start(chosen)} is {points(own.mean)} less accurate than the most accurate {kind}, {_named(best)}. That is "
+            f"within one standard error of the difference ({points(own.error)}; {_basis(own)}). Of the {len(near)} {kind}s "
+            f"within one standard error, the most accurate included, {_short(chosen)} has the smallest validation gap."
         )
     return text + _too_far(near, behind) + _tie(chosen, near)
-
-
-def _less_accurate(less: Difference) -> str:
-    return f"{points(less.mean)} less accurate (standard error of the difference: {points(less.error)}; {_basis(less)})"
 
 
 def _too_far(near: Sequence[Candidate], behind: Sequence[tuple[Candidate, Difference]]) -> str:
@@ -73,7 +73,7 @@ def _too_far(near: Sequence[Candidate], behind: Sequence[tuple[Candidate, Differ
     if not 0 < len(far) <= MOST_NAMED:
         return ""
     named = [
-        f"{each.name} ({points(less.mean)} less accurate, standard error {points(less.error)})" for each, less in far
+        f"{_short(each)} ({points(less.mean)} less accurate, standard error {points(less.error)})" for each, less in far
     ]
     return f" Not within one standard error: {listed(named)}."
 
@@ -93,19 +93,30 @@ def _tie(chosen: Candidate, near: Sequence[Candidate]) -> str:
     equals = [each for each in near if each is not chosen and each.val_accuracy_gap == chosen.val_accuracy_gap]
     if not equals:
         return ""
-    same = listed([each.name for each in equals])
+    same = listed([_short(each) for each in equals])
     return (
-        f" {same} {'has' if len(equals) == 1 else 'have'} the same gap as {chosen.name}; fewer parameters decided, then "
-        "lower validation loss, then the order."
+        f" {same} {'has' if len(equals) == 1 else 'have'} the same gap; fewer parameters decided, then lower validation "
+        "loss, then the order."
     )
 
 
-def _figures(candidate: Candidate) -> str:
-    """Validation accuracy and gap, in parentheses."""
-    return (
-        f"({_mean(candidate)}validation accuracy {100 * candidate.val_accuracy:.2f} %, validation gap "
-        f"{points(candidate.val_accuracy_gap)}{f'; {candidate.seeds} seeds' if candidate.seeds > 1 else ''})"
+def _short(candidate: Candidate) -> str:
+    return candidate.role or candidate.name
+
+
+def _start(candidate: Candidate) -> str:
+    """At the start of a sentence."""
+    named = _named(candidate)
+    return named[0].upper() + named[1:] if candidate.role else named
+
+
+def _named(candidate: Candidate) -> str:
+    """Role and architecture, with validation accuracy and gap."""
+    figures = (
+        f"{_mean(candidate)}validation accuracy {100 * candidate.val_accuracy:.2f} %, validation gap "
+        f"{points(candidate.val_accuracy_gap)}{f'; {candidate.seeds} seeds' if candidate.seeds > 1 else ''}"
     )
+    return f"{candidate.role} ({candidate.name}; {figures})" if candidate.role else f"{candidate.name} ({figures})"
 
 
 def _mean(candidate: Candidate) -> str:

@@ -60,7 +60,8 @@ def choose(
         return Choice(sound[0], reasons.only(candidates[sound[0]], why))
     those = [candidates[index] for index in sound]
     index = pick(those, rule, allowed := allowance(those, validation_size, tolerance))
-    return Choice(sound[index], _reason(those, index, rule, allowed, tolerance))
+    binomial = f"; binomial, {validation_size:,} images"
+    return Choice(sound[index], _reason(those, index, rule, allowed, tolerance, binomial))
 
 
 def allowance(candidates: Sequence[Candidate], validation_size: int, tolerance: float | None) -> Allowance:
@@ -104,7 +105,12 @@ def _gap_first(candidate: Candidate) -> tuple[float, int, float]:
 
 
 def _reason(
-    candidates: Sequence[Candidate], index: int, rule: Rule, allowed: Allowance, tolerance: float | None
+    candidates: Sequence[Candidate],
+    index: int,
+    rule: Rule,
+    allowed: Allowance,
+    tolerance: float | None,
+    binomial: str,
 ) -> str:
     if rule == "best_loss":
         return reasons.lowest_loss(candidates[index], len(candidates))
@@ -121,7 +127,7 @@ def _reason(
         behind.sort(key=lambda pair: _errors(pair[1]))
         return reasons.smallest_gap_by_difference(candidates[index], candidates[best], near, behind)
     amount = reasons.points(allowed(best, index))
-    within = amount if tolerance is not None else f"one standard error ({amount})"
+    within = amount if tolerance is not None else f"one standard error ({amount}{binomial})"
     return reasons.smallest_gap(candidates[index], candidates[best], near, within)
 
 

@@ -25,7 +25,7 @@ def test_verdicts_and_what_a_forest_leans_on_stand_in_the_report(real: Evaluatio
     effects = table(look, "effects.csv").set_index(["outcome", "column"])
     row = shown.frame.set_index("effect").loc["after hidden layer 1"]
     assert (row["change"], row["gap, points"]) == (
-        "+0.1 of rate",
+        "dropout rate +0.1",
         "lowers: -1.00 (-1.00 to -1.00)",
     )
     assert row["importance for gap"] == pytest.approx(effects.loc[("accuracy_gap", "dropout_1"), "importance"])
@@ -54,7 +54,7 @@ def test_too_few_trials_leave_words_and_no_picture_of_nothing(real: EvaluationRe
 def test_the_reports_answer_is_the_effect_without_positions_that_never_varied(real: EvaluationResult) -> None:
     look = placement_effects.analyse(real)
     assert look is not None
-    assert look.answer == section(look).text
+    assert section(look).text.startswith(f"{look.answer}\n\nImportance in the table is ")
     assert look.answer.startswith("Dropout narrows the gap after hidden layer 1: by 1.00 points per 0.1 of rate ")
     assert "after the input" not in look.answer
 

@@ -73,8 +73,8 @@ def test_sets_that_hold_the_label_less_often_than_stated_are_said_to(digits_spli
     chosen = group(finalist("finalist 1", relu(8)), BETTER, labels=[0] * 1000)
     on_other_images = replace(evaluated(digits_split, chosen), split=split)
     text = section(thresholds.analyse(on_other_images)).text
-    assert "contain the label of 90.00 % of the test images" in text
-    assert "The coverage on test is below the target" in text
+    assert "On test the coverage is 90.00 % (95 % interval" in text
+    assert "That is below the target." in text
     on_the_same = replace(on_other_images, split=replace(split, test=part))
     assert "below the target" not in section(thresholds.analyse(on_the_same)).text
 
