@@ -73,7 +73,7 @@ def opening(plan: Plan, at_a_time: int) -> str:
 
 
 def _with_seeds(plan: Plan) -> str:
-    """Who is trained with how many seeds, such as `finalist 1 and finalist 2 with 3, baseline with 5`."""
+    """Who is trained with how many seeds, such as `3 for finalist 1 and finalist 2, 5 for baseline`."""
     counts = dict.fromkeys(plan.wanted.values())
     named = {count: [label(role) for role, each in plan.wanted.items() if each == count] for count in counts}
-    return ", ".join(f"{listed(roles)} with {count}" for count, roles in named.items())
+    return ", ".join(f"{count} for {listed(roles)}" for count, roles in named.items())

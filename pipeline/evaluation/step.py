@@ -9,7 +9,7 @@ from functools import partial
 
 from pipeline.evaluation.analyses import ANALYSES
 from pipeline.evaluation.analyses.gaps import MOST_IN_PICTURE
-from pipeline.evaluation.finalists import finalists, label
+from pipeline.evaluation.finalists import finalists
 from pipeline.evaluation.find_search import recorded
 from pipeline.evaluation.log_model import log_chosen_model
 from pipeline.evaluation.plan import Plans
@@ -114,7 +114,9 @@ def _record(session: Session, run: Run, result: EvaluationResult, analyses: Sequ
         ),
     ]
     run.note("\n\n".join(parts))
-    session.say(f"evaluate: {label(result.chosen.finalist.role)} is chosen. {result.choice.reason}")
+    session.say(
+        f"evaluate: choice by the rule {session.experiment.selection.rule}, on validation: {result.choice.reason}"
+    )
     for message in messages:
         session.say(message)
 

@@ -547,8 +547,8 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     assert len(names) == len(set(names)) == 16
     lines = screen.getvalue().splitlines()
     assert lines[0].startswith(
-        "evaluate: training 4 networks again, all with the same fresh seeds: finalist 1, finalist 2 and notebook with "
-        "dropout with 3, baseline with 5; finalists that are then still likely to be chosen get up to 5"
+        "evaluate: training 4 networks again, all with the same fresh seeds: 3 for finalist 1, finalist 2 and notebook "
+        "with dropout, 5 for baseline; finalists that are then still likely to be chosen get up to 5"
     )
     assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
     decided = lines.index(

@@ -56,7 +56,7 @@ def test_a_finalist_that_beats_the_baseline_with_a_smaller_gap_than_the_chosen_n
     narrower = group(Finalist("finalist 2", Recipe(relu(8)), SETTINGS), [figures(accuracy=accuracy, gap=gap)])
     answer = _answer(evaluated(digits_split, CHOSEN, narrower, PLAIN))
     sentence = (
-        " Of the finalists that are at least as accurate as the baseline on test, finalist 2, 64-8-10, has the smallest "
+        "\n\nOf the finalists that are at least as accurate as the baseline on test, finalist 2, 64-8-10, has the smallest "
         "honest gap. The gap of finalist 2 is 1.00 points smaller than that of the chosen network; its test accuracy is "
         "0.41 points lower. The choice is by validation scores alone."
     )

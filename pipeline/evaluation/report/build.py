@@ -80,12 +80,12 @@ def _answer(result: EvaluationResult) -> str:
         kind = "for comparison, the dense network " if result.experiment.model is not None else ""
         text += f"; {kind}{rival.architecture} ({result.label(rival)}{without}) reaches {_figures(rival)}"
     left_out = f" Left out for time: {result.left_out}." if result.left_out else ""
-    return f"{text}.{_narrower(result)}{left_out}"
+    return f"{text}.{left_out}{_narrower(result)}"
 
 
 def _narrower(result: EvaluationResult) -> str:
     """The finalist with the smallest honest gap of those that are at least as accurate as the reference, where it is not the
-    chosen one: what the choice gives up, and for what.
+    chosen one: what the choice gives up, and for what. A paragraph of its own.
     """
     rival = result.rival
     if rival is None or not rival.finalist.reference:
@@ -102,7 +102,7 @@ def _narrower(result: EvaluationResult) -> str:
     accuracy = f"{abs(less):.2f} points {'lower' if less > 0 else 'higher'}" if less else "the same"
     name = result.label(narrow)
     return (
-        f" Of the finalists that are at least as accurate as {in_sentence(rival.finalist.role)} on test, {name}, "
+        f"\n\nOf the finalists that are at least as accurate as {in_sentence(rival.finalist.role)} on test, {name}, "
         f"{narrow.architecture}, has the smallest honest gap. The gap of {name} is {narrower:.2f} points smaller than that "
         f"of the chosen network; its test accuracy is {accuracy}. The choice is by validation scores alone."
     )

@@ -16,8 +16,8 @@ def only(candidate: Candidate, why: str) -> str:
 
 
 def lowest_loss(chosen: Candidate, count: int) -> str:
-    loss = f"{_mean(chosen)}validation loss, {chosen.val_loss:.4f}{_of_seeds(chosen)}"
-    return f"{chosen.name} has the lowest {loss}, of {count} {chosen.kind}s."
+    lowest = f"has the lowest {_mean(chosen)}validation loss of {count} {chosen.kind}s"
+    return f"{_start(chosen)} {lowest}: {chosen.val_loss:.4f}."
 
 
 def highest_accuracy(best: Candidate, count: int) -> str:
@@ -121,7 +121,3 @@ def _named(candidate: Candidate) -> str:
 
 def _mean(candidate: Candidate) -> str:
     return "mean " if candidate.seeds > 1 else ""
-
-
-def _of_seeds(candidate: Candidate) -> str:
-    return f" ({candidate.seeds} seeds)" if candidate.seeds > 1 else ""
