@@ -63,13 +63,17 @@ def all_seeds(finalists: Sequence[Finalist], seeds: int) -> Plan:
 def opening(plan: Plan, at_a_time: int) -> str:
     """What is about to be trained, for the screen."""
     together = f", {at_a_time} at a time" if at_a_time > 1 else ""
-    text = f"training {len(plan.wanted)} networks again{together}, all with the same fresh seeds: {_with_seeds(plan)}"
-    if plan.wanted == plan.most:
+    text = (
+        f"training {len(plan.wanted)} networks again{together}, with fresh seeds, the same for all: {_with_seeds(plan)}"
+    )
+    later = [role for role, seeds in plan.wanted.items() if seeds < plan.most[role]]
+    if not later:
         return text
-    most = max(plan.most.values())
-    if not plan.notes:
-        return f"{text}; then up to {most} seeds if there is time"
-    return f"{text}; finalists that are then still likely to be chosen get up to {most}"
+    racing = plan.notes and any(role not in plan.notes for role in later)
+    compared = [label(role) for role in later if not racing or role in plan.notes]
+    who = [*compared, *(["finalists that are then still likely to be chosen"] if racing else [])]
+    in_time = " if there is time" if compared else ""  # who does not race gets all seeds at once, but for the time
+    return f"{text}; {listed(who)} get up to {max(plan.most.values())}{in_time}"
 
 
 def _with_seeds(plan: Plan) -> str:

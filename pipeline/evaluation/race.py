@@ -88,15 +88,15 @@ def final_choice(
 def _note(standing: Standing, state: Round, known: int) -> str:
     chance = f"with a probability of about {100 * standing.chance:.0f} % (simulated)"
     if not standing.stays:
-        return f"after all seeds the rule would choose it {chance}"
+        return f"unlikely to be chosen: after all seeds the rule would choose it {chance}"
     if state.choice is not None:
         return f"chosen after {known} seeds; further seeds only narrow its interval"
     if standing.leads:
         return f"after {known} seeds the rule would choose it, after all seeds {chance}"
     if standing.measures:
         return (
-            f"after all seeds the rule would choose it {chance}, but it may be the most accurate, from which the rule "
-            "measures the others"
+            f"unlikely to be chosen: after all seeds the rule would choose it {chance}, but it may be the most accurate, "
+            "from which the rule measures the others"
         )
     return f"after {known} seeds the rule would choose another, but this one after all seeds {chance}"
 

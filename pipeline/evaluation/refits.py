@@ -8,7 +8,7 @@ from statistics import fmean
 from pipeline.data.dataset import Labels
 from pipeline.data.sources import cache_folder
 from pipeline.errors import SearchFailedError
-from pipeline.evaluation.finalists import Finalist, label
+from pipeline.evaluation.finalists import Finalist, in_sentence, label
 from pipeline.evaluation.kept_refits import EarlierRefits, KeptRefit
 from pipeline.evaluation.plan import Plan, Plans, Racer, all_seeds, opening
 from pipeline.evaluation.seeds_in_time import in_time
@@ -157,7 +157,7 @@ def _say_what_changed(session: Session, before: Plan, after: Plan) -> None:
             gets = (
                 f"{more} more seed{'' if more == 1 else 's'}, {after.wanted[role]} in all" if more else "no more seeds"
             )
-            session.say(f"evaluate: {label(role)} gets {gets}: {note}")
+            session.say(f"evaluate: {label(role)} gets {gets} ({note})")
 
 
 class _RefitScheduler:
@@ -329,4 +329,4 @@ def _candidate(
 ) -> Candidate:
     outcomes = {refit.seed: refit.validation.argmax(axis=1) == labels for refit in refits}
     metrics = [refit.metrics for refit in refits]
-    return Candidate.of_seeds(name, metrics, parameters, outcomes, kind=finalist.kind, role=finalist.role)
+    return Candidate.of_seeds(name, metrics, parameters, outcomes, kind=finalist.kind, role=in_sentence(finalist.role))

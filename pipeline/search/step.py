@@ -135,7 +135,7 @@ def _opening(experiment: Experiment, total: int, at_a_time: int) -> str:
     extreme = "lowest" if objective.unit == "nats" else "highest"
     together = f", {at_a_time} at a time" if at_a_time > 1 else ""
     trials_asked = f"{total} trial{'' if total == 1 else 's'}"
-    return f"{trials_asked}{together}; tuner: {experiment.search.tuner}; objective: {extreme} {objective.label}"
+    return f"{trials_asked} in all{together}; tuner: {experiment.search.tuner}; objective: {extreme} {objective.label}"
 
 
 def _deadline(session: Session, run: Run, workers: Workers, refits: Callable[[int], Refits] | None) -> Deadline:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.finalists import BASELINE, NOTEBOOK, Finalist
-from pipeline.evaluation.plan import Plan, Racer
+from pipeline.evaluation.plan import Plan, Racer, opening
 from pipeline.evaluation.race import _note, final_choice, first_plan, next_plan
 from pipeline.evaluation.refits import RefitGroup
 from pipeline.experiment import Experiment, load
@@ -64,7 +64,8 @@ def test_networks_that_could_be_chosen_get_twice_as_many_seeds_and_the_others_no
     assert dict(plan.most) == {ONE.role: 10, TWO.role: 10, THREE.role: 3, BASELINE: 10, NOTEBOOK: 3}
     assert (plan.chosen, plan.final) == (None, False)
     assert (
-        plan.notes[THREE.role] == "after all seeds the rule would choose it with a probability of about 0 % (simulated)"
+        plan.notes[THREE.role]
+        == "unlikely to be chosen: after all seeds the rule would choose it with a probability of about 0 % (simulated)"
     )
     assert plan.notes[ONE.role].startswith(
         "after 3 seeds the rule would choose it, after all seeds with a probability of "
@@ -78,16 +79,31 @@ def test_networks_that_could_be_chosen_get_twice_as_many_seeds_and_the_others_no
 @pytest.mark.parametrize(
     ("standing", "note"),
     [
-        (Standing(0.03, stays=True, leads=True), "after 3 seeds the rule would choose it, after all seeds with a "),
-        (Standing(0.0, stays=True, measures=True), "after all seeds the rule would choose it with a probability of "),
-        (
-            Standing(0.4, stays=True),
-            "after 3 seeds the rule would choose another, but this one after all seeds with a ",
-        ),
+        (Standing(0.03, stays=True, leads=True), "after 3 seeds the rule would choose it, after all seeds "),
+        (Standing(0.0, stays=True, measures=True), "(simulated), but it may be the most accurate, from which "),
+        (Standing(0.4, stays=True), "after 3 seeds the rule would choose another, but this one "),
     ],
 )
 def test_a_network_that_goes_on_is_told_why(standing: Standing, note: str) -> None:
-    assert _note(standing, Round((standing,), None), 3).startswith(note)
+    assert note in _note(standing, Round((standing,), None), 3)
+
+
+def test_the_screen_says_who_gets_how_many_seeds_and_who_may_get_more() -> None:
+    notes = {BASELINE: "the chosen network is compared with it", NOTEBOOK: "for reference only, cannot be chosen"}
+    few, most = {ONE.role: 3, BASELINE: 3, NOTEBOOK: 3}, {ONE.role: 5, BASELINE: 5, NOTEBOOK: 3}
+    racing = (
+        "3 for finalist 1 and notebook with dropout, 5 for baseline; finalists that are then still likely to be chosen"
+    )
+    assert opening(Plan(few | {BASELINE: 5}, most, notes), 1).endswith(f"{racing} get up to 5")
+    cut = opening(Plan(few, most, notes), 2)
+    assert cut.startswith(
+        "training 3 networks again, 2 at a time, with fresh seeds, the same for all: 3 for finalist 1, "
+    )
+    assert cut.endswith("; baseline and finalists that are then still likely to be chosen get up to 5 if there is time")
+    alone = opening(Plan(few, most, notes | {ONE.role: "the only finalist"}), 1)
+    assert alone.endswith("; finalist 1 and baseline get up to 5 if there is time")
+    assert opening(Plan(few, most), 1).endswith("; finalist 1 and baseline get up to 5 if there is time")
+    assert opening(Plan(few, few), 1).endswith(": 3 for finalist 1, baseline and notebook with dropout")
 
 
 def test_the_last_round_is_up_to_all_seeds() -> None:

@@ -547,16 +547,16 @@ def test_a_race_trains_as_its_plans_say_and_tells_who_gets_how_many_and_why(sess
     assert len(names) == len(set(names)) == 16
     lines = screen.getvalue().splitlines()
     assert lines[0].startswith(
-        "evaluate: training 4 networks again, all with the same fresh seeds: 3 for finalist 1, finalist 2 and notebook "
+        "evaluate: training 4 networks again, with fresh seeds, the same for all: 3 for finalist 1, finalist 2 and notebook "
         "with dropout, 5 for baseline; finalists that are then still likely to be chosen get up to 5"
     )
     assert lines[1].startswith("refit 1 of at most 18  finalist 1: ")
     decided = lines.index(
-        "evaluate: finalist 1 gets 2 more seeds, 5 in all: chosen after 3 seeds; further seeds only narrow its interval"
+        "evaluate: finalist 1 gets 2 more seeds, 5 in all (chosen after 3 seeds; further seeds only narrow its interval)"
     )
     assert lines[decided + 1] == (
-        "evaluate: finalist 2 gets no more seeds: after all seeds the rule would choose it with a probability of about 0 % "
-        "(simulated)"
+        "evaluate: finalist 2 gets no more seeds (unlikely to be chosen: after all seeds the rule would choose it with a "
+        "probability of about 0 % (simulated))"
     )
     assert lines[decided - 1].startswith("refit 14 of at most 18")
     assert lines[-1].startswith("refit 16 of 16  finalist 1: ")

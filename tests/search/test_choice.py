@@ -18,6 +18,6 @@ def test_a_network_that_hyperband_stopped_early_is_not_chosen_for_its_small_gap(
     ]
     chosen, reason = choose_trial([early, *full], Selection(), 10_000)
     assert chosen is full[1]
-    assert "the smallest validation gap of the 2 trials" in reason
+    assert "the smallest validation gap of 2 trials: " in reason
     # Stopped for time, no trial was trained longer.
     assert choose_trial([early], Selection(), 10_000)[0] is early

@@ -148,7 +148,8 @@ def test_rates_that_always_move_together_are_not_said_to_have_no_effect() -> Non
     trials = known(100, depths=(1, 1))
     found = effects(trials.assign(dropout_1=trials["dropout_0"]))
     assert sentence(found) == (
-        "With 100 networks, the effect of dropout on the gap cannot be estimated: no rate was varied alone."
+        "With 100 networks, the effect of dropout on the gap cannot be estimated: it is not separable from other "
+        "effects."
     )
 
 
@@ -224,7 +225,9 @@ def test_an_outcome_that_never_varied_is_not_told() -> None:
 
 def test_a_network_that_was_tried_again_and_again_tells_nothing() -> None:
     again = pd.concat([known(1)] * 9).assign(accuracy_gap=np.linspace(0.02, 0.04, 9))
-    assert sentence(effects(again)) == "With 9 networks, effects cannot be estimated: nothing was varied alone."
+    assert (
+        sentence(effects(again)) == "With 9 networks, effects cannot be estimated: none is separable from the others."
+    )
 
 
 def test_networks_that_learned_nothing_or_broke_are_counted_and_change_nothing() -> None:

@@ -198,7 +198,7 @@ def test_the_same_answers_are_within_no_error_and_the_gap_decides() -> None:
     twin = answers("twin", [range(100)] * 4, 0.01)
     choice = choose([BEST, twin], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
-    assert "is 0.00 points less accurate than" in choice.reason
+    assert "is as accurate as the most accurate network" in choice.reason
     assert "within one standard error of the difference (0.00 points" in choice.reason
 
 
@@ -213,6 +213,7 @@ def test_the_best_network_with_the_smallest_gap_is_said_to_be_and_how_far_the_ne
     others = answers("others", [range(36, 140)] * 4, 0.06)
     choice = choose([others, BEST], "one_standard_error", validation_size=IMAGES)
     assert choice.index == 1
+    assert "is the most accurate network, and has the smallest validation gap of the 2 within one" in choice.reason
     assert "Second is others (" in choice.reason
     assert "), 0.40 points less accurate (standard error" in choice.reason
 
@@ -369,6 +370,11 @@ def test_every_network_has_one_rank_and_the_first_is_the_chosen(rule: Rule, cand
 
 def test_the_sentences_of_all_reasons_read_as_agreed() -> None:
     """Rewording changes the golden file alone."""
+    named = [
+        replace(answers("a", [range(100)] * 4, 0.05), role="the notebook with dropout"),
+        replace(answers("b", [range(36, 140)] * 4, 0.01), role="the baseline"),
+        replace(answers("c", [range(200)] * 4, 0.0), role="network 3"),
+    ]
     near, far = answers("near", [range(36, 140)] * 4, 0.01), answers("far", [range(200)] * 4, 0.0)
     small = network("small", 0.898, 0.030, loss=0.9, parameters=10)
     many = [answers(f"far {number}", [range(200 + number)] * 4, 0.0) for number in range(4)]
@@ -377,12 +383,15 @@ def test_the_sentences_of_all_reasons_read_as_agreed() -> None:
         "one with finite figures": ([SURE, replace(CALM, val_loss=math.nan)], "one_standard_error", None),
         "lowest loss": ([SURE, replace(CALM, val_loss=0.1)], "best_loss", None),
         "highest accuracy": ([SURE, CALM], "best_accuracy", None),
+        "highest accuracy, equal": ([SURE, network("equal", 0.900, 0.2, loss=0.2), CALM], "best_accuracy", None),
         "smallest gap": ([SURE, CALM, WEAK], "one_standard_error", None),
         "best in both": ([CALM, replace(SURE, val_accuracy_gap=0.02)], "one_standard_error", None),
         "no other within the error": ([SURE, WEAK], "one_standard_error", None),
         "equal gaps": ([CALM, small, SURE], "one_standard_error", None),
         "a tolerance": ([SURE, CALM, WEAK], "one_standard_error", 0.01),
         "over seeds, smallest gap": ([BEST, near, far], "one_standard_error", None),
+        "over seeds, roles": (named, "one_standard_error", None),
+        "over seeds, as accurate": ([BEST, answers("twin", [range(100)] * 4, 0.01)], "one_standard_error", None),
         "over seeds, many too far away": ([BEST, near, *many], "one_standard_error", None),
         "over seeds, best in both": ([replace(near, val_accuracy_gap=0.06), BEST, far], "one_standard_error", None),
         "over seeds, no other within the error": ([BEST, far], "one_standard_error", None),

@@ -64,7 +64,7 @@ def _unclear(unknown: Sequence[Effect]) -> list[Finding]:
     found = []
     if estimated:
         effect = "The effect of dropout on the gap is not significant"
-        unit = " (points per 0.1 of rate; minus is narrower)"
+        unit = "; in points per 0.1 of rate, minus is narrower"
         found.append(Finding(f"{effect} {listed(estimated)}{unit}.", answers=False))
     if without:
         found.append(Finding(f"It cannot be estimated {listed(without)}.", answers=False))
@@ -80,14 +80,18 @@ def _nothing(places: Sequence[Effect]) -> str:
     """No position has a significant effect."""
     if any(math.isfinite(each.estimate) for each in places):
         return "dropout has no significant effect on the gap at any position"
-    return "the effect of dropout on the gap cannot be estimated: no rate was varied alone"
+    return "the effect of dropout on the gap cannot be estimated: it is not separable from other effects"
 
 
 def _unestimated(gap: Fit) -> str:
     """Why the networks give no effect on the gap at all; empty if they give one."""
     if any(math.isfinite(each.estimate) for each in gap.effects):
         return ""
-    return "all networks have the same gap" if math.isnan(gap.regression.r_squared) else "nothing was varied alone"
+    return (
+        "all networks have the same gap"
+        if math.isnan(gap.regression.r_squared)
+        else "none is separable from the others"
+    )
 
 
 def few_trials(found: Effects) -> str:

@@ -33,6 +33,8 @@ CHANGES = {
 }
 """What an estimate is for, by kind of effect; short, for a column."""
 OUTCOMES = {"test_accuracy": "Test accuracy", "accuracy_gap": "Honest gap", "loss_gap": "Loss gap (in effects.csv)"}
+IN_TABLE = {"test_accuracy": "accuracy", "accuracy_gap": "gap"}
+"""Outcomes of the table, with their names there."""
 CAPTION = "Effects with 95 % intervals (uncorrected), verdicts (corrected for several tests), and importance"
 
 
@@ -63,7 +65,8 @@ def analyse(result: EvaluationResult) -> Analysis | None:
         verdicts = _verdicts(effects)
         formats = {name: "{:+z.2f}".format if "importance" in name else str for name in verdicts.columns[2:]}
         tables.append(Table(CAPTION, verdicts, formats))
-        text += f"\n\n{IMPORTANCE}{_badly(effects)}"
+        if any(math.isfinite(effect.importance) for fit in effects.fits for effect in fit.effects):
+            text += f"\n\n{IMPORTANCE}{_badly(effects)}"
     places = any(each.kind == "dropout" for each in effects.fit("accuracy_gap").effects)
     title = "Where dropout should go" if places else "What the hyperparameters do"
     section = Section(title, text, tables, pictures, model_text(effects, list(searched), layers=layers))
@@ -71,11 +74,14 @@ def analyse(result: EvaluationResult) -> Analysis | None:
 
 
 def _badly(effects: Effects) -> str:
-    """States that the importances say little, where the forest predicts badly."""
-    worst = min(effects.fit(outcome).forest_r_squared for outcome in ("test_accuracy", "accuracy_gap"))
-    if not worst < GOOD_R_SQUARED:
+    """States that importances say little, for the outcomes that the forest predicts badly."""
+    r_squared = {name: effects.fit(outcome).forest_r_squared for outcome, name in IN_TABLE.items()}
+    bad = [f"{name} (R² {found:.2f})" for name, found in r_squared.items() if found < GOOD_R_SQUARED]
+    if not bad:
         return ""
-    return f" The forest predicts them badly here (R² {worst:.2f}): importance says little, and can contradict the effects."
+    return (
+        f" The forest predicts {listed(bad)} badly: the importance says little there, and can contradict the effects."
+    )
 
 
 def factors(experiment: Experiment, names: Sequence[str]) -> dict[str, Factor]:
@@ -93,7 +99,7 @@ def _verdicts(effects: Effects) -> pd.DataFrame:
             "effect": effect.label,
             "change": CHANGES[effect.kind].format(fewest=f"{effects.fewest_layers:.0f}"),
         }
-        for outcome, title in (("test_accuracy", "accuracy"), ("accuracy_gap", "gap")):
+        for outcome, title in IN_TABLE.items():
             other = effects.fit(outcome).effects[index]
             text = other.why or f"{other.estimate:+z.2f} ({other.low:+z.2f} to {other.high:+z.2f})"
             unclear = other.verdict == "cannot tell" and not other.why

@@ -139,9 +139,10 @@ def _figures(group: RefitGroup) -> str:
 
 def _refitted(result: EvaluationResult) -> str:
     """Number of networks, of the seeds of each, and of their refits."""
-    networks = f"{len(result.groups)} network{'' if len(result.groups) == 1 else 's'}"
+    networks = f"{len(result.groups)} networks, each" if len(result.groups) > 1 else "1 network"
     refits = sum(len(group.refits) for group in result.groups)
-    return f"{networks}, each with {result.seeds} seed{'' if result.seeds == '1' else 's'}: {refits} refits in all"
+    seeds = f"{result.seeds} seed{'' if result.seeds == '1' else 's'}"
+    return f"{networks} with {seeds}: {refits} refit{'' if refits == 1 else 's'} in all"
 
 
 def _trials(result: EvaluationResult) -> str:

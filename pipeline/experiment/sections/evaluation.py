@@ -14,7 +14,7 @@ class Evaluation(Section):
     """Number of networks of the search that are trained again, the best by `selection.rule`; of fixed networks, all are."""
     seeds: Count = 5
     """Largest number of fresh seeds with which a finalist or reference network is trained. All take the same seeds in the
-    same order. Without `race`, each takes all of them."""
+    same order. Without `race` and `minutes`, each takes all of them."""
     race: bool = True
     """Whether refits race: all networks get three seeds; further seeds, up to `seeds`, go to those that the rule could still
     choose, and to the baseline. Fixed networks do not race."""

@@ -11,9 +11,9 @@ class Search(Section):
     """How the space is searched."""
 
     tuner: Literal["random", "grid", "bayesian", "bayesian_stock", "hyperband"] = "bayesian"
-    """Search algorithm: Keras Tuner's `random`, `grid` or `hyperband`, or `bayesian`, a faster version of its Bayesian
-    tuner. `bayesian` optimises the acquisition function faster; `bayesian_stock` is Keras Tuner's own, takes seconds per
-    proposal and can propose a network twice."""
+    """Search algorithm: Keras Tuner's `random`, `grid`, `hyperband` or `bayesian_stock`, or `bayesian`, a faster version of
+    the last. `bayesian` optimises the acquisition function faster; `bayesian_stock` takes seconds per proposal and can
+    propose a network twice."""
     objective: Literal["val_loss", "val_accuracy", "val_balanced_accuracy"] = "val_loss"
     """Metric that the search minimises (`val_loss`) or maximises (the others). `val_balanced_accuracy` is the mean recall of
     the classes: it counts rare classes as much as frequent ones."""

@@ -20,8 +20,12 @@ def lowest_loss(chosen: Candidate, count: int) -> str:
     return f"{_start(chosen)} {lowest}: {chosen.val_loss:.4f}."
 
 
-def highest_accuracy(best: Candidate, count: int) -> str:
-    return f"{_start(best)} is the most accurate of {count} {best.kind}s."
+def highest_accuracy(best: Candidate, candidates: Sequence[Candidate]) -> str:
+    equals = [_short(each) for each in candidates if each is not best and each.val_accuracy == best.val_accuracy]
+    if not equals:
+        return f"{_start(best)} is the most accurate of {len(candidates)} {best.kind}s."
+    as_accurate = f"{listed(equals)} {'is' if len(equals) == 1 else 'are'} as accurate"
+    return f"{_start(best)} has the lowest validation loss of the most accurate {best.kind}s; {as_accurate}."
 
 
 def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], within: str) -> str:
@@ -42,8 +46,8 @@ def smallest_gap(chosen: Candidate, best: Candidate, near: Sequence[Candidate], 
 def smallest_gap_by_difference(
     chosen: Candidate, best: Candidate, near: Sequence[Candidate], behind: Sequence[tuple[Candidate, Difference]]
 ) -> str:
-    """The same with the errors of differences: how much less accurate than the best network each other one is, the nearest
-    first.
+    """The same with the errors of differences: how much less accurate than the best network each other one is, the most
+    accurate first.
     """
     kind, most = chosen.kind, f"{_start(chosen)} is the most accurate {chosen.kind}"
     second, less = behind[0]
@@ -60,11 +64,15 @@ def smallest_gap_by_difference(
     else:
         (own,) = [difference for each, difference in behind if each is chosen]
         text = (
-            f"{_start(chosen)} is {points(own.mean)} less accurate than the most accurate {kind}, {_named(best)}. That is "
+            f"{_start(chosen)} is {_less_accurate(own)} the most accurate {kind}, {_named(best)}. That is "
             f"within one standard error of the difference ({points(own.error)}; {_basis(own)}). Of the {len(near)} {kind}s "
             f"within one standard error, the most accurate included, {_short(chosen)} has the smallest validation gap."
         )
     return text + _too_far(near, behind) + _tie(chosen, near)
+
+
+def _less_accurate(less: Difference) -> str:
+    return f"{points(less.mean)} less accurate than" if less.mean > 0 else "as accurate as"
 
 
 def _too_far(near: Sequence[Candidate], behind: Sequence[tuple[Candidate, Difference]]) -> str:

@@ -1,13 +1,12 @@
 """The rules that choose among candidates."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.statistics.selection import reasons
 from pipeline.statistics.selection.candidate import Candidate
-from pipeline.statistics.selection.difference import Difference, difference
+from pipeline.statistics.selection.difference import difference
 
 Rule = Literal["one_standard_error", "best_loss", "best_accuracy"]
 Allowance = Callable[[int, int], float]
@@ -116,7 +115,7 @@ def _reason(
         return reasons.lowest_loss(candidates[index], len(candidates))
     best = most_accurate(candidates)
     if rule == "best_accuracy":
-        return reasons.highest_accuracy(candidates[best], len(candidates))
+        return reasons.highest_accuracy(candidates[best], candidates)
     near = [candidates[each] for each in _near(candidates, best, allowed)]
     if tolerance is None and all(each.outcomes for each in candidates):
         behind = [
@@ -124,15 +123,8 @@ def _reason(
             for each, other in enumerate(candidates)
             if each != best
         ]
-        behind.sort(key=lambda pair: _errors(pair[1]))
+        behind.sort(key=lambda pair: pair[1].mean)
         return reasons.smallest_gap_by_difference(candidates[index], candidates[best], near, behind)
     amount = reasons.points(allowed(best, index))
     within = amount if tolerance is not None else f"one standard error ({amount}{binomial})"
     return reasons.smallest_gap(candidates[index], candidates[best], near, within)
-
-
-def _errors(behind: Difference) -> float:
-    """How many standard errors a network is behind."""
-    if behind.error:
-        return behind.mean / behind.error
-    return math.copysign(math.inf, behind.mean) if behind.mean else 0.0

@@ -9,7 +9,8 @@ from pipeline.search.workers.jobs import Outcome
 from pipeline.search.workers.memory_need import MemoryNeed, gib
 
 DEATHS = 3
-"""At this many deaths of workers, the job that they trained has failed; at this many before any job began, the run ends."""
+"""At this many deaths of workers, the job that they trained has failed; on a cluster, at this many in a row before their job
+began, the run ends."""
 
 
 class Deaths:
