@@ -12,9 +12,9 @@ from pipeline.tracking.names import REFITS_CSV, SEEDS_CSV
 
 METHOD = (
     "The choice uses validation scores only. Selection bias is the validation accuracy in the search minus the mean "
-    "validation accuracy with fresh seeds: the best of many trials is partly best by luck with its seed. Search minus "
-    "test also includes luck with the validation images, and any difference in difficulty between the validation and the "
-    "test images. ± is half of the 95 % interval over seeds. A negative selection bias means that the "
+    "validation accuracy with fresh seeds: the best of many trials is partly best by luck with its seed. The "
+    "difference to test also includes luck with the validation images, and any difference in difficulty between the "
+    "validation and the test images. ± is half of the 95 % interval over seeds. A negative selection bias means that the "
     "search's score was not optimistic."
 )
 RACE = (
@@ -44,9 +44,10 @@ def analyse(result: EvaluationResult) -> Analysis:
         text += (
             f"\n\nIn the search, with one seed, the chosen network had a validation accuracy of "
             f"{percent(chosen.finalist.at_selection)} %. With "
-            f"{fresh(len(chosen.refits))} it is {percent(means['val_accuracy'].mean)} % on the same validation images "
-            f"(selection bias: {mean_points(bias.validation)} points) and {percent(means['test_accuracy'].mean)} % on test "
-            f"(search minus test: {mean_points(bias.test)} points).{_validation_to_test(result)}"
+            f"{fresh(len(chosen.refits))} its mean accuracy is {percent(means['val_accuracy'].mean)} % on the same "
+            f"validation images (selection bias: {mean_points(bias.validation)} points) and "
+            f"{percent(means['test_accuracy'].mean)} % on test (validation accuracy in the search minus this: "
+            f"{mean_points(bias.test)} points).{_validation_to_test(result)}"
         )
     artifacts = {REFITS_CSV: refits.to_csv(index=False), SEEDS_CSV: _seed_table(result).to_csv(index=False)}
     tables = [_seeds_of_the_race(result)] if result.seed_notes else []
