@@ -134,8 +134,7 @@ def model_text(found: Effects, searched: Sequence[str] = (), *, layers: bool = T
         'So a verdict can be "not significant" although the interval, which is not corrected, excludes 0.',
         "Importance: the increase of a random forest's error on held-out networks, in points, when the setting is permuted;",
         "the depths count as one setting. An importance near or below 0 means that the setting does not help the forest to",
-        "predict held-out networks. Where the forest predicts them badly (its R² is given at the end), importances say",
-        "little, and can disagree with the effects.",
+        "predict held-out networks.",
         "A Bayesian search samples near its best networks; the effects hold there.",
         *(f"{OUTCOMES[fit.outcome]}: {_fitted(fit, found)}." for fit in found.fits),
     )

@@ -68,7 +68,7 @@ def smallest_gap_by_difference(
             f"within one standard error of the difference ({points(own.error)}; {_basis(own)}). Of the {len(near)} {kind}s "
             f"within one standard error, the most accurate included, {_short(chosen)} has the smallest validation gap."
         )
-    return text + _too_far(near, behind) + _tie(chosen, near)
+    return text + _tie(chosen, near) + _too_far(near, behind)
 
 
 def _less_accurate(less: Difference) -> str:
